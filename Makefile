@@ -1,0 +1,63 @@
+# Everything that is run by hand or by CI. `make demo` and `make test` install what they miss (scripts/need.sh says what).
+
+CARGO ?= cargo
+# Arguments of the demo, such as ARGS=--once.
+ARGS ?=
+# Suites of test-upstream: regress, isolation, pipeline; all without.
+SUITES ?=
+
+# Where rustup puts cargo, for shells that have not heard of it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test lint test-venv test-upstream bench clean
+
+help:
+	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
+	@echo 'make test           formatting, lints and every test'
+	@echo 'make lint           formatting and lints'
+	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one)'
+	@echo 'make bench          how long plans take'
+	@echo 'make clean          removes all that was built'
+
+demo:
+	@sh scripts/need.sh cc postgres
+	$(CARGO) build --locked
+	@$(CARGO) run --quiet --locked -- demo $(ARGS)
+
+test: lint test-venv
+	@sh scripts/need.sh cc postgres openssl kill
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	    echo "$(CARGO) nextest run"; $(CARGO) nextest run --locked; \
+	else \
+	    echo "$(CARGO) test"; $(CARGO) test --locked --lib --bins --tests; \
+	fi
+	$(CARGO) test --locked --doc
+
+lint:
+	@sh scripts/need.sh cc
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
+	    echo "$(CARGO) fmt --check"; $(CARGO) fmt --check; \
+	else echo 'rustfmt is not installed: formatting is not checked'; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
+	    echo "$(CARGO) clippy"; $(CARGO) clippy --locked --all-targets -- -D warnings; \
+	else echo 'clippy is not installed: lints are not checked'; fi
+
+# Python clients that the tests run.
+test-venv: target/test-venv/.installed
+
+target/test-venv/.installed: tests/requirements.txt
+	@sh scripts/need.sh python
+	python3 -m venv target/test-venv
+	target/test-venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+test-upstream:
+	@sh scripts/need.sh cc postgres python perl
+	bash tests/upstream/run.sh $(SUITES)
+
+bench:
+	$(CARGO) bench --locked --bench plan
+
+clean:
+	$(CARGO) clean
+	rm -rf target bench/results

@@ -1,0 +1,218 @@
+//! [`Output`]: where lines go, a file that rotates or standard output. In: complete lines. Out: how many of them are
+//! written. Invariants: an existing file is appended to, never overwritten; after a failed write the file ends with a
+//! complete line, or the next line starts on a new one; no line is written twice.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Something that takes lines.
+#[derive(Debug)]
+pub(super) enum Output {
+    File(LogFile),
+    Stdout(File),
+}
+
+impl Output {
+    /// Standard output, unbuffered, so that what was written is known.
+    pub fn stdout() -> io::Result<Self> {
+        Ok(Self::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
+
+    /// Writes `lines`; adds to `done` each one that is written as a whole.
+    pub fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write(lines, done),
+            Self::Stdout(file) => {
+                for line in lines.iter().skip(*done) {
+                    file.write_all(line)?;
+                    *done += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes and opens the file again by its name.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.reopen(),
+            Self::Stdout(_) => Ok(()),
+        }
+    }
+
+    /// Makes what was written durable.
+    pub fn sync(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(log) if log.now.regular => log.now.file.sync_data(),
+            Self::File(_) | Self::Stdout(_) => Ok(()),
+        }
+    }
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    rotate_bytes: u64,
+    keep: usize,
+    now: Opened,
+}
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    /// Device and inode of `file`.
+    identity: (u64, u64),
+    /// Not a device or pipe.
+    regular: bool,
+    size: u64,
+    /// The file ends in the middle of a line that could not be taken back.
+    torn: bool,
+}
+
+impl LogFile {
+    pub fn open(path: PathBuf, rotate_bytes: u64, keep: usize) -> io::Result<Self> {
+        let now = Opened::new(&path)?;
+        Ok(Self { path, rotate_bytes, keep, now })
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        // The old lock would stand in the way when the name still leads to the same file.
+        let _ = flock(&self.now.file, FlockOperation::Unlock);
+        self.now = Opened::new(&self.path)?;
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+        if !self.is_in_place() {
+            self.reopen()?;
+        }
+        while *done < lines.len() {
+            let group = self.next_group(lines.get(*done..).unwrap_or_default());
+            if group == 0 {
+                self.rotate()?;
+                continue;
+            }
+            let end = (*done + group).min(lines.len());
+            self.append(lines.get(*done..end).unwrap_or_default(), done)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the name still leads to the open file: logrotate and people move and remove files.
+    fn is_in_place(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.now.identity)
+    }
+
+    /// How many of `lines` fit before the file must rotate; at least one into an empty file.
+    fn next_group(&self, lines: &[Vec<u8>]) -> usize {
+        if self.rotate_bytes == 0 || !self.now.regular {
+            return lines.len();
+        }
+        let mut size = self.now.size;
+        let mut count = 0;
+        for line in lines {
+            let length = line.len() as u64;
+            if size > 0 && size + length > self.rotate_bytes {
+                break;
+            }
+            size += length;
+            count += 1;
+        }
+        count
+    }
+
+    fn append(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(lines.iter().map(Vec::len).sum::<usize>() + 1);
+        if self.now.torn {
+            buffer.push(b'\n');
+        }
+        let separator = buffer.len();
+        for line in lines {
+            buffer.extend_from_slice(line);
+        }
+        let mut written = 0;
+        let result = loop {
+            match self.now.file.write(buffer.get(written..).unwrap_or_default()) {
+                Ok(0) if written < buffer.len() => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+            if written >= buffer.len() {
+                break Ok(());
+            }
+        };
+        self.now.size += written as u64;
+        if written == 0 {
+            return result;
+        }
+        self.now.torn = false;
+        let mut complete = separator;
+        for line in lines {
+            if complete + line.len() > written {
+                break;
+            }
+            complete += line.len();
+            *done += 1;
+        }
+        if written > complete {
+            // A part of a line: take it back, or else start the next line on a new one.
+            let size = self.now.size.saturating_sub((written - complete) as u64);
+            match self.now.file.set_len(size) {
+                Ok(()) => self.now.size = size,
+                Err(_) => self.now.torn = true,
+            }
+        }
+        result
+    }
+
+    /// Moves `audit.jsonl` to `audit.jsonl.1`, that to `.2`, and so on; the oldest goes.
+    fn rotate(&mut self) -> io::Result<()> {
+        let numbered = |number: usize| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        self.now.file.sync_data()?;
+        for number in (1..self.keep).rev() {
+            match fs::rename(numbered(number), numbered(number + 1)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        fs::rename(&self.path, numbered(1))?;
+        self.reopen()
+    }
+}
+
+impl Opened {
+    fn new(path: &Path) -> io::Result<Self> {
+        let open = |read| OpenOptions::new().append(true).create(true).read(read).mode(0o600).open(path);
+        let mut file = open(true).or_else(|_| open(false))?;
+        let metadata = file.metadata()?;
+        let regular = metadata.is_file();
+        let mut torn = false;
+        if regular {
+            // Any other error: some network file systems have no locks.
+            if let Err(rustix::io::Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process writes to this file"));
+            }
+            if metadata.len() > 0 && file.seek(SeekFrom::End(-1)).is_ok() {
+                let mut last = [0];
+                torn = file.read_exact(&mut last).is_ok() && last != *b"\n";
+            }
+        }
+        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), regular, size: metadata.len(), torn })
+    }
+}

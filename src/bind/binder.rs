@@ -1,0 +1,520 @@
+//! The binder's state, its entry points, and the resolution of names.
+
+use std::{ops::Range, rc::Rc};
+
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, Statement};
+
+use super::{
+    bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
+    scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
+};
+use crate::{
+    catalog::{CatalogSnapshot, Relation, search_path::resolve_relation},
+    error::{Refusal, RefusalCode},
+    sql::{Kind, RESERVED_PREFIX, Token, keywords, parse},
+};
+
+/// Names of system columns.
+const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// The state of one run over one statement.
+pub struct Binder<'a> {
+    pub(super) catalog: &'a CatalogSnapshot,
+    pub(super) path: &'a [String],
+    pub(super) tokens: &'a [Token],
+    pub(super) bound: Bound,
+    pub(super) ctes: Vec<Cte>,
+    /// Whether names with the reserved prefix may stand in the text: only in our own.
+    pub(super) own_text: bool,
+}
+
+/// Where an expression stands.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub scope: Rc<Scope>,
+    pub clause: Clause,
+    pub aggregate: bool,
+}
+
+impl Context {
+    pub fn new(scope: Rc<Scope>, clause: Clause) -> Self {
+        Self { scope, clause, aggregate: false }
+    }
+}
+
+/// Binds a query or a data-modifying statement.
+///
+/// # Errors
+/// Names that do not resolve, and constructs that are not handled.
+pub fn bind_statement(
+    statement: &Statement,
+    tokens: &[Token],
+    catalog: &CatalogSnapshot,
+    path: &[String],
+) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, path);
+    let (outputs, returns_rows) = binder.statement(statement, None)?;
+    Ok(binder.finish(outputs, returns_rows))
+}
+
+/// Binds a statement that pgscrim itself has printed: every relation is schema-qualified, and names with the reserved
+/// prefix are allowed.
+///
+/// # Errors
+/// As [`bind_statement`].
+pub fn bind_own(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, &[]);
+    binder.own_text = true;
+    let (outputs, returns_rows) = binder.statement(statement, None)?;
+    Ok(binder.finish(outputs, returns_rows))
+}
+
+/// Binds a query alone.
+///
+/// # Errors
+/// As [`bind_statement`].
+pub fn bind_query(
+    query: &Query,
+    tokens: &[Token],
+    catalog: &CatalogSnapshot,
+    path: &[String],
+) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, path);
+    let outputs = binder.query(query, None)?;
+    Ok(binder.finish(outputs, true))
+}
+
+/// Binds expressions that see no relation (arguments of EXECUTE).
+///
+/// # Errors
+/// As [`bind_statement`].
+pub fn bind_expressions(
+    expressions: &[Expr],
+    tokens: &[Token],
+    catalog: &CatalogSnapshot,
+    path: &[String],
+) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, path);
+    let context = Context::new(Rc::default(), Clause::Other);
+    for expression in expressions {
+        binder.expr_used(expression, &context)?;
+    }
+    Ok(binder.finish(Vec::new(), false))
+}
+
+/// A resolved bare or qualified name.
+pub(super) enum Resolved {
+    Column(ScopeColumn),
+    /// A column of an item whose columns are not known, or of no catalog relation.
+    Opaque(Deps),
+    System(usize, String),
+    Row(ScopeItem),
+}
+
+impl<'a> Binder<'a> {
+    fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
+        let bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), own_text: false }
+    }
+
+    fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
+        for output in &outputs {
+            mark_deps(&mut self.bound, &output.deps, Usages::PROJECTED);
+        }
+        self.bound.outputs = outputs;
+        self.bound.returns_rows = returns_rows;
+        self.bound
+    }
+
+    pub(super) fn unsupported(what: &str) -> Refusal {
+        Refusal::new(RefusalCode::Unsupported, format!("{what} is not supported for restricted roles"))
+            .with_hint("pgscrim sends on only what it has analysed; write the statement in another form.")
+    }
+
+    /// Accounts for `ident` and answers with its token number.
+    pub(super) fn take(&mut self, ident: &Ident) -> Result<usize, Refusal> {
+        let index = parse::ident_index(ident)
+            .filter(|index| {
+                self.tokens.get(*index).is_some_and(|token| token.is_name() && *token.value == *ident.value)
+            })
+            .ok_or_else(|| Refusal::new(RefusalCode::UnaccountedToken, "a name could not be found in the statement"))?;
+        if let Some(accounted) = self.bound.accounted.get_mut(index) {
+            *accounted = true;
+        }
+        Ok(index)
+    }
+
+    /// As [`Self::take`], for a name that the client makes up: it may not have the reserved prefix.
+    pub(super) fn take_new(&mut self, ident: &Ident) -> Result<usize, Refusal> {
+        let index = self.take(ident)?;
+        self.not_reserved(&ident.value, index)?;
+        Ok(index)
+    }
+
+    pub(super) fn not_reserved(&self, name: &str, index: usize) -> Result<(), Refusal> {
+        if !self.own_text && name.starts_with(RESERVED_PREFIX) {
+            return Err(self.at(
+                Refusal::new(
+                    RefusalCode::ReservedName,
+                    format!("names that start with \"{RESERVED_PREFIX}\" are reserved"),
+                )
+                .with_hint("Choose another name."),
+                index,
+            ));
+        }
+        Ok(())
+    }
+
+    /// `refusal` with the place of token `index`.
+    pub(super) fn at(&self, refusal: Refusal, index: usize) -> Refusal {
+        match self.tokens.get(index) {
+            Some(token) => refusal.at(token.start),
+            None => refusal,
+        }
+    }
+
+    /// The parts of a dotted name with their tokens.
+    pub(super) fn parts(&mut self, name: &ObjectName) -> Result<(Vec<String>, Range<usize>), Refusal> {
+        let mut parts = Vec::with_capacity(name.0.len());
+        let mut range: Option<Range<usize>> = None;
+        for part in &name.0 {
+            match part {
+                ObjectNamePart::Identifier(ident) => {
+                    let index = self.take(ident)?;
+                    range = Some(range.map_or(index, |range| range.start)..index + 1);
+                    parts.push(ident.value.clone());
+                }
+                ObjectNamePart::Function(_) => return Err(Self::unsupported("a computed name")),
+            }
+        }
+        range.map(|range| (parts, range)).ok_or_else(|| Self::unsupported("an empty name"))
+    }
+
+    /// The catalog relation that a dotted name means.
+    pub(super) fn relation(&mut self, parts: &[String], tokens: &Range<usize>) -> Result<&'a Relation, Refusal> {
+        let unknown = |name: String| {
+            Refusal::new(RefusalCode::UnknownRelation, format!("relation \"{name}\" does not exist"))
+                .with_hint("The name is in no schema of the session's search_path, or the object is temporary.")
+        };
+        let found = match parts {
+            [name] => resolve_relation(self.catalog, self.path, name).ok_or_else(|| unknown(name.clone())),
+            [schema, name] => {
+                self.catalog.relation_named(schema, name).ok_or_else(|| unknown(format!("{schema}.{name}")))
+            }
+            [database, schema, name] if *database == self.catalog.data().database => {
+                self.catalog.relation_named(schema, name).ok_or_else(|| unknown(format!("{schema}.{name}")))
+            }
+            _ => Err(Refusal::new(RefusalCode::Unsupported, "cross-database references are not implemented")),
+        };
+        found.map_err(|refusal| self.at(refusal, tokens.start))
+    }
+
+    /// Registers a use and makes the item that expressions see.
+    pub(super) fn use_relation(
+        &mut self,
+        relation: &Relation,
+        role: Role,
+        name: Range<usize>,
+        whole: Range<usize>,
+        alias: Option<&str>,
+        block: Option<usize>,
+    ) -> (usize, ScopeItem) {
+        let id = self.bound.relations.len();
+        let visible = alias.unwrap_or(&relation.name).to_owned();
+        let columns: Rc<[ScopeColumn]> = relation
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(position, column)| ScopeColumn {
+                name: column.name.clone(),
+                deps: Deps::from_slice(&[(id, position)]),
+                origin: Some((id, position)),
+                qualifier: Some(visible.clone()),
+            })
+            .collect();
+        self.bound.relations.push(RelationUse {
+            oid: relation.oid,
+            role,
+            only: whole.start < name.start,
+            name,
+            whole,
+            alias: visible.clone(),
+            has_alias: alias.is_some(),
+            sample: None,
+            marks: vec![ColumnMark::default(); relation.columns.len()],
+            system: Vec::new(),
+            whole_row: None,
+            starred: false,
+            block,
+        });
+        let item = ScopeItem {
+            name: Some(visible),
+            schema: alias.is_none().then(|| relation.schema.clone()),
+            relation: Some(id),
+            columns,
+            columns_visible: true,
+            name_visible: true,
+            open: false,
+            deps: Deps::new(),
+        };
+        (id, item)
+    }
+
+    /// Marks the columns in `deps` as used for something.
+    pub(super) fn mark(&mut self, deps: &Deps, usages: Usages) {
+        mark_deps(&mut self.bound, deps, usages);
+    }
+
+    /// Marks every column of an item as needed, in order.
+    pub(super) fn mark_row(&mut self, item: &ScopeItem, why: WholeUse) {
+        if let Some(id) = item.relation
+            && let Some(relation) = self.bound.relations.get_mut(id)
+        {
+            for mark in &mut relation.marks {
+                (mark.used, mark.ungrouped) = (true, true);
+            }
+            relation.whole_row.get_or_insert(why);
+        }
+        for column in item.columns.iter() {
+            if let Some((id, position)) = column.origin
+                && Some(id) != item.relation
+            {
+                self.mark_used(id, position, true);
+            }
+        }
+    }
+
+    pub(super) fn mark_used(&mut self, id: usize, position: usize, ungrouped: bool) {
+        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
+            mark.used = true;
+            mark.ungrouped |= ungrouped;
+        }
+    }
+
+    /// Whether a reference to relation `id` must be covered by its block's GROUP BY.
+    fn is_ungrouped(&self, id: usize, context: &Context) -> bool {
+        let block = self.bound.relations.get(id).and_then(|relation| relation.block);
+        let covered = matches!(context.clause, Clause::Where | Clause::On | Clause::Group) || context.aggregate;
+        !(covered && block == context.scope.block)
+    }
+
+    fn refer(&mut self, mut reference: Reference, context: &Context) {
+        if let Some(position) = reference.column {
+            let ungrouped = self.is_ungrouped(reference.relation, context);
+            self.mark_used(reference.relation, position, ungrouped);
+        }
+        reference.clause = context.clause;
+        self.bound.references.push(reference);
+    }
+
+    /// A bare name in an expression.
+    pub(super) fn identifier(
+        &mut self,
+        ident: &Ident,
+        context: &Context,
+    ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
+        let index = self.take(ident)?;
+        self.not_reserved(&ident.value, index)?;
+        let quoted = self.tokens.get(index).is_some_and(|token| token.kind == Kind::Quoted);
+        match self.bare(&ident.value, context, index)? {
+            Some(resolved) => Ok(self.resolved(resolved, index..index + 1, false, context)),
+            // Keywords that stand for values: current_user and the like.
+            None if !quoted && is_value_keyword(&ident.value) => Ok((Deps::new(), None)),
+            None => Err(self.at(
+                Refusal::new(RefusalCode::UnknownColumn, format!("column \"{}\" does not exist", ident.value)),
+                index,
+            )),
+        }
+    }
+
+    fn resolved(
+        &mut self,
+        resolved: Resolved,
+        tokens: Range<usize>,
+        schema_qualified: bool,
+        context: &Context,
+    ) -> (Deps, Option<(usize, usize)>) {
+        let reference = |relation: usize, column: Option<usize>, row: bool| Reference {
+            relation,
+            column,
+            tokens: tokens.clone(),
+            row,
+            schema_qualified,
+            clause: context.clause,
+        };
+        match resolved {
+            Resolved::Column(column) => {
+                if let Some((id, position)) = column.origin {
+                    self.refer(reference(id, Some(position), false), context);
+                } else {
+                    // A column of a sub-select or a merged column: its sources stand under it.
+                    for (id, position) in &column.deps {
+                        let ungrouped = self.is_ungrouped(*id, context);
+                        self.mark_used(*id, *position, ungrouped);
+                    }
+                }
+                (column.deps, column.origin)
+            }
+            Resolved::Opaque(deps) => (deps, None),
+            Resolved::System(id, name) => {
+                if let Some(relation) = self.bound.relations.get_mut(id)
+                    && !relation.system.contains(&name)
+                {
+                    relation.system.push(name);
+                }
+                self.refer(reference(id, None, false), context);
+                (Deps::new(), None)
+            }
+            Resolved::Row(item) => {
+                self.mark_row(&item, WholeUse::Expression(tokens.start));
+                if let Some(id) = item.relation {
+                    self.refer(reference(id, None, true), context);
+                }
+                (item.all_deps(), None)
+            }
+        }
+    }
+
+    /// What a bare name means: a column, a system column, or a FROM item as a row; innermost level first.
+    fn bare(&self, name: &str, context: &Context, index: usize) -> Result<Option<Resolved>, Refusal> {
+        let mut level = Some(&context.scope);
+        let mut open: Option<Deps> = None;
+        while let Some(scope) = level {
+            let mut found: Option<Resolved> = None;
+            let ambiguous = || {
+                self.at(
+                    Refusal::new(RefusalCode::AmbiguousColumn, format!("column reference \"{name}\" is ambiguous")),
+                    index,
+                )
+            };
+            for item in scope.items.iter().filter(|item| item.columns_visible) {
+                let mut columns = item.columns.iter().filter(|column| column.name == name);
+                if let Some(column) = columns.next() {
+                    if found.is_some() || columns.next().is_some() {
+                        return Err(ambiguous());
+                    }
+                    found = Some(Resolved::Column(column.clone()));
+                } else if item.open {
+                    let deps = open.get_or_insert_default();
+                    merge(deps, &item.all_deps());
+                }
+            }
+            if found.is_none() && SYSTEM_COLUMNS.contains(&name) {
+                let mut tables = scope.items.iter().filter_map(|item| item.relation.filter(|_| item.name_visible));
+                if let Some(id) = tables.next() {
+                    if tables.next().is_some() {
+                        return Err(ambiguous());
+                    }
+                    found = Some(Resolved::System(id, name.to_owned()));
+                }
+            }
+            if let Some(Resolved::Column(column)) = &mut found
+                && let Some(deps) = &open
+            {
+                // An inner function may have a column of that name: whichever it is, both are accounted for.
+                merge(&mut column.deps, deps);
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+            level = scope.parent.as_ref();
+        }
+        if let Some(deps) = open {
+            return Ok(Some(Resolved::Opaque(deps)));
+        }
+        Ok(Self::item(name, None, context).map(Resolved::Row))
+    }
+
+    /// The FROM item that a name means, innermost level first.
+    pub(super) fn item(name: &str, schema: Option<&str>, context: &Context) -> Option<ScopeItem> {
+        let mut level = Some(&context.scope);
+        while let Some(scope) = level {
+            let found = scope.items.iter().find(|item| {
+                item.name_visible
+                    && item.name.as_deref() == Some(name)
+                    && schema.is_none_or(|schema| item.schema.as_deref() == Some(schema))
+            });
+            if let Some(item) = found {
+                return Some(item.clone());
+            }
+            level = scope.parent.as_ref();
+        }
+        None
+    }
+
+    /// A dotted name in an expression.
+    pub(super) fn compound(
+        &mut self,
+        idents: &[Ident],
+        context: &Context,
+    ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
+        let mut first = None;
+        let mut last = 0;
+        for ident in idents {
+            last = self.take(ident)?;
+            self.not_reserved(&ident.value, last)?;
+            first.get_or_insert(last);
+        }
+        let tokens = first.unwrap_or(last)..last + 1;
+        let names: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+        let (schema, table, column) = match names.as_slice() {
+            [table, column] => (None, *table, *column),
+            [schema, table, column] => (Some(*schema), *table, *column),
+            [database, schema, table, column] if *database == self.catalog.data().database => {
+                (Some(*schema), *table, *column)
+            }
+            _ => return Err(self.at(Self::unsupported("a name of this form"), tokens.start)),
+        };
+        let Some(item) = Self::item(table, schema, context) else {
+            let refusal =
+                Refusal::new(RefusalCode::UnknownRelation, format!("missing FROM-clause entry for table \"{table}\""));
+            return Err(self.at(refusal, tokens.start));
+        };
+        let resolved = if let Some(found) = item.column(column) {
+            Resolved::Column(found.clone())
+        } else if let (true, Some(id)) = (SYSTEM_COLUMNS.contains(&column), item.relation) {
+            Resolved::System(id, column.to_owned())
+        } else if item.open {
+            self.attribute(column, tokens.end - 1)?;
+            Resolved::Opaque(item.all_deps())
+        } else {
+            let refusal = Refusal::new(RefusalCode::UnknownColumn, format!("column {table}.{column} does not exist"));
+            return Err(self.at(refusal, tokens.end - 1));
+        };
+        Ok(self.resolved(resolved, tokens, schema.is_some(), context))
+    }
+
+    /// The number of the token before `index`.
+    pub(super) fn before(&self, index: usize) -> Option<&'a Token> {
+        index.checked_sub(1).and_then(|index| self.tokens.get(index))
+    }
+}
+
+fn mark_deps(bound: &mut Bound, deps: &Deps, usages: Usages) {
+    for (id, position) in deps {
+        if let Some(mark) = bound.relations.get_mut(*id).and_then(|relation| relation.marks.get_mut(*position)) {
+            mark.used = true;
+            mark.usages.add(usages);
+        }
+    }
+}
+
+/// Keywords that are values without parentheses.
+fn is_value_keyword(word: &str) -> bool {
+    matches!(
+        word,
+        "current_user"
+            | "session_user"
+            | "user"
+            | "current_role"
+            | "current_catalog"
+            | "current_schema"
+            | "current_date"
+            | "current_time"
+            | "current_timestamp"
+            | "localtime"
+            | "localtimestamp"
+            | "default"
+            | "system_user"
+    ) && keywords::is_keyword(word)
+}

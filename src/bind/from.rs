@@ -1,0 +1,550 @@
+//! FROM: relations, sub-selects, functions, joins.
+
+use std::{ops::Range, rc::Rc};
+
+use sqlparser::ast::{
+    FunctionArg, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableFunctionArgs,
+    TableInheritance, TableSampleKind, TableWithJoins,
+};
+
+use super::{
+    binder::{Binder, Context},
+    bound::{Clause, Deps, Output, Role, Usages, WholeUse},
+    query::columns_of,
+    scope::{Scope, ScopeColumn, ScopeItem, merge},
+};
+use crate::{
+    catalog::functions::builtin_out_names,
+    error::{Refusal, RefusalCode},
+    sql::Kind,
+};
+
+impl Binder<'_> {
+    /// Binds one comma item of FROM and adds its items to `scope`.
+    pub(super) fn table_with_joins(&mut self, table: &TableWithJoins, scope: &mut Scope) -> Result<(), Refusal> {
+        let mut left = self.factor(&table.relation, scope, &[])?;
+        for join in &table.joins {
+            left = self.join(left, join, scope)?;
+        }
+        scope.items.extend(left);
+        Ok(())
+    }
+
+    fn join(&mut self, left: Vec<ScopeItem>, join: &Join, scope: &Scope) -> Result<Vec<ScopeItem>, Refusal> {
+        let Join { relation, global, join_operator } = join;
+        if *global {
+            return Err(Self::unsupported("GLOBAL JOIN"));
+        }
+        let constraint = match join_operator {
+            JoinOperator::Join(c)
+            | JoinOperator::Inner(c)
+            | JoinOperator::Left(c)
+            | JoinOperator::LeftOuter(c)
+            | JoinOperator::Right(c)
+            | JoinOperator::RightOuter(c)
+            | JoinOperator::FullOuter(c)
+            | JoinOperator::CrossJoin(c) => c,
+            JoinOperator::Semi(_)
+            | JoinOperator::LeftSemi(_)
+            | JoinOperator::RightSemi(_)
+            | JoinOperator::Anti(_)
+            | JoinOperator::LeftAnti(_)
+            | JoinOperator::RightAnti(_)
+            | JoinOperator::CrossApply
+            | JoinOperator::OuterApply
+            | JoinOperator::AsOf { .. }
+            | JoinOperator::StraightJoin(_)
+            | JoinOperator::ArrayJoin
+            | JoinOperator::LeftArrayJoin
+            | JoinOperator::InnerArrayJoin => return Err(Self::unsupported("this kind of join")),
+        };
+        let right = self.factor(relation, scope, &left)?;
+        match constraint {
+            JoinConstraint::None => Ok(left.into_iter().chain(right).collect()),
+            JoinConstraint::On(condition) => {
+                let items: Vec<ScopeItem> = left.into_iter().chain(right).collect();
+                let inner = Scope { items: items.clone(), parent: scope.parent.clone(), block: scope.block };
+                self.expr_used(condition, &Context::new(Rc::new(inner), Clause::On))?;
+                Ok(items)
+            }
+            JoinConstraint::Using(names) => self.using(left, right, names, None),
+            JoinConstraint::UsingAlias(names, alias) => self.using(left, right, names, Some(alias)),
+            JoinConstraint::Natural => {
+                for item in left.iter().chain(&right) {
+                    self.mark_row(item, WholeUse::Natural);
+                    if item.open {
+                        return Err(Self::unsupported("NATURAL JOIN with a function"));
+                    }
+                }
+                let shared: Vec<String> = visible(&left)
+                    .filter(|column| visible(&right).any(|other| other.name == column.name))
+                    .map(|column| column.name.clone())
+                    .collect();
+                self.merged(left, right, &shared, None)
+            }
+        }
+    }
+
+    fn using(
+        &mut self,
+        left: Vec<ScopeItem>,
+        right: Vec<ScopeItem>,
+        names: &[ObjectName],
+        alias: Option<&Ident>,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let mut shared = Vec::new();
+        for name in names {
+            let (parts, tokens) = self.parts(name)?;
+            match parts.as_slice() {
+                [column] => shared.push(column.clone()),
+                _ => return Err(self.at(Self::unsupported("a dotted name in USING"), tokens.start)),
+            }
+        }
+        if let Some(alias) = alias {
+            self.take_new(alias)?;
+        }
+        self.merged(left, right, &shared, alias.map(|alias| alias.value.clone()))
+    }
+
+    /// The result of a join that merges the columns `shared`: they come first, once.
+    fn merged(
+        &mut self,
+        mut left: Vec<ScopeItem>,
+        mut right: Vec<ScopeItem>,
+        shared: &[String],
+        alias: Option<String>,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let mut columns = Vec::new();
+        for name in shared {
+            let unknown = || {
+                Refusal::new(
+                    RefusalCode::UnknownColumn,
+                    format!("column \"{name}\" specified in USING clause does not exist in both tables"),
+                )
+            };
+            let mut deps = Deps::new();
+            for side in [&left, &right] {
+                let column = visible(side).find(|column| column.name == *name).ok_or_else(unknown)?;
+                merge(&mut deps, &column.deps);
+            }
+            self.mark(&deps, Usages::JOIN);
+            for (id, position) in &deps {
+                self.mark_used(*id, *position, true);
+            }
+            columns.push(ScopeColumn { name: name.clone(), deps, origin: None, qualifier: None });
+        }
+        let alias_item = alias.map(|name| ScopeItem {
+            name: Some(name),
+            schema: None,
+            relation: None,
+            columns: columns.clone().into(),
+            columns_visible: false,
+            name_visible: true,
+            open: false,
+            deps: Deps::new(),
+        });
+        let mut deps = Deps::new();
+        for item in left.iter().chain(&right).filter(|item| item.columns_visible && item.open) {
+            merge(&mut deps, &item.deps);
+        }
+        let open = left.iter().chain(&right).any(|item| item.columns_visible && item.open);
+        columns.extend(visible(&left).chain(visible(&right)).filter(|column| !shared.contains(&column.name)).cloned());
+        for item in left.iter_mut().chain(&mut right) {
+            item.columns_visible = false;
+        }
+        let join = ScopeItem {
+            name: None,
+            schema: None,
+            relation: None,
+            columns: columns.into(),
+            columns_visible: true,
+            name_visible: false,
+            open,
+            deps,
+        };
+        Ok(left.into_iter().chain(right).chain(alias_item).chain([join]).collect())
+    }
+
+    /// One FROM item; `left` are the items to its left in the same join.
+    fn factor(&mut self, factor: &TableFactor, scope: &Scope, left: &[ScopeItem]) -> Result<Vec<ScopeItem>, Refusal> {
+        match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_directives,
+                inheritance,
+            } => {
+                let foreign = !with_hints.is_empty()
+                    || version.is_some()
+                    || !partitions.is_empty()
+                    || json_path.is_some()
+                    || !index_directives.is_empty();
+                if foreign {
+                    return Err(Self::unsupported("this form of a table reference"));
+                }
+                if let Some(TableFunctionArgs { args, settings: None }) = args {
+                    return self.function_item(name, args, alias.as_ref(), *with_ordinality, &lateral(scope, left));
+                }
+                if args.is_some() || *with_ordinality {
+                    return Err(Self::unsupported("this form of a table reference"));
+                }
+                let item = self.table(name, alias.as_ref(), inheritance.as_ref(), sample.as_ref(), scope.block)?;
+                Ok(vec![item])
+            }
+            TableFactor::Derived { lateral: is_lateral, subquery, alias, sample } => {
+                if sample.is_some() {
+                    return Err(Self::unsupported("TABLESAMPLE of a sub-select"));
+                }
+                let parent = if *is_lateral { Some(Rc::new(lateral(scope, left))) } else { scope.parent.clone() };
+                let outputs = self.query(subquery, parent)?;
+                Ok(vec![self.derived(outputs, alias.as_ref())?])
+            }
+            TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
+                self.function_item(name, args, alias.as_ref(), *with_ordinality, &lateral(scope, left))
+            }
+            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality } => {
+                if *with_offset || with_offset_alias.is_some() {
+                    return Err(Self::unsupported("WITH OFFSET"));
+                }
+                let context = Context::new(Rc::new(lateral(scope, left)), Clause::Other);
+                let mut outputs = Vec::new();
+                for array in array_exprs {
+                    let deps = self.expr(array, &context)?;
+                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None });
+                }
+                let composite = array_exprs.len() == 1;
+                self.function_result(outputs, alias.as_ref(), *with_ordinality, composite).map(|item| vec![item])
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let mut inner = Scope { items: Vec::new(), parent: scope.parent.clone(), block: scope.block };
+                // LATERAL inside the parentheses still sees what stands to the left of them.
+                inner.items.extend(scope.items.iter().chain(left).cloned());
+                let hidden = inner.items.len();
+                self.table_with_joins(table_with_joins, &mut inner)?;
+                let mut items = inner.items.split_off(hidden);
+                let Some(alias) = alias else { return Ok(items) };
+                let columns: Vec<ScopeColumn> = items
+                    .iter()
+                    .filter(|item| item.columns_visible)
+                    .flat_map(|item| item.columns.iter().cloned())
+                    .collect();
+                let outputs = columns
+                    .into_iter()
+                    .map(|column| Output { name: Some(column.name), deps: column.deps, plain: None })
+                    .collect::<Vec<_>>();
+                for item in &items {
+                    if !alias.columns.is_empty() {
+                        self.mark_row(item, WholeUse::AliasColumns);
+                    }
+                    if item.open {
+                        return Err(Self::unsupported("an aliased join with a function"));
+                    }
+                }
+                items.clear();
+                items.push(self.derived(outputs, Some(alias))?);
+                Ok(items)
+            }
+            TableFactor::TableFunction { .. }
+            | TableFactor::JsonTable { .. }
+            | TableFactor::OpenJsonTable { .. }
+            | TableFactor::Pivot { .. }
+            | TableFactor::Unpivot { .. }
+            | TableFactor::UnpivotExpr { .. }
+            | TableFactor::MatchRecognize { .. }
+            | TableFactor::SemanticView { .. } => Err(Self::unsupported("this form of a table reference")),
+            TableFactor::XmlTable { .. } => Err(Self::unsupported("XMLTABLE")),
+        }
+    }
+
+    /// A named relation or common table expression.
+    fn table(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+        inheritance: Option<&TableInheritance>,
+        sample: Option<&TableSampleKind>,
+        block: Option<usize>,
+    ) -> Result<ScopeItem, Refusal> {
+        let (parts, tokens) = self.parts(name)?;
+        let cte = match parts.as_slice() {
+            [single] => self.ctes.iter().rev().find(|cte| cte.name == *single).cloned(),
+            _ => None,
+        };
+        if let Some(cte) = cte {
+            if cte.later {
+                return Err(self.at(Self::unsupported("a reference to a later query of WITH RECURSIVE"), tokens.start));
+            }
+            if sample.is_some() || inheritance.is_some() {
+                return Err(self.at(Self::unsupported("this use of a common table expression"), tokens.start));
+            }
+            let (visible, names) = self.alias(alias)?;
+            let visible = visible.unwrap_or_else(|| cte.name.clone());
+            let columns = rename(&cte.columns, &names, &visible);
+            return Ok(ScopeItem {
+                name: Some(visible),
+                schema: None,
+                relation: None,
+                columns,
+                columns_visible: true,
+                name_visible: true,
+                open: cte.open,
+                deps: Deps::new(),
+            });
+        }
+        let relation = self.relation(&parts, &tokens)?;
+        let whole = self.whole_name(&tokens, inheritance)?;
+        let (visible, names) = self.alias(alias)?;
+        let (id, mut item) =
+            self.use_relation(relation, Role::Source, tokens.clone(), whole.clone(), visible.as_deref(), block);
+        if !names.is_empty() {
+            self.mark_row(&item, WholeUse::AliasColumns);
+            let label = visible.clone().unwrap_or_else(|| relation.name.clone());
+            item.columns = item
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(position, column)| ScopeColumn {
+                    name: names.get(position).cloned().unwrap_or_else(|| column.name.clone()),
+                    qualifier: Some(label.clone()),
+                    ..column.clone()
+                })
+                .collect();
+        }
+        match sample {
+            None => {}
+            Some(TableSampleKind::AfterTableAlias(_)) => {
+                let range = self.sample(whole.end)?;
+                if let Some(relation) = self.bound.relations.get_mut(id) {
+                    relation.sample = Some(range);
+                }
+            }
+            Some(TableSampleKind::BeforeTableAlias(_)) => {
+                // PostgreSQL's grammar has the alias first; without an alias both read alike.
+                if alias.is_some() {
+                    return Err(self.at(Self::unsupported("TABLESAMPLE before the alias"), tokens.start));
+                }
+                let range = self.sample(whole.end)?;
+                if let Some(relation) = self.bound.relations.get_mut(id) {
+                    relation.sample = Some(range);
+                }
+            }
+        }
+        Ok(item)
+    }
+
+    /// The name with `ONLY`, its parentheses, and a trailing `*`.
+    fn whole_name(&self, name: &Range<usize>, inheritance: Option<&TableInheritance>) -> Result<Range<usize>, Refusal> {
+        let mut whole = name.clone();
+        let unexpected = || self.at(Self::unsupported("this form of ONLY"), name.start);
+        match inheritance {
+            None => {}
+            Some(TableInheritance::Only { parenthesized }) => {
+                if *parenthesized {
+                    whole.start = whole.start.checked_sub(1).ok_or_else(unexpected)?;
+                    whole.end += 1;
+                }
+                whole.start = whole.start.checked_sub(1).ok_or_else(unexpected)?;
+                if !self.tokens.get(whole.start).is_some_and(|token| token.is_word("only")) {
+                    return Err(unexpected());
+                }
+            }
+            Some(TableInheritance::IncludeDescendants) => {
+                whole.end += 1;
+                if !self.tokens.get(name.end).is_some_and(|token| token.is_operator("*")) {
+                    return Err(unexpected());
+                }
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The tokens of a TABLESAMPLE clause that starts at or soon after `from`: its arguments may be constants only.
+    fn sample(&mut self, from: usize) -> Result<Range<usize>, Refusal> {
+        let bad = || Self::unsupported("this form of TABLESAMPLE");
+        let start = (from..from + 4)
+            .find(|index| self.tokens.get(*index).is_some_and(|token| token.is_word("tablesample")))
+            .ok_or_else(bad)?;
+        let method = self.tokens.get(start + 1).ok_or_else(bad)?;
+        if !(method.is_word("bernoulli") || method.is_word("system")) {
+            return Err(bad());
+        }
+        if let Some(accounted) = self.bound.accounted.get_mut(start + 1) {
+            *accounted = true;
+        }
+        let mut end = self.constants(start + 2).ok_or_else(bad)?;
+        if self.tokens.get(end).is_some_and(|token| token.is_word("repeatable")) {
+            end = self.constants(end + 1).ok_or_else(bad)?;
+        }
+        Ok(start..end)
+    }
+
+    /// `( constant )`: the token after it.
+    fn constants(&self, open: usize) -> Option<usize> {
+        let kind = |index: usize| self.tokens.get(index).map(|token| token.kind);
+        let constant = matches!(kind(open + 1)?, Kind::Number | Kind::Parameter);
+        (kind(open)? == Kind::Open && constant && kind(open + 2)? == Kind::Close).then_some(open + 3)
+    }
+
+    /// Accounts for an alias: its name and its column names.
+    fn alias(&mut self, alias: Option<&TableAlias>) -> Result<(Option<String>, Vec<String>), Refusal> {
+        let Some(TableAlias { explicit: _, name, columns, at }) = alias else { return Ok((None, Vec::new())) };
+        if at.is_some() {
+            return Err(Self::unsupported("this form of an alias"));
+        }
+        self.take_new(name)?;
+        let mut names = Vec::new();
+        for column in columns {
+            self.take_new(&column.name)?;
+            if let Some(data_type) = &column.data_type {
+                self.data_type(data_type)?;
+            }
+            names.push(column.name.value.clone());
+        }
+        Ok((Some(name.value.clone()), names))
+    }
+
+    /// A sub-select or aliased join as a FROM item.
+    fn derived(&mut self, outputs: Vec<Output>, alias: Option<&TableAlias>) -> Result<ScopeItem, Refusal> {
+        let (visible, names) = self.alias(alias)?;
+        let open = outputs.iter().any(|output| output.name.is_none());
+        let mut deps = Deps::new();
+        for output in &outputs {
+            merge(&mut deps, &output.deps);
+        }
+        let columns = columns_of(outputs, &names, visible.as_deref().unwrap_or(""));
+        let columns = if visible.is_none() {
+            columns.iter().map(|column| ScopeColumn { qualifier: None, ..column.clone() }).collect()
+        } else {
+            columns
+        };
+        Ok(ScopeItem {
+            name_visible: visible.is_some(),
+            name: visible,
+            schema: None,
+            relation: None,
+            columns,
+            columns_visible: true,
+            open,
+            deps,
+        })
+    }
+
+    /// A function in FROM.
+    fn function_item(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        with_ordinality: bool,
+        scope: &Scope,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let context = Context::new(Rc::new(scope.clone()), Clause::Other);
+        let (parts, tokens) = self.parts(name)?;
+        let (deps, literals) = self.arguments(args, &context)?;
+        self.mark(&deps, Usages::default());
+        let function = self.function_use(&parts, tokens.end - 1, literals)?;
+        let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
+        let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
+        let builtin = builtin_out_names(&function)
+            .filter(|_| known.is_none())
+            .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let out_names = known.or(builtin).unwrap_or_default();
+        let outputs: Vec<Output> = if typed {
+            alias.into_iter().flat_map(|alias| &alias.columns).map(|column| output(&column.name.value, &deps)).collect()
+        } else if out_names.is_empty() {
+            vec![output(&function, &deps)]
+        } else {
+            out_names.iter().map(|name| output(name, &deps)).collect()
+        };
+        // A single unnamed result may be a row with columns of its own.
+        let composite = !typed && out_names.is_empty();
+        Ok(vec![self.function_result(outputs, alias, with_ordinality, composite)?])
+    }
+
+    fn function_result(
+        &mut self,
+        mut outputs: Vec<Output>,
+        alias: Option<&TableAlias>,
+        with_ordinality: bool,
+        composite: bool,
+    ) -> Result<ScopeItem, Refusal> {
+        let (visible, names) = self.alias(alias)?;
+        let mut deps = Deps::new();
+        for output in &outputs {
+            merge(&mut deps, &output.deps);
+        }
+        // The alias of a function that returns one scalar column names the column too.
+        if let (1, Some(visible), Some(first), true) = (outputs.len(), &visible, outputs.first_mut(), composite) {
+            first.name = Some(visible.clone());
+        }
+        if with_ordinality {
+            outputs.push(Output { name: Some("ordinality".to_owned()), deps: Deps::new(), plain: None });
+        }
+        let function = outputs.first().and_then(|output| output.name.clone());
+        let name = visible.clone().or(function);
+        let mut names = names;
+        let base = outputs.len();
+        while names.len() > base && composite && outputs.len() < names.len() {
+            outputs.push(Output { name: None, deps: deps.clone(), plain: None });
+        }
+        names.truncate(outputs.len());
+        let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
+        Ok(ScopeItem {
+            name_visible: name.is_some(),
+            name,
+            schema: None,
+            relation: None,
+            columns,
+            columns_visible: true,
+            open: composite,
+            deps,
+        })
+    }
+
+    /// The tokens of a name, for targets of data modification.
+    pub(super) fn target_alias(&mut self, alias: Option<&TableAlias>) -> Result<Option<String>, Refusal> {
+        let (visible, names) = self.alias(alias)?;
+        if names.is_empty() { Ok(visible) } else { Err(Self::unsupported("a column list on a target")) }
+    }
+
+    /// The whole name of a target with `ONLY` and `*`.
+    pub(super) fn target_name(
+        &self,
+        name: &Range<usize>,
+        inheritance: Option<&TableInheritance>,
+    ) -> Result<Range<usize>, Refusal> {
+        self.whole_name(name, inheritance)
+    }
+}
+
+fn output(name: &str, deps: &Deps) -> Output {
+    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
+}
+
+fn visible(items: &[ScopeItem]) -> impl Iterator<Item = &ScopeColumn> {
+    items.iter().filter(|item| item.columns_visible).flat_map(|item| item.columns.iter())
+}
+
+/// What a LATERAL item sees.
+fn lateral(scope: &Scope, left: &[ScopeItem]) -> Scope {
+    Scope { items: scope.items.iter().chain(left).cloned().collect(), parent: scope.parent.clone(), block: scope.block }
+}
+
+fn rename(columns: &[ScopeColumn], names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
+    columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| ScopeColumn {
+            name: names.get(position).cloned().unwrap_or_else(|| column.name.clone()),
+            qualifier: Some(qualifier.to_owned()),
+            ..column.clone()
+        })
+        .collect()
+}

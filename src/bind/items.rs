@@ -1,0 +1,214 @@
+//! Stage `bind`: the items of SELECT and RETURNING, stars included. In: one item. Out: the outputs it makes, with their
+//! names, lineage and tokens.
+
+use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+
+use super::{
+    binder::{Binder, Context},
+    bound::{Clause, Deps, Item, Output, Star, StarColumn, Usages},
+    figure,
+    scope::ScopeItem,
+};
+use crate::{
+    error::{Refusal, RefusalCode},
+    sql::{Kind, Nesting, Token, forms, parse},
+};
+
+/// The most columns that PostgreSQL lets a query have (`MaxTupleAttributeNumber`).
+const MAX_COLUMNS: usize = 1664;
+
+impl Binder<'_> {
+    pub(super) fn select_item(
+        &mut self,
+        item: &SelectItem,
+        context: &Context,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        match item {
+            SelectItem::UnnamedExpr(expression) => {
+                let before = self.bound.references.len();
+                let deps = self.expr(expression, context)?;
+                let plain = self.plain(expression, before, &deps);
+                let name = figure::column_name(expression);
+                let start = figure::first_token(expression);
+                if let (Clause::Returning, Some(start)) = (context.clause, start) {
+                    let start = self.item_start(start);
+                    self.bound.items.push(Item { tokens: start..self.item_end(start), name: name.clone() });
+                }
+                outputs.push(Output { name, deps, plain });
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let before = self.bound.references.len();
+                let deps = self.expr(expr, context)?;
+                self.take_new(alias)?;
+                let plain = self.plain(expr, before, &deps);
+                outputs.push(Output { name: Some(alias.value.clone()), deps, plain });
+            }
+            SelectItem::ExprWithAliases { expr: _, aliases: _ } => return Err(Self::unsupported("a list of aliases")),
+            SelectItem::QualifiedWildcard(kind, options) => {
+                let star = Self::star_token(options)?;
+                match kind {
+                    SelectItemQualifiedWildcardKind::ObjectName(name) => {
+                        let (parts, tokens) = self.parts(name)?;
+                        let (schema, table) = match parts.as_slice() {
+                            [table] => (None, table),
+                            [schema, table] => (Some(schema.as_str()), table),
+                            [database, schema, table] if *database == self.catalog.data().database => {
+                                (Some(schema.as_str()), table)
+                            }
+                            _ => return Err(self.at(Self::unsupported("a name of this form"), tokens.start)),
+                        };
+                        let Some(item) = Self::item(table, schema, context) else {
+                            let refusal = Refusal::new(
+                                RefusalCode::UnknownRelation,
+                                format!("missing FROM-clause entry for table \"{table}\""),
+                            );
+                            return Err(self.at(refusal, tokens.start));
+                        };
+                        let bracketed = self.tokens.get(tokens.end).is_some_and(forms::is_bracketed);
+                        if bracketed && Self::may_be_column(table, context) {
+                            return Err(self.at(Self::unsupported("a star of this name"), tokens.start));
+                        }
+                        self.star(&[item], tokens.start..star + 1, outputs, context)?;
+                    }
+                    SelectItemQualifiedWildcardKind::Expr(expression) => {
+                        // (c).*: every field, in an order that the server knows.
+                        let deps = self.expr(expression, context)?;
+                        outputs.push(Output { name: None, deps, plain: None });
+                    }
+                }
+            }
+            SelectItem::Wildcard(options) => {
+                let star = Self::star_token(options)?;
+                let items: Vec<ScopeItem> =
+                    context.scope.items.iter().filter(|item| item.columns_visible).cloned().collect();
+                self.star(&items, star..star + 1, outputs, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first token of the RETURNING item around token `inside`: what stands before it are brackets and prefix words.
+    fn item_start(&self, inside: usize) -> usize {
+        let mut start = inside;
+        while let Some(before) = self.before(start) {
+            if before.kind == Kind::Comma || before.is_word("returning") {
+                break;
+            }
+            start -= 1;
+        }
+        start
+    }
+
+    /// The token after the item that starts at `start`: a comma, or the end of the list.
+    pub(super) fn item_end(&self, start: usize) -> usize {
+        self.find_level(start, |_, token| token.kind == Kind::Comma)
+    }
+
+    /// From `start` on, the first token outside inner brackets that `ends` picks; else the bracket that closes the level, or
+    /// the end.
+    pub(super) fn find_level(&self, start: usize, ends: impl Fn(usize, &Token) -> bool) -> usize {
+        let mut depth = 0_usize;
+        let mut index = start;
+        while let Some(token) = self.tokens.get(index) {
+            match token.kind.nesting() {
+                Nesting::Opens => depth += 1,
+                Nesting::Closes if depth == 0 => break,
+                Nesting::Closes => depth -= 1,
+                Nesting::Stays if depth == 0 && ends(index, token) => break,
+                Nesting::Stays => {}
+            }
+            index += 1;
+        }
+        index
+    }
+
+    /// The base column that an expression is, when it is nothing but a name.
+    fn plain(&self, expression: &Expr, before: usize, deps: &Deps) -> Option<(usize, usize)> {
+        if let Expr::Nested(inner) = expression {
+            return self.plain(inner, before, deps);
+        }
+        let (Expr::Identifier(_) | Expr::CompoundIdentifier(_)) = expression else { return None };
+        let reference = self.bound.references.get(before)?;
+        let column = (reference.relation, reference.column?);
+        (deps.as_slice() == [column]).then_some(column)
+    }
+
+    fn star_token(options: &WildcardAdditionalOptions) -> Result<usize, Refusal> {
+        let WildcardAdditionalOptions {
+            wildcard_token,
+            opt_ilike,
+            opt_exclude,
+            opt_except,
+            opt_replace,
+            opt_rename,
+            opt_alias,
+        } = options;
+        let foreign = opt_ilike.is_some()
+            || opt_exclude.is_some()
+            || opt_except.is_some()
+            || opt_replace.is_some()
+            || opt_rename.is_some()
+            || opt_alias.is_some();
+        match parse::token_index(wildcard_token.0.span) {
+            Some(index) if !foreign => Ok(index),
+            Some(_) | None => Err(Self::unsupported("this form of *")),
+        }
+    }
+
+    /// Expands a star over `items`.
+    fn star(
+        &mut self,
+        items: &[ScopeItem],
+        tokens: std::ops::Range<usize>,
+        outputs: &mut Vec<Output>,
+        context: &Context,
+    ) -> Result<(), Refusal> {
+        let mut star = Star { tokens, columns: Vec::new(), relations: Vec::new(), complete: true };
+        for item in items {
+            star.complete &= !item.open;
+            if outputs.len() + item.columns.len() > MAX_COLUMNS {
+                let refusal = Refusal::new(
+                    RefusalCode::Unsupported,
+                    format!("target lists can have at most {MAX_COLUMNS} entries"),
+                );
+                return Err(self.at(refusal.with_sqlstate("54011"), star.tokens.start));
+            }
+            for column in item.columns.iter() {
+                for (id, position) in &column.deps {
+                    self.mark_used(*id, *position, !context.aggregate);
+                }
+                if let Some((id, _)) = column.origin
+                    && !star.relations.contains(&id)
+                {
+                    star.relations.push(id);
+                }
+                star.columns.push(StarColumn {
+                    qualifier: column.qualifier.clone(),
+                    name: column.name.clone(),
+                    origin: column.origin,
+                });
+                outputs.push(Output {
+                    name: Some(column.name.clone()),
+                    deps: column.deps.clone(),
+                    plain: column.origin,
+                });
+            }
+            if item.open {
+                outputs.push(Output { name: None, deps: item.all_deps(), plain: None });
+            }
+            star.relations.extend(item.relation.filter(|id| !star.relations.contains(id)));
+        }
+        for id in &star.relations {
+            if let Some(relation) = self.bound.relations.get_mut(*id) {
+                relation.starred = true;
+            }
+        }
+        if context.clause == Clause::Returning {
+            let deps = star.columns.iter().filter_map(|column| column.origin).collect::<Deps>();
+            self.mark(&deps, Usages::RETURNED);
+        }
+        self.bound.stars.push(star);
+        Ok(())
+    }
+}

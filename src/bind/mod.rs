@@ -1,0 +1,24 @@
+//! Stage `bind`: names → relations and columns, with lineage and token accounting. Pure.
+//!
+//! In: the syntax tree of one statement, its tokens, the catalog and the search path. Out: [`Bound`]: every use of a
+//! relation, every reference to a column of one, every star, function and type name, each with its tokens. Invariant:
+//! each name in the text was resolved here, or the statement is refused; nothing is skipped.
+
+mod binder;
+mod bound;
+mod dml;
+mod expr;
+mod figure;
+mod from;
+mod group;
+mod items;
+mod query;
+mod scope;
+mod types;
+pub mod views;
+
+pub use binder::{Binder, bind_expressions, bind_own, bind_query, bind_statement};
+pub use bound::{
+    Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Deps, FunctionUse, Item, Output, Reference, RelationUse,
+    Role, Star, StarColumn, Usages, WholeUse,
+};

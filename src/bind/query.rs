@@ -1,0 +1,516 @@
+//! Queries: WITH, set operations, SELECT, VALUES, TABLE; ORDER BY, LIMIT and locking clauses.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{
+    Cte as CteAst, Distinct, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr,
+    OrderByKind, OrderBySort, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor,
+    Value, WindowSpec, With,
+};
+
+use super::{
+    binder::{Binder, Context},
+    bound::{Block, Clause, Deps, Output, Usages},
+    scope::{Cte, Scope, ScopeColumn, merge},
+};
+use crate::{error::Refusal, sql::parse};
+
+impl Binder<'_> {
+    /// A query or a data-modifying statement: its outputs, and whether it returns rows.
+    pub(super) fn statement(
+        &mut self,
+        statement: &Statement,
+        parent: Option<Rc<Scope>>,
+    ) -> Result<(Vec<Output>, bool), Refusal> {
+        if let Statement::Query(query) = statement {
+            let returns = returns_rows(&query.body);
+            return Ok((self.query(query, parent)?, returns));
+        }
+        if let Statement::Insert(insert) = statement {
+            return Ok((self.insert(insert, parent)?, insert.returning.is_some()));
+        }
+        if let Statement::Update(update) = statement {
+            return Ok((self.update(update, parent)?, update.returning.is_some()));
+        }
+        if let Statement::Delete(delete) = statement {
+            return Ok((self.delete(delete, parent)?, delete.returning.is_some()));
+        }
+        Err(Self::unsupported("a statement of this kind"))
+    }
+
+    pub(super) fn query(&mut self, query: &Query, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
+        stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.query_here(query, parent))
+    }
+
+    fn query_here(&mut self, query: &Query, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
+            return Err(Self::unsupported("this clause"));
+        }
+        let ctes = self.ctes.len();
+        if let Some(with) = with {
+            self.with(with, parent.as_ref())?;
+        }
+        let (outputs, scope) = self.body(body, parent.clone(), order_by.as_ref())?;
+        let outer = Rc::new(Scope { items: Vec::new(), parent, block: None });
+        let context = Context::new(outer, Clause::Other);
+        if let Some(limit) = limit_clause {
+            match limit {
+                LimitClause::LimitOffset { limit, offset, limit_by } => {
+                    if !limit_by.is_empty() {
+                        return Err(Self::unsupported("LIMIT BY"));
+                    }
+                    if let Some(limit) = limit {
+                        self.expr_used(limit, &context)?;
+                    }
+                    if let Some(offset) = offset {
+                        self.expr_used(&offset.value, &context)?;
+                    }
+                }
+                LimitClause::OffsetCommaLimit { .. } => return Err(Self::unsupported("LIMIT with a comma")),
+            }
+        }
+        if let Some(fetch) = fetch {
+            if fetch.percent {
+                return Err(Self::unsupported("FETCH PERCENT"));
+            }
+            if let Some(quantity) = &fetch.quantity {
+                self.expr_used(quantity, &context)?;
+            }
+        }
+        for lock in locks {
+            if let Some(of) = &lock.of {
+                let (parts, tokens) = self.parts(of)?;
+                let known = scope.as_ref().is_some_and(|scope| {
+                    scope
+                        .items
+                        .iter()
+                        .any(|item| parts.len() == 1 && item.name.as_deref() == parts.first().map(String::as_str))
+                });
+                if !known {
+                    return Err(self.at(Self::unsupported("a lock on this name"), tokens.start));
+                }
+            }
+        }
+        self.ctes.truncate(ctes);
+        Ok(outputs)
+    }
+
+    fn with(&mut self, with: &With, parent: Option<&Rc<Scope>>) -> Result<(), Refusal> {
+        let first = self.ctes.len();
+        if with.recursive {
+            for cte in &with.cte_tables {
+                let name = cte.alias.name.value.clone();
+                self.ctes.push(Cte { name, columns: Rc::from([]), open: false, later: true });
+            }
+        }
+        for (number, cte) in with.cte_tables.iter().enumerate() {
+            let CteAst { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
+            if from.is_some() || alias.at.is_some() {
+                return Err(Self::unsupported("this form of WITH"));
+            }
+            self.take_new(&alias.name)?;
+            let mut names = Vec::new();
+            for column in &alias.columns {
+                if column.data_type.is_some() {
+                    return Err(Self::unsupported("a typed column list"));
+                }
+                self.take_new(&column.name)?;
+                names.push(column.name.value.clone());
+            }
+            let outputs = if with.recursive && query.with.is_none() {
+                self.recursive(query, parent.cloned(), first + number, &names)?
+            } else {
+                self.query(query, parent.cloned())?
+            };
+            let bound = Cte {
+                name: alias.name.value.clone(),
+                columns: columns_of(outputs, &names, &alias.name.value),
+                open: false,
+                later: false,
+            };
+            if with.recursive {
+                if let Some(place) = self.ctes.get_mut(first + number) {
+                    *place = bound;
+                }
+            } else {
+                self.ctes.push(bound);
+            }
+        }
+        Ok(())
+    }
+
+    /// One query of WITH RECURSIVE. When it refers to itself, every column may come to depend on every other.
+    fn recursive(
+        &mut self,
+        query: &Query,
+        parent: Option<Rc<Scope>>,
+        place: usize,
+        names: &[String],
+    ) -> Result<Vec<Output>, Refusal> {
+        let SetExpr::SetOperation { left, op: _, set_quantifier: _, right } = &*query.body else {
+            return self.query(query, parent);
+        };
+        let simple =
+            query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none() && query.locks.is_empty();
+        if !simple {
+            return Err(Self::unsupported("ORDER BY, LIMIT or locking in a recursive query"));
+        }
+        let (mut outputs, _) = self.body(left, parent.clone(), None)?;
+        let name = self.ctes.get(place).map(|cte| cte.name.clone()).unwrap_or_default();
+        let own = Cte { columns: columns_of(outputs.clone(), names, &name), name, open: false, later: false };
+        if let Some(slot) = self.ctes.get_mut(place) {
+            *slot = own;
+        }
+        let (right, _) = self.body(right, parent, None)?;
+        let mut all = Deps::new();
+        for output in outputs.iter().chain(&right) {
+            merge(&mut all, &output.deps);
+        }
+        let same = outputs.iter().zip(&right).all(|(a, b)| b.deps.iter().all(|dep| a.deps.contains(dep)));
+        for output in &mut outputs {
+            output.plain = None;
+            if !same {
+                output.deps.clone_from(&all);
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The body of a query: its outputs, and the scope of a plain SELECT.
+    fn body(
+        &mut self,
+        body: &SetExpr,
+        parent: Option<Rc<Scope>>,
+        order_by: Option<&OrderBy>,
+    ) -> Result<(Vec<Output>, Option<Rc<Scope>>), Refusal> {
+        stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.body_here(body, parent, order_by))
+    }
+
+    fn body_here(
+        &mut self,
+        body: &SetExpr,
+        parent: Option<Rc<Scope>>,
+        order_by: Option<&OrderBy>,
+    ) -> Result<(Vec<Output>, Option<Rc<Scope>>), Refusal> {
+        match body {
+            SetExpr::Select(select) => {
+                let (outputs, scope) = self.select(select, parent, order_by)?;
+                Ok((outputs, Some(scope)))
+            }
+            SetExpr::Query(query) => {
+                let outputs = self.query(query, parent)?;
+                self.order_outputs(order_by, &outputs)?;
+                Ok((outputs, None))
+            }
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let (mut outputs, _) = self.body(left, parent.clone(), None)?;
+                let (right, _) = self.body(right, parent, None)?;
+                for (output, other) in outputs.iter_mut().zip(&right) {
+                    merge(&mut output.deps, &other.deps);
+                    output.plain = None;
+                    // All but UNION ALL compare rows.
+                    if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
+                        self.mark(&output.deps, Usages::GROUP);
+                    }
+                }
+                self.order_outputs(order_by, &outputs)?;
+                Ok((outputs, None))
+            }
+            SetExpr::Values(values) => {
+                let context = Context::new(Rc::new(Scope { items: Vec::new(), parent, block: None }), Clause::Select);
+                let mut outputs: Vec<Output> = Vec::new();
+                for row in &values.rows {
+                    for (position, expression) in row.content.iter().enumerate() {
+                        let deps = self.expr(expression, &context)?;
+                        match outputs.get_mut(position) {
+                            Some(output) => merge(&mut output.deps, &deps),
+                            None => outputs.push(Output {
+                                name: Some(format!("column{}", position + 1)),
+                                deps,
+                                plain: None,
+                            }),
+                        }
+                    }
+                }
+                self.order_outputs(order_by, &outputs)?;
+                Ok((outputs, None))
+            }
+            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+                if order_by.is_some() {
+                    return Err(Self::unsupported("ORDER BY of a data-modifying statement"));
+                }
+                let (outputs, _) = self.statement(statement, parent)?;
+                Ok((outputs, None))
+            }
+            SetExpr::Merge(_) => Err(Self::unsupported("MERGE")),
+            SetExpr::Table(_) => Err(Self::unsupported("TABLE inside a set operation")),
+        }
+    }
+
+    /// ORDER BY over a set operation: names or positions of outputs only.
+    fn order_outputs(&mut self, order_by: Option<&OrderBy>, outputs: &[Output]) -> Result<(), Refusal> {
+        for item in order_items(order_by)? {
+            let found = if let Expr::Identifier(ident) = &item.expr {
+                let index = self.take(ident)?;
+                outputs
+                    .iter()
+                    .find(|output| output.name.as_deref() == Some(&ident.value))
+                    .ok_or_else(|| self.at(Self::unsupported("ORDER BY this name"), index))?
+            } else {
+                position(&item.expr, outputs)
+                    .ok_or_else(|| Self::unsupported("ORDER BY an expression of a set operation"))?
+            };
+            let deps = found.deps.clone();
+            Self::order_options(item)?;
+            self.mark(&deps, Usages::ORDER);
+        }
+        Ok(())
+    }
+
+    fn order_options(item: &OrderByExpr) -> Result<(), Refusal> {
+        if item.with_fill.is_some() {
+            return Err(Self::unsupported("WITH FILL"));
+        }
+        match &item.options.sort {
+            // The operator of USING is checked with all others, on the tokens.
+            None | Some(OrderBySort::Asc | OrderBySort::Desc | OrderBySort::Using(_)) => Ok(()),
+        }
+    }
+
+    fn select(
+        &mut self,
+        select: &Select,
+        parent: Option<Rc<Scope>>,
+        order_by: Option<&OrderBy>,
+    ) -> Result<(Vec<Output>, Rc<Scope>), Refusal> {
+        let Select {
+            select_token,
+            optimizer_hints,
+            distinct,
+            select_modifiers,
+            top,
+            top_before_distinct: _,
+            projection,
+            exclude,
+            into,
+            from,
+            lateral_views,
+            prewhere,
+            selection,
+            connect_by,
+            group_by,
+            cluster_by,
+            distribute_by,
+            sort_by,
+            having,
+            named_window,
+            qualify,
+            window_before_qualify: _,
+            value_table_mode,
+            flavor,
+        } = select;
+        if into.is_some() {
+            return Err(Self::unsupported("SELECT INTO"));
+        }
+        let foreign = !optimizer_hints.is_empty()
+            || select_modifiers.is_some()
+            || top.is_some()
+            || exclude.is_some()
+            || !lateral_views.is_empty()
+            || prewhere.is_some()
+            || !connect_by.is_empty()
+            || !cluster_by.is_empty()
+            || !distribute_by.is_empty()
+            || !sort_by.is_empty()
+            || qualify.is_some()
+            || value_table_mode.is_some();
+        if foreign || *flavor != SelectFlavor::Standard {
+            return Err(Self::unsupported("this clause"));
+        }
+        let first = parse::token_index(select_token.0.span).ok_or_else(|| Self::unsupported("this form of SELECT"))?;
+        let block = self.bound.blocks.len();
+        self.bound.blocks.push(Block { insert_at: None, grouped: Vec::new() });
+        let mut scope = Scope { items: Vec::new(), parent, block: Some(block) };
+        for table in from {
+            self.table_with_joins(table, &mut scope)?;
+        }
+        Self::unique_names(&scope)?;
+        let scope = Rc::new(scope);
+        let at = |clause| Context::new(scope.clone(), clause);
+
+        if let Some(condition) = selection {
+            self.expr_used(condition, &at(Clause::Where))?;
+        }
+        let mut outputs = Vec::new();
+        for item in projection {
+            self.select_item(item, &at(Clause::Select), &mut outputs)?;
+        }
+        self.group_by(group_by, &at(Clause::Group), &outputs, first, block)?;
+        if let Some(condition) = having {
+            // HAVING is a predicate, but its columns must be grouped.
+            let deps = self.expr(condition, &at(Clause::Select))?;
+            self.mark(&deps, Usages::PREDICATE);
+        }
+        for NamedWindowDefinition(name, window) in named_window {
+            self.take_new(name)?;
+            match window {
+                NamedWindowExpr::NamedWindow(other) => {
+                    self.take(other)?;
+                }
+                NamedWindowExpr::WindowSpec(spec) => self.window(spec, &at(Clause::Order))?,
+            }
+        }
+        match distinct {
+            None | Some(Distinct::All) => {}
+            Some(Distinct::Distinct) => {
+                for output in &outputs {
+                    self.mark(&output.deps, Usages::GROUP);
+                }
+            }
+            Some(Distinct::On(list)) => {
+                for expression in list {
+                    self.order_expression(expression, &at(Clause::Order), &outputs)?;
+                }
+            }
+        }
+        for item in order_items(order_by)? {
+            Self::order_options(item)?;
+            self.order_expression(&item.expr, &at(Clause::Order), &outputs)?;
+        }
+        Ok((outputs, scope))
+    }
+
+    /// ORDER BY and DISTINCT ON: an output name or position first, then an expression.
+    fn order_expression(&mut self, expression: &Expr, context: &Context, outputs: &[Output]) -> Result<(), Refusal> {
+        if let Expr::Identifier(ident) = expression
+            && let Some(output) = outputs.iter().find(|output| output.name.as_deref() == Some(&ident.value))
+        {
+            self.take(ident)?;
+            let deps = output.deps.clone();
+            self.mark(&deps, Usages::ORDER);
+            return Ok(());
+        }
+        if let Some(output) = position(expression, outputs) {
+            let deps = output.deps.clone();
+            self.mark(&deps, Usages::ORDER);
+            return Ok(());
+        }
+        self.expr_used(expression, context)
+    }
+
+    pub(super) fn window(&mut self, spec: &WindowSpec, context: &Context) -> Result<(), Refusal> {
+        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
+        if let Some(name) = window_name {
+            self.take(name)?;
+        }
+        for expression in partition_by {
+            self.expr_used(expression, context)?;
+        }
+        for item in order_by {
+            Self::order_options(item)?;
+            self.expr_used(&item.expr, context)?;
+        }
+        if let Some(frame) = window_frame {
+            for bound in [Some(&frame.start_bound), frame.end_bound.as_ref()].into_iter().flatten() {
+                use sqlparser::ast::WindowFrameBound::{CurrentRow, Following, Preceding};
+                match bound {
+                    CurrentRow | Preceding(None) | Following(None) => {}
+                    Preceding(Some(value)) | Following(Some(value)) => self.expr_used(value, context)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One item of a select list or of RETURNING.
+    /// Two items of one FROM clause may not have the same name.
+    pub(super) fn unique_names(scope: &Scope) -> Result<(), Refusal> {
+        for (number, item) in scope.items.iter().enumerate() {
+            let Some(name) = item.name.as_ref().filter(|_| item.name_visible) else { continue };
+            let twice =
+                scope.items.iter().skip(number + 1).any(|other| {
+                    other.name_visible && other.name.as_ref() == Some(name) && other.schema == item.schema
+                });
+            if twice {
+                return Err(Refusal::new(
+                    crate::error::RefusalCode::DuplicateAlias,
+                    format!("table name \"{name}\" specified more than once"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a body yields rows to its caller.
+fn returns_rows(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(_)
+        | SetExpr::Query(_)
+        | SetExpr::SetOperation { left: _, op: _, set_quantifier: _, right: _ }
+        | SetExpr::Values(_)
+        | SetExpr::Table(_) => true,
+        SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) => {
+            if let Statement::Insert(insert) = statement {
+                insert.returning.is_some()
+            } else if let Statement::Update(update) = statement {
+                update.returning.is_some()
+            } else if let Statement::Delete(delete) = statement {
+                delete.returning.is_some()
+            } else {
+                true
+            }
+        }
+    }
+}
+
+fn order_items(order_by: Option<&OrderBy>) -> Result<&[OrderByExpr], Refusal> {
+    match order_by {
+        None => Ok(&[]),
+        Some(OrderBy { kind: OrderByKind::Expressions(items), interpolate: None }) => Ok(items),
+        Some(OrderBy { kind: OrderByKind::Expressions(_) | OrderByKind::All(_), interpolate: _ }) => {
+            Err(Binder::unsupported("this form of ORDER BY"))
+        }
+    }
+}
+
+/// The output that a bare integer means.
+pub(super) fn position<'o>(expression: &Expr, outputs: &'o [Output]) -> Option<&'o Output> {
+    let Expr::Value(value) = expression else { return None };
+    let Value::Number(text, _) = &value.value else { return None };
+    outputs.get(text.parse::<usize>().ok()?.checked_sub(1)?)
+}
+
+/// The columns that an alias with an optional column list makes of outputs.
+pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
+    outputs
+        .into_iter()
+        .enumerate()
+        .map(|(position, output)| ScopeColumn {
+            name: names.get(position).cloned().or(output.name).unwrap_or_default(),
+            deps: output.deps,
+            origin: None,
+            qualifier: Some(qualifier.to_owned()),
+        })
+        .collect()
+}
+
+/// The factor without joins of a target table.
+pub(super) fn only_factor(table: &sqlparser::ast::TableWithJoins) -> Option<&TableFactor> {
+    table.joins.is_empty().then_some(&table.relation)
+}

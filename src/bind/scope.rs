@@ -1,0 +1,75 @@
+//! Which names are visible where: PostgreSQL's namespaces (`parse_relation.c`) in small.
+
+use std::rc::Rc;
+
+use super::bound::{ColumnIndex, Deps};
+
+/// A column that expressions can name.
+#[derive(Clone, Debug)]
+pub(super) struct ScopeColumn {
+    pub name: String,
+    pub deps: Deps,
+    /// The base column that it is, directly.
+    pub origin: Option<(usize, ColumnIndex)>,
+    /// Name of the FROM item to print before it in an expanded star; none for merged columns.
+    pub qualifier: Option<String>,
+}
+
+/// One FROM item, or the unnamed result of a join.
+#[derive(Clone, Debug)]
+pub(super) struct ScopeItem {
+    pub name: Option<String>,
+    /// Schema of a catalog relation without alias: `public.t.c` may be written.
+    pub schema: Option<String>,
+    /// Catalog relation.
+    pub relation: Option<usize>,
+    pub columns: Rc<[ScopeColumn]>,
+    pub columns_visible: bool,
+    pub name_visible: bool,
+    /// Columns are not known (a function that returns any row type).
+    pub open: bool,
+    /// What an unknown column of it may depend on.
+    pub deps: Deps,
+}
+
+/// The names visible at one level of nesting.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub items: Vec<ScopeItem>,
+    pub parent: Option<Rc<Scope>>,
+    /// Index into `Bound::blocks`.
+    pub block: Option<usize>,
+}
+
+/// A common table expression.
+#[derive(Clone, Debug)]
+pub(super) struct Cte {
+    pub name: String,
+    pub columns: Rc<[ScopeColumn]>,
+    pub open: bool,
+    /// Declared later in a WITH RECURSIVE: using it is not handled.
+    pub later: bool,
+}
+
+/// Adds `more` to `deps`, without repetition.
+pub(super) fn merge(deps: &mut Deps, more: &Deps) {
+    for dep in more {
+        if !deps.contains(dep) {
+            deps.push(*dep);
+        }
+    }
+}
+
+impl ScopeItem {
+    pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub fn all_deps(&self) -> Deps {
+        let mut deps = self.deps.clone();
+        for column in self.columns.iter() {
+            merge(&mut deps, &column.deps);
+        }
+        deps
+    }
+}

@@ -1,0 +1,135 @@
+//! [`CatalogSnapshot`]: [`CatalogData`] with indexes. In: data. Out: lookups by OID and by schema and name.
+
+use std::{collections::HashMap, sync::Arc};
+
+use foldhash::fast::FixedState;
+
+use super::data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RoleData, TypeData};
+use crate::names::{AttNum, Oid};
+
+/// A relation of the snapshot.
+pub type Relation = RelationData;
+/// A column of the snapshot.
+pub type Column = ColumnData;
+
+/// An immutable, indexed picture of `pg_catalog`.
+#[derive(Debug)]
+pub struct CatalogSnapshot {
+    data: CatalogData,
+    version: u64,
+    by_oid: HashMap<Oid, usize, FixedState>,
+    by_name: HashMap<String, HashMap<String, usize>>,
+    functions: HashMap<String, Vec<usize>>,
+    operators: HashMap<String, Vec<usize>>,
+    types: HashMap<String, Vec<usize>>,
+    roles: HashMap<String, usize>,
+    children: HashMap<Oid, Vec<Oid>>,
+    parents: HashMap<Oid, Vec<Oid>>,
+}
+
+impl CatalogSnapshot {
+    /// Indexes `data`. `version` grows with every snapshot that a process publishes.
+    pub fn new(data: CatalogData, version: u64) -> Arc<Self> {
+        let mut by_name: HashMap<String, HashMap<String, usize>> = HashMap::new();
+        for schema in &data.schemas {
+            by_name.entry(schema.name.clone()).or_default();
+        }
+        let mut by_oid = HashMap::default();
+        for (index, relation) in data.relations.iter().enumerate() {
+            by_oid.insert(relation.oid, index);
+            by_name.entry(relation.schema.clone()).or_default().insert(relation.name.clone(), index);
+        }
+        let mut functions: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, function) in data.functions.iter().enumerate() {
+            functions.entry(function.name.clone()).or_default().push(index);
+        }
+        let mut operators: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, operator) in data.operators.iter().enumerate() {
+            operators.entry(operator.name.clone()).or_default().push(index);
+        }
+        let mut types: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, ty) in data.types.iter().enumerate() {
+            types.entry(ty.name.clone()).or_default().push(index);
+        }
+        let roles = data.roles.iter().enumerate().map(|(index, role)| (role.name.clone(), index)).collect();
+        let mut children: HashMap<Oid, Vec<Oid>> = HashMap::new();
+        let mut parents: HashMap<Oid, Vec<Oid>> = HashMap::new();
+        for InheritsData { child, parent } in &data.inherits {
+            children.entry(*parent).or_default().push(*child);
+            parents.entry(*child).or_default().push(*parent);
+        }
+        Arc::new(Self { data, version, by_oid, by_name, functions, operators, types, roles, children, parents })
+    }
+
+    /// The data that was indexed.
+    pub fn data(&self) -> &CatalogData {
+        &self.data
+    }
+
+    /// Grows with every snapshot that a process publishes.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The relation with this OID.
+    pub fn relation(&self, oid: Oid) -> Option<&Relation> {
+        self.by_oid.get(&oid).and_then(|index| self.data.relations.get(*index))
+    }
+
+    /// The relation `schema.name`.
+    pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Relation> {
+        self.by_name.get(schema)?.get(name).and_then(|index| self.data.relations.get(*index))
+    }
+
+    /// Whether a schema of this name exists.
+    pub fn has_schema(&self, schema: &str) -> bool {
+        self.by_name.contains_key(schema)
+    }
+
+    /// Functions outside `pg_catalog` with this name, in any schema.
+    pub fn functions_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a FunctionData> + use<'a> {
+        self.functions.get(name).into_iter().flatten().filter_map(|index| self.data.functions.get(*index))
+    }
+
+    /// Operators outside `pg_catalog` with this name, in any schema.
+    pub fn operators_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a super::data::OperatorData> + use<'a> {
+        self.operators.get(name).into_iter().flatten().filter_map(|index| self.data.operators.get(*index))
+    }
+
+    /// Types outside `pg_catalog` with this name, in any schema.
+    pub fn types_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a TypeData> + use<'a> {
+        self.types.get(name).into_iter().flatten().filter_map(|index| self.data.types.get(*index))
+    }
+
+    /// The role with this name.
+    pub fn role(&self, name: &str) -> Option<&RoleData> {
+        self.roles.get(name).and_then(|index| self.data.roles.get(*index))
+    }
+
+    /// Direct children by inheritance or partitioning.
+    pub fn children(&self, parent: Oid) -> &[Oid] {
+        self.children.get(&parent).map_or(&[], Vec::as_slice)
+    }
+
+    /// Direct parents by inheritance or partitioning.
+    pub fn parents(&self, child: Oid) -> &[Oid] {
+        self.parents.get(&child).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl RelationData {
+    /// The live column with this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The live column with this number.
+    pub fn column_numbered(&self, attnum: AttNum) -> Option<&Column> {
+        self.columns.iter().find(|column| column.attnum == attnum)
+    }
+
+    /// Whether the relation belongs to the system (`pg_catalog`, `information_schema`, `pg_toast`).
+    pub fn is_system(&self) -> bool {
+        matches!(self.schema.as_str(), "pg_catalog" | "information_schema" | "pg_toast")
+    }
+}

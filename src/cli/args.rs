@@ -1,0 +1,156 @@
+//! Arguments that several commands share. In: [`KEYS`] and matches. Out: clap arguments, and the configuration that
+//! they, the environment and the file give.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, parser::ValueSource};
+
+use super::Failure;
+use crate::{
+    catalog::{CatalogData, CatalogSnapshot},
+    config::{self, Config, KEYS, Override, Secret, UpstreamConfig},
+    policy::rules::RuleFile,
+    reload::{FilesError, read_rule_files},
+    upstream,
+};
+
+/// `--config FILE`
+pub fn config_file() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .short('c')
+        .env("PGSCRIM_CONFIG")
+        .value_name("FILE")
+        .help("Configuration file; flags and environment variables win over it")
+}
+
+/// `--catalog FILE`
+pub fn catalog_file() -> Arg {
+    Arg::new("catalog")
+        .long("catalog")
+        .env("PGSCRIM_CATALOG")
+        .value_name("FILE")
+        .help("Catalog file, as `pgscrim catalog dump` writes it, instead of a live server")
+}
+
+/// `--json`
+pub fn json() -> Arg {
+    Arg::new("json").long("json").env("PGSCRIM_JSON").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+/// One argument for each key of the configuration that `wanted` says yes to.
+pub fn keys(wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Arg> {
+    KEYS.iter().filter(move |key| wanted(key.path)).map(|key| {
+        let heading = key.path.split_once('.').map_or("Configuration", |(table, _)| table);
+        Arg::new(key.path)
+            .long(key.flag)
+            .env(key.env)
+            // The URL may hold a password.
+            .hide_env_values(key.path == "upstream.url")
+            .value_name(key.value)
+            .allow_hyphen_values(true)
+            .help(key.help)
+            .help_heading(heading)
+    })
+}
+
+/// The configuration file, and what the command line and the environment put over it.
+pub struct Given {
+    file: Option<(PathBuf, String)>,
+    overrides: Vec<Override>,
+    password: Option<Secret>,
+}
+
+impl Given {
+    /// What `matches` holds.
+    ///
+    /// # Errors
+    /// When the configuration file cannot be read.
+    pub fn new(matches: &ArgMatches) -> Result<Self, Failure> {
+        let file = match matches.get_one::<String>("config") {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::new(format!("could not read the configuration file {path}: {error}")))?;
+                Some((PathBuf::from(path), text))
+            }
+            None => None,
+        };
+        let mut overrides = Vec::new();
+        for key in KEYS {
+            let Ok(Some(value)) = matches.try_get_one::<String>(key.path) else { continue };
+            let from_environment = matches.value_source(key.path) == Some(ValueSource::EnvVariable);
+            // An empty variable is how many tools unset one.
+            if from_environment && value.is_empty() {
+                continue;
+            }
+            let origin = if from_environment { key.env.to_owned() } else { format!("--{}", key.flag) };
+            overrides.push(Override { key: key.path, value: value.clone(), origin });
+        }
+        let password = std::env::var("PGSCRIM_UPSTREAM_PASSWORD").ok().filter(|text| !text.is_empty()).map(Secret::new);
+        Ok(Self { file, overrides, password })
+    }
+
+    fn file(&self) -> Option<(&Path, &str)> {
+        self.file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()))
+    }
+
+    /// The whole configuration.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn config(&self) -> Result<Config, Failure> {
+        config::load(self.file(), &self.overrides, self.password.clone()).map_err(Failure::new)
+    }
+
+    /// The server alone.
+    ///
+    /// # Errors
+    /// Every mistake in that part.
+    pub fn upstream(&self) -> Result<UpstreamConfig, Failure> {
+        config::upstream(self.file(), &self.overrides, self.password.clone()).map_err(Failure::new)
+    }
+
+    /// The path of the audit log alone.
+    ///
+    /// # Errors
+    /// Every mistake in that part.
+    pub fn audit_path(&self) -> Result<PathBuf, Failure> {
+        config::audit_path(self.file(), &self.overrides).map_err(Failure::new)
+    }
+
+    /// The rule files.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn rule_files(&self) -> Result<Vec<RuleFile>, Failure> {
+        let directory = config::rules(self.file(), &self.overrides).map_err(Failure::new)?;
+        read_rule_files(&directory).map_err(|error: FilesError| Failure::new(error))
+    }
+
+    /// The catalog: of the file named by `--catalog`, or else of the server.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn catalog(&self, matches: &ArgMatches) -> Result<CatalogData, Failure> {
+        if let Ok(Some(path)) = matches.try_get_one::<String>("catalog") {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::new(format!("could not read the catalog file {path}: {error}")))?;
+            return serde_json::from_str(&text)
+                .map_err(|error| Failure::new(format!("{path} is not a catalog file: {error}")));
+        }
+        let upstream = self.upstream()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))?;
+        runtime.block_on(upstream::read_catalog(&upstream)).map_err(Failure::new)
+    }
+
+    /// The catalog, indexed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn snapshot(&self, matches: &ArgMatches) -> Result<std::sync::Arc<CatalogSnapshot>, Failure> {
+        Ok(CatalogSnapshot::new(self.catalog(matches)?, 1))
+    }
+}

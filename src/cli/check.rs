@@ -1,0 +1,274 @@
+//! `pgscrim check`: rules against a catalog, and the matrix role × column. In: rule files and a snapshot, already read.
+//! Out: a [`Report`] as text or JSON, or the complaints. Pure; the caller reads files and prints.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::{
+    catalog::{CatalogSnapshot, data::RelationKind},
+    diagnostic::Diagnostics,
+    names::QualifiedName,
+    policy::{
+        Policy, RolePolicy, Search, Treatment,
+        rules::{RuleFile, RuleSet},
+    },
+};
+
+/// What `check` found out about rules that are valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `policy` of the rule files.
+    pub policy: String,
+    /// Content hash of the rule files.
+    pub hash: String,
+    /// Database of the catalog.
+    pub database: String,
+    /// Categories in file order.
+    pub categories: Vec<CategorySummary>,
+    /// Who sees what.
+    pub matrix: Matrix,
+    /// Tables without any classified column: every role that the server lets read them sees them in clear.
+    pub ungoverned: Vec<String>,
+    /// What is valid and yet likely a mistake.
+    pub warnings: Vec<String>,
+}
+
+/// One category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CategorySummary {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// Whether it is sensitive.
+    pub sensitive: bool,
+}
+
+/// Role × column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Matrix {
+    /// Names of the roles, in file order.
+    pub roles: Vec<String>,
+    /// One row for each column of each governed relation, by relation name and column order.
+    pub rows: Vec<Row>,
+}
+
+/// What each role gets of one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// `schema.table`
+    pub relation: String,
+    /// Column name.
+    pub column: String,
+    /// Category, `unclassified` without one.
+    pub category: String,
+    /// By role: `clear`, the mask, `withhold` or `refuse`, with `; search exact` or `; search refuse` behind it.
+    pub cells: Vec<String>,
+}
+
+/// Checks `files` against `catalog`.
+///
+/// # Errors
+/// Every complaint about the files.
+pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot) -> Result<Report, Diagnostics> {
+    let rules = RuleSet::parse(files)?;
+    let policy = rules.compile(catalog)?;
+    let categories = rules.categories().map(|(name, title, sensitive)| CategorySummary {
+        name: name.to_owned(),
+        title: title.map(str::to_owned),
+        sensitive,
+    });
+    Ok(Report {
+        categories: categories.collect(),
+        matrix: matrix(&policy, catalog),
+        ungoverned: ungoverned(&policy, catalog),
+        warnings: warnings(&policy, catalog),
+        policy: policy.id,
+        hash: policy.hash,
+        database: catalog.data().database.clone(),
+    })
+}
+
+/// Who sees what of which column.
+pub fn matrix(policy: &Policy, catalog: &CatalogSnapshot) -> Matrix {
+    let mut rows = Vec::new();
+    for relation in catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
+        // Which relations are governed depends on the rules alone, not on the role.
+        if !policy.roles.iter().any(|role| role.relation(relation.oid).is_some()) {
+            continue;
+        }
+        for (position, column) in relation.columns.iter().enumerate() {
+            let known = policy.roles.iter().find_map(|role| role.relation(relation.oid)?.columns.get(position));
+            let category = known.and_then(|column| column.category.as_deref()).unwrap_or(match known {
+                Some(column) if !column.personal => "-",
+                _ => "unclassified",
+            });
+            rows.push(Row {
+                relation: QualifiedName::new(&relation.schema, &relation.name).to_string(),
+                column: column.name.clone(),
+                category: category.to_owned(),
+                cells: policy.roles.iter().map(|role| cell(role, relation.oid, position)).collect(),
+            });
+        }
+    }
+    rows.sort_by(|a, b| a.relation.cmp(&b.relation));
+    Matrix { roles: policy.roles.iter().map(|role| role.name.clone()).collect(), rows }
+}
+
+fn cell(role: &RolePolicy, relation: crate::names::Oid, position: usize) -> String {
+    let Some(governed) = role.relation(relation) else { return "clear".to_owned() };
+    if governed.refuse.is_some() {
+        return "refuse".to_owned();
+    }
+    let Some(column) = governed.columns.get(position) else { return "withhold".to_owned() };
+    let label = column.treatment.label();
+    match (&column.treatment, column.search) {
+        (Treatment::Clear | Treatment::Refuse, _) | (_, Search::Masked) => label.to_owned(),
+        (Treatment::Mask(_) | Treatment::Withhold, Search::Exact) => format!("{label}; search exact"),
+        (Treatment::Mask(_) | Treatment::Withhold, Search::Refuse) => format!("{label}; search refuse"),
+    }
+}
+
+fn ungoverned(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
+    let tables = catalog.data().relations.iter().filter(|relation| {
+        let table = match relation.kind {
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+            RelationKind::View
+            | RelationKind::MaterializedView
+            | RelationKind::Sequence
+            | RelationKind::Toast
+            | RelationKind::Composite => false,
+        };
+        table && !relation.is_system() && !policy.roles.iter().any(|role| role.relation(relation.oid).is_some())
+    });
+    let mut names: Vec<String> = tables.map(|t| QualifiedName::new(&t.schema, &t.name).to_string()).collect();
+    names.sort();
+    names
+}
+
+fn warnings(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for role in &policy.roles {
+        let groups = role.matching.member_of.iter().flatten();
+        for name in role.matching.user.iter().flatten().chain(groups) {
+            if catalog.role(name).is_none() {
+                warnings.push(format!("role \"{}\" matches \"{name}\", which the server does not have", role.name));
+            }
+        }
+        if let Some(databases) = &role.matching.database
+            && !databases.contains(&catalog.data().database)
+        {
+            warnings.push(format!(
+                "role \"{}\" matches no connection to database \"{}\"",
+                role.name,
+                catalog.data().database
+            ));
+        }
+    }
+    if let Some(role) = policy.roles.iter().find(|role| !role.exempt) {
+        for relation in &catalog.data().relations {
+            if let Some(why) = role.relation(relation.oid).and_then(|governed| governed.refuse.as_ref()) {
+                let name = QualifiedName::new(&relation.schema, &relation.name);
+                warnings.push(format!("{name} is refused: {why}; classify its columns to allow it"));
+            }
+        }
+    }
+    warnings
+}
+
+impl Report {
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut out = format!("policy {} ({}), database {}\n\n", self.policy, self.hash, self.database);
+        out += &self.matrix.to_text();
+        if !self.ungoverned.is_empty() {
+            let _ = writeln!(out, "\nnot governed, in clear for every role: {}", self.ungoverned.join(", "));
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(out, "\nwarning: {warning}");
+        }
+        out
+    }
+
+    /// For programs: one JSON object.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+    }
+}
+
+impl Matrix {
+    /// A table with one column a role.
+    pub fn to_text(&self) -> String {
+        let mut table: Vec<Vec<&str>> = Vec::with_capacity(self.rows.len() + 1);
+        table.push(["column", "category"].into_iter().chain(self.roles.iter().map(String::as_str)).collect());
+        let names: Vec<String> = self.rows.iter().map(|row| format!("{}.{}", row.relation, row.column)).collect();
+        for (row, name) in self.rows.iter().zip(&names) {
+            let head = [name.as_str(), row.category.as_str()];
+            table.push(head.into_iter().chain(row.cells.iter().map(String::as_str)).collect());
+        }
+        let widths: Vec<usize> = (0..self.roles.len() + 2)
+            .map(|i| table.iter().filter_map(|line| line.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut out = String::new();
+        for line in &table {
+            let mut text = String::new();
+            for (cell, width) in line.iter().zip(&widths) {
+                let _ = write!(text, "{cell:width$}  ");
+            }
+            out += text.trim_end();
+            out.push('\n');
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::testing::{database, role, table, view};
+
+    fn report() -> Report {
+        let mut data = database();
+        let customers = table(&mut data, "customers", "id bigint, phone varchar(20), note text");
+        table(&mut data, "products", "id bigint");
+        view(&mut data, "odd", "x text", "SELECT nonsense", &[customers]);
+        role(&mut data, "care_app", &[]);
+        let text = "policy = \"p1\"\n[category.none]\ncolumns = [\"public.customers.id\"]\n[category.phone]\n\
+                    title = \"Phone\"\nsensitivity = \"sensitive\"\ncolumns = [\"public.customers.phone\"]\n\
+                    [[role]]\nname = \"care\"\nmatch = { user = \"care_app\" }\nsee = { phone = \"phone_vn\" }\n\
+                    search = { phone = \"exact\" }\n[[role]]\nname = \"owner\"\nmatch = { user = \"gone\" }\n\
+                    exempt = true\n";
+        let file = RuleFile { path: "r.toml".into(), text: text.into() };
+        check(&[file], &CatalogSnapshot::new(data, 1)).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+    }
+
+    #[test]
+    fn text_shows_every_governed_column_and_what_is_odd() {
+        let report = report();
+        let why = report.warnings.last().and_then(|warning| warning.split([':', ';']).nth(1)).unwrap().to_owned();
+        insta::assert_snapshot!(report.to_text().replace(&report.hash, "HASH").replace(&why, " WHY"), @r#"
+        policy p1 (HASH), database shop
+
+        column                  category      care                    owner
+        public.customers.id     none          clear                   clear
+        public.customers.phone  phone         phone_vn; search exact  clear
+        public.customers.note   unclassified  withhold                clear
+        public.odd.x            unclassified  refuse                  clear
+
+        not governed, in clear for every role: public.products
+
+        warning: role "owner" matches "gone", which the server does not have
+
+        warning: public.odd is refused: WHY; classify its columns to allow it
+        "#);
+    }
+
+    #[test]
+    fn json_holds_the_same() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+        assert_eq!(json["matrix"]["roles"][0], "care");
+        assert_eq!(json["matrix"]["rows"][1]["cells"][0], "phone_vn; search exact");
+        assert_eq!(json["categories"][1]["sensitive"], true);
+    }
+}

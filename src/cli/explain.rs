@@ -1,0 +1,270 @@
+//! `pgscrim explain`: what a role would get for a statement, without running it. In: rules, a catalog, a role, a
+//! statement. Out: lineage, decision and the text that would be sent, or the refusal and exit code 2.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use clap::{Arg, ArgMatches, Command};
+use serde_json::{Value, json};
+
+use super::{Failure, args, print};
+use crate::{
+    catalog::CatalogSnapshot,
+    engine::{self, Access, Inputs, Plan, Protocol, QueryContext, Refused},
+    policy::{LoginIdentity, Policy, RoleId, rules::RuleSet},
+};
+
+pub(super) fn command() -> Command {
+    Command::new("explain")
+        .about("Show what a role would get for a statement: columns used, decision, rewritten SQL")
+        .after_help(
+            "Nothing is run. Examples:\n  \
+             pgscrim explain --config pgscrim.toml --role packing 'SELECT full_name, phone FROM customers'\n  \
+             pgscrim explain --rules rules/acros --catalog shop.catalog.json --user care_app --json 'TABLE orders'",
+        )
+        .arg(
+            Arg::new("sql")
+                .value_name("SQL")
+                .env("PGSCRIM_SQL")
+                .hide_env_values(true)
+                .required(true)
+                .help("The statement, or - for standard input"),
+        )
+        .args([
+            Arg::new("role")
+                .long("role")
+                .short('r')
+                .env("PGSCRIM_ROLE")
+                .value_name("ROLE")
+                .required_unless_present("user")
+                .help("Policy role, the name of a [[role]] in the rules"),
+            Arg::new("user")
+                .long("user")
+                .short('u')
+                .env("PGSCRIM_USER")
+                .value_name("USER")
+                .help("Login role; finds the policy role as a connection would, and stands for $user"),
+            Arg::new("application")
+                .long("application")
+                .env("PGSCRIM_APPLICATION")
+                .value_name("NAME")
+                .default_value("")
+                .help("application_name of the connection, with --user"),
+            Arg::new("search_path")
+                .long("search-path")
+                .env("PGSCRIM_SEARCH_PATH")
+                .value_name("SCHEMAS")
+                .help("search_path of the session [default: the server's own]"),
+        ])
+        .args([args::config_file(), args::catalog_file(), args::json()])
+        .args(args::keys(|key| key == "rules" || key.starts_with("upstream.")))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let given = args::Given::new(matches)?;
+    let files = given.rule_files()?;
+    let rules = RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
+    let sql = statement(matches)?;
+    let catalog = given.snapshot(matches)?;
+    let policy = rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
+    let user = matches.get_one::<String>("user").map(String::as_str);
+    let role = match matches.get_one::<String>("role") {
+        Some(name) => named_role(&policy, name)?,
+        None => matched_role(&policy, &catalog, user.unwrap_or_default(), matches)?,
+    };
+    let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
+    let path = matches.get_one::<String>("search_path").unwrap_or(&catalog.data().default_search_path);
+    let search_path = effective_path(path, user.unwrap_or_default(), &catalog);
+    let context = QueryContext { role, search_path, protocol: Protocol::Simple };
+    let inputs = Inputs { catalog, policy: Arc::new(policy) };
+    let outcome = engine::plan(&sql, &context, &inputs);
+    let text = if matches.get_flag("json") {
+        let value = as_json(&name, &inputs, &outcome);
+        serde_json::to_string_pretty(&value).map_err(Failure::new)? + "\n"
+    } else {
+        as_text(&name, &inputs, &outcome)
+    };
+    print(&text)?;
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(Failure::Refused(format!("statement is refused: {}", refused.refusal))),
+    }
+}
+
+fn statement(matches: &ArgMatches) -> Result<String, Failure> {
+    match matches.get_one::<String>("sql").map(String::as_str) {
+        Some("-") | None => std::io::read_to_string(std::io::stdin())
+            .map_err(|error| Failure::new(format!("could not read the statement from standard input: {error}"))),
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+fn named_role(policy: &Policy, name: &str) -> Result<RoleId, Failure> {
+    let position = policy.roles.iter().position(|role| role.name == name);
+    position.and_then(|position| u16::try_from(position).ok()).map(RoleId).ok_or_else(|| {
+        let names: Vec<&str> = policy.roles.iter().map(|role| role.name.as_str()).collect();
+        Failure::new(format!("the rules have no role \"{name}\" (there are: {})", names.join(", ")))
+    })
+}
+
+fn matched_role(
+    policy: &Policy,
+    catalog: &CatalogSnapshot,
+    user: &str,
+    matches: &ArgMatches,
+) -> Result<RoleId, Failure> {
+    let who = LoginIdentity {
+        user: user.to_owned(),
+        database: catalog.data().database.clone(),
+        application_name: matches.get_one::<String>("application").cloned().unwrap_or_default(),
+    };
+    policy
+        .role_for(&who, catalog)
+        .ok_or_else(|| Failure::Refused(format!("no role of the rules matches user \"{user}\": it could not connect")))
+}
+
+/// The schemas that a `search_path` setting means, as the server resolves them.
+fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[String]> {
+    let mut schemas: Vec<String> = setting
+        .split(',')
+        .map(|item| {
+            let item = item.trim();
+            match item.strip_prefix('"').and_then(|item| item.strip_suffix('"')) {
+                Some(quoted) => quoted.replace("\"\"", "\""),
+                None => item.to_ascii_lowercase(),
+            }
+        })
+        .map(|name| if name == "$user" { user.to_owned() } else { name })
+        .filter(|name| catalog.has_schema(name))
+        .collect();
+    if !schemas.iter().any(|name| name == "pg_catalog") {
+        schemas.insert(0, "pg_catalog".to_owned());
+    }
+    schemas.into()
+}
+
+fn access_json(kind: &str, access: &Access) -> Value {
+    let columns: Vec<Value> = access
+        .columns
+        .iter()
+        .map(|column| {
+            let usage: Vec<&str> = column.usage.iter().map(|usage| usage.label()).collect();
+            json!({
+                "column": &*column.column, "category": &*column.category, "usage": usage,
+                "treatment": &*column.treatment,
+            })
+        })
+        .collect();
+    json!({
+        "kind": kind,
+        "decision": access.decision,
+        "relations": access.relations.iter().map(|name| &**name).collect::<Vec<_>>(),
+        "columns": columns,
+        "rules": access.rules.iter().map(|rule| &**rule).collect::<Vec<_>>(),
+        "masked_outputs": access.masked_outputs,
+    })
+}
+
+fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) -> Value {
+    let mut value = json!({ "role": role, "policy": inputs.policy.id, "policy_hash": inputs.policy.hash });
+    let (decision, statements, rest) = match outcome {
+        Ok(plan) => {
+            let statements: Vec<Value> = plan
+                .statements
+                .iter()
+                .map(|statement| {
+                    let mut shown = access_json(statement.kind, &statement.access);
+                    if let (Some(outputs), Some(shown)) = (&statement.outputs, shown.as_object_mut()) {
+                        let outputs: Vec<Value> = outputs
+                            .iter()
+                            .map(|output| {
+                                json!({ "name": output.name.as_deref(), "sources": sources(output, &inputs.catalog) })
+                            })
+                            .collect();
+                        shown.insert("outputs".to_owned(), Value::Array(outputs));
+                    }
+                    shown
+                })
+                .collect();
+            let decision = if plan.statements.iter().any(|statement| statement.access.decision == "rewrite") {
+                "rewrite"
+            } else {
+                "forward"
+            };
+            (decision, statements, ("sql", json!(&**plan.permit.text())))
+        }
+        Err(refused) => {
+            let refusal = &refused.refusal;
+            let shown = json!({
+                "code": refusal.code.code(), "sqlstate": refusal.sqlstate(), "message": refusal.message,
+                "hint": refusal.client_hint(), "offset": refusal.offset, "rule": refusal.rule,
+            });
+            ("refuse", vec![access_json(refused.kind, &refused.access)], ("refusal", shown))
+        }
+    };
+    if let Some(map) = value.as_object_mut() {
+        map.insert("decision".to_owned(), json!(decision));
+        map.insert("statements".to_owned(), Value::Array(statements));
+        map.insert(rest.0.to_owned(), rest.1);
+    }
+    value
+}
+
+/// `schema.table.column` of each protected column that an output is computed from.
+fn sources(output: &engine::OutputColumn, catalog: &CatalogSnapshot) -> Vec<String> {
+    output
+        .sources
+        .iter()
+        .filter_map(|(relation, attnum)| {
+            let relation = catalog.relation(*relation)?;
+            let column = relation.column_numbered(*attnum)?;
+            Some(format!("{}.{}.{}", relation.schema, relation.name, column.name))
+        })
+        .collect()
+}
+
+fn access_text(out: &mut String, kind: &str, access: &Access) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{kind}: {}", access.decision);
+    if !access.relations.is_empty() {
+        let _ = writeln!(out, "  relations  {}", access.relations.join(", "));
+    }
+    for column in &access.columns {
+        let usage: Vec<&str> = column.usage.iter().map(|usage| usage.label()).collect();
+        let _ = writeln!(
+            out,
+            "  column     {} ({}): {}; {}",
+            column.column,
+            column.category,
+            column.treatment,
+            usage.join(", ")
+        );
+    }
+    if !access.rules.is_empty() {
+        let _ = writeln!(out, "  rules      {}", access.rules.join(", "));
+    }
+}
+
+fn as_text(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) -> String {
+    let mut out = format!("role {role}, policy {} ({})\n\n", inputs.policy.id, inputs.policy.hash);
+    match outcome {
+        Ok(plan) => {
+            for statement in &plan.statements {
+                access_text(&mut out, statement.kind, &statement.access);
+                for output in statement.outputs.iter().flatten() {
+                    let sources = sources(output, &inputs.catalog);
+                    if !sources.is_empty() {
+                        let name = output.name.as_deref().unwrap_or("?column?");
+                        let _ = writeln!(out, "  output     {name} <- {}", sources.join(", "));
+                    }
+                }
+            }
+            let _ = writeln!(out, "\n{}", plan.permit.text());
+        }
+        Err(refused) => {
+            access_text(&mut out, refused.kind, &refused.access);
+            let refusal = &refused.refusal;
+            let _ = writeln!(out, "\nERROR:  {}\nHINT:  {}", refusal.message, refusal.client_hint());
+        }
+    }
+    out
+}

@@ -1,0 +1,123 @@
+//! The commands of the `pgscrim` binary. In: arguments. Out: text on standard output, messages on standard error, an
+//! exit code: 0 fine, 1 could not run, 2 refused, 3 rules invalid.
+//!
+//! A command is a module with `command()`, which describes its arguments, and `run()`.
+
+pub mod args;
+pub mod audit;
+pub mod catalog;
+pub mod check;
+mod check_command;
+pub mod demo;
+pub mod explain;
+pub mod http;
+mod logging;
+pub mod serve;
+
+use std::{ffi::OsString, fmt, io::Write, process::ExitCode};
+
+use clap::Command;
+
+use crate::diagnostic::Diagnostics;
+
+/// Why a command ended without doing what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// Exit code 1.
+    CouldNotRun(String),
+    /// Exit code 2.
+    Refused(String),
+    /// Exit code 3.
+    RulesInvalid(Diagnostics),
+}
+
+impl Failure {
+    /// A failure with exit code 1.
+    pub fn new(cause: impl fmt::Display) -> Self {
+        Self::CouldNotRun(cause.to_string())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::CouldNotRun(_) => 1,
+            Self::Refused(_) => 2,
+            Self::RulesInvalid(_) => 3,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Complaints with carets start with "error:" themselves.
+            Self::CouldNotRun(text) if text.starts_with("error:") => f.write_str(text.trim_end()),
+            Self::CouldNotRun(text) | Self::Refused(text) => write!(f, "pgscrim: {}", text.trim_end()),
+            Self::RulesInvalid(complaints) => f.write_str(complaints.to_string().trim_end()),
+        }
+    }
+}
+
+/// Runs the command in `arguments` (the program's name first).
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    let result = match matches.subcommand() {
+        Some(("serve", matches)) => serve::run(matches),
+        Some(("check", matches)) => check_command::run(matches),
+        Some(("explain", matches)) => explain::run(matches),
+        Some(("audit", matches)) => audit::run(matches),
+        Some(("catalog", matches)) => catalog::run(matches),
+        Some(("demo", matches)) => demo::run(matches),
+        Some(_) | None => Err(Failure::new("no such command")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("pgscrim")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A PostgreSQL wire proxy: personal data comes out clear, masked, withheld or refused, as the rules say")
+        .after_help(
+            "Start with:\n  \
+             pgscrim demo\n  \
+             pgscrim check --rules rules/acros --upstream-url postgres://pgscrim@127.0.0.1/shop\n  \
+             pgscrim serve --config pgscrim.toml\n  \
+             pgscrim explain --config pgscrim.toml --role packing 'SELECT * FROM customers'\n  \
+             pgscrim audit tail --config pgscrim.toml\n\n\
+             Exit codes: 0 fine, 1 could not run, 2 refused, 3 rules invalid.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(110)
+        .subcommands([
+            serve::command(),
+            check_command::command(),
+            explain::command(),
+            audit::command(),
+            catalog::command(),
+            demo::command(),
+        ])
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("could not write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

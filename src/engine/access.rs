@@ -1,0 +1,90 @@
+//! What a bound statement accesses, in the words of the audit log.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    pipeline::Run,
+    plan::{Access, ColumnAccess, Usage},
+};
+use crate::{
+    bind::{Bound, Usages},
+    names::{QualifiedName, rule_part},
+    policy::Treatment,
+};
+
+const USAGES: &[(Usages, Usage)] = &[
+    (Usages::PROJECTED, Usage::Projected),
+    (Usages::PREDICATE, Usage::Predicate),
+    (Usages::JOIN, Usage::Join),
+    (Usages::GROUP, Usage::Group),
+    (Usages::ORDER, Usage::Order),
+    (Usages::WRITTEN, Usage::Written),
+    (Usages::RETURNED, Usage::Returned),
+];
+
+/// The access of one statement.
+///
+/// `exact` lists the columns whose stored values the statement compares.
+pub(super) fn access(
+    bound: &Bound,
+    exact: &[(usize, usize)],
+    run: &Run<'_>,
+    text: String,
+    decision: &'static str,
+) -> Access {
+    let mut relations = BTreeSet::new();
+    let mut columns: BTreeMap<String, ColumnAccess> = BTreeMap::new();
+    let mut rules = BTreeSet::new();
+    for (id, used) in bound.relations.iter().enumerate() {
+        let Some(relation) = run.inputs.catalog.relation(used.oid) else { continue };
+        relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
+        let Some(policy) = run.role.relation(used.oid) else { continue };
+        for (position, mark) in used.marks.iter().enumerate() {
+            let (Some(rule), Some(column)) = (policy.columns.get(position), relation.columns.get(position)) else {
+                continue;
+            };
+            let unclassified = rule.category.is_none();
+            if mark.usages == Usages::default() || !(rule.personal || unclassified) || relation.is_system() {
+                continue;
+            }
+            let name = format!(
+                "{}.{}",
+                QualifiedName::new(relation.schema.as_str(), relation.name.as_str()),
+                rule_part(&column.name)
+            );
+            let usage = USAGES.iter().filter(|(set, _)| mark.usages.any(*set)).map(|(_, usage)| *usage);
+            let entry = columns.entry(name.clone()).or_insert_with(|| ColumnAccess {
+                column: name.into(),
+                category: rule.category.clone().unwrap_or_else(|| "unclassified".into()),
+                usage: Vec::new(),
+                treatment: rule.treatment.label().into(),
+            });
+            if exact.contains(&(id, position)) {
+                entry.treatment = "exact".into();
+            }
+            entry.usage.extend(usage);
+            entry.usage.sort_unstable();
+            entry.usage.dedup();
+            rules.insert(Arc::clone(&rule.rule));
+        }
+    }
+    let masked = bound.outputs.iter().filter(|output| {
+        output.deps.iter().any(|(id, position)| {
+            let policy = bound.relations.get(*id).and_then(|used| run.role.relation(used.oid));
+            policy
+                .and_then(|policy| policy.columns.get(*position))
+                .is_some_and(|rule| rule.treatment != Treatment::Clear)
+        })
+    });
+    Access {
+        text: text.into(),
+        relations: relations.into_iter().map(Arc::from).collect(),
+        masked_outputs: u32::try_from(masked.count()).unwrap_or(u32::MAX),
+        columns: columns.into_values().collect(),
+        decision,
+        rules: rules.into_iter().collect(),
+    }
+}

@@ -1,0 +1,359 @@
+//! Statement kinds: the exhaustive table of what restricted roles may run, and how.
+
+use super::{
+    access, copy,
+    pipeline::{self, Planned, Rewritten, Run, rewrite_statement},
+    plan::{Access, Effect, PlannedStatement},
+    tables,
+};
+use crate::{
+    bind::{bind_expressions, bind_statement},
+    error::{Refusal, RefusalCode},
+    policy::settings::setting_allowed,
+    rewrite::{Edits, Job, rewrite},
+    sql::{
+        Kind, RESERVED_PREFIX, Token,
+        command::{Command, classify},
+        emit, forms, parse,
+    },
+};
+
+/// Plans one statement of a restricted role.
+pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
+    let command = classify(tokens);
+    let kind = kind(&command, tokens);
+    let name = |at: &usize| tokens.get(*at).map(|token| token.value.to_string()).unwrap_or_default();
+    let as_is = |effect: Effect| Ok(pass(kind, effect, tokens));
+    match &command {
+        Command::Query | Command::Modify(_) => {
+            let rewritten = rewrite_statement(tokens, run)?;
+            Ok(pipeline::planned(kind, Effect::None, tokens, 0..0, rewritten, run))
+        }
+        Command::Tables(tag) => tables::plan(tag, tokens, run),
+        Command::Copy => copy::plan(tokens, run),
+        Command::Explain(at) => {
+            if !run.role.explain {
+                return Err(not_allowed("EXPLAIN").with_hint(
+                    "Plans and row estimates tell of stored values; the rules can allow it with explain = true.",
+                ));
+            }
+            let rewritten = inner(tokens, *at, run)?;
+            let mut planned = pipeline::planned(kind, Effect::None, tokens, 0..*at, rewritten, run);
+            planned.statement.outputs = None;
+            Ok(planned)
+        }
+        Command::Prepare(at, body) => {
+            reserved(tokens, *at)?;
+            parameter_types(tokens.get(*at + 1..*body).unwrap_or(&[]), run)?;
+            let rewritten = inner(tokens, *body, run)?;
+            let text = rewritten.printed.text.as_str().into();
+            Ok(pipeline::planned(kind, Effect::Prepare(name(at), text), tokens, 0..*body, rewritten, run))
+        }
+        Command::Execute(at, args) => {
+            let list = tokens.get(args.clone()).unwrap_or(&[]);
+            let expressions = parse::parse_expressions(list, 0)?;
+            let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
+            let job = Job { bound: &bound, tokens: list, catalog: &run.inputs.catalog, role: run.role };
+            let edits = rewrite(&job)?;
+            if !edits.is_empty() {
+                return Err(Refusal::new(
+                    RefusalCode::Unsupported,
+                    "arguments of EXECUTE that read relations are not supported",
+                ));
+            }
+            as_is(Effect::Execute(name(at)))
+        }
+        Command::Declare(at, body) => {
+            reserved(tokens, *at)?;
+            let rewritten = inner(tokens, *body, run)?;
+            Ok(pipeline::planned(kind, Effect::DeclareCursor(name(at)), tokens, 0..*body, rewritten, run))
+        }
+        Command::Fetch(_, at) => as_is(Effect::Fetch(name(at))),
+        Command::Close(at) => as_is(Effect::CloseCursor(at.as_ref().map(name))),
+        Command::Deallocate(at) => as_is(Effect::Deallocate(at.as_ref().map(name))),
+        Command::Transaction("PREPARE TRANSACTION") => Err(not_allowed("PREPARE TRANSACTION")),
+        Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
+        Command::Set(at) => as_is(set(tokens, *at)?),
+        Command::Reset(at) => {
+            let setting = name(at);
+            if tokens.len() == 2 && setting == "all" {
+                return as_is(Effect::SearchPath);
+            }
+            let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
+            setting_allowed(&setting, None)?;
+            as_is(if setting == "search_path" { Effect::SearchPath } else { Effect::None })
+        }
+        Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
+        Command::Other("UNKNOWN") => Err(parse::syntax_error(Some(0), tokens, 0)),
+        Command::Other(what) => Err(not_allowed(what)),
+    }
+}
+
+/// Looks at one statement of an exempt role; and whether it was understood.
+pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, bool) {
+    let command = classify(tokens);
+    let kind = kind(&command, tokens);
+    let name = |at: &usize| tokens.get(*at).map(|token| token.value.to_string()).unwrap_or_default();
+    let plain = |effect: Effect, understood: bool| {
+        let access = Access { text: emit::redacted(tokens).into(), decision: "forward", ..Access::default() };
+        (PlannedStatement { kind, access, effect, outputs: None }, understood)
+    };
+    let bound = |from: usize, effect: Effect| {
+        let own = &*forms::plain(tokens.get(from..).unwrap_or(&[]));
+        let analysed = parse::parse_statement(own, 0)
+            .and_then(|statement| bind_statement(&statement, own, &run.inputs.catalog, run.path));
+        match analysed {
+            Ok(bound) => {
+                let access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                let outputs = pipeline::outputs(&bound, run);
+                (PlannedStatement { kind, access, effect, outputs }, true)
+            }
+            // SELECT INTO and the like end here: they may change the catalog.
+            Err(_) => plain(if effect == Effect::None { Effect::Catalog } else { effect }, false),
+        }
+    };
+    match &command {
+        Command::Query | Command::Modify(_) => bound(0, Effect::None),
+        Command::Copy => copy::observe(tokens, run),
+        Command::Explain(at) => bound(*at, Effect::None),
+        Command::Prepare(at, body) => {
+            let text = emit::text(tokens.get(*body..).unwrap_or(&[])).into();
+            bound(*body, Effect::Prepare(name(at), text))
+        }
+        Command::Execute(at, _) => plain(Effect::Execute(name(at)), true),
+        Command::Declare(at, body) => bound(*body, Effect::DeclareCursor(name(at))),
+        Command::Fetch(_, at) => plain(Effect::Fetch(name(at)), true),
+        Command::Close(at) => plain(Effect::CloseCursor(at.as_ref().map(name)), true),
+        Command::Deallocate(at) => plain(Effect::Deallocate(at.as_ref().map(name)), true),
+        Command::Transaction(_) | Command::Show | Command::Notification(_) | Command::Tables(_) => {
+            plain(Effect::None, true)
+        }
+        Command::Set(_) | Command::Reset(_) => plain(Effect::SearchPath, true),
+        Command::Discard(all) => plain(if *all { Effect::DiscardAll } else { Effect::None }, true),
+        Command::Other(what) => plain(Effect::Catalog, *what != "UNKNOWN"),
+    }
+}
+
+/// The command tag's first words.
+pub(super) fn kind(command: &Command, tokens: &[Token]) -> &'static str {
+    match command {
+        Command::Query => with_kind(tokens),
+        Command::Modify(tag)
+        | Command::Fetch(tag, _)
+        | Command::Transaction(tag)
+        | Command::Notification(tag)
+        | Command::Tables(tag)
+        | Command::Other(tag) => tag,
+        Command::Copy => "COPY",
+        Command::Explain(_) => "EXPLAIN",
+        Command::Prepare(..) => "PREPARE",
+        Command::Execute(..) => "EXECUTE",
+        Command::Declare(..) => "DECLARE CURSOR",
+        Command::Close(_) => "CLOSE CURSOR",
+        Command::Deallocate(_) => "DEALLOCATE",
+        Command::Set(_) => "SET",
+        Command::Reset(_) => "RESET",
+        Command::Show => "SHOW",
+        Command::Discard(_) => "DISCARD",
+    }
+}
+
+/// `WITH … INSERT` is an INSERT: the first command word outside parentheses decides.
+fn with_kind(tokens: &[Token]) -> &'static str {
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Close => depth = depth.saturating_sub(1),
+            Kind::Word if depth == 0 => match &*token.value {
+                "insert" => return "INSERT",
+                "update" => return "UPDATE",
+                "delete" => return "DELETE",
+                "merge" => return "MERGE",
+                "select" | "values" | "table" => return "SELECT",
+                _other => {}
+            },
+            Kind::Word
+            | Kind::Quoted
+            | Kind::Text
+            | Kind::National
+            | Kind::Bits
+            | Kind::Hex
+            | Kind::Number
+            | Kind::Parameter
+            | Kind::Operator
+            | Kind::OpenBracket
+            | Kind::CloseBracket
+            | Kind::Comma
+            | Kind::Semicolon
+            | Kind::Dot
+            | Kind::Colon
+            | Kind::Typecast
+            | Kind::Assign
+            | Kind::Arrow => {}
+        }
+    }
+    "SELECT"
+}
+
+fn pass(kind: &'static str, effect: Effect, tokens: &[Token]) -> Planned {
+    let access = Access { text: emit::redacted(tokens).into(), decision: "forward", ..Access::default() };
+    let printed = Edits::default().print(tokens, 0..tokens.len());
+    let statement = PlannedStatement { kind, access, effect, outputs: None };
+    Planned { text: printed.text, places: printed.places, statement }
+}
+
+pub(super) fn not_allowed(what: &str) -> Refusal {
+    Refusal::new(RefusalCode::StatementNotAllowed, format!("{what} is not allowed for restricted roles"))
+        .with_hint("Only an exempt role can run it.")
+}
+
+/// The statement inside PREPARE, EXPLAIN or DECLARE: a query or data modification.
+fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refusal> {
+    let own = tokens.get(from..).unwrap_or(&[]);
+    match classify(own) {
+        Command::Query | Command::Modify(_) => {
+            let rewritten = rewrite_statement(own, run)?;
+            if pipeline::sets_path(&rewritten.bound) {
+                return Err(Refusal::new(
+                    RefusalCode::SettingNotAllowed,
+                    "search_path may not be set from inside here",
+                )
+                .with_hint("Use SET search_path."));
+            }
+            Ok(rewritten)
+        }
+        Command::Copy
+        | Command::Tables(_)
+        | Command::Explain(_)
+        | Command::Prepare(..)
+        | Command::Execute(..)
+        | Command::Declare(..)
+        | Command::Fetch(..)
+        | Command::Close(_)
+        | Command::Deallocate(_)
+        | Command::Transaction(_)
+        | Command::Set(_)
+        | Command::Reset(_)
+        | Command::Show
+        | Command::Discard(_)
+        | Command::Notification(_)
+        | Command::Other(_) => Err(not_allowed("a statement of this kind here")),
+    }
+}
+
+/// Types of parameters run code when a value comes in, as casts do.
+fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
+    let mut types = tokens.iter().filter(|token| token.is_name());
+    let refused = types.find(|token| run.inputs.catalog.types_named(&token.value).any(|found| found.has_user_cast));
+    match refused {
+        None => Ok(()),
+        Some(token) => {
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.value));
+            Err(refusal.at(token.start).with_hint("A value of this type runs a function that the rules do not list."))
+        }
+    }
+}
+
+fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {
+    match tokens.get(at) {
+        Some(token) if token.value.starts_with(RESERVED_PREFIX) => Err(Refusal::new(
+            RefusalCode::ReservedName,
+            format!("names that start with \"{RESERVED_PREFIX}\" are reserved"),
+        )
+        .at(token.start)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A setting's name with its dots, and the token after it.
+fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
+    let mut name = String::new();
+    let mut next = at;
+    while let Some(part) = tokens.get(next).filter(|token| token.is_name()) {
+        name.push_str(&part.value);
+        next += 1;
+        if tokens.get(next).is_none_or(|token| token.kind != Kind::Dot) {
+            break;
+        }
+        name.push('.');
+        next += 1;
+    }
+    (name, next)
+}
+
+/// Judges SET.
+fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
+    let word = |index: usize| match tokens.get(index) {
+        Some(token) if token.kind == Kind::Word => &*token.value,
+        Some(_) | None => "",
+    };
+    let value = |from: usize| -> Result<String, Refusal> {
+        let list = tokens.get(from..).unwrap_or(&[]);
+        let mut text = String::new();
+        for token in list {
+            match token.kind {
+                Kind::Comma => text.push_str(", "),
+                Kind::Word | Kind::Quoted | Kind::Text | Kind::Number => text.push_str(&token.value),
+                Kind::Operator if token.is_operator("-") || token.is_operator("+") => text.push_str(&token.value),
+                Kind::National
+                | Kind::Bits
+                | Kind::Hex
+                | Kind::Parameter
+                | Kind::Operator
+                | Kind::Open
+                | Kind::Close
+                | Kind::OpenBracket
+                | Kind::CloseBracket
+                | Kind::Semicolon
+                | Kind::Dot
+                | Kind::Colon
+                | Kind::Typecast
+                | Kind::Assign
+                | Kind::Arrow => {
+                    return Err(
+                        Refusal::new(RefusalCode::SettingNotAllowed, "this form of SET is not allowed").at(token.start)
+                    );
+                }
+            }
+        }
+        if text.is_empty() {
+            return Err(Refusal::new(RefusalCode::SettingNotAllowed, "SET without a value"));
+        }
+        Ok(text)
+    };
+    let place = |refusal: Refusal| match tokens.get(at) {
+        Some(token) => refusal.at(token.start),
+        None => refusal,
+    };
+    match (word(at), word(at + 1)) {
+        // The value of TIME ZONE is an interval or a name; none of these can carry data out.
+        ("transaction" | "constraints", _) | ("session", "characteristics") | ("time", "zone") | ("xml", "option") => {
+            return Ok(Effect::None);
+        }
+        ("role", _) | ("session", "authorization") => {
+            return Err(place(
+                Refusal::new(RefusalCode::SettingNotAllowed, "restricted roles may not change their role")
+                    .with_hint("The policy belongs to the login role."),
+            ));
+        }
+        ("names", _) => {
+            setting_allowed("client_encoding", Some(&value(at + 1)?)).map_err(place)?;
+            return Ok(Effect::None);
+        }
+        ("schema", _) => {
+            setting_allowed("search_path", Some(&value(at + 1)?)).map_err(place)?;
+            return Ok(Effect::SearchPath);
+        }
+        _ => {}
+    }
+    let (name, next) = dotted(tokens, at);
+    let has_sign = tokens.get(next).is_some_and(|token| token.is_operator("=") || token.is_word("to"));
+    if !has_sign {
+        return Err(place(Refusal::new(RefusalCode::SettingNotAllowed, "this form of SET is not allowed")));
+    }
+    let default = word(next + 1) == "default" && tokens.len() == next + 2;
+    let value = if default { None } else { Some(value(next + 1)?) };
+    setting_allowed(&name, value.as_deref()).map_err(place)?;
+    Ok(if name == "search_path" { Effect::SearchPath } else { Effect::None })
+}

@@ -1,0 +1,33 @@
+//! Stage `engine`: the whole pipeline as one pure function, `plan(text, &QueryContext, &Inputs) -> Result<Plan, Refusal>`.
+//!
+//! tokens → parse → bind → account for tokens → decide → rewrite on tokens → emit → verify. Invariant: only this
+//! module makes a [`Permit`], and the session sends nothing upstream that is not inside one.
+
+mod access;
+mod cache;
+mod command;
+mod copy;
+mod pipeline;
+pub mod plan;
+mod tables;
+mod verify;
+
+pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
+pub use plan::{
+    Access, ColumnAccess, Effect, Inputs, OutputColumn, Permit, Plan, PlannedStatement, Protocol, QueryContext,
+    Refused, Usage,
+};
+
+use crate::error::{Refusal, RefusalCode};
+
+/// Judges one text for one context.
+///
+/// # Errors
+/// A [`Refused`] when the text may not be sent; nothing of it may then reach the server.
+pub fn plan(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<Plan, Box<Refused>> {
+    let Some(role) = inputs.policy.role(context.role) else {
+        return Err(Refusal::new(RefusalCode::NotReady, "the connection's policy role is gone").into());
+    };
+    let run = pipeline::Run { inputs, role, path: &context.search_path };
+    if role.exempt { Ok(pipeline::exempt(text, &run)) } else { pipeline::restricted(text, context, &run) }
+}

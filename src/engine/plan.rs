@@ -1,0 +1,235 @@
+//! The words between the engine and the session: what a plan is asked for and what it answers.
+
+use std::sync::Arc;
+
+use crate::{
+    catalog::CatalogSnapshot,
+    error::Refusal,
+    names::{AttNum, Oid},
+    policy::{Policy, RoleId, RolePolicy},
+    rewrite::Place,
+};
+
+/// What every decision depends on; published atomically by [`crate::reload`].
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The catalog.
+    pub catalog: Arc<CatalogSnapshot>,
+    /// The rules, compiled against exactly that catalog.
+    pub policy: Arc<Policy>,
+}
+
+/// How a statement reaches the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// A Query message: any number of statements.
+    Simple,
+    /// A Parse message: at most one statement.
+    Extended,
+}
+
+/// What a statement is planned for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueryContext {
+    /// The policy role of the connection.
+    pub role: RoleId,
+    /// Effective schemas in order, as the server resolves them: `pg_catalog` implicit unless listed, `$user` replaced,
+    /// schemas that do not exist left out.
+    pub search_path: Arc<[String]>,
+    /// How the text reaches the server.
+    pub protocol: Protocol,
+}
+
+/// Proof that the engine has judged a text for one context. Cannot be made outside `engine`.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    text: Arc<str>,
+}
+
+impl Permit {
+    pub(super) fn new(text: Arc<str>) -> Self {
+        Self { text }
+    }
+
+    /// The text to send to the server.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+}
+
+/// The answer for one text that may be sent.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What to send. For an exempt role the client's own bytes.
+    pub permit: Permit,
+    /// The statements in it, in order; empty for an empty text.
+    pub statements: Vec<Arc<PlannedStatement>>,
+    /// Whether the text was understood; false only for exempt roles.
+    pub analysed: bool,
+    /// Where the client wrote what starts where in the text that is sent; empty for exempt roles.
+    pub places: Box<[Place]>,
+}
+
+impl Plan {
+    /// The character, counted from 1, of the client's text that a position in the text sent stands for, when what starts
+    /// there is the client's.
+    pub fn position(&self, given: &str, sent: usize) -> Option<usize> {
+        let (sent, _) = self.permit.text.char_indices().nth(sent.checked_sub(1)?)?;
+        let sent = u32::try_from(sent).ok()?;
+        let place = self.places.get(self.places.partition_point(|place| place.sent < sent))?;
+        if place.sent != sent {
+            return None;
+        }
+        Some(given.get(..usize::try_from(place.given).ok()?)?.chars().count() + 1)
+    }
+}
+
+/// One statement of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedStatement {
+    /// `SELECT`, `INSERT`, …, as in the command tag; `UNKNOWN` when not analysed.
+    pub kind: &'static str,
+    /// What it accesses, for audit.
+    pub access: Access,
+    /// What it changes in the session.
+    pub effect: Effect,
+    /// What it returns, by position; none when it returns no rows or is not analysed.
+    pub outputs: Option<Vec<OutputColumn>>,
+}
+
+/// The part of an audit event that a plan determines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Text with every literal replaced by `?`; at most 16 KiB, cut at a token.
+    pub text: Arc<str>,
+    /// Relations read or written, `schema.table`, sorted, system catalogs included.
+    pub relations: Vec<Arc<str>>,
+    /// Personal columns used.
+    pub columns: Vec<ColumnAccess>,
+    /// `forward`, `rewrite`
+    pub decision: &'static str,
+    /// Determining rules, `file:line`, without repetition.
+    pub rules: Vec<Arc<str>>,
+    /// Masked columns in the output, for metrics.
+    pub masked_outputs: u32,
+}
+
+/// One personal column that a statement uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnAccess {
+    /// `schema.table.column`
+    pub column: Arc<str>,
+    /// Category; `unclassified` for a column of a governed table in none.
+    pub category: Arc<str>,
+    /// How it is used, sorted, without repetition.
+    pub usage: Vec<Usage>,
+    /// [`crate::policy::Treatment::label`], or `exact` where an exact search used the stored value.
+    pub treatment: Arc<str>,
+}
+
+/// How a column is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Usage {
+    /// Reaches the output.
+    Projected,
+    /// In WHERE, HAVING, FILTER, CASE or the like.
+    Predicate,
+    /// In a join condition.
+    Join,
+    /// In GROUP BY or DISTINCT.
+    Group,
+    /// In ORDER BY or a window.
+    Order,
+    /// Assigned or inserted.
+    Written,
+    /// In RETURNING.
+    Returned,
+}
+
+impl Usage {
+    /// As audit events print it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Projected => "projected",
+            Self::Predicate => "predicate",
+            Self::Join => "join",
+            Self::Group => "group",
+            Self::Order => "order",
+            Self::Written => "written",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+/// What a statement changes in the session's state, once it has succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that the proxy tracks.
+    None,
+    /// `PREPARE name AS …`; the inner statement.
+    Prepare(String, Arc<str>),
+    /// `EXECUTE name`
+    Execute(String),
+    /// `DEALLOCATE name`, or all without a name.
+    Deallocate(Option<String>),
+    /// `DECLARE name CURSOR …`
+    DeclareCursor(String),
+    /// `FETCH … name` or `MOVE … name`
+    Fetch(String),
+    /// `CLOSE name`, or all without a name.
+    CloseCursor(Option<String>),
+    /// May change `search_path` or the current user: the session must ask the server for its path before the next
+    /// statement of a restricted role is planned.
+    SearchPath,
+    /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
+    DiscardAll,
+    /// May have changed the catalog (DDL, GRANT, DO, CALL, unknown): the proxy refreshes its snapshot.
+    Catalog,
+}
+
+/// One output column of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// Name as RowDescription shows it; none when the binder does not derive it (PostgreSQL's `FigureColname`).
+    pub name: Option<Arc<str>>,
+    /// Protected base columns that it is computed from, after masks.
+    pub sources: Vec<(Oid, AttNum)>,
+}
+
+/// Whether a base column may appear in clear in a RowDescription for this role: the tripwire asks it.
+pub fn may_appear_in_clear(role: &RolePolicy, catalog: &CatalogSnapshot, relation: Oid, attnum: AttNum) -> bool {
+    use crate::policy::Treatment;
+    if role.exempt {
+        return true;
+    }
+    let Some(governed) = role.relation(relation) else { return true };
+    if governed.refuse.is_some() {
+        return false;
+    }
+    let Some(data) = catalog.relation(relation) else { return false };
+    let Some(position) = data.columns.iter().position(|column| column.attnum == attnum) else {
+        return attnum.0 < 0;
+    };
+    match governed.columns.get(position).map(|column| &column.treatment) {
+        Some(Treatment::Clear) => true,
+        Some(Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse) | None => false,
+    }
+}
+
+/// A refusal together with what is known of the statement, for the audit event.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// `SELECT`, …, or `UNKNOWN`.
+    pub kind: &'static str,
+    /// As much of the access as was understood; `decision` is `refuse`.
+    pub access: Access,
+}
+
+impl From<Refusal> for Box<Refused> {
+    fn from(refusal: Refusal) -> Self {
+        let access = Access { decision: "refuse", ..Access::default() };
+        Box::new(Refused { refusal, kind: "UNKNOWN", access })
+    }
+}

@@ -1,0 +1,76 @@
+//! LOCK TABLE and TRUNCATE: nothing is read, whether they may is for the server to say. Names are resolved as for any
+//! statement, and sent qualified.
+
+use super::{
+    command::not_allowed,
+    copy::{resolve, written},
+    pipeline::{Planned, Run},
+    plan::{Effect, PlannedStatement},
+};
+use crate::{
+    error::{Refusal, RefusalCode},
+    names::quote_ident,
+    sql::{Kind, Token},
+};
+
+/// What may stand behind the names.
+const LOCK_WORDS: &[&str] = &["in", "access", "share", "row", "update", "exclusive", "mode", "nowait"];
+const TRUNCATE_WORDS: &[&str] = &["restart", "continue", "identity", "cascade", "restrict"];
+
+/// Plans `LOCK TABLE` or `TRUNCATE TABLE` (the tag says which) for a restricted role.
+pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
+    let (verb, words) =
+        if tag == "LOCK TABLE" { ("LOCK TABLE", LOCK_WORDS) } else { ("TRUNCATE TABLE", TRUNCATE_WORDS) };
+    let word = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
+    let unknown = |at: usize| match tokens.get(at) {
+        Some(token) => not_allowed(tag).at(token.start),
+        None => not_allowed(tag),
+    };
+    let mut at = if word(1, "table") { 2 } else { 1 };
+    let mut list = Vec::new();
+    let mut relations = Vec::new();
+    loop {
+        let only = word(at, "only");
+        at += usize::from(only);
+        let start = at;
+        let mut parts = Vec::new();
+        loop {
+            parts.push(tokens.get(at).filter(|token| token.is_name()).ok_or_else(|| unknown(at))?.value.to_string());
+            at += 1;
+            if tokens.get(at).is_none_or(|token| token.kind != Kind::Dot) {
+                break;
+            }
+            at += 1;
+        }
+        let relation = resolve(&parts, run).map_err(|refusal| match tokens.get(start) {
+            Some(token) => refusal.at(token.start),
+            None => refusal,
+        })?;
+        let refused = run.role.relation(relation.oid).is_some_and(|policy| policy.refuse.is_some());
+        if relation.is_system() || refused {
+            return Err(Refusal::new(
+                RefusalCode::RelationNotAllowed,
+                format!("permission denied for {}", relation.name),
+            ));
+        }
+        relations.push(relation);
+        let only = if only { "ONLY " } else { "" };
+        list.push(format!("{only}{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name)));
+        at += usize::from(tokens.get(at).is_some_and(|token| token.is_operator("*")));
+        if tokens.get(at).is_none_or(|token| token.kind != Kind::Comma) {
+            break;
+        }
+        at += 1;
+    }
+    let mut text = format!("{verb} {}", list.join(", "));
+    for (number, token) in tokens.iter().enumerate().skip(at) {
+        if token.kind != Kind::Word || !words.contains(&&*token.value) {
+            return Err(unknown(number));
+        }
+        text.push(' ');
+        text.push_str(&token.value);
+    }
+    let access = written(&relations, tokens);
+    let statement = PlannedStatement { kind: tag, access, effect: Effect::None, outputs: None };
+    Ok(Planned { text, places: Vec::new(), statement })
+}

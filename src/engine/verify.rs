@@ -1,0 +1,80 @@
+//! The last step: what was printed is read again, as if a stranger had written it.
+//!
+//! The emitted text is tokenised, parsed and bound without a search path. Protected relations may be named only inside
+//! our own derived tables, hidden columns of write targets only inside our own masks and guards; parameters and output
+//! names are those of the client's statement. Anything else is a defect of pgscrim, and the statement is refused.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use super::pipeline::Run;
+use crate::{
+    bind::{Bound, Role, bind_own},
+    error::{Refusal, RefusalCode},
+    policy::Treatment,
+    rewrite::{Printed, protected, treatment},
+    sql::{Kind, Token, lex, parse},
+};
+
+/// Checks a printed statement against the client's.
+pub(super) fn verify(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Result<(), Refusal> {
+    let failed = |what: &str| {
+        Refusal::new(RefusalCode::VerifyFailed, format!("the rewritten statement failed its check: {what}"))
+            .with_hint("This is a defect of pgscrim; please report the statement's form.")
+    };
+    let tokens = lex::lex(&printed.text).map_err(|_| failed("tokens"))?;
+    let statement = parse::parse_statement(&tokens, 0).map_err(|_| failed("syntax"))?;
+    let own = bind_own(&statement, &tokens, &run.inputs.catalog).map_err(|refusal| failed(&refusal.message))?;
+    if parameters(client) != parameters(&tokens) {
+        return Err(failed("parameters"));
+    }
+    if bound.outputs.len() != own.outputs.len() {
+        return Err(failed("number of columns"));
+    }
+    for (before, after) in bound.outputs.iter().zip(&own.outputs) {
+        if before.name.is_some() && after.name.is_some() && before.name != after.name {
+            return Err(failed("column names"));
+        }
+    }
+    let trusted = |range: &Range<usize>| {
+        let (Some(first), Some(last)) =
+            (tokens.get(range.start), range.end.checked_sub(1).and_then(|at| tokens.get(at)))
+        else {
+            return false;
+        };
+        let (start, end) = (first.start as usize, last.end as usize);
+        printed.trusted.iter().any(|ours| ours.start <= start && end <= ours.end)
+    };
+    for (id, used) in own.relations.iter().enumerate() {
+        let Some(policy) = protected(run.role, used) else { continue };
+        match used.role {
+            Role::Source => {
+                if !trusted(&used.name) {
+                    return Err(failed("a protected relation"));
+                }
+            }
+            Role::Update | Role::Delete | Role::Insert => {
+                if used.whole_row.is_some() {
+                    return Err(failed("a whole row"));
+                }
+                for reference in own.references.iter().filter(|reference| reference.relation == id) {
+                    let hidden =
+                        reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
+                    let system = reference.column.is_none() && used.whole_row.is_none();
+                    if hidden && !system && !trusted(&reference.tokens) {
+                        return Err(failed("a hidden column"));
+                    }
+                }
+                for star in own.stars.iter().filter(|star| star.relations.contains(&id)) {
+                    if !trusted(&star.tokens) {
+                        return Err(failed("a star"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parameters(tokens: &[Token]) -> BTreeSet<&str> {
+    tokens.iter().filter(|token| token.kind == Kind::Parameter).map(|token| &*token.value).collect()
+}

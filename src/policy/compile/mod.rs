@@ -1,0 +1,119 @@
+//! [`RuleSet`] and a catalog snapshot → [`Policy`]. Invariants: every name in the rules resolves; every live column of a
+//! governed relation has a policy; what a relation hands on (views, inheritance) is governed no less than its source.
+
+mod assign;
+mod inherit;
+mod roles;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::{collections::HashMap, sync::Arc};
+
+use foldhash::fast::FixedState;
+
+use super::{
+    Policy,
+    rules::{At, Complaints, NONE, RuleSet},
+};
+use crate::{
+    bind::views::{ViewLineage, view_lineage},
+    catalog::CatalogSnapshot,
+    diagnostic::Diagnostics,
+    names::{AttNum, Oid},
+};
+
+/// Index of a category in the rule set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct CategoryId(usize);
+
+/// What is known of a column before a role looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Basis {
+    /// In these categories, at least one; the strictest treatment of them applies. Several only where relatives by
+    /// inheritance are classified differently.
+    Categories(Vec<CategoryId>),
+    /// In a governed relation and in no category.
+    Unclassified,
+    /// A view's column computed from protected columns.
+    Derived,
+    /// Comes from relations that are not governed.
+    Free,
+}
+
+/// What is known of a relation before a role looks at it.
+#[derive(Clone, Debug)]
+struct RelationBasis {
+    /// By position of the column.
+    columns: Vec<Basis>,
+    /// Whether the rules name every column.
+    explicit: bool,
+    /// Why the relation cannot be judged (a view).
+    problem: Option<String>,
+    /// User functions that reading it runs (a view).
+    functions: Vec<Oid>,
+    /// What decides its rows and their order (a view), with the column's name.
+    decides: Vec<(Arc<str>, Basis)>,
+}
+
+/// A classified column and the rule that names it.
+#[derive(Clone, Copy, Debug)]
+struct Assignment {
+    category: CategoryId,
+    at: At,
+}
+
+/// See [`view_lineage`].
+type Lineage = dyn Fn(&CatalogSnapshot, Oid) -> Result<ViewLineage, String>;
+type Assignments = HashMap<(Oid, AttNum), Assignment, FixedState>;
+type Bases = HashMap<Oid, RelationBasis, FixedState>;
+
+/// Compiles `rules` against `catalog`.
+pub(super) fn compile(rules: &RuleSet, catalog: &CatalogSnapshot) -> Result<Policy, Diagnostics> {
+    compile_with(rules, catalog, &view_lineage)
+}
+
+/// The same with the lineage of views as `lineage` answers it.
+fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -> Result<Policy, Diagnostics> {
+    let mut complaints = Complaints::new(&rules.files);
+    let assignments = assign::assign(rules, catalog, &mut complaints);
+    if !complaints.is_empty() {
+        return Err(complaints.into_diagnostics());
+    }
+    let mut bases = inherit::tables(&assignments, catalog);
+    views::views(rules, &assignments, catalog, lineage, &mut bases);
+    let mut compiled = Vec::with_capacity(rules.roles.len());
+    for declared in &rules.roles {
+        compiled.push(roles::role(declared, rules, &assignments, &bases, catalog, &mut complaints));
+    }
+    if !complaints.is_empty() {
+        return Err(complaints.into_diagnostics());
+    }
+    Ok(Policy {
+        id: rules.policy.clone(),
+        hash: rules.hash.clone(),
+        catalog_version: catalog.version(),
+        roles: compiled,
+    })
+}
+
+impl RuleSet {
+    fn is_none(&self, category: CategoryId) -> bool {
+        self.categories.get(category.0).is_some_and(|category| &*category.name == NONE)
+    }
+
+    fn category_name(&self, category: CategoryId) -> Arc<str> {
+        self.categories.get(category.0).map_or_else(|| "".into(), |category| category.name.clone())
+    }
+}
+
+impl Basis {
+    /// Whether a role may get something other than the stored value.
+    fn is_protected(&self, rules: &RuleSet) -> bool {
+        match self {
+            Self::Categories(categories) => categories.iter().any(|category| !rules.is_none(*category)),
+            Self::Unclassified | Self::Derived => true,
+            Self::Free => false,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Masks for e-mail addresses. The domain is what follows the last `@`. A domain that is not on the list of public ones
+//! may name a firm of three: only its last label is shown, and only when it is a word of letters.
+
+use super::{
+    Built, MaskDef,
+    params::{EMPTY, NULL, ParamDef, ParamKind, Params},
+    site::{Site, case, lit},
+};
+
+pub(super) const MASKS: &[MaskDef] = &[
+    MaskDef { name: "email", params: EMAIL, build: email },
+    MaskDef { name: "email_domain", params: &[NULL, EMPTY], build: domain },
+    MaskDef { name: "email_anon", params: &[NULL, EMPTY], build: anon },
+];
+
+const EMAIL: &[ParamDef] = &[ParamDef { name: "public_domains", kind: ParamKind::Texts, required: false }, NULL, EMPTY];
+
+const PUBLIC_DOMAINS: &str = "gmail.com,yahoo.com,yahoo.com.vn,hotmail.com,outlook.com,icloud.com,live.com";
+
+/// A local part and a domain; the last group is the last label.
+const LAST_LABEL: &str = "@[^@]*([.][a-zA-Z]{2,18})$";
+
+/// `minh.khai@gmail.com` → `m***@gmail.com`, `a@b.vn` → `a***@***.vn`
+fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    site.need_room(12)?;
+    let domains = match params.texts("public_domains") {
+        Some(domains) => {
+            let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+            if !domains.iter().all(|domain| !domain.is_empty() && domain.chars().all(valid)) {
+                return Err("public_domains must be domain names in lower-case letters".to_owned());
+            }
+            domains.join(",")
+        }
+        None => PUBLIC_DOMAINS.to_owned(),
+    };
+    let part = site.last_part(&site.x(), "@");
+    let public = site.any_of(&site.call("lower", &[&part]), &lit(&format!("{{{domains}}}")));
+    let first = site.left(1);
+    let open = site.concat(&[&first, "'***@'", &part]);
+    let label = format!("coalesce({},'')", site.substring(LAST_LABEL));
+    let closed = site.concat(&[&first, "'***@***'", &label]);
+    let no_local = site.like("^[^@]+@");
+    let shown = case(&public, &open, &closed);
+    Ok(Built::Text(case(&no_local, &shown, &site.stars())))
+}
+
+/// `minh.khai@gmail.com` → `***@gmail.com`
+fn domain(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
+    site.need_room(5)?;
+    let shown = site.concat(&["'***'", &site.substring("@[a-zA-Z0-9.-]+$")]);
+    Ok(Built::Text(case(&site.like("@[a-zA-Z0-9.-]+$"), &shown, &site.stars())))
+}
+
+/// `minh.khai@gmail.com` → `mi***@gm***.com`; parts of fewer than four characters are hidden.
+fn anon(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
+    site.need_room(12)?;
+    let piece = |pattern: &str| format!("coalesce({},'')", site.substring(pattern));
+    let shown = site.concat(&[
+        &piece("^([^@]{2})[^@]{2}"),
+        "'***@'",
+        &piece("@([^@.]{2})[^@.]{2}[^@]*$"),
+        "'***'",
+        &piece(LAST_LABEL),
+    ]);
+    Ok(Built::Text(case(&site.like("^[^@]+@"), &shown, &site.stars())))
+}

@@ -1,0 +1,17 @@
+//! Stage `policy`: rule files → [`rules::RuleSet`] → (with a catalog snapshot) [`compiled::Policy`], which answers
+//! "what does this role get for this column" by array index. Pure: file contents come in as text.
+
+mod compile;
+pub mod compiled;
+mod decode;
+mod decode_role;
+pub mod masks;
+mod pattern;
+pub mod rules;
+pub mod settings;
+mod toml_reader;
+
+pub use compiled::{
+    ColumnPolicy, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Search, SqlTemplate, Treatment,
+    WriteBack,
+};

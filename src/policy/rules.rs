@@ -1,0 +1,249 @@
+//! [`RuleSet`]: rule files decoded and checked as far as that goes without a catalog. Invariant: every category and
+//! mask that a role names exists, names are unique, and nothing in a file was skipped.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{LoginIdentity, Policy, RoleId, Search, WriteBack, decode, masks::MaskSpec};
+use crate::{
+    catalog::CatalogSnapshot,
+    diagnostic::{Diagnostic, Diagnostics, Place},
+};
+
+/// One rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFile {
+    /// Path as the user named it.
+    pub path: Arc<str>,
+    /// Its content.
+    pub text: Arc<str>,
+}
+
+/// Decoded rule files.
+#[derive(Debug)]
+pub struct RuleSet {
+    pub(super) files: Vec<RuleFile>,
+    pub(super) policy: String,
+    pub(super) hash: String,
+    pub(super) categories: Vec<CategoryRule>,
+    pub(super) roles: Vec<RoleRule>,
+}
+
+/// A place in the rule files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub file: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// The reserved category of columns that were reviewed and hold no personal data.
+pub(super) const NONE: &str = "none";
+
+/// `[category.X]`
+#[derive(Debug)]
+pub(super) struct CategoryRule {
+    pub name: Arc<str>,
+    pub at: At,
+    pub columns: Vec<ColumnRule>,
+    pub title: Option<String>,
+    pub sensitive: bool,
+}
+
+/// One entry of `columns`.
+#[derive(Debug)]
+pub(super) struct ColumnRule {
+    pub parts: [super::pattern::Part; 3],
+    pub text: String,
+    pub at: At,
+}
+
+/// `[[role]]`
+#[derive(Debug)]
+pub(super) struct RoleRule {
+    pub name: String,
+    pub at: At,
+    pub matching: RoleMatch,
+    pub purposes: Vec<String>,
+    pub recipient: String,
+    pub exempt: bool,
+    pub explain: bool,
+    /// By index of the category.
+    pub see: Vec<Option<Given>>,
+    pub otherwise: Given,
+    /// By index of the category.
+    pub search: Vec<Search>,
+    pub write_back: WriteBack,
+    pub functions: Vec<FunctionRule>,
+}
+
+/// A treatment and the place that gives it.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub treatment: TreatmentRule,
+    pub at: At,
+}
+
+/// A treatment before it is fitted to a column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum TreatmentRule {
+    Clear,
+    Mask(MaskSpec),
+    Withhold,
+    Refuse,
+}
+
+/// One entry of `functions`.
+#[derive(Debug)]
+pub(super) struct FunctionRule {
+    pub schema: String,
+    pub name: String,
+    pub at: At,
+}
+
+/// `match` of a role: every key given must match, and any value of its list does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleMatch {
+    /// `user`
+    pub user: Option<Vec<String>>,
+    /// `member_of`
+    pub member_of: Option<Vec<String>>,
+    /// `database`
+    pub database: Option<Vec<String>>,
+    /// `application_name`
+    pub application_name: Option<Vec<String>>,
+}
+
+impl RuleSet {
+    /// Decodes `files`, sorted by path.
+    ///
+    /// # Errors
+    /// Every complaint found, not only the first.
+    pub fn parse(files: &[RuleFile]) -> Result<Self, Diagnostics> {
+        let mut files = files.to_vec();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut hasher = Sha256::new();
+        for file in &files {
+            hasher.update((file.text.len() as u64).to_be_bytes());
+            hasher.update(file.text.as_bytes());
+        }
+        let mut hash = String::with_capacity(32);
+        for byte in hasher.finalize().iter().take(16) {
+            use std::fmt::Write as _;
+            let _ = write!(hash, "{byte:02x}");
+        }
+        decode::decode(files, hash)
+    }
+
+    /// Resolves the rules against `catalog`.
+    ///
+    /// # Errors
+    /// Unknown names, masks that do not fit, and the like: every complaint found.
+    pub fn compile(&self, catalog: &CatalogSnapshot) -> Result<Policy, Diagnostics> {
+        super::compile::compile(self, catalog)
+    }
+
+    /// `policy = "…"` of the rule files.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// Name, title and sensitivity of each category, in file order.
+    pub fn categories(&self) -> impl Iterator<Item = (&str, Option<&str>, bool)> {
+        self.categories.iter().map(|category| (&*category.name, category.title.as_deref(), category.sensitive))
+    }
+
+    /// Content hash of the rule files.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// `file:line` of a place.
+    pub(super) fn origin(&self, at: At) -> Arc<str> {
+        origin(&self.files, at)
+    }
+}
+
+pub(super) fn origin(files: &[RuleFile], at: At) -> Arc<str> {
+    match files.get(at.file) {
+        Some(file) => format!("{}:{}", file.path, Place::of(&file.text, at.start).line).into(),
+        None => "".into(),
+    }
+}
+
+/// Collects complaints about a set of files.
+pub(super) struct Complaints<'a> {
+    files: &'a [RuleFile],
+    items: Vec<Diagnostic>,
+}
+
+impl<'a> Complaints<'a> {
+    pub fn new(files: &'a [RuleFile]) -> Self {
+        Self { files, items: Vec::new() }
+    }
+
+    pub fn add(&mut self, at: At, message: impl Into<String>) {
+        self.push(at, message.into(), None);
+    }
+
+    pub fn add_with_help(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
+        self.push(at, message.into(), Some(help.into()));
+    }
+
+    /// With a suggestion when there is one.
+    pub fn add_with_suggestion(&mut self, at: At, message: impl Into<String>, suggestion: Option<String>) {
+        self.push(at, message.into(), suggestion);
+    }
+
+    pub fn add_whole(&mut self, file: Arc<str>, message: impl Into<String>, help: impl Into<String>) {
+        self.items.push(Diagnostic::new(file, None, message).with_help(help));
+    }
+
+    pub fn origin(&self, at: At) -> Arc<str> {
+        origin(self.files, at)
+    }
+
+    fn push(&mut self, at: At, message: String, help: Option<String>) {
+        let file = self.files.get(at.file).map_or_else(|| "rules".into(), |file| file.path.clone());
+        let item = Diagnostic { file, span: Some(at.start..at.end), message, help };
+        if !self.items.contains(&item) {
+            self.items.push(item);
+        }
+    }
+
+    /// Whether nothing was complained about.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The complaints in file order.
+    pub fn into_diagnostics(self) -> Diagnostics {
+        let sources = self.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect();
+        Diagnostics { items: self.items, sources }.sorted()
+    }
+}
+
+impl Policy {
+    /// The first `[[role]]` that matches; none means that the connection is refused.
+    pub fn role_for(&self, who: &LoginIdentity, catalog: &CatalogSnapshot) -> Option<RoleId> {
+        let position = self.roles.iter().position(|role| role.matching.accepts(who, catalog))?;
+        u16::try_from(position).ok().map(RoleId)
+    }
+}
+
+impl RoleMatch {
+    fn accepts(&self, who: &LoginIdentity, catalog: &CatalogSnapshot) -> bool {
+        let Self { user, member_of, database, application_name } = self;
+        let any = |allowed: &Option<Vec<String>>, actual: &String| {
+            allowed.as_ref().is_none_or(|allowed| allowed.contains(actual))
+        };
+        let is_member = member_of.as_ref().is_none_or(|groups| {
+            catalog.role(&who.user).is_some_and(|role| role.member_of.iter().any(|group| groups.contains(group)))
+        });
+        any(user, &who.user)
+            && any(database, &who.database)
+            && any(application_name, &who.application_name)
+            && is_member
+    }
+}

@@ -1,0 +1,163 @@
+//! Decides what comes into force. In: a catalog, rules, or the news that they could not be had. Out: [`Inputs`] to
+//! publish and the complaint, if any. Pure, so that every case of the table in [`super`] is tested without a server.
+//!
+//! When no rules fit the newest catalog, the last good policy is published over the *unchanged part* of the catalog: a
+//! relation stays when it is in both catalogs, equal in every respect, with the same inheritance, and everything that
+//! its query uses stays too. For such relations the policy is still exact, because it is compiled by OID and column
+//! number. All other relations, new ones included (a new partition of a protected table would carry no treatment), are
+//! absent, so that statements which name them are refused.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::{
+    catalog::{CatalogData, CatalogSnapshot, data::RelationData},
+    diagnostic::Diagnostics,
+    engine::Inputs,
+    names::Oid,
+    policy::{Policy, rules::RuleSet},
+};
+
+/// The last good inputs, and the newest catalog.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    latest: Option<Arc<CatalogSnapshot>>,
+    rules: Option<Arc<RuleSet>>,
+    /// The last inputs whose policy was compiled against their catalog.
+    good: Option<Inputs>,
+    /// Catalog version and rules that were tried last, to leave out work that was done.
+    tried: Option<(u64, Arc<RuleSet>)>,
+    /// Newest version given to a catalog.
+    version: u64,
+}
+
+/// What a trial came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What comes into force now; none when what is in force stays.
+    pub publish: Option<Inputs>,
+    /// Why the rules that were offered are not in force, or in force in part only.
+    pub complaint: Option<Diagnostics>,
+    /// What comes into force is the unchanged part of the catalog alone.
+    pub reduced: bool,
+    /// Nothing was tried, because catalog and rules are the ones tried before.
+    pub unchanged: bool,
+}
+
+impl Keeper {
+    /// A keeper of nothing whose versions grow from `version`.
+    pub fn after(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
+    /// The newest version given to a catalog.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Takes note of the content of a catalog just read. The version grows only when it differs from the last.
+    pub fn catalog(&mut self, data: CatalogData) {
+        if self.latest.as_ref().is_none_or(|latest| *latest.data() != data) {
+            self.version += 1;
+            self.latest = Some(CatalogSnapshot::new(data, self.version));
+        }
+    }
+
+    /// The newest catalog.
+    pub fn latest(&self) -> Option<&Arc<CatalogSnapshot>> {
+        self.latest.as_ref()
+    }
+
+    /// Tries to bring `offered` (none: the rules in force) into force with the newest catalog.
+    pub fn try_rules(&mut self, offered: Option<&Arc<RuleSet>>) -> Outcome {
+        let (Some(latest), Some(offered)) = (self.latest.clone(), offered.or(self.rules.as_ref()).cloned()) else {
+            return Outcome::default();
+        };
+        if let Some((version, rules)) = &self.tried
+            && *version == latest.version()
+            && Arc::ptr_eq(rules, &offered)
+        {
+            return Outcome { unchanged: true, ..Outcome::default() };
+        }
+        self.tried = Some((latest.version(), Arc::clone(&offered)));
+        let complaint = match offered.compile(&latest) {
+            Ok(policy) => return Outcome { publish: Some(self.accept(latest, offered, policy)), ..Outcome::default() },
+            Err(complaint) => Some(complaint),
+        };
+        let Some(rules) = self.rules.clone() else {
+            return Outcome { complaint, ..Outcome::default() };
+        };
+        let in_force = self.good.as_ref().is_some_and(|good| good.catalog.version() == latest.version());
+        if in_force {
+            // Only the rules are new, and they are wrong: what is in force fits.
+            return Outcome { complaint, ..Outcome::default() };
+        }
+        if !Arc::ptr_eq(&rules, &offered)
+            && let Ok(policy) = rules.compile(&latest)
+        {
+            return Outcome { publish: Some(self.accept(latest, rules, policy)), complaint, ..Outcome::default() };
+        }
+        let publish = self.good.as_ref().map(|good| {
+            self.version += 1;
+            unchanged_part(good, &latest, self.version)
+        });
+        Outcome { reduced: publish.is_some(), publish, complaint, unchanged: false }
+    }
+
+    fn accept(&mut self, catalog: Arc<CatalogSnapshot>, rules: Arc<RuleSet>, policy: Policy) -> Inputs {
+        let inputs = Inputs { catalog, policy: Arc::new(policy) };
+        self.rules = Some(rules);
+        self.good = Some(inputs.clone());
+        inputs
+    }
+}
+
+/// The policy of `good` over those relations of `latest` that are what they were.
+fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inputs {
+    let (before, now) = (good.catalog.data(), latest.data());
+    let relatives = |data: &CatalogData| -> HashMap<Oid, BTreeSet<(Oid, Oid)>> {
+        let mut edges: HashMap<Oid, BTreeSet<(Oid, Oid)>> = HashMap::new();
+        for edge in &data.inherits {
+            for end in [edge.child, edge.parent] {
+                edges.entry(end).or_default().insert((edge.child, edge.parent));
+            }
+        }
+        edges
+    };
+    let (relatives_before, relatives_now) = (relatives(before), relatives(now));
+    let mut kept: HashMap<Oid, &RelationData> = now
+        .relations
+        .iter()
+        .filter(|relation| {
+            good.catalog.relation(relation.oid) == Some(*relation)
+                && relatives_before.get(&relation.oid) == relatives_now.get(&relation.oid)
+        })
+        .map(|relation| (relation.oid, relation))
+        .collect();
+    // What a dropped relation is used by falls with it, until nothing more falls.
+    loop {
+        let fallen: HashSet<Oid> = kept
+            .values()
+            .filter(|relation| {
+                let uses = relation.uses_columns.iter().map(|used| used.relation);
+                let family = relatives_now.get(&relation.oid).into_iter().flatten().flat_map(|edge| [edge.0, edge.1]);
+                // Indexes have parents too, and are no relations here.
+                uses.chain(family.filter(|oid| latest.relation(*oid).is_some())).any(|oid| !kept.contains_key(&oid))
+            })
+            .map(|relation| relation.oid)
+            .collect();
+        if fallen.is_empty() {
+            break;
+        }
+        kept.retain(|oid, _| !fallen.contains(oid));
+    }
+    let mut data = now.clone();
+    data.relations.retain(|relation| kept.contains_key(&relation.oid));
+    let policy = Policy { catalog_version: version, ..Policy::clone(&good.policy) };
+    Inputs { catalog: CatalogSnapshot::new(data, version), policy: Arc::new(policy) }
+}
+
+#[cfg(test)]
+mod tests;

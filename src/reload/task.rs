@@ -1,0 +1,310 @@
+//! The task behind [`super::InputsHandle`]: waits for a reason to load, loads, publishes, reports, answers.
+
+use std::{
+    path::Path,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{LoadError, Request, Shared, Sources, Status, files::read_rule_files, keeper::Keeper};
+use crate::{
+    engine::Inputs,
+    metrics::{Metrics, ReloadKind, UpstreamErrorKind},
+    policy::rules::{RuleFile, RuleSet},
+    upstream::{CatalogError, ConnectError, read_catalog},
+};
+
+/// How often the rule files are looked at.
+const FILES_INTERVAL: Duration = Duration::from_secs(1);
+/// How long files must stay as they are before they count.
+const FILES_SETTLE: Duration = Duration::from_millis(200);
+/// How soon a load is tried again while nothing is in force, or DDL was in the way.
+const RETRY: Duration = Duration::from_secs(2);
+/// The longest pause after a load that was asked for, see [`run`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The way from the task to the handles; they keep the task alive, not the other way round.
+pub(super) struct Publisher {
+    shared: Weak<Shared>,
+    metrics: Arc<Metrics>,
+    first: watch::Sender<Option<Result<(), Arc<LoadError>>>>,
+    reported: Option<String>,
+    /// `(policy id, hash)` last told to the metrics.
+    rules: Option<(String, String)>,
+}
+
+/// What the task remembers between loads.
+struct State {
+    sources: Sources,
+    keeper: Keeper,
+    /// The files as last taken in, whether or not they parse.
+    files: Vec<RuleFile>,
+    /// What they mean, when they parse.
+    rules: Option<Arc<RuleSet>>,
+    /// Why they mean nothing.
+    files_error: Option<Arc<LoadError>>,
+}
+
+/// Loads at once, then whenever there is a reason, until the last handle is gone.
+///
+/// After a load that a session asked for, the next pauses as long as the load took: a client that names unknown
+/// relations in a loop cannot keep the server's catalogs busy for more than half of the time.
+pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests: mpsc::Receiver<Request>) {
+    let refresh = sources.upstream.catalog_refresh.max(Duration::from_secs(1));
+    let mut state = State { sources, keeper: Keeper::default(), files: Vec::new(), rules: None, files_error: None };
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut files_timer = interval(FILES_INTERVAL);
+    files_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    let mut waiting = Vec::new();
+    let mut reread_catalog = true;
+    let mut reread_files = true;
+    loop {
+        let started = Instant::now();
+        let mut asked = !waiting.is_empty();
+        let soon = state.load(&mut publisher, reread_files, reread_catalog).await;
+        for request in waiting.drain(..) {
+            if let Request::Answer(sender) = request {
+                let _ = sender.send(());
+            }
+        }
+        let timer = tokio::time::sleep(if soon { RETRY.min(refresh) } else { refresh });
+        tokio::pin!(timer);
+        (reread_catalog, reread_files) = (false, false);
+        while !reread_catalog && !reread_files {
+            tokio::select! {
+                request = requests.recv() => {
+                    let Some(request) = request else { return };
+                    waiting.push(request);
+                    if asked {
+                        tokio::time::sleep(started.elapsed().min(LONGEST_PAUSE)).await;
+                        asked = false;
+                    }
+                    while let Ok(request) = requests.try_recv() {
+                        waiting.push(request);
+                    }
+                    reread_catalog = true;
+                }
+                () = &mut timer => reread_catalog = true,
+                () = next(&mut hangup) => {
+                    tracing::info!("reloading rules and catalog on SIGHUP");
+                    (reread_catalog, reread_files) = (true, true);
+                }
+                _ = files_timer.tick() => reread_files = state.files_changed().await,
+            }
+        }
+    }
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl State {
+    /// Whether the rule files, or the reason why they cannot be read, differ from what was taken in and have stopped
+    /// changing.
+    async fn files_changed(&self) -> bool {
+        let now = read_files(&self.sources.rules).await;
+        if self.is_known(&now) {
+            return false;
+        }
+        tokio::time::sleep(FILES_SETTLE).await;
+        match (now, read_files(&self.sources.rules).await) {
+            (Ok(now), Ok(again)) => now == again,
+            (Err(now), Err(again)) => now.to_string() == again.to_string(),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        }
+    }
+
+    fn is_known(&self, files: &Result<Vec<RuleFile>, LoadError>) -> bool {
+        match files {
+            Ok(files) => *files == self.files,
+            Err(error) => self.files_error.as_ref().is_some_and(|known| known.to_string() == error.to_string()),
+        }
+    }
+
+    /// One load; whether to try again soon.
+    async fn load(&mut self, publisher: &mut Publisher, reread_files: bool, reread_catalog: bool) -> bool {
+        if reread_files {
+            self.take_files().await;
+            if self.files_error.is_some() {
+                publisher.metrics.reload_failed(ReloadKind::Rules);
+            }
+        }
+        let mut catalog_error = None;
+        let mut soon = false;
+        if reread_catalog {
+            match read_catalog(&self.sources.upstream).await {
+                Ok(data) => self.keeper.catalog(data),
+                Err(failure) => {
+                    soon = failure.is_passing();
+                    publisher.metrics.reload_failed(ReloadKind::Catalog);
+                    publisher.metrics.upstream_error(error_kind(&failure));
+                    catalog_error = Some(Arc::new(LoadError::Catalog(failure)));
+                }
+            }
+        }
+        let outcome = self.try_rules().await;
+        if let Some(complaint) = outcome.complaint {
+            publisher.metrics.reload_failed(ReloadKind::Rules);
+            self.files_error = Some(Arc::new(LoadError::Rules(complaint)));
+        } else if !outcome.unchanged && self.rules.is_some() && self.keeper.latest().is_some() {
+            self.files_error = None;
+        }
+        if outcome.reduced {
+            tracing::error!(
+                "the rules do not fit the catalog: restricted roles are refused every relation that changed"
+            );
+        }
+        if let Some(inputs) = outcome.publish {
+            publisher.publish(inputs);
+        } else if reread_catalog
+            && catalog_error.is_none()
+            && let Some(inputs) = publisher.current()
+        {
+            publisher.metrics.catalog_published(inputs.catalog.version());
+        }
+        publisher.report(self.files_error.clone().or(catalog_error));
+        soon || publisher.current().is_none()
+    }
+
+    async fn take_files(&mut self) {
+        match read_files(&self.sources.rules).await {
+            Ok(files) => {
+                self.files.clone_from(&files);
+                match RuleSet::parse(&files) {
+                    Ok(rules) => (self.rules, self.files_error) = (Some(Arc::new(rules)), None),
+                    Err(diagnostics) => {
+                        (self.rules, self.files_error) = (None, Some(Arc::new(LoadError::Rules(diagnostics))));
+                    }
+                }
+            }
+            Err(error) => {
+                // Forgotten, so that the same files count as a change once they can be read again.
+                self.files.clear();
+                (self.rules, self.files_error) = (None, Some(Arc::new(error)));
+            }
+        }
+    }
+
+    /// Compiling ten thousand relations takes a while: not on a thread that serves sessions.
+    async fn try_rules(&mut self) -> super::keeper::Outcome {
+        let version = self.keeper.version();
+        let (mut keeper, rules) = (std::mem::take(&mut self.keeper), self.rules.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let outcome = keeper.try_rules(rules.as_ref());
+            (keeper, outcome)
+        });
+        if let Ok((keeper, outcome)) = done.await {
+            self.keeper = keeper;
+            return outcome;
+        }
+        // Only a panic gets here, and it takes the keeper along: the next load starts from nothing, while what was
+        // published stays in force. Versions are never used twice, for plans are cached by them.
+        self.keeper = Keeper::after(version + 2);
+        super::keeper::Outcome::default()
+    }
+}
+
+async fn read_files(directory: &Path) -> Result<Vec<RuleFile>, LoadError> {
+    let path = directory.to_owned();
+    match tokio::task::spawn_blocking(move || read_rule_files(&path)).await {
+        Ok(result) => result.map_err(LoadError::from),
+        Err(error) => Err(LoadError::Files(super::FilesError::Read {
+            path: directory.to_owned(),
+            source: std::io::Error::other(error),
+        })),
+    }
+}
+
+fn error_kind(error: &CatalogError) -> UpstreamErrorKind {
+    match error {
+        CatalogError::Connect(ConnectError::Connect { .. } | ConnectError::Request { .. }) => {
+            UpstreamErrorKind::Connect
+        }
+        CatalogError::Connect(ConnectError::Timeout { .. }) => UpstreamErrorKind::Timeout,
+        CatalogError::Connect(
+            ConnectError::TlsNotOffered { .. }
+            | ConnectError::Tls { .. }
+            | ConnectError::Authorities { .. }
+            | ConnectError::NoAuthorities
+            | ConnectError::ServerName { .. }
+            | ConnectError::TlsOnUnixSocket { .. },
+        ) => UpstreamErrorKind::Tls,
+        CatalogError::Login { .. } => UpstreamErrorKind::Authentication,
+        CatalogError::Query { .. } | CatalogError::Slow { .. } | CatalogError::Version { .. } => {
+            UpstreamErrorKind::Catalog
+        }
+    }
+}
+
+impl Publisher {
+    pub(super) fn new(
+        shared: Weak<Shared>,
+        metrics: Arc<Metrics>,
+        first: watch::Sender<Option<Result<(), Arc<LoadError>>>>,
+    ) -> Self {
+        Self { shared, metrics, first, reported: None, rules: None }
+    }
+
+    fn current(&self) -> Option<Arc<Inputs>> {
+        self.shared.upgrade().and_then(|shared| shared.inputs.load_full())
+    }
+
+    fn publish(&mut self, inputs: Inputs) {
+        let rules = (inputs.policy.id.clone(), inputs.policy.hash.clone());
+        let relations = inputs.catalog.data().relations.len();
+        let version = inputs.catalog.version();
+        self.metrics.catalog_published(version);
+        if self.rules.as_ref() == Some(&rules) {
+            tracing::info!(catalog_version = version, relations, "catalog in force");
+        } else {
+            self.metrics.rules_published(&rules.0, &rules.1);
+            tracing::info!(policy = rules.0, hash = rules.1, catalog_version = version, relations, "rules in force");
+        }
+        self.rules = Some(rules);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.inputs.store(Some(Arc::new(inputs)));
+        }
+    }
+
+    /// Logs a failure that was not the last one logged, and sets the status.
+    fn report(&mut self, error: Option<Arc<LoadError>>) {
+        let text = error.as_ref().map(ToString::to_string);
+        if text != self.reported {
+            if let Some(text) = &text {
+                tracing::error!("could not load rules or catalog; the last good state stays in force\n{text}");
+            } else if self.reported.is_some() {
+                tracing::info!("rules and catalog load again");
+            }
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            let loaded = shared.inputs.load().is_some();
+            let status = match (&text, loaded) {
+                (None, true) => Status::Ready,
+                (Some(text), true) => Status::Degraded(Arc::from(text.as_str())),
+                (text, false) => Status::NotReady(text.as_deref().map(Arc::from)),
+            };
+            shared.status.store(Arc::new(status));
+        }
+        self.reported = text;
+        self.first.send_if_modified(|first| {
+            let open = first.is_none();
+            if open {
+                *first = Some(error.map_or(Ok(()), Err));
+            }
+            open
+        });
+    }
+}

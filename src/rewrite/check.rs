@@ -1,0 +1,405 @@
+//! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
+
+use super::{
+    Edits, Job,
+    names::{hidden, protected, qualified, relation, treatment},
+};
+use crate::{
+    bind::{FunctionUse, Role, Usages},
+    catalog::{
+        CatalogSnapshot,
+        data::FunctionData,
+        functions::{Builtin, builtin},
+        system::{SystemRelation, is_refused_anywhere, system_relation},
+    },
+    error::{Refusal, RefusalCode},
+    policy::{
+        Search, Treatment, WriteBack,
+        settings::{setting_allowed, takes_any_value},
+    },
+    sql::{Kind, Token, keywords},
+};
+
+/// Judges a bound statement; qualifies function names that something in the catalog could shadow.
+///
+/// # Errors
+/// The first thing that is forbidden.
+pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    relations(job)?;
+    columns(job)?;
+    for function in &job.bound.functions {
+        check_function(job, function, edits)?;
+    }
+    for (name, tokens) in &job.bound.types {
+        if job.catalog.types_named(name).any(|user| user.has_user_cast) {
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed"))
+                .with_hint("A cast of this type runs a function that the rules do not list.");
+            return Err(at(job, refusal, tokens.start));
+        }
+    }
+    casts(job)?;
+    assigned(job)
+}
+
+/// Columns whose type a user's function casts without being asked.
+fn casts(job: &Job<'_>) -> Result<(), Refusal> {
+    let mut casting = job.catalog.data().types.iter().filter(|kind| kind.casts_implicitly).peekable();
+    if casting.peek().is_none() {
+        return Ok(());
+    }
+    let casting: Vec<_> = casting.map(|kind| kind.oid).collect();
+    for used in &job.bound.relations {
+        for (column, mark) in relation(job, used)?.columns.iter().zip(&used.marks) {
+            if mark.used && casting.contains(&column.type_oid) {
+                let refusal = Refusal::new(
+                    RefusalCode::TypeNotAllowed,
+                    format!("column {} is of a type that is not allowed", column.name),
+                )
+                .with_hint("PostgreSQL may cast it by a function that the rules do not list.");
+                return Err(at(job, refusal, used.name.start));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
+    match job.tokens.get(index) {
+        Some(token) => refusal.at(token.start),
+        None => refusal,
+    }
+}
+
+fn relations(job: &Job<'_>) -> Result<(), Refusal> {
+    for used in &job.bound.relations {
+        let data = relation(job, used)?;
+        let refused = if data.is_system() {
+            matches!(system_relation(&data.schema, &data.name), SystemRelation::Refused)
+        } else {
+            is_refused_anywhere(&data.name)
+        };
+        if data.has_rules && used.role != Role::Source {
+            let refusal = Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", data.name))
+                .with_hint("A rule (CREATE RULE) makes other statements of a write to it, and those are not analysed.");
+            return Err(at(job, refusal, used.name.start));
+        }
+        if refused || (data.is_system() && used.role != Role::Source) {
+            let refusal = Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", data.name))
+                .with_hint("Restricted roles may not use this system relation.");
+            return Err(at(job, refusal, used.name.start));
+        }
+        if let Some(reason) = protected(job.role, used).and_then(|policy| policy.refuse.as_ref()) {
+            let refusal =
+                Refusal::new(RefusalCode::ViewNotUnderstood, format!("permission denied for view {}", data.name))
+                    .with_hint(format!("Refused because {reason}. Rules that name all its columns lift this."));
+            return Err(at(job, refusal, used.name.start));
+        }
+    }
+    Ok(())
+}
+
+fn columns(job: &Job<'_>) -> Result<(), Refusal> {
+    for (id, used) in job.bound.relations.iter().enumerate() {
+        let Some(policy) = protected(job.role, used) else { continue };
+        let data = relation(job, used)?;
+        for (position, mark) in used.marks.iter().enumerate() {
+            let Some(column) = hidden(policy, position) else { continue };
+            let name = data.columns.get(position).map_or("", |column| column.name.as_str());
+            let place = || {
+                let mut references = job.bound.references.iter();
+                references
+                    .find(|reference| reference.relation == id && reference.column == Some(position))
+                    .map_or(used.name.start, |reference| reference.tokens.start)
+            };
+            if mark.used && column.treatment == Treatment::Refuse {
+                let refusal = Refusal::new(
+                    RefusalCode::ColumnRefused,
+                    format!("permission denied for column {name} of {}", data.name),
+                )
+                .with_hint("Name the columns that you need and leave this one out.")
+                .with_rule(&*column.rule);
+                return Err(at(job, refusal, place()));
+            }
+            let searched = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0);
+            if column.search == Search::Refuse && mark.usages.any(searched) {
+                let refusal = Refusal::new(
+                    RefusalCode::SearchRefused,
+                    format!("column {name} of {} may not be searched or sorted by", data.name),
+                )
+                .with_hint("Search by another column.")
+                .with_rule(&*column.rule);
+                return Err(at(job, refusal, place()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
+    for assigned in &job.bound.assigned {
+        for (id, position) in &assigned.deps {
+            let Some(source) = job.bound.relations.get(*id) else { continue };
+            let Some(policy) = protected(job.role, source) else { continue };
+            if *treatment(policy, *position) != Treatment::Clear {
+                let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
+                    "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
+                );
+                return Err(at(job, refusal, source.name.start));
+            }
+        }
+        let Some(target) = job.bound.relations.get(assigned.relation) else { continue };
+        let Some(column) = protected(job.role, target).and_then(|policy| hidden(policy, assigned.column)) else {
+            continue;
+        };
+        if assigned.update && column.write_back == WriteBack::Refuse {
+            let refusal =
+                Refusal::new(RefusalCode::WriteBackRefused, "this role may not change a column that it does not see")
+                    .with_rule(&*column.rule);
+            return Err(at(job, refusal, target.name.start));
+        }
+        if assigned.update && assigned.value.is_none() && column.write_back == WriteBack::Keep {
+            let refusal =
+                Refusal::new(RefusalCode::Unsupported, "a masked column cannot be assigned together with others")
+                    .with_hint("Assign it on its own: SET column = value.");
+            return Err(at(job, refusal, target.name.start));
+        }
+    }
+    Ok(())
+}
+
+fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
+    job.role.functions.contains(&function.oid)
+        || (function.extension.is_some() && function.volatility == 'i' && !function.security_definer)
+}
+
+fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
+    let name = &function.name;
+    let refuse = || {
+        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
+            .with_hint("Only functions that depend on their arguments alone, and those that the rules list, may run.");
+        Err(at(job, refusal, function.token))
+    };
+    let unknown = || {
+        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
+            .with_hint("No function of this name is known.")
+            .with_sqlstate("42883");
+        Err(at(job, refusal, function.token))
+    };
+    // Grammar constructs such as COALESCE are keywords that no function can take the place of.
+    let grammar = function.schema.is_none()
+        && !function.quoted
+        && matches!(keywords::category(name), Some(keywords::Category::ColumnName | keywords::Category::Reserved));
+    let mut users = job
+        .catalog
+        .functions_named(name)
+        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
+    let system = match function.schema.as_deref() {
+        None | Some("pg_catalog") => builtin(name),
+        // information_schema's own helpers read the catalogs only.
+        Some("information_schema") if name.starts_with("_pg_") => Some(Builtin::Allowed),
+        Some(_) => None,
+    };
+    if grammar {
+        return match builtin(name) {
+            Some(Builtin::Refused) => refuse(),
+            Some(Builtin::Allowed) | None => Ok(()),
+        };
+    }
+    if function.schema.as_deref() == Some("pg_catalog") || users.next().is_none() {
+        return match system {
+            Some(Builtin::Allowed) => Ok(()),
+            Some(Builtin::Refused) if name == "set_config" => set_config(job, function),
+            Some(Builtin::Refused) => refuse(),
+            None => unknown(),
+        };
+    }
+    let mut users = job
+        .catalog
+        .functions_named(name)
+        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
+    if users.all(|user| is_allowed(job, user)) {
+        return match system {
+            Some(Builtin::Refused) => refuse(),
+            Some(Builtin::Allowed) | None => Ok(()),
+        };
+    }
+    match system {
+        // A user's function of the same name stands in the way: the built-in one is meant, or nothing runs.
+        Some(Builtin::Allowed) if function.schema.is_none() => {
+            edits.insert(function.token, "pg_catalog.".to_owned());
+            Ok(())
+        }
+        Some(Builtin::Allowed | Builtin::Refused) | None => refuse(),
+    }
+}
+
+/// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
+/// from `pg_settings` in order that older servers, which lack the setting, do nothing.
+fn set_config(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
+    match function.literals.as_slice() {
+        [Some(name), None, _] if takes_any_value(name) => Ok(()),
+        [name, Some(value), _] => match name.as_deref().or_else(|| setting_looked_up(job)) {
+            Some(name) => setting_allowed(name, Some(value)).map_err(|r| at(job, r, function.token)),
+            None => Err(set_config_refused(job, function)),
+        },
+        _ => Err(set_config_refused(job, function)),
+    }
+}
+
+fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
+    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
+        .with_hint("Its arguments must be literals.");
+    at(job, refusal, function.token)
+}
+
+/// `setting` of `SELECT [pg_catalog.]set_config(name, …, …) FROM [pg_catalog.]pg_settings WHERE name = 'setting'`.
+fn setting_looked_up<'a>(job: &Job<'a>) -> Option<&'a str> {
+    let tokens = job.tokens.split_first().filter(|(first, _)| first.is_word("select"))?.1;
+    let unqualified = |tokens: &'a [Token]| match tokens {
+        [schema, dot, rest @ ..] if schema.is_word("pg_catalog") && dot.kind == Kind::Dot => rest,
+        whole => whole,
+    };
+    let [call, open, name, comma, _value, second, _local, close, from, rest @ ..] = unqualified(tokens) else {
+        return None;
+    };
+    let [settings, filter, column, equals, setting] = unqualified(rest) else { return None };
+    let punctuation = [open.kind, comma.kind, second.kind, close.kind];
+    let words = [(call, "set_config"), (name, "name"), (from, "from"), (filter, "where"), (column, "name")];
+    let matches = punctuation == [Kind::Open, Kind::Comma, Kind::Comma, Kind::Close]
+        && words.iter().all(|(token, word)| token.is_word(word))
+        && settings.is_word("pg_settings")
+        && equals.is_operator("=")
+        && setting.kind == Kind::Text;
+    let [used] = job.bound.relations.as_slice() else { return None };
+    let is_catalog = relation(job, used).is_ok_and(|data| data.schema == "pg_catalog" && data.name == "pg_settings");
+    (matches && is_catalog).then_some(&*setting.value)
+}
+
+/// Judges what only the tokens show: operators that run user functions, and names that nobody accounted for. An operator
+/// that a user's could stand in for is printed as the built-in one.
+///
+/// # Errors
+/// [`RefusalCode::OperatorNotAllowed`], [`RefusalCode::UnaccountedToken`].
+pub fn check_tokens(
+    tokens: &[Token],
+    accounted: &[bool],
+    catalog: &CatalogSnapshot,
+    edits: &mut Edits,
+) -> Result<(), Refusal> {
+    for (index, token) in tokens.iter().enumerate() {
+        let shadowed = token.kind == Kind::Operator
+            && !is_qualified_operator(tokens, index)
+            && catalog.operators_named(&token.value).any(|user| user.extension.is_none() || user.volatility == 'v');
+        if shadowed {
+            if !OPERATORS.contains(&&*token.value) {
+                let refusal =
+                    Refusal::new(RefusalCode::OperatorNotAllowed, format!("operator {} is not allowed", token.value));
+                return Err(refusal
+                    .with_hint("A user made an operator of this name, and the rules do not list its function.")
+                    .at(token.start));
+            }
+            edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.value), false);
+        }
+        if token.kind == Kind::Word
+            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == &*token.value)
+            && let Some(operator) = operators.iter().find(|operator| {
+                let mut users = catalog.operators_named(operator);
+                users.any(|user| user.extension.is_none() || user.volatility == 'v')
+            })
+        {
+            let refusal = Refusal::new(
+                RefusalCode::OperatorNotAllowed,
+                format!("{} is not allowed: it may mean a user's operator {operator}", token.value.to_uppercase()),
+            );
+            return Err(refusal.with_hint("Write a built-in operator as OPERATOR(pg_catalog.…).").at(token.start));
+        }
+        if token.is_name() && !accounted.get(index).copied().unwrap_or(false) && !is_syntax(tokens, index, catalog) {
+            return Err(Refusal::new(RefusalCode::UnaccountedToken, "a name in the statement was not understood")
+                .with_hint("pgscrim sends on only what it has analysed; write the statement in another form.")
+                .at(token.start));
+        }
+    }
+    Ok(())
+}
+
+/// Words of the grammar, and the operators that PostgreSQL looks up for them on the search path (`gram.y`).
+const IMPLIED: &[(&str, &[&str])] = &[
+    ("like", &["~~", "!~~"]),
+    ("ilike", &["~~*", "!~~*"]),
+    ("similar", &["~", "!~"]),
+    ("between", &["<", "<=", ">", ">="]),
+    ("in", &["=", "<>"]),
+    ("distinct", &["="]),
+    ("nullif", &["="]),
+    ("case", &["="]),
+    ("using", &["="]),
+    ("natural", &["="]),
+];
+
+/// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
+const OPERATORS: &[&str] = &[
+    "||", "->", "->>", "#>", "#>>", "#-", "@>", "<@", "?", "?|", "?&", "@?", "@@", "&&", "<<", ">>", "&<", "&>", "-|-",
+    "~", "!~", "~*", "!~*", "~~", "!~~", "~~*", "!~~*", "&", "|", "#", "^@", "<->",
+];
+
+/// `OPERATOR(pg_catalog.op)`
+fn is_qualified_operator(tokens: &[Token], index: usize) -> bool {
+    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
+    before(1).is_some_and(|t| t.kind == Kind::Dot)
+        && before(2).is_some_and(|t| t.is_word("pg_catalog"))
+        && before(3).is_some_and(|t| t.kind == Kind::Open)
+        && before(4).is_some_and(|t| t.is_word("operator"))
+}
+
+/// Whether a word that names nothing is part of the grammar.
+fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool {
+    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
+    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
+    let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
+    let word: &str = &token.value;
+    keywords::is_keyword(word)
+        || TYPES.contains(&word)
+        // EXTRACT(field FROM …)
+        || (before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("extract")))
+        // Functions that the parser knows by name.
+        || (opens
+            && matches!(builtin(word), Some(Builtin::Allowed))
+            && catalog.functions_named(word).next().is_none())
+        || (word == "pg_catalog"
+            && before(1).is_some_and(|t| t.kind == Kind::Open)
+            && before(2).is_some_and(|t| t.is_word("operator")))
+}
+
+/// Types of `pg_catalog` that the parser knows by name and PostgreSQL's grammar does not.
+const TYPES: &[&str] = &[
+    "uuid",
+    "date",
+    "text",
+    "bytea",
+    "json",
+    "jsonb",
+    "regclass",
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "varbit",
+    "tsvector",
+    "tsquery",
+    "timestamptz",
+    "timetz",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+];
+
+/// The schema-qualified name of a relation for messages.
+pub(super) fn label(job: &Job<'_>, used: &crate::bind::RelationUse) -> String {
+    relation(job, used).map(qualified).unwrap_or_default()
+}

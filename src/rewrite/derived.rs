@@ -1,0 +1,207 @@
+//! Sources: the masked derived table in the place of each protected relation, and the repairs around it.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use foldhash::fast::FixedState;
+
+use super::{
+    Edits, Job,
+    exact::comparison,
+    names::{hidden, protected, qualified, relation, seen},
+};
+use crate::{
+    bind::{Clause, Role, WholeUse},
+    error::{Refusal, RefusalCode},
+    names::quote_ident,
+    policy::{RelationPolicy, Search, Treatment},
+    sql::{RESERVED_PREFIX, emit},
+};
+
+/// References (by number) whose comparison sees the stored value.
+pub(super) type Exact = HashSet<usize, FixedState>;
+
+/// Rewrites every source; answers with the references that were moved inside, or stay, as exact comparisons.
+pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result<Exact, Refusal> {
+    let mut exact = Exact::default();
+    let mut expand = vec![false; job.bound.relations.len()];
+    let own = |id: usize| references.get(id).map_or(&[][..], Vec::as_slice);
+    for (id, used) in job.bound.relations.iter().enumerate() {
+        let data = relation(job, used)?;
+        match (used.role, protected(job.role, used)) {
+            (Role::Source, Some(policy)) => source(job, id, own(id), policy, edits, &mut exact, &mut expand)?,
+            (Role::Source | Role::Update | Role::Delete | Role::Insert, _) => {
+                if job.tokens.get(used.name.clone()).map(emit::text).as_deref() != Some(&qualified(data)) {
+                    edits.replace(used.name.clone(), qualified(data), used.role != Role::Source);
+                }
+            }
+        }
+    }
+    stars(job, &expand, edits)?;
+    groups(job, edits)?;
+    Ok(exact)
+}
+
+fn source(
+    job: &Job<'_>,
+    id: usize,
+    references: &[usize],
+    policy: &RelationPolicy,
+    edits: &mut Edits,
+    exact: &mut Exact,
+    expand: &mut [bool],
+) -> Result<(), Refusal> {
+    let Some(used) = job.bound.relations.get(id) else { return Ok(()) };
+    let data = relation(job, used)?;
+    let mut list: Vec<String> = Vec::new();
+    let every = used.starred || used.whole_row.is_some();
+    for (position, column) in data.columns.iter().enumerate() {
+        let marked = used.marks.get(position).is_some_and(|mark| mark.used);
+        if !every && !marked {
+            continue;
+        }
+        let name = quote_ident(&column.name);
+        match super::treatment(policy, position) {
+            Treatment::Clear => list.push(name.into_owned()),
+            Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
+                list.push(format!("{} AS {name}", seen(policy, position, column, &name)));
+            }
+        }
+    }
+    let mut extra = used.system.clone();
+    let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
+    for (number, reference) in references() {
+        if !matches!(reference.clause, Clause::Where | Clause::On) {
+            continue;
+        }
+        let Some(position) = reference.column else { continue };
+        let is_exact = hidden(policy, position)
+            .is_some_and(|column| column.search == Search::Exact && column.treatment != Treatment::Refuse);
+        let stars_known = job.bound.stars.iter().filter(|star| star.relations.contains(&id)).all(|star| star.complete);
+        if !is_exact || used.whole_row.is_some() || !stars_known {
+            continue;
+        }
+        let Some(range) = comparison(job, reference) else { continue };
+        let column = data.columns.get(position).map_or("", |column| column.name.as_str());
+        let part = |range| job.tokens.get(range).map(emit::text).unwrap_or_default();
+        let before = part(range.start..reference.tokens.start);
+        let after = part(reference.tokens.end..range.end);
+        let name = format!("{RESERVED_PREFIX}{number}");
+        list.push(format!("{before} {} {after} AS {name}", quote_ident(column)).trim_start().to_owned());
+        edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
+        extra.push(name);
+        exact.insert(number);
+        edits.exact.push((id, position));
+    }
+    if !used.system.is_empty() {
+        if let Some(WholeUse::Expression(_) | WholeUse::AliasColumns | WholeUse::Natural) = used.whole_row {
+            return Err(Refusal::new(
+                RefusalCode::Unsupported,
+                format!("system columns together with the whole row of {} are not supported", data.name),
+            ));
+        }
+        list.extend(used.system.iter().cloned());
+    }
+    if !extra.is_empty()
+        && let Some(flag) = expand.get_mut(id)
+    {
+        *flag = true;
+    }
+
+    let mut text = String::from("(SELECT ");
+    text.push_str(&list.join(", "));
+    let _ = write!(text, " FROM {}{}", if used.only { "ONLY " } else { "" }, qualified(data));
+    if let Some(sample) = &used.sample {
+        let clause = job.tokens.get(sample.clone()).map(emit::text).unwrap_or_default();
+        let _ = write!(text, " {clause}");
+        edits.replace(sample.clone(), String::new(), false);
+    }
+    text.push(')');
+    if !used.has_alias {
+        let _ = write!(text, " AS {}", quote_ident(&used.alias));
+    }
+    edits.replace(used.whole.clone(), text, true);
+
+    // A row keeps its type. Above an outer join the cast would make a row of NULLs of a NULL row, so there it stays a
+    // record.
+    let outer = job.tokens.iter().any(|token| ["left", "right", "full"].iter().any(|word| token.is_word(word)));
+    for (_, reference) in references().filter(|(_, reference)| reference.row && !outer) {
+        let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+        edits.replace(reference.tokens.clone(), format!("({row})::{}", qualified(data)), false);
+    }
+    for (number, reference) in references() {
+        if reference.schema_qualified && !exact.contains(&number) {
+            let end = reference.tokens.end;
+            let column = job.tokens.get(end - 1..end).map(emit::text).unwrap_or_default();
+            edits.replace(reference.tokens.clone(), format!("{}.{column}", quote_ident(&used.alias)), false);
+        }
+    }
+    Ok(())
+}
+
+/// Stars over relations whose derived list has more columns than the table, and schema-qualified stars.
+fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusal> {
+    for star in &job.bound.stars {
+        let target =
+            star.relations.iter().any(|id| job.bound.relations.get(*id).is_some_and(|used| used.role != Role::Source));
+        if target {
+            continue; // RETURNING: with the targets.
+        }
+        if star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
+            if !star.complete || star.columns.is_empty() {
+                return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
+                    .with_hint("Name the columns."));
+            }
+            let columns: Vec<String> = star
+                .columns
+                .iter()
+                .map(|column| match &column.qualifier {
+                    Some(qualifier) => format!("{}.{}", quote_ident(qualifier), quote_ident(&column.name)),
+                    None => quote_ident(&column.name).into_owned(),
+                })
+                .collect();
+            edits.replace(star.tokens.clone(), columns.join(", "), false);
+        } else if star.tokens.len() > 3 {
+            let derived = star
+                .relations
+                .iter()
+                .find_map(|id| job.bound.relations.get(*id).filter(|used| protected(job.role, used).is_some()));
+            if let Some(used) = derived {
+                edits.replace(star.tokens.clone(), format!("{}.*", quote_ident(&used.alias)), false);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `GROUP BY primary_key` covers a table's other columns, but not a derived table's: they are added.
+fn groups(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for (number, block) in job.bound.blocks.iter().enumerate() {
+        let Some(insert_at) = block.insert_at else { continue };
+        let mut added = String::new();
+        for (id, used) in job.bound.relations.iter().enumerate() {
+            if used.block != Some(number) || used.role != Role::Source || protected(job.role, used).is_none() {
+                continue;
+            }
+            let data = relation(job, used)?;
+            let grouped = |position: usize| block.grouped.contains(&(id, position));
+            let covers = !data.primary_key.is_empty()
+                && data
+                    .primary_key
+                    .iter()
+                    .all(|key| data.columns.iter().position(|column| column.attnum == *key).is_some_and(grouped));
+            if !covers {
+                continue;
+            }
+            for (position, column) in data.columns.iter().enumerate() {
+                let needed = used.marks.get(position).is_some_and(|mark| mark.used && mark.ungrouped);
+                if needed && !grouped(position) {
+                    let _ = write!(added, "{}.{}, ", quote_ident(&used.alias), quote_ident(&column.name));
+                }
+            }
+        }
+        if !added.is_empty() {
+            edits.insert(insert_at, added);
+        }
+    }
+    Ok(())
+}

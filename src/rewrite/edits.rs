@@ -1,0 +1,173 @@
+//! Edits on token ranges, and printing with them.
+
+use std::ops::Range;
+
+use crate::{
+    error::{Refusal, RefusalCode},
+    sql::{Token, emit},
+};
+
+/// Stands in a wrapping edit's text for the tokens that it wraps; no client text can hold it there.
+pub const HOLE: char = '\u{1}';
+
+/// Replaces tokens by text. An empty range inserts before its token.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// The tokens that go.
+    pub tokens: Range<usize>,
+    /// What stands in their place.
+    pub text: String,
+    /// Whether [`HOLE`] in the text is printed as the replaced tokens, with the edits inside them.
+    pub wraps: bool,
+    /// Whether the text may name stored values of protected columns (a mask, a derived table, a guard).
+    pub trusted: bool,
+}
+
+/// Edits of one statement.
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    list: Vec<Edit>,
+    /// Columns whose stored value is compared: index into [`crate::bind::Bound::relations`] and position.
+    pub exact: Vec<(usize, usize)>,
+}
+
+/// Text printed with edits, and the byte ranges in it that are ours and may name protected columns.
+#[derive(Clone, Debug, Default)]
+pub struct Printed {
+    /// The text.
+    pub text: String,
+    /// Byte ranges of trusted edits.
+    pub trusted: Vec<Range<usize>>,
+    /// Where the client wrote what starts where in the text; in ascending order.
+    pub places: Vec<Place>,
+}
+
+/// Where something starts, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// In the text that the server gets.
+    pub sent: u32,
+    /// In the client's text.
+    pub given: u32,
+}
+
+impl Printed {
+    fn started(&mut self, at: usize, token: &Token) {
+        if let Ok(sent) = u32::try_from(at) {
+            self.places.push(Place { sent, given: token.start });
+        }
+    }
+}
+
+impl Edits {
+    /// Replaces `tokens` by `text`.
+    pub fn replace(&mut self, tokens: Range<usize>, text: String, trusted: bool) {
+        self.list.push(Edit { tokens, text, wraps: false, trusted });
+    }
+
+    /// Puts `text`, in which [`HOLE`] stands for the tokens themselves, around `tokens`.
+    pub fn wrap(&mut self, tokens: Range<usize>, text: String) {
+        self.list.push(Edit { tokens, text, wraps: true, trusted: true });
+    }
+
+    /// Inserts `text` before token `at`.
+    pub fn insert(&mut self, at: usize, text: String) {
+        self.list.push(Edit { tokens: at..at, text, wraps: false, trusted: false });
+    }
+
+    /// Whether nothing is edited.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether any edit is a mask, a derived table or a guard.
+    pub fn any_trusted(&self) -> bool {
+        self.list.iter().any(|edit| edit.trusted)
+    }
+
+    /// Puts the edits in order; they may nest only inside a wrapping one.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Unsupported`] when two edits overlap.
+    pub fn sort(&mut self) -> Result<(), Refusal> {
+        // What starts where a wrapping edit starts belongs inside it; an insertion stands before a replacement.
+        self.list.sort_by_key(|edit| {
+            (edit.tokens.start, !edit.wraps, !edit.tokens.is_empty(), std::cmp::Reverse(edit.tokens.end))
+        });
+        for (number, edit) in self.list.iter().enumerate() {
+            for later in self.list.iter().skip(number + 1).take_while(|later| later.tokens.start < edit.tokens.end) {
+                if !(edit.wraps && later.tokens.end <= edit.tokens.end) {
+                    return Err(Refusal::new(RefusalCode::Unsupported, "statement needs two changes in one place")
+                        .with_hint("Write it in a simpler form."));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints `range` of the tokens with the edits.
+    pub fn print(&self, tokens: &[Token], range: Range<usize>) -> Printed {
+        let mut out = Printed::default();
+        print_range(&mut out, tokens, range, &self.list);
+        out
+    }
+}
+
+fn print_range(out: &mut Printed, tokens: &[Token], range: Range<usize>, edits: &[Edit]) {
+    let mut index = range.start;
+    for (number, edit) in edits.iter().enumerate() {
+        if edit.tokens.start < index {
+            continue; // Printed inside a wrapping edit.
+        }
+        if edit.tokens.start > range.end {
+            break;
+        }
+        push_tokens(out, tokens, index..edit.tokens.start);
+        print_edit(out, tokens, edit, edits.get(number + 1..).unwrap_or(&[]));
+        index = edit.tokens.end;
+    }
+    push_tokens(out, tokens, index..range.end);
+}
+
+fn push_tokens(out: &mut Printed, tokens: &[Token], range: Range<usize>) {
+    for token in tokens.get(range).unwrap_or(&[]) {
+        let start = emit::push(&mut out.text, token);
+        out.started(start, token);
+    }
+}
+
+fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) {
+    if edit.text.is_empty() {
+        return;
+    }
+    if !out.text.is_empty() && !out.text.ends_with(['(', ' ']) {
+        out.text.push(' ');
+    }
+    let start = out.text.len();
+    if !edit.wraps
+        && let Some(replaced) = tokens.get(edit.tokens.clone()).and_then(<[Token]>::first)
+    {
+        out.started(start, replaced);
+    }
+    for (number, part) in edit.text.split(if edit.wraps { HOLE } else { '\0' }).enumerate() {
+        if number > 0 {
+            let inside: Vec<Edit> = later
+                .iter()
+                .filter(|other| other.tokens.start < edit.tokens.end && other.tokens.end <= edit.tokens.end)
+                .cloned()
+                .collect();
+            let mut nested = Printed::default();
+            print_range(&mut nested, tokens, edit.tokens.clone(), &inside);
+            for place in nested.places {
+                if let Ok(before) = u32::try_from(out.text.len()) {
+                    out.places.push(Place { sent: before.saturating_add(place.sent), ..place });
+                }
+            }
+            out.text.push_str(&nested.text);
+        }
+        out.text.push_str(part);
+    }
+    if edit.trusted {
+        out.trusted.push(start..out.text.len());
+    }
+}

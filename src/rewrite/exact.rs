@@ -1,0 +1,203 @@
+//! `search = "exact"`: comparisons of a column with constants, recognised on the tokens.
+
+use std::ops::Range;
+
+use super::Job;
+use crate::{
+    bind::Reference,
+    sql::{Kind, Nesting, Token},
+};
+
+/// The tokens of `column = constant`, `constant = column`, `column IN (constants)` or `column = ANY (constant)` around a
+/// reference, when the comparison stands on its own there.
+pub(super) fn comparison(job: &Job<'_>, reference: &Reference) -> Option<Range<usize>> {
+    let tokens = job.tokens;
+    let Range { mut start, mut end } = reference.tokens.clone();
+    // `(column)`, not the bracket of a call.
+    while let Some(open) = start.checked_sub(1)
+        && tokens.get(open).is_some_and(|token| token.kind == Kind::Open)
+        && tokens.get(end).is_some_and(|token| token.kind == Kind::Close)
+        && begins(tokens, open)
+    {
+        (start, end) = (open, end + 1);
+    }
+    let range =
+        forward(tokens, end).map(|end| start..end).or_else(|| backward(tokens, start).map(|start| start..end))?;
+    (begins(tokens, range.start) && ends(tokens, range.end)).then_some(range)
+}
+
+/// Behind the column: the token after the comparison.
+fn forward(tokens: &[Token], at: usize) -> Option<usize> {
+    let first = tokens.get(at)?;
+    if first.is_word("in") {
+        return constants(tokens, at + 1);
+    }
+    if !first.is_operator("=") {
+        return None;
+    }
+    let any = tokens.get(at + 1).is_some_and(|token| token.is_word("any"));
+    if any {
+        let open = tokens.get(at + 2).filter(|token| token.kind == Kind::Open);
+        let end = constant(tokens, at + 3).filter(|_| open.is_some())?;
+        return tokens.get(end).filter(|token| token.kind == Kind::Close).map(|_| end + 1);
+    }
+    constant(tokens, at + 1)
+}
+
+/// Before the column: `constant =`.
+fn backward(tokens: &[Token], at: usize) -> Option<usize> {
+    let equals = at.checked_sub(1)?;
+    let value = at.checked_sub(2)?;
+    let is_value = tokens.get(value).is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
+    (tokens.get(equals)?.is_operator("=") && is_value).then_some(value)
+}
+
+/// `( constant, … )`
+fn constants(tokens: &[Token], open: usize) -> Option<usize> {
+    if tokens.get(open)?.kind != Kind::Open {
+        return None;
+    }
+    let mut at = constant(tokens, open + 1)?;
+    loop {
+        let next = tokens.get(at)?;
+        if next.kind == Kind::Close {
+            return Some(at + 1);
+        }
+        if next.kind != Kind::Comma {
+            return None;
+        }
+        at = constant(tokens, at + 1)?;
+    }
+}
+
+/// A literal or parameter, also in brackets, with casts to types named by one word: the token after it.
+fn constant(tokens: &[Token], at: usize) -> Option<usize> {
+    let first = tokens.get(at)?;
+    let mut at = if first.is_literal() || first.kind == Kind::Parameter {
+        at + 1
+    } else {
+        // Depth is bounded by the parser's limit.
+        let inner = (first.kind == Kind::Open).then(|| constant(tokens, at + 1)).flatten()?;
+        tokens.get(inner).filter(|token| token.kind == Kind::Close)?;
+        inner + 1
+    };
+    while tokens.get(at).is_some_and(|token| token.kind == Kind::Typecast) {
+        at += 1;
+        let name = tokens.get(at)?;
+        if name.kind != Kind::Word {
+            return None;
+        }
+        at += 1;
+        if name.is_word("character") && tokens.get(at).is_some_and(|token| token.is_word("varying")) {
+            at += 1;
+        }
+        let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+        if kind(at) == Some(Kind::Open) && kind(at + 1) == Some(Kind::Number) && kind(at + 2) == Some(Kind::Close) {
+            at += 3;
+        }
+        while kind(at) == Some(Kind::OpenBracket) && kind(at + 1) == Some(Kind::CloseBracket) {
+            at += 2;
+        }
+    }
+    Some(at)
+}
+
+/// Whether an expression can begin at `at` without anything before binding into it.
+fn begins(tokens: &[Token], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
+    match before.kind {
+        Kind::Open | Kind::Comma => true,
+        Kind::Word => {
+            matches!(&*before.value, "where" | "or" | "not" | "on" | "when" | "having")
+                || (before.is_word("and") && !closes_between(tokens, at - 1))
+        }
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Operator
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => false,
+    }
+}
+
+/// Whether the `AND` at this place belongs to a `BETWEEN`, and not to the condition as a whole.
+fn closes_between(tokens: &[Token], and: usize) -> bool {
+    let mut depth = 0_usize;
+    for token in tokens.get(..and).unwrap_or(&[]).iter().rev() {
+        match token.kind.nesting() {
+            Nesting::Closes => depth += 1,
+            Nesting::Opens if depth == 0 => return false,
+            Nesting::Opens => depth -= 1,
+            Nesting::Stays if depth == 0 && token.is_word("between") => return true,
+            Nesting::Stays => {
+                let begins = ["and", "where", "on", "having", "when"].iter().any(|word| token.is_word(word));
+                if depth == 0 && begins {
+                    return false;
+                }
+            }
+        }
+    }
+    false
+}
+
+/// Whether an expression ends before `at`.
+fn ends(tokens: &[Token], at: usize) -> bool {
+    let Some(after) = tokens.get(at) else { return true };
+    match after.kind {
+        Kind::Close | Kind::Comma | Kind::Semicolon => true,
+        Kind::Word => matches!(
+            &*after.value,
+            "and"
+                | "or"
+                | "then"
+                | "order"
+                | "group"
+                | "having"
+                | "limit"
+                | "offset"
+                | "fetch"
+                | "for"
+                | "union"
+                | "intersect"
+                | "except"
+                | "window"
+                | "returning"
+                | "where"
+                | "join"
+                | "left"
+                | "right"
+                | "inner"
+                | "full"
+                | "cross"
+                | "natural"
+                | "on"
+        ),
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Operator
+        | Kind::Open
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => false,
+    }
+}

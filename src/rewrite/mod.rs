@@ -1,0 +1,44 @@
+//! Stage `rewrite`: what was bound and what the role may see → edits on tokens, or a refusal. Pure.
+//!
+//! Sources are replaced by masked derived tables; what that breaks is repaired (`GROUP BY` by primary key, stars beside
+//! added columns, schema-qualified references); references to write targets are masked where they stand. Every
+//! relation name is printed with its schema.
+
+mod check;
+mod derived;
+mod edits;
+mod exact;
+mod names;
+mod target;
+
+pub use edits::{Edit, Edits, Place, Printed};
+pub use names::{protected, treatment};
+
+use crate::{bind::Bound, catalog::CatalogSnapshot, error::Refusal, policy::RolePolicy, sql::Token};
+
+/// What rewriting works on.
+pub struct Job<'a> {
+    /// What the binder found.
+    pub bound: &'a Bound,
+    /// The tokens it worked on.
+    pub tokens: &'a [Token],
+    /// The catalog.
+    pub catalog: &'a CatalogSnapshot,
+    /// The role.
+    pub role: &'a RolePolicy,
+}
+
+/// Judges and rewrites one bound statement.
+///
+/// # Errors
+/// What the rules or the limits of rewriting forbid.
+pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
+    let mut edits = Edits::default();
+    check::check_tokens(job.tokens, &job.bound.accounted, job.catalog, &mut edits)?;
+    check::check(job, &mut edits)?;
+    let references = job.bound.references_by_relation();
+    let exact = derived::sources(job, &references, &mut edits)?;
+    target::targets(job, &references, &exact, &mut edits)?;
+    edits.sort()?;
+    Ok(edits)
+}

@@ -1,0 +1,51 @@
+//! What a role gets of a bound relation, and how relations and columns are printed.
+
+use super::Job;
+use crate::{
+    bind::RelationUse,
+    catalog::{Column, Relation},
+    error::{Refusal, RefusalCode},
+    names::quote_ident,
+    policy::{ColumnPolicy, RelationPolicy, RolePolicy, Treatment},
+};
+
+/// What the role gets of the relation, when any of it is treated otherwise than clear.
+pub fn protected<'a>(role: &'a RolePolicy, relation: &RelationUse) -> Option<&'a RelationPolicy> {
+    if role.exempt {
+        return None;
+    }
+    role.relation(relation.oid).filter(|policy| policy.protected || policy.refuse.is_some())
+}
+
+/// What the role gets of a column; withheld when the policy does not know it.
+pub fn treatment(policy: &RelationPolicy, position: usize) -> &Treatment {
+    policy.columns.get(position).map_or(&Treatment::Withhold, |column| &column.treatment)
+}
+
+/// The policy of a column that is not clear.
+pub(super) fn hidden(policy: &RelationPolicy, position: usize) -> Option<&ColumnPolicy> {
+    policy.columns.get(position).filter(|column| column.treatment != Treatment::Clear)
+}
+
+pub(super) fn relation<'a>(job: &Job<'a>, used: &RelationUse) -> Result<&'a Relation, Refusal> {
+    job.catalog
+        .relation(used.oid)
+        .ok_or_else(|| Refusal::new(RefusalCode::VerifyFailed, "relation vanished from the catalog snapshot"))
+}
+
+/// `schema.name` for SQL.
+pub(super) fn qualified(relation: &Relation) -> String {
+    format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name))
+}
+
+/// The SQL by which the role sees a column, `operand` being a reference to it. Needs no parentheses as a list item.
+pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str) -> String {
+    match treatment(policy, position) {
+        Treatment::Clear => operand.to_owned(),
+        Treatment::Mask(mask) => mask.sql.fill(operand),
+        Treatment::Withhold | Treatment::Refuse => match &column.collation {
+            Some(collation) => format!("NULL::{} COLLATE {collation}", column.type_sql),
+            None => format!("NULL::{}", column.type_sql),
+        },
+    }
+}

@@ -1,0 +1,169 @@
+//! Write targets stay tables: references to their protected columns are masked where they stand, stars of RETURNING are
+//! expanded, and assignments are guarded against writing masks back.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Edits, Job,
+    check::label,
+    derived::Exact,
+    edits::HOLE,
+    exact::comparison,
+    names::{hidden, protected, relation, seen},
+};
+use crate::{
+    bind::{Clause, Role, WholeUse},
+    catalog::Column,
+    error::{Refusal, RefusalCode},
+    names::quote_ident,
+    policy::{Search, Treatment, WriteBack},
+    sql::{Kind, emit},
+};
+
+/// Rewrites what reads a target.
+pub(super) fn targets(
+    job: &Job<'_>,
+    references: &[Vec<usize>],
+    exact: &Exact,
+    edits: &mut Edits,
+) -> Result<(), Refusal> {
+    let mut renamed: BTreeMap<usize, String> = BTreeMap::new();
+    for (id, used) in job.bound.relations.iter().enumerate() {
+        let Some(policy) = protected(job.role, used).filter(|_| used.role != Role::Source) else { continue };
+        let data = relation(job, used)?;
+        if let Some(WholeUse::Expression(at)) = used.whole_row {
+            let refusal = Refusal::new(
+                RefusalCode::WholeRow,
+                format!("the whole row of {} cannot be read where it is written", label(job, used)),
+            )
+            .with_hint("Name the columns.");
+            return Err(match job.tokens.get(at) {
+                Some(token) => refusal.at(token.start),
+                None => refusal,
+            });
+        }
+        for number in references.get(id).map_or(&[][..], Vec::as_slice) {
+            let Some(reference) = job.bound.references.get(*number).filter(|_| !exact.contains(number)) else {
+                continue;
+            };
+            let Some(position) = reference.column else { continue };
+            let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
+            let searched = rule.search == Search::Exact
+                && matches!(reference.clause, Clause::Where)
+                && comparison(job, reference).is_some();
+            let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+            if searched {
+                // The stored value is compared, by explicit permission; the edit marks the place as ours.
+                edits.replace(reference.tokens.clone(), operand, true);
+                edits.exact.push((id, position));
+                continue;
+            }
+            edits.replace(reference.tokens.clone(), format!("({})", seen(policy, position, column, &operand)), true);
+            if let Some(item) = job.bound.items.iter().find(|item| item.tokens.contains(&reference.tokens.start))
+                && let Some(name) = &item.name
+                && name != "?column?"
+            {
+                renamed.insert(item.tokens.end, format!("AS {}", quote_ident(name)));
+            }
+        }
+    }
+    for (at, text) in renamed {
+        edits.insert(at, text);
+    }
+    returning_stars(job, edits)?;
+    guards(job, edits)
+}
+
+/// `RETURNING *` and `RETURNING t.*`.
+fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for star in &job.bound.stars {
+        let concerned = star.relations.iter().any(|id| {
+            job.bound
+                .relations
+                .get(*id)
+                .is_some_and(|used| used.role != Role::Source && protected(job.role, used).is_some())
+        });
+        if !concerned {
+            continue;
+        }
+        if !star.complete {
+            return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
+                .with_hint("Name the columns."));
+        }
+        let mut columns = Vec::new();
+        for column in &star.columns {
+            let reference = match &column.qualifier {
+                Some(qualifier) => format!("{}.{}", quote_ident(qualifier), quote_ident(&column.name)),
+                None => quote_ident(&column.name).into_owned(),
+            };
+            let origin = column.origin.and_then(|(id, position)| {
+                let used = job.bound.relations.get(id).filter(|used| used.role != Role::Source)?;
+                let policy = protected(job.role, used)?;
+                hidden(policy, position)?;
+                let data = job.catalog.relation(used.oid)?.columns.get(position)?;
+                Some(seen(policy, position, data, &reference))
+            });
+            columns.push(match origin {
+                Some(masked) => format!("{masked} AS {}", quote_ident(&column.name)),
+                None => reference,
+            });
+        }
+        edits.replace(star.tokens.clone(), columns.join(", "), true);
+    }
+    Ok(())
+}
+
+/// Whether values of a type have no equality operator, so that their text is compared.
+fn lacks_equality(column: &Column) -> bool {
+    matches!(
+        column.type_name.as_str(),
+        "json"
+            | "xml"
+            | "point"
+            | "line"
+            | "lseg"
+            | "box"
+            | "path"
+            | "polygon"
+            | "circle"
+            | "_json"
+            | "_xml"
+            | "_point"
+    )
+}
+
+/// A masked value that comes back unchanged changes nothing.
+fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for assigned in job.bound.assigned.iter().filter(|assigned| assigned.update && !assigned.default) {
+        let (Some(used), Some(range)) = (job.bound.relations.get(assigned.relation), &assigned.value) else { continue };
+        let Some(policy) = protected(job.role, used) else { continue };
+        let Some(rule) = hidden(policy, assigned.column) else { continue };
+        let keeps = match (rule.write_back, &rule.treatment) {
+            (WriteBack::Keep, Treatment::Mask(_) | Treatment::Withhold) => true,
+            // What is never read cannot be written back; Refuse was judged before.
+            (WriteBack::Keep, Treatment::Refuse | Treatment::Clear) | (WriteBack::Allow | WriteBack::Refuse, _) => {
+                false
+            }
+        };
+        if !keeps {
+            continue;
+        }
+        let data = relation(job, used)?;
+        let Some(column) = data.columns.get(assigned.column) else { continue };
+        let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
+        let mask = seen(policy, assigned.column, column, &current);
+        let constant = range.len() == 1
+            && job
+                .tokens
+                .get(range.start)
+                .is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter || token.is_word("null"));
+        // The cast gives a parameter the type it has in a plain assignment.
+        let value = if constant { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
+        let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
+        let text = format!(
+            "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare} THEN {current} ELSE {value} END"
+        );
+        edits.wrap(range.clone(), text);
+    }
+    Ok(())
+}

@@ -1,0 +1,592 @@
+//! Stage `session`: client to server. In: bytes of the client. Out: for an exempt role the same bytes; for a restricted
+//! role the frames that the rules allow, texts replaced by what the engine permits. Every statement has its place in the
+//! audit queue before it is sent. A refused one is replaced by one that fails at once, so that order, transactions and
+//! skipping stay the server's.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    inflight::{Batch, Entry, Name, Prepared, Stand},
+    ledger::Run,
+    path::Settled,
+    planning::{Origin, not_analysed},
+    relay::{Relay, Stop, violation},
+};
+use crate::{
+    audit::event::Outcome,
+    engine::{Access, Effect, PlannedStatement, Protocol, Refused},
+    error::{Refusal, RefusalCode},
+    wire::{Header, build, frame, frontend},
+};
+
+/// Fails in the server's parser, whatever the state of the session, and shows in its log why.
+const FAILING: &str = "refused by pgscrim";
+/// A statement name for failing texts, so that the unnamed statement stays.
+const FAILING_NAME: &[u8] = b"refused by pgscrim";
+/// Longest message that holds names only.
+const SMALL: usize = 64 * 1024;
+/// Room for names and types beside a text.
+const BESIDE: usize = 512 * 1024;
+
+/// What became of a frame.
+enum Step {
+    /// Go on with the next.
+    Next,
+    /// More bytes are needed.
+    More,
+    /// The server must come to rest first.
+    Wait,
+}
+
+/// Messages that may wait for an answer in one session; then answers are read before more is sent, so that a long pipeline
+/// does not take all places in the audit queue. The server holds back less than 8 KiB of answers, of at least 5 bytes each:
+/// with this many outstanding, some have been sent.
+const MOST_UNANSWERED: usize = 4096;
+
+impl Relay {
+    /// Takes in what the client has said.
+    pub(super) async fn take_from_client(&mut self) -> Result<(), Stop> {
+        self.waiting = false;
+        while !self.client.input.is_empty() && !self.goodbye && self.server.output.len() < super::link::HIGH {
+            if self.client_passing > 0 {
+                let step = self.client_passing.min(self.client.input.len());
+                self.server.output.extend_from_slice(&self.client.input.split_to(step));
+                self.client_passing -= step;
+                continue;
+            }
+            if self.client_dropping > 0 {
+                let step = self.client_dropping.min(self.client.input.len());
+                let _ = self.client.input.split_to(step);
+                self.client_dropping -= step;
+                continue;
+            }
+            let header = match Header::read(&self.client.input) {
+                Ok(Some(header)) => header,
+                Ok(None) => return Ok(()),
+                Err(_) if self.exempt => {
+                    // The server says what it thinks of it.
+                    self.client_passing = self.client.input.len();
+                    continue;
+                }
+                Err(_) => return Err(violation("invalid message length")),
+            };
+            match self.frame(header).await? {
+                Step::Next => {}
+                Step::More => return Ok(()),
+                Step::Wait => {
+                    self.waiting = true;
+                    return Ok(());
+                }
+            }
+        }
+        // Output is full: go on when it has been written.
+        Ok(())
+    }
+
+    async fn frame(&mut self, header: Header) -> Result<Step, Stop> {
+        let long = match header.kind {
+            b'Q' | b'P' => self.shared.config.limits.statement_bytes + BESIDE,
+            b'B' | b'd' | b'c' | b'f' | b'F' => usize::MAX,
+            _ => SMALL,
+        };
+        if header.total > long {
+            return self.too_long(header).await;
+        }
+        if self.model.skipping && !matches!(header.kind, b'S' | b'X') {
+            // The server would skip it as well.
+            if self.exempt {
+                self.client_passing = header.total;
+            } else {
+                self.client_dropping = header.total;
+            }
+            return Ok(Step::Next);
+        }
+        if self.model.queue.len() >= MOST_UNANSWERED && !matches!(header.kind, b'd' | b'c' | b'f' | b'X') {
+            return Ok(Step::Wait);
+        }
+        match header.kind {
+            b'd' => {
+                self.client_passing = header.total;
+                return Ok(Step::Next);
+            }
+            b'c' | b'f' => {
+                if self.model.copying {
+                    self.model.copying = false;
+                } else {
+                    self.model.queue.push_back(Entry::CopyEnd);
+                }
+                self.client_passing = header.total;
+                return Ok(Step::Next);
+            }
+            b'B' => return self.bind(header).await,
+            b'F' => return self.function_call(header).await,
+            _ => {}
+        }
+        if self.client.input.len() < header.total {
+            return Ok(Step::More);
+        }
+        if matches!(header.kind, b'Q' | b'P') {
+            match self.settle_path().await? {
+                Settled::Yes => {}
+                Settled::Later => return Ok(Step::Wait),
+                Settled::No(refusal) => {
+                    let whole = self.client.input.split_to(header.total);
+                    let name = frontend::parse(frame::body(&whole)).map(|parse| parse.name.to_vec()).ok();
+                    let simple = header.kind == b'Q';
+                    self.refuse(refusal.into(), "", simple, name.as_deref().filter(|_| !simple)).await;
+                    return Ok(Step::Next);
+                }
+            }
+        }
+        let whole = self.client.input.split_to(header.total);
+        let body = frame::body(&whole);
+        match header.kind {
+            b'Q' => self.query(&whole, body).await?,
+            b'P' => self.parse(&whole, body).await?,
+            b'E' => {
+                self.model.open = true;
+                self.execute(&whole, body).await?;
+            }
+            b'D' => {
+                if frontend::target(body).is_err() && !self.exempt {
+                    return Err(violation("malformed Describe message"));
+                }
+                self.model.open = true;
+                self.model.queue.push_back(Entry::Describe);
+                self.server.output.extend_from_slice(&whole);
+            }
+            b'C' => {
+                match frontend::target(body) {
+                    Ok((b'S', name)) => self.model.queue.push_back(Entry::CloseStatement(Name::new(name))),
+                    Ok((_, name)) => self.model.queue.push_back(Entry::ClosePortal(Name::new(name))),
+                    Err(_) if self.exempt => {}
+                    Err(_) => return Err(violation("malformed Close message")),
+                }
+                self.model.open = true;
+                self.server.output.extend_from_slice(&whole);
+            }
+            b'S' => {
+                // In the middle of COPY data the server ignores it.
+                if !self.model.copying {
+                    self.model.queue.push_back(Entry::Sync);
+                    self.model.open = false;
+                    self.model.skipping = false;
+                }
+                self.server.output.extend_from_slice(&whole);
+            }
+            b'H' => self.server.output.extend_from_slice(&whole),
+            b'X' => {
+                self.server.output.extend_from_slice(&whole);
+                self.goodbye = true;
+            }
+            _ if self.exempt => self.server.output.extend_from_slice(&whole),
+            _ => return Err(violation("unexpected message type")),
+        }
+        Ok(Step::Next)
+    }
+
+    /// A message beyond its limit. For an exempt role it passes unread; a statement of a restricted role is refused.
+    async fn too_long(&mut self, header: Header) -> Result<Step, Stop> {
+        if self.exempt {
+            let stamp = self.inputs()?;
+            if header.kind == b'Q' {
+                let origin = not_analysed(Protocol::Simple, stamp);
+                let runs = self.runs(&origin).await;
+                match runs {
+                    Ok(runs) => self.model.queue.push_back(Entry::Query(Box::new(Batch { runs }))),
+                    Err(refusal) => {
+                        self.client_dropping = header.total;
+                        self.refuse(refusal.into(), "", true, None).await;
+                        return Ok(Step::Next);
+                    }
+                }
+            } else if header.kind == b'P' {
+                let origin = not_analysed(Protocol::Extended, stamp);
+                let planned = origin.statements().first().cloned();
+                self.model.open = true;
+                // Its name is beyond the bytes at hand only for a hostile client; the record then says UNKNOWN.
+                let name = self.client.input.get(frame::HEADER..).and_then(|start| {
+                    let end = memchr::memchr(0, start)?;
+                    Some(Name::new(start.get(..end)?))
+                });
+                let name = name.unwrap_or_else(|| Name::new(b""));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+            }
+            self.client_passing = header.total;
+            return Ok(Step::Next);
+        }
+        if !matches!(header.kind, b'Q' | b'P') {
+            return Err(violation("message too long"));
+        }
+        self.client_dropping = header.total;
+        if !self.model.skipping {
+            let limit = self.shared.config.limits.statement_bytes;
+            let refusal = Refusal::new(RefusalCode::TextTooLong, format!("statement is longer than {limit} bytes"))
+                .with_hint("Split it, or raise `limits.statement_bytes`.");
+            let simple = header.kind == b'Q';
+            self.refuse(refusal.into(), "", simple, None).await;
+        }
+        Ok(Step::Next)
+    }
+
+    async fn query(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
+        self.model.open = false;
+        let text = frontend::query(body);
+        if self.exempt {
+            let origin = match text.map(std::str::from_utf8) {
+                Ok(Ok(text)) => self.judge(text, Protocol::Simple).await?,
+                _ => Ok(not_analysed(Protocol::Simple, self.inputs()?)),
+            };
+            let runs = match origin {
+                Ok(origin) => self.runs(&origin).await,
+                Err(refused) => Err(refused.refusal),
+            };
+            match runs {
+                Ok(runs) => {
+                    self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
+                    self.server.output.extend_from_slice(whole);
+                }
+                Err(refusal) => self.refuse(refusal.into(), "", true, None).await,
+            }
+            return Ok(());
+        }
+        let Ok(text) = text else { return Err(violation("malformed Query message")) };
+        let Ok(text) = std::str::from_utf8(text) else {
+            self.refuse(not_utf8().into(), "", true, None).await;
+            return Ok(());
+        };
+        let origin = match self.judge(text, Protocol::Simple).await? {
+            Ok(origin) => origin,
+            Err(refused) => {
+                self.refuse(refused, text, true, None).await;
+                return Ok(());
+            }
+        };
+        let allowed = match separate(origin.statements()) {
+            Ok(()) => self.executable(origin.statements()).await?,
+            Err(refusal) => Err(refusal),
+        };
+        let runs = match allowed {
+            Ok(()) => self.runs(&origin).await,
+            Err(refusal) => Err(refusal),
+        };
+        match (runs, origin.permit()) {
+            (Ok(runs), Some(permit)) => {
+                build::query(&mut self.server.output, permit);
+                self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
+            }
+            (Ok(_), None) => return Err(violation("statement without a permit")),
+            (Err(refusal), _) => self.refuse(refusal.into(), text, true, None).await,
+        }
+        Ok(())
+    }
+
+    async fn parse(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
+        self.model.open = true;
+        let parsed = frontend::parse(body);
+        if self.exempt {
+            let text = parsed.ok().and_then(|parse| std::str::from_utf8(parse.text).ok());
+            let origin = match text {
+                Some(text) => self.judge(text, Protocol::Extended).await?,
+                None => Ok(not_analysed(Protocol::Extended, self.inputs()?)),
+            };
+            let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
+            if let Ok(origin) = origin {
+                let planned = origin.statements().first().cloned();
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+            }
+            self.server.output.extend_from_slice(whole);
+            return Ok(());
+        }
+        let Ok(parse) = parsed else { return Err(violation("malformed Parse message")) };
+        let Ok(text) = std::str::from_utf8(parse.text) else {
+            self.refuse(not_utf8().into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        };
+        let origin = match self.judge(text, Protocol::Extended).await? {
+            Ok(origin) => origin,
+            Err(refused) => {
+                self.refuse(refused, text, false, Some(parse.name)).await;
+                return Ok(());
+            }
+        };
+        let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
+        build::parse(&mut self.server.output, parse.name, permit, parse.types);
+        let planned = origin.statements().first().cloned();
+        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned }));
+        Ok(())
+    }
+
+    /// Bind passes without its values being looked at; only its names are.
+    async fn bind(&mut self, header: Header) -> Result<Step, Stop> {
+        let at_hand = self.client.input.len();
+        if at_hand < header.total && at_hand < SMALL {
+            return Ok(Step::More);
+        }
+        let end = header.total.min(at_hand);
+        let body = self.client.input.get(frame::HEADER..end).unwrap_or_default();
+        let names = frontend::bind_names(body).map(|(portal, statement)| (Name::new(portal), Name::new(statement)));
+        let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
+        self.model.open = true;
+        if self.exempt {
+            if let Some((portal, statement)) = names {
+                let prepared = self.model.statement(&statement);
+                self.model.queue.push_back(Entry::Bind(portal, prepared));
+            }
+            self.client_passing = header.total;
+            return Ok(Step::Next);
+        }
+        let Some((portal, statement)) = names.filter(|_| !malformed) else {
+            return Err(violation("malformed Bind message"));
+        };
+        // The server looks names up anew when the path has changed.
+        let settled = match self.settle_path().await? {
+            Settled::Yes => Ok(()),
+            Settled::Later => return Ok(Step::Wait),
+            Settled::No(refusal) => Err(refusal),
+        };
+        let prepared = match (settled, self.model.statement(&statement)) {
+            (Ok(()), Some(prepared)) => self.still_good(&prepared).await?,
+            (Ok(()), None) => Err(Refusal {
+                sqlstate: Some("26000".to_owned()),
+                ..Refusal::new(RefusalCode::StatementNotAllowed, "prepared statement does not exist")
+            }),
+            (Err(refusal), _) => Err(refusal),
+        };
+        match prepared {
+            Ok(prepared) => {
+                self.model.renew_statement(&statement, &prepared);
+                self.model.queue.push_back(Entry::Bind(portal, Some(prepared)));
+                self.client_passing = header.total;
+            }
+            Err(refusal) => {
+                self.client_dropping = header.total;
+                self.refuse(refusal.into(), "", false, None).await;
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    /// A statement judged before rules, catalog or path changed is judged again: the same text may be used on, another
+    /// must be prepared anew. Drivers do so by themselves when they read this error.
+    async fn still_good(&mut self, prepared: &Prepared) -> Result<Result<Prepared, Refusal>, Stop> {
+        let stamp = self.inputs()?;
+        if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
+            return Ok(Ok(prepared.clone()));
+        }
+        let text = Arc::clone(&prepared.origin.text);
+        let again = self.judge(&text, prepared.origin.protocol).await?;
+        let sent = prepared.origin.permit().map(crate::engine::Permit::text);
+        Ok(match again {
+            Ok(origin) if origin.permit().map(crate::engine::Permit::text) == sent => {
+                let same = |planned: &&Arc<PlannedStatement>| {
+                    prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && old.effect == planned.effect)
+                };
+                let planned = origin.statements().iter().find(same).cloned();
+                Ok(Prepared { origin, planned })
+            }
+            Ok(_) => Err(Refusal {
+                // What PostgreSQL says when a prepared statement has outlived a table.
+                sqlstate: Some("0A000".to_owned()),
+                ..Refusal::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type")
+                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again.")
+            }),
+            Err(refused) => Err(refused.refusal),
+        })
+    }
+
+    async fn execute(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
+        let name = match frontend::execute(body) {
+            Ok(portal) => Name::new(portal),
+            Err(_) if self.exempt => Name::new(b""),
+            Err(_) => return Err(violation("malformed Execute message")),
+        };
+        let known = self.model.portal(&name);
+        let prepared = match known {
+            Some(prepared) => prepared,
+            None if self.exempt => {
+                let origin = not_analysed(Protocol::Extended, self.inputs()?);
+                let planned = origin.statements().first().cloned();
+                Prepared { origin, planned }
+            }
+            None => {
+                let refusal = Refusal {
+                    sqlstate: Some("34000".to_owned()),
+                    ..Refusal::new(RefusalCode::StatementNotAllowed, "portal does not exist")
+                };
+                self.refuse(refusal.into(), "", false, None).await;
+                return Ok(());
+            }
+        };
+        let Some(planned) = prepared.planned else {
+            self.model.queue.push_back(Entry::Execute(None));
+            self.server.output.extend_from_slice(whole);
+            return Ok(());
+        };
+        if !self.exempt
+            && let Err(refusal) = self.executable(std::slice::from_ref(&planned)).await?
+        {
+            self.refuse(refusal.into(), "", false, None).await;
+            return Ok(());
+        }
+        match self.recorded(&prepared.origin, &planned).await {
+            Ok(run) => {
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
+                self.server.output.extend_from_slice(whole);
+            }
+            Err(refusal) => self.refuse(refusal.into(), "", false, None).await,
+        }
+        Ok(())
+    }
+
+    async fn function_call(&mut self, header: Header) -> Result<Step, Stop> {
+        if !self.exempt {
+            self.client_dropping = header.total;
+            let refusal = Refusal::new(RefusalCode::FunctionCallRefused, "the FunctionCall message is not allowed")
+                .with_hint("Call the function with SELECT.");
+            self.refuse(refusal.into(), "", true, None).await;
+            return Ok(Step::Next);
+        }
+        let origin = not_analysed(Protocol::Simple, self.inputs()?);
+        let runs = self.runs(&origin).await;
+        match runs {
+            Ok(mut runs) => {
+                self.model.queue.push_back(Entry::FunctionCall(runs.pop_front().map(Box::new)));
+                self.client_passing = header.total;
+            }
+            Err(refusal) => {
+                self.client_dropping = header.total;
+                self.refuse(refusal.into(), "", true, None).await;
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    /// Whether the statements that EXECUTE names are still what was judged.
+    async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Refusal>, Stop> {
+        for planned in statements {
+            let Effect::Execute(name) = &planned.effect else { continue };
+            // A name that is not known here fails on the server.
+            let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
+            if let Err(refusal) = self.still_good(&prepared).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Places in the audit queue for all statements of a text.
+    async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Refusal> {
+        let mut runs = VecDeque::with_capacity(origin.statements().len());
+        for planned in origin.statements() {
+            runs.push_back(self.recorded(origin, planned).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn recorded(&mut self, origin: &Arc<Origin>, planned: &Arc<PlannedStatement>) -> Result<Run, Refusal> {
+        let slot = match self.shared.audit.try_reserve() {
+            Some(slot) => slot,
+            None => self.shared.audit.reserve().await?,
+        };
+        self.statements += 1;
+        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll)
+            || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
+        {
+            self.path.moving = true;
+        }
+        let planned = self.attributed(planned);
+        Ok(Run::new(slot, planned, Arc::clone(origin), self.statements, self.model.transaction))
+    }
+
+    /// EXECUTE and FETCH access what the statement or cursor does that they name.
+    fn attributed(&self, planned: &Arc<PlannedStatement>) -> Arc<PlannedStatement> {
+        let inner = match &planned.effect {
+            Effect::Execute(name) => self.model.statement(&Name::new(name.as_bytes())),
+            Effect::Fetch(name) => self.model.portal(&Name::new(name.as_bytes())),
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor(_)
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::DiscardAll
+            | Effect::Catalog => None,
+        };
+        let Some(inner) = inner.and_then(|prepared| prepared.planned) else { return Arc::clone(planned) };
+        let mut access = inner.access.clone();
+        access.text = Arc::clone(&planned.access.text);
+        Arc::new(PlannedStatement {
+            kind: planned.kind,
+            access,
+            effect: planned.effect.clone(),
+            outputs: inner.outputs.clone(),
+        })
+    }
+
+    /// Sends a statement that fails in place of a refused one, and records the refusal.
+    async fn refuse(&mut self, refused: Box<Refused>, text: &str, simple: bool, name: Option<&[u8]>) {
+        let Refused { refusal, kind, access } = *refused;
+        self.shared.metrics.refused(refusal.code);
+        if simple {
+            build::own_query(&mut self.server.output, FAILING);
+            self.model.open = false;
+        } else {
+            build::own_parse(&mut self.server.output, name.unwrap_or(FAILING_NAME), FAILING);
+            self.model.open = true;
+        }
+        let stand = Stand { refusal: refusal.clone(), text: text.to_owned(), simple };
+        self.model.queue.push_back(Entry::Refused(Box::new(stand)));
+        // Without a place in the log nothing was accessed either.
+        let slot = match self.shared.audit.try_reserve() {
+            Some(slot) => Some(slot),
+            None if refusal.code == RefusalCode::AuditUnavailable => None,
+            None => self.shared.audit.reserve().await.ok(),
+        };
+        let Some(slot) = slot else { return };
+        self.statements += 1;
+        let access = Access { decision: "refuse", ..access };
+        let planned = Arc::new(PlannedStatement { kind, access, effect: Effect::None, outputs: None });
+        let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
+        let origin = not_analysed(protocol, Arc::clone(&self.stamp));
+        let run = Run::new(slot, planned, origin, self.statements, self.model.transaction);
+        let run = run.understood(kind != "UNKNOWN");
+        self.finish(run, Outcome::Refused(refusal));
+    }
+}
+
+fn not_utf8() -> Refusal {
+    Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
+        .with_hint("Send statements in UTF-8.")
+}
+
+/// Statements that begin, end or mark transactions.
+pub(super) fn is_transaction_control(kind: &str) -> bool {
+    matches!(
+        kind,
+        "BEGIN"
+            | "START TRANSACTION"
+            | "COMMIT"
+            | "END"
+            | "ROLLBACK"
+            | "ABORT"
+            | "SAVEPOINT"
+            | "RELEASE"
+            | "PREPARE TRANSACTION"
+    )
+}
+
+/// Within one message the path must not change before a statement whose names depend on it.
+fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
+    let changes =
+        statements.iter().position(|planned| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll));
+    let Some(first) = changes else { return Ok(()) };
+    let harmless = |planned: &Arc<PlannedStatement>| {
+        is_transaction_control(planned.kind) || matches!(planned.kind, "SET" | "RESET" | "SHOW" | "DISCARD")
+    };
+    if statements.iter().skip(first + 1).all(harmless) {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::SettingNotAllowed, "search_path changes earlier in the same message")
+        .with_hint("Send the statement that changes it on its own."))
+}

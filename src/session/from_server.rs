@@ -1,0 +1,477 @@
+//! Stage `session`: server to client. In: bytes of the server. Out: the same bytes, in runs, for all that needs no
+//! change. For restricted roles errors and notices are scrubbed, notifications lose their payload, unknown parameters and
+//! messages do not pass, and the tripwire reads every RowDescription.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+
+use super::{
+    auth::parameter_passes,
+    inflight::Entry,
+    planning::Origin,
+    relay::{Relay, Stop},
+    scrub,
+};
+use crate::{
+    audit::event::{ConnectionFacts, Outcome},
+    engine::{Effect, plan::may_appear_in_clear},
+    error::{Refusal, RefusalCode},
+    metrics::UpstreamErrorKind,
+    names::{AttNum, Oid},
+    policy::settings::is_utf8,
+    wire::{Fields, Header, backend, build, frame},
+};
+
+/// Longest message that is held whole.
+const WHOLE: usize = 64 * 1024 * 1024;
+/// Longest message that is held whole only to be recorded, for exempt roles.
+const RECORDED: usize = 64 * 1024;
+
+impl Relay {
+    /// Takes in what the server has said.
+    pub(super) fn take_from_server(&mut self) -> Result<(), Stop> {
+        if self.server.input.is_empty() {
+            return Ok(());
+        }
+        let mut input = std::mem::take(&mut self.server.input);
+        let mut at = 0;
+        let mut run = 0;
+        let result = loop {
+            let rest = input.get(at..).unwrap_or_default();
+            if self.server_passing > 0 {
+                let step = self.server_passing.min(rest.len());
+                self.server_passing -= step;
+                at += step;
+                if self.server_passing > 0 {
+                    break Ok(());
+                }
+                continue;
+            }
+            let header = match Header::read(rest) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Ok(()),
+                Err(_) => break Err(self.server_broke()),
+            };
+            if self.passes_by_header(header) {
+                self.server_passing = header.total;
+                continue;
+            }
+            let Some(whole) = rest.get(..header.total) else {
+                if header.total > WHOLE {
+                    break Err(self.server_broke());
+                }
+                break Ok(());
+            };
+            // Changed frames are written behind the run of unchanged ones before them.
+            let before = input.get(run..at).unwrap_or_default();
+            let mark = self.client.output.len();
+            match self.whole(header.kind, whole, before) {
+                Ok(true) => at += header.total,
+                Ok(false) => {
+                    at += header.total;
+                    run = at;
+                }
+                Err(stop) => {
+                    self.client.output.truncate(mark);
+                    break Err(stop);
+                }
+            }
+        };
+        if run == 0 && at == input.len() && self.client.output.is_empty() {
+            self.client.output = input;
+            return result;
+        }
+        self.client.output.extend_from_slice(input.get(run..at).unwrap_or_default());
+        self.server.input = input.split_off(at.min(input.len()));
+        result
+    }
+
+    fn server_broke(&self) -> Stop {
+        self.shared.metrics.upstream_error(UpstreamErrorKind::Protocol);
+        Stop::ServerLost
+    }
+
+    /// Whether a frame passes without its body being looked at.
+    fn passes_by_header(&mut self, header: Header) -> bool {
+        match header.kind {
+            b'D' | b'd' => {
+                if let Some(run) = self.current_run() {
+                    run.rows += 1;
+                    run.bytes += u64::try_from(header.total - frame::HEADER).unwrap_or_default();
+                }
+                true
+            }
+            b't' | b'c' => true,
+            b'T' | b'E' | b'C' | b'S' | b'N' | b'A' => self.exempt && header.total > RECORDED,
+            _ => false,
+        }
+    }
+
+    /// The statement whose answer is coming in.
+    fn current_run(&mut self) -> Option<&mut super::ledger::Run> {
+        match self.model.front()? {
+            Entry::Execute(run) | Entry::FunctionCall(run) => run.as_deref_mut(),
+            Entry::Query(batch) => batch.runs.front_mut(),
+            Entry::Parse(..)
+            | Entry::Bind(..)
+            | Entry::Describe
+            | Entry::CloseStatement(_)
+            | Entry::ClosePortal(_)
+            | Entry::Sync
+            | Entry::CopyEnd
+            | Entry::Refused(_) => None,
+        }
+    }
+
+    /// Takes in a whole frame. True: it passes as it is. False: it does not, and what stands for it has been written
+    /// behind `before`.
+    fn whole(&mut self, kind: u8, whole: &[u8], before: &[u8]) -> Result<bool, Stop> {
+        let body = frame::body(whole);
+        match kind {
+            b'1' => {
+                if let Some(Entry::Parse(..)) = self.model.front()
+                    && let Some(Entry::Parse(name, prepared)) = self.model.queue.pop_front()
+                {
+                    self.model.confirm_statement(name, prepared);
+                    return Ok(true);
+                }
+                self.unexpected()
+            }
+            b'2' => {
+                if let Some(Entry::Bind(..)) = self.model.front()
+                    && let Some(Entry::Bind(name, prepared)) = self.model.queue.pop_front()
+                {
+                    self.model.confirm_portal(name, prepared);
+                    return Ok(true);
+                }
+                self.unexpected()
+            }
+            b'3' => match self.model.front() {
+                Some(Entry::CloseStatement(_) | Entry::ClosePortal(_)) => {
+                    match self.model.queue.pop_front() {
+                        Some(Entry::CloseStatement(name)) => self.model.forget_statement(&name),
+                        Some(Entry::ClosePortal(name)) => self.model.forget_portal(&name),
+                        _ => {}
+                    }
+                    Ok(true)
+                }
+                _ => self.unexpected(),
+            },
+            b'T' => {
+                if !self.exempt {
+                    self.tripwire(body)?;
+                }
+                self.described();
+                Ok(true)
+            }
+            b'n' => {
+                self.described();
+                Ok(true)
+            }
+            b'C' => {
+                let rows = backend::command_tag(body).ok().map(backend::tag_rows);
+                self.completed(rows);
+                Ok(true)
+            }
+            b'I' | b's' => {
+                self.completed(None);
+                Ok(true)
+            }
+            b'G' => {
+                self.model.begin_copy();
+                Ok(true)
+            }
+            b'H' => Ok(true),
+            b'Z' => {
+                self.ready(body);
+                Ok(true)
+            }
+            b'E' => self.error(whole, before),
+            b'N' | b'A' | b'S' => {
+                if self.exempt {
+                    self.note_parameter(kind, body)?;
+                    return Ok(true);
+                }
+                self.client.output.extend_from_slice(before);
+                self.passing(whole)?;
+                Ok(false)
+            }
+            _ if self.exempt => Ok(true),
+            _ => Err(self.server_broke()),
+        }
+    }
+
+    /// An answer that fits nothing that was asked. For an exempt role only the record suffers.
+    fn unexpected(&self) -> Result<bool, Stop> {
+        if self.exempt { Ok(true) } else { Err(self.server_broke()) }
+    }
+
+    /// A message that may come at any time, for a restricted role.
+    pub(super) fn passing(&mut self, whole: &[u8]) -> Result<(), Stop> {
+        let body = frame::body(whole);
+        let kind = whole.first().copied().unwrap_or_default();
+        match kind {
+            b'N' => {
+                let origin = self.origin_in_front();
+                let place = |sent| origin.as_ref()?.position(sent);
+                scrub::scrub(&mut self.client.output, b'N', body, place).map_err(|_| self.server_broke())?;
+            }
+            b'A' => {
+                let mut fields = Fields::new(body);
+                let parts = (fields.u32(), fields.cstr());
+                let (Ok(process), Ok(channel)) = parts else { return Err(self.server_broke()) };
+                build::frame(&mut self.client.output, b'A', |out: &mut BytesMut| {
+                    out.put_u32(process);
+                    out.put_slice(channel);
+                    out.put_slice(b"\0\0");
+                });
+            }
+            _ => {
+                self.note_parameter(kind, body)?;
+                if parameter_passes(body) && self.is_own_name(body) {
+                    self.client.output.extend_from_slice(whole);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a parameter is not `application_name`, or has the value that the client gave at start-up: code on the server
+    /// may set it to anything.
+    fn is_own_name(&self, body: &[u8]) -> bool {
+        backend::parameter_status(body).is_ok_and(|(name, value)| {
+            !name.eq_ignore_ascii_case(b"application_name") || value == self.request.application.as_bytes()
+        })
+    }
+
+    fn note_parameter(&mut self, kind: u8, body: &[u8]) -> Result<(), Stop> {
+        if kind != b'S' {
+            return Ok(());
+        }
+        let Ok((name, value)) = backend::parameter_status(body) else { return Ok(()) };
+        let value = String::from_utf8_lossy(value);
+        let fits = match name {
+            b"client_encoding" => is_utf8(&value),
+            b"standard_conforming_strings" => value == "on",
+            b"application_name" => {
+                let mut facts = ConnectionFacts::clone(&self.facts);
+                facts.application = value.as_ref().into();
+                self.facts = facts.into();
+                true
+            }
+            _ => true,
+        };
+        if fits || self.exempt {
+            return Ok(());
+        }
+        Err(Stop::Tell(
+            Refusal::new(
+                RefusalCode::SettingNotAllowed,
+                "restricted roles need client_encoding UTF8 and standard_conforming_strings on",
+            )
+            .with_hint("Leave these settings alone."),
+        ))
+    }
+
+    /// Stops a result that would show a masked column in clear.
+    fn tripwire(&mut self, body: &[u8]) -> Result<(), Stop> {
+        let columns = backend::row_description(body).map_err(|_| self.server_broke())?;
+        let stamp = self.inputs()?;
+        let Some(role) = stamp.inputs.policy.role(self.role) else { return Err(self.server_broke()) };
+        let tripped = columns.iter().any(|(relation, attnum)| {
+            *relation != 0 && !may_appear_in_clear(role, &stamp.inputs.catalog, Oid(*relation), AttNum(*attnum))
+        });
+        if !tripped {
+            return Ok(());
+        }
+        self.shared.metrics.tripwire();
+        tracing::error!(role = %self.facts.role, "tripwire: a masked column was about to be shown in clear");
+        let refusal = Refusal::new(RefusalCode::Tripwire, "a protected column was about to be shown in clear")
+            .with_hint("This is a defect of pgscrim; please report the statement.");
+        let run = match self.model.front() {
+            Some(Entry::Execute(run)) => run.take().map(|run| *run),
+            Some(Entry::Query(batch)) => batch.runs.pop_front(),
+            _ => None,
+        };
+        if let Some(run) = run {
+            self.finish(run, Outcome::Refused(refusal.clone()));
+        }
+        Err(Stop::Tell(refusal))
+    }
+
+    fn described(&mut self) {
+        if let Some(Entry::Describe) = self.model.front() {
+            self.model.queue.pop_front();
+        }
+    }
+
+    /// CommandComplete, EmptyQueryResponse or PortalSuspended. `rows` are those of the tag.
+    fn completed(&mut self, rows: Option<u64>) {
+        let run = match self.model.front() {
+            Some(Entry::Execute(_)) => match self.model.queue.pop_front() {
+                Some(Entry::Execute(run)) => run.map(|run| *run),
+                _ => None,
+            },
+            Some(Entry::Query(batch)) => {
+                // How many statements a text holds that was not understood, only its end tells.
+                let last = batch.runs.len() == 1;
+                match batch.runs.front_mut() {
+                    Some(run) if last && !run.origin.analysed() => {
+                        run.rows = run.rows.max(rows.unwrap_or_default());
+                        None
+                    }
+                    _ => batch.runs.pop_front(),
+                }
+            }
+            _ => None,
+        };
+        self.model.copying = false;
+        if let Some(mut run) = run {
+            run.rows = rows.unwrap_or(run.rows);
+            self.applied(&run);
+            self.finish(run, Outcome::Completed);
+        }
+    }
+
+    /// What a completed statement changes in the session.
+    fn applied(&mut self, run: &super::ledger::Run) {
+        self.model.apply(run);
+        match &run.planned.effect {
+            Effect::SearchPath | Effect::DiscardAll => (self.path.stale, self.path.touched) = (true, true),
+            Effect::Catalog => self.catalog_touched = true,
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Execute(_)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor(_)
+            | Effect::Fetch(_)
+            | Effect::CloseCursor(_) => {}
+        }
+        if self.path.touched && super::from_client::is_transaction_control(run.planned.kind) {
+            self.path.stale = true;
+        }
+    }
+
+    fn ready(&mut self, body: &[u8]) {
+        let transaction = body.first().map_or('I', |status| char::from(*status));
+        // An entry that is not ended by ReadyForQuery belongs to a Sync that COPY has swallowed.
+        let entry = match self.model.front() {
+            Some(Entry::Sync | Entry::Query(_) | Entry::FunctionCall(_)) => self.model.queue.pop_front(),
+            _ => None,
+        };
+        match entry {
+            Some(Entry::Query(batch)) => {
+                for run in batch.runs {
+                    // Only a text that was not understood is left over; others were not executed.
+                    if !run.origin.analysed() {
+                        self.applied(&run);
+                        self.finish(run, Outcome::Completed);
+                    }
+                }
+            }
+            Some(Entry::FunctionCall(Some(run))) => self.finish(*run, Outcome::Completed),
+            _ => {}
+        }
+        self.model.copying = false;
+        self.model.ready(transaction);
+        if transaction == 'I' {
+            if std::mem::take(&mut self.path.touched) {
+                self.path.stale = true;
+            }
+            if std::mem::take(&mut self.catalog_touched) {
+                self.shared.inputs.request_refresh();
+            }
+        }
+    }
+
+    /// The text whose answer the server is giving.
+    fn origin_in_front(&mut self) -> Option<Arc<Origin>> {
+        let origin = match self.model.front()? {
+            Entry::Parse(_, prepared) => &prepared.origin,
+            Entry::Bind(_, prepared) => &prepared.as_ref()?.origin,
+            Entry::Query(batch) => &batch.runs.front()?.origin,
+            Entry::Execute(run) => &run.as_ref()?.origin,
+            Entry::Describe
+            | Entry::CloseStatement(_)
+            | Entry::ClosePortal(_)
+            | Entry::Sync
+            | Entry::FunctionCall(_)
+            | Entry::CopyEnd
+            | Entry::Refused(_) => return None,
+        };
+        Some(Arc::clone(origin))
+    }
+
+    /// An ErrorResponse.
+    fn error(&mut self, whole: &[u8], before: &[u8]) -> Result<bool, Stop> {
+        let body = frame::body(whole);
+        let said = match scrub::read(body) {
+            Ok(said) => said,
+            Err(_) if self.exempt => scrub::Said::default(),
+            Err(_) => return Err(self.server_broke()),
+        };
+        let origin = self.origin_in_front();
+        self.model.copying = false;
+        let mut stand = None;
+        let mut failed = None;
+        let mut skip = true;
+        match self.model.front() {
+            Some(Entry::Query(batch)) => {
+                failed = batch.runs.pop_front();
+                batch.runs.clear();
+                skip = false;
+            }
+            Some(Entry::FunctionCall(run)) => {
+                failed = run.take().map(|run| *run);
+                skip = false;
+            }
+            Some(Entry::Refused(refused)) if refused.simple => {
+                let refused = std::mem::replace(refused, Box::new(super::inflight::Stand::none()));
+                if let Some(entry) = self.model.queue.front_mut() {
+                    *entry = Entry::Query(Box::default());
+                }
+                stand = Some(refused);
+                skip = false;
+            }
+            Some(Entry::Sync) | None => skip = false,
+            Some(
+                Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe
+                | Entry::Execute(_)
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::CopyEnd
+                | Entry::Refused(_),
+            ) => {}
+        }
+        if skip {
+            match self.model.queue.pop_front() {
+                Some(Entry::Refused(refused)) => stand = Some(refused),
+                Some(Entry::Execute(run)) => failed = run.map(|run| *run),
+                // The server has dropped the old unnamed statement before it looked at the new text.
+                Some(Entry::Parse(name, _)) if name.is_unnamed() => self.model.forget_statement(&name),
+                _ => {}
+            }
+            self.model.skip_to_sync();
+        }
+        if let Some(run) = failed {
+            self.finish(run, Outcome::Failed(said.sqlstate.as_str().into()));
+        }
+        if self.exempt && (stand.is_none() || said.fatal) {
+            return Ok(true);
+        }
+        self.client.output.extend_from_slice(before);
+        match stand {
+            Some(stand) if !said.fatal => {
+                scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
+            }
+            _ => {
+                let place = |sent| origin.as_ref()?.position(sent);
+                scrub::scrub(&mut self.client.output, b'E', body, place).map_err(|_| self.server_broke())?;
+            }
+        }
+        Ok(false)
+    }
+}

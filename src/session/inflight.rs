@@ -1,0 +1,359 @@
+//! Stage `session`: what was sent to the server and is not answered yet, in order, and the names that the server knows.
+//! Invariant: a name counts from the moment the server has confirmed it, until an error, Close, DEALLOCATE, DISCARD or a
+//! new Parse takes it away; what was sent but not confirmed is seen through the queue.
+//!
+//! After an error in the extended protocol the server skips everything up to the next Sync, simple queries included.
+//! While it takes COPY data it skips Sync and Flush; CopyDone and CopyFail outside COPY are skipped too.
+//! <https://www.postgresql.org/docs/current/protocol-flow.html>
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use foldhash::fast::RandomState;
+
+use super::{ledger::Run, planning::Origin};
+use crate::{
+    engine::{Effect, PlannedStatement},
+    error::Refusal,
+};
+
+/// PostgreSQL compares names of statements and portals by their first 63 bytes (`NAMEDATALEN`).
+const NAME_BYTES: usize = 63;
+
+/// A name of a statement or portal as the server compares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name(Box<[u8]>);
+
+impl Name {
+    pub fn new(name: &[u8]) -> Self {
+        Self(name.get(..NAME_BYTES).unwrap_or(name).into())
+    }
+
+    pub fn is_unnamed(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A prepared statement.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    /// The text it came from: of the Parse, or of the whole PREPARE.
+    pub origin: Arc<Origin>,
+    /// What it does; none for an empty text.
+    pub planned: Option<Arc<PlannedStatement>>,
+}
+
+/// One message that the server will answer.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// ParseComplete.
+    Parse(Name, Prepared),
+    /// BindComplete.
+    Bind(Name, Option<Prepared>),
+    /// RowDescription or NoData, for a statement after ParameterDescription.
+    Describe,
+    /// Rows and their end.
+    Execute(Option<Box<Run>>),
+    /// CloseComplete of a statement.
+    CloseStatement(Name),
+    /// CloseComplete of a portal.
+    ClosePortal(Name),
+    /// ReadyForQuery.
+    Sync,
+    /// One answer for each statement, then ReadyForQuery.
+    Query(Box<Batch>),
+    /// FunctionCallResponse and ReadyForQuery.
+    FunctionCall(Option<Box<Run>>),
+    /// CopyDone or CopyFail: no answer of its own.
+    CopyEnd,
+    /// A statement that fails at once in place of a refused one.
+    Refused(Box<Stand>),
+}
+
+/// The statements of one Query message.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Not finished yet.
+    pub runs: VecDeque<Run>,
+}
+
+/// What the client is told in place of the server's error.
+#[derive(Debug)]
+pub(super) struct Stand {
+    pub refusal: Refusal,
+    /// The client's text, for the position.
+    pub text: String,
+    /// Whether it stands for a message that ReadyForQuery ends.
+    pub simple: bool,
+}
+
+/// The state of one connection as the proxy knows it.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub queue: VecDeque<Entry>,
+    statements: HashMap<Name, Prepared, RandomState>,
+    portals: HashMap<Name, Prepared, RandomState>,
+    /// SQL cursors, which may outlive a transaction.
+    cursors: HashMap<Name, Prepared, RandomState>,
+    /// The server skips to the next Sync, which has not been sent yet.
+    pub skipping: bool,
+    /// Extended messages were sent since the last Sync.
+    pub open: bool,
+    /// The server takes COPY data, and the client has not ended it.
+    pub copying: bool,
+    /// `I`, `T` or `E` of the last ReadyForQuery.
+    pub transaction: char,
+}
+
+impl Model {
+    pub fn new(transaction: char) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            statements: HashMap::default(),
+            portals: HashMap::default(),
+            cursors: HashMap::default(),
+            skipping: false,
+            open: false,
+            copying: false,
+            transaction,
+        }
+    }
+
+    /// Whether the server has answered everything and waits for a new message.
+    pub fn is_idle(&self) -> bool {
+        !self.open && !self.skipping && !self.copying && self.queue.iter().all(|entry| matches!(entry, Entry::CopyEnd))
+    }
+
+    /// Whether the server will come to rest without more messages.
+    pub fn comes_to_rest(&self) -> bool {
+        match self.queue.back() {
+            Some(Entry::Sync | Entry::Query(_) | Entry::FunctionCall(_)) => !self.copying,
+            Some(Entry::Refused(stand)) => stand.simple,
+            Some(
+                Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe
+                | Entry::Execute(_)
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::CopyEnd,
+            )
+            | None => false,
+        }
+    }
+
+    /// The entry that the next answer belongs to.
+    pub fn front(&mut self) -> Option<&mut Entry> {
+        while matches!(self.queue.front(), Some(Entry::CopyEnd)) {
+            self.queue.pop_front();
+        }
+        self.queue.front_mut()
+    }
+
+    /// The statement that a Bind or EXECUTE sent now will find.
+    pub fn statement(&self, name: &Name) -> Option<Prepared> {
+        for entry in self.queue.iter().rev() {
+            match entry {
+                Entry::Parse(known, prepared) if known == name => return Some(prepared.clone()),
+                Entry::CloseStatement(known) if known == name => return None,
+                Entry::Query(batch) => {
+                    for run in batch.runs.iter().rev() {
+                        if let Some(answer) = named(run, name) {
+                            return answer;
+                        }
+                    }
+                }
+                Entry::Execute(Some(run)) => {
+                    if let Some(answer) = named(run, name) {
+                        return answer;
+                    }
+                }
+                Entry::Parse(..)
+                | Entry::CloseStatement(_)
+                | Entry::Bind(..)
+                | Entry::Describe
+                | Entry::Execute(None)
+                | Entry::ClosePortal(_)
+                | Entry::Sync
+                | Entry::FunctionCall(_)
+                | Entry::CopyEnd
+                | Entry::Refused(_) => {}
+            }
+        }
+        self.statements.get(name).cloned()
+    }
+
+    /// The portal that an Execute or FETCH sent now will find.
+    pub fn portal(&self, name: &Name) -> Option<Prepared> {
+        for entry in self.queue.iter().rev() {
+            match entry {
+                Entry::Bind(known, prepared) if known == name => return prepared.clone(),
+                Entry::ClosePortal(known) if known == name => return None,
+                Entry::Bind(..)
+                | Entry::ClosePortal(_)
+                | Entry::Parse(..)
+                | Entry::CloseStatement(_)
+                | Entry::Describe
+                | Entry::Execute(_)
+                | Entry::Sync
+                | Entry::Query(_)
+                | Entry::FunctionCall(_)
+                | Entry::CopyEnd
+                | Entry::Refused(_) => {}
+            }
+        }
+        self.portals.get(name).or_else(|| self.cursors.get(name)).cloned()
+    }
+
+    pub fn confirm_statement(&mut self, name: Name, prepared: Prepared) {
+        self.statements.insert(name, prepared);
+    }
+
+    /// A confirmed statement was judged again, and may be used on.
+    pub fn renew_statement(&mut self, name: &Name, prepared: &Prepared) {
+        let redefined = |entry: &Entry| match entry {
+            Entry::Parse(other, _) => other == name,
+            Entry::Query(batch) => batch.runs.iter().any(|run| named(run, name).is_some()),
+            Entry::Execute(Some(run)) => named(run, name).is_some(),
+            Entry::Execute(None)
+            | Entry::Bind(..)
+            | Entry::Describe
+            | Entry::CloseStatement(_)
+            | Entry::ClosePortal(_)
+            | Entry::Sync
+            | Entry::FunctionCall(_)
+            | Entry::CopyEnd
+            | Entry::Refused(_) => false,
+        };
+        if let Some(known) = self.statements.get_mut(name)
+            && !Arc::ptr_eq(&known.origin, &prepared.origin)
+            && !self.queue.iter().any(redefined)
+        {
+            *known = prepared.clone();
+        }
+    }
+
+    pub fn confirm_portal(&mut self, name: Name, prepared: Option<Prepared>) {
+        match prepared {
+            Some(prepared) => self.portals.insert(name, prepared),
+            None => self.portals.remove(&name),
+        };
+    }
+
+    pub fn forget_statement(&mut self, name: &Name) {
+        self.statements.remove(name);
+    }
+
+    pub fn forget_portal(&mut self, name: &Name) {
+        self.portals.remove(name);
+        self.cursors.remove(name);
+    }
+
+    /// What a completed statement does to names.
+    pub fn apply(&mut self, run: &Run) {
+        let prepared = || Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)) };
+        match &run.planned.effect {
+            Effect::Prepare(name, _) => {
+                self.statements.insert(Name::new(name.as_bytes()), prepared());
+            }
+            Effect::Deallocate(Some(name)) => {
+                self.statements.remove(&Name::new(name.as_bytes()));
+            }
+            Effect::Deallocate(None) => self.statements.clear(),
+            Effect::DeclareCursor(name) => {
+                self.cursors.insert(Name::new(name.as_bytes()), prepared());
+            }
+            Effect::CloseCursor(Some(name)) => self.forget_portal(&Name::new(name.as_bytes())),
+            Effect::CloseCursor(None) => {
+                self.portals.clear();
+                self.cursors.clear();
+            }
+            Effect::DiscardAll => {
+                self.statements.clear();
+                self.portals.clear();
+                self.cursors.clear();
+            }
+            Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::SearchPath | Effect::Catalog => {}
+        }
+    }
+
+    /// CopyInResponse: messages already sent up to the end of the data are skipped by the server.
+    pub fn begin_copy(&mut self) {
+        self.front();
+        let mut at = 1;
+        loop {
+            match self.queue.get(at) {
+                Some(Entry::Sync) => {
+                    self.queue.remove(at);
+                }
+                Some(Entry::CopyEnd) => {
+                    self.queue.remove(at);
+                    return;
+                }
+                // The server answers any other message with an error, or there is none.
+                Some(_) => return,
+                None => {
+                    self.copying = true;
+                    return;
+                }
+            }
+            at = 1;
+        }
+    }
+
+    /// After an error in the extended protocol: everything up to the next Sync goes unanswered.
+    pub fn skip_to_sync(&mut self) {
+        while let Some(entry) = self.queue.front() {
+            if matches!(entry, Entry::Sync) {
+                return;
+            }
+            self.queue.pop_front();
+        }
+        self.skipping = true;
+    }
+
+    /// ReadyForQuery.
+    pub fn ready(&mut self, transaction: char) {
+        self.transaction = transaction;
+        self.skipping = false;
+        if transaction == 'I' {
+            self.portals.clear();
+        }
+    }
+}
+
+/// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the
+/// name goes.
+#[expect(clippy::option_option, reason = "nothing, gone and defined are three answers")]
+fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
+    let is = |other: &str| Name::new(other.as_bytes()) == *name;
+    match &run.planned.effect {
+        Effect::Prepare(other, _) if is(other) => {
+            Some(Some(Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)) }))
+        }
+        Effect::Deallocate(Some(other)) if is(other) => Some(None),
+        Effect::Deallocate(None) | Effect::DiscardAll => Some(None),
+        Effect::Prepare(..)
+        | Effect::Deallocate(Some(_))
+        | Effect::None
+        | Effect::Execute(_)
+        | Effect::DeclareCursor(_)
+        | Effect::Fetch(_)
+        | Effect::CloseCursor(_)
+        | Effect::SearchPath
+        | Effect::Catalog => None,
+    }
+}
+
+impl Stand {
+    /// What is left behind when a stand has been used.
+    pub fn none() -> Self {
+        Self {
+            refusal: Refusal::new(crate::error::RefusalCode::NotReady, String::new()),
+            text: String::new(),
+            simple: true,
+        }
+    }
+}

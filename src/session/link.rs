@@ -1,0 +1,132 @@
+//! Stage `session`: one leg of a session, a stream with what was read and what is to be written. Invariant: memory is
+//! bounded; when the other leg is slow, this one is not read.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use crate::{
+    net::ByteStream,
+    wire::{Header, Malformed},
+};
+
+/// Bytes read at once.
+const CHUNK: usize = 64 * 1024;
+/// Output beyond which the other leg is not read.
+pub(super) const HIGH: usize = 128 * 1024;
+
+thread_local! {
+    /// Where reads land: one buffer per worker thread instead of one per session.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into_boxed_slice());
+}
+
+/// One leg.
+pub(super) struct Leg {
+    stream: Box<dyn ByteStream>,
+    /// Read and not yet looked at.
+    pub input: BytesMut,
+    /// To be written.
+    pub output: BytesMut,
+    /// The other end has said its last.
+    pub ended: bool,
+    /// Written and perhaps not yet on its way (TLS).
+    unflushed: bool,
+}
+
+impl Leg {
+    pub fn new(stream: Box<dyn ByteStream>) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), ended: false, unflushed: false }
+    }
+
+    /// The next whole frame; none at the end of the stream. May be dropped and called again without loss.
+    pub async fn frame(&mut self, limit: usize) -> io::Result<Option<BytesMut>> {
+        loop {
+            if let Some(header) = Header::read(&self.input).map_err(invalid)? {
+                if header.total > limit {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "message too long"));
+                }
+                if self.input.len() >= header.total {
+                    return Ok(Some(self.input.split_to(header.total)));
+                }
+            }
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                self.ended = true;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Writes all output.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all_buf(&mut self.output).await?;
+        self.stream.flush().await
+    }
+
+    /// Writes all output and says the last word.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.stream.shutdown().await
+    }
+
+    /// Writes what can be written. Ready when something was.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut progress = false;
+        while !self.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.output.advance(written);
+                    (progress, self.unflushed) = (true, true);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        if self.unflushed && self.output.is_empty() {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(result) => {
+                    result?;
+                    self.unflushed = false;
+                    // An idle session holds no buffer.
+                    self.output = BytesMut::new();
+                }
+                Poll::Pending => {}
+            }
+        }
+        if progress { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Reads once. Ready with the number of bytes; zero at the end.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => {
+                    let filled = buffer.filled();
+                    if filled.is_empty() {
+                        self.ended = true;
+                    }
+                    self.input.extend_from_slice(filled);
+                    Poll::Ready(Ok(filled.len()))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    if self.input.is_empty() {
+                        self.input = BytesMut::new();
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+    }
+}
+
+pub(super) fn invalid(_: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed message")
+}

@@ -1,0 +1,168 @@
+//! Stage `session`: the search path of a restricted session. The server is asked, because only it knows what
+//! `"$user"`, settings of role and database, and temporary schemas come to. Invariant: no statement is planned while
+//! the path may have changed since it was asked for.
+
+use std::sync::Arc;
+
+use super::{
+    relay::{Relay, Stop},
+    scrub,
+};
+use crate::{
+    error::{Refusal, RefusalCode},
+    wire::{backend, build, frame},
+};
+
+/// Everything in it is named in full, so that it means the same on any path.
+const QUESTION: &str = "SELECT pg_catalog.current_schemas(true), \
+     pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding')";
+/// Longest message in the answer.
+const LIMIT: usize = 1024 * 1024;
+
+/// What is known of the path.
+#[derive(Debug)]
+pub(super) struct SearchPath {
+    /// Effective schemas in order.
+    pub schemas: Arc<[String]>,
+    /// A statement that changes it has completed since it was asked for.
+    pub stale: bool,
+    /// It was changed within the transaction that is open, so that its end may change it back.
+    pub touched: bool,
+    /// A statement that changes it may be on its way.
+    pub moving: bool,
+}
+
+/// Whether a statement can be planned now.
+pub(super) enum Settled {
+    Yes,
+    /// When the server has come to rest.
+    Later,
+    No(Refusal),
+}
+
+impl Relay {
+    /// Makes sure that the path is known.
+    pub(super) async fn settle_path(&mut self) -> Result<Settled, Stop> {
+        if self.exempt || (!self.path.stale && !self.path.moving) {
+            return Ok(Settled::Yes);
+        }
+        if self.model.is_idle() {
+            self.path.moving = false;
+            // In a failed transaction only its end runs, and a question would fail too.
+            if !self.path.stale || self.model.transaction == 'E' {
+                return Ok(Settled::Yes);
+            }
+            return match self.ask_path().await? {
+                Ok(()) => Ok(Settled::Yes),
+                Err(refusal) => Ok(Settled::No(refusal)),
+            };
+        }
+        if self.model.comes_to_rest() {
+            return Ok(Settled::Later);
+        }
+        Ok(Settled::No(
+            Refusal::new(RefusalCode::SettingNotAllowed, "search_path changes earlier in the same pipeline")
+                .with_hint("Send the statement that changes it on its own, and wait for its answer."),
+        ))
+    }
+
+    /// Asks the server, which must be idle. The answer does not reach the client.
+    pub(super) async fn ask_path(&mut self) -> Result<Result<(), Refusal>, Stop> {
+        build::own_query(&mut self.server.output, QUESTION);
+        // What the client waits for must not wait for this.
+        self.client.flush().await.map_err(|_| Stop::ClientLost)?;
+        self.server.flush().await.map_err(|_| Stop::ServerLost)?;
+        let mut answer = None;
+        let mut failed = None;
+        loop {
+            let frame = self.server.frame(LIMIT).await.map_err(|_| Stop::ServerLost)?.ok_or(Stop::ServerLost)?;
+            let body = frame::body(&frame);
+            match frame.first() {
+                Some(b'D') => answer = backend::text_row(body).ok(),
+                Some(b'E') => {
+                    let said = scrub::read(body).map_err(|_| Stop::ServerLost)?;
+                    if said.fatal {
+                        scrub::scrub(&mut self.client.output, b'E', body, |_| None).map_err(|_| Stop::ServerLost)?;
+                        return Err(Stop::ServerEnded);
+                    }
+                    failed = Some(said.sqlstate);
+                }
+                Some(b'Z') => {
+                    self.model.ready(body.first().map_or('I', |status| char::from(*status)));
+                    break;
+                }
+                Some(b'T' | b'C') => {}
+                Some(b'N' | b'A' | b'S') => self.passing(&frame)?,
+                _ => return Err(Stop::ServerLost),
+            }
+        }
+        if let Some(sqlstate) = failed {
+            return Ok(Err(Refusal {
+                sqlstate: Some(sqlstate),
+                ..Refusal::new(RefusalCode::NotReady, "the search path of the session could not be read")
+                    .with_hint("Send the statement again.")
+            }));
+        }
+        let mut values = answer.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
+        let schemas = values.next().and_then(|array| name_array(&array));
+        let (strings, encoding) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        let Some(schemas) = schemas.filter(|_| strings == "on" && encoding == "UTF8") else {
+            return Err(Stop::Tell(
+                Refusal::new(
+                    RefusalCode::SettingNotAllowed,
+                    "restricted roles need client_encoding UTF8 and standard_conforming_strings on",
+                )
+                .with_hint("Mend the settings of the role or database with ALTER ROLE or ALTER DATABASE."),
+            ));
+        };
+        if *self.path.schemas != *schemas {
+            self.path.schemas = schemas.into();
+        }
+        self.path.stale = false;
+        Ok(Ok(()))
+    }
+}
+
+/// The elements of a `name[]` in text form.
+fn name_array(text: &str) -> Option<Vec<String>> {
+    let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+    let mut names = Vec::new();
+    let mut chars = inner.chars().peekable();
+    while chars.peek().is_some() {
+        let mut name = String::new();
+        if chars.next_if_eq(&'"').is_some() {
+            loop {
+                match chars.next()? {
+                    '"' => break,
+                    '\\' => name.push(chars.next()?),
+                    c => name.push(c),
+                }
+            }
+        } else {
+            while let Some(c) = chars.next_if(|c| *c != ',') {
+                name.push(c);
+            }
+        }
+        names.push(name);
+        match chars.next() {
+            None | Some(',') => {}
+            Some(_) => return None,
+        }
+    }
+    Some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_arrays_are_read() {
+        let read = |text: &str| name_array(text).map(|names| names.join("|"));
+        assert_eq!(read("{pg_catalog,public}").as_deref(), Some("pg_catalog|public"));
+        assert_eq!(read(r#"{"a,b","c\"d","e\\f",g}"#).as_deref(), Some(r#"a,b|c"d|e\f|g"#));
+        assert_eq!(read("{}").as_deref(), Some(""));
+        assert_eq!(read("x"), None);
+        assert_eq!(read(r#"{"a"x}"#), None);
+    }
+}

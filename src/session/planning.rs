@@ -1,0 +1,193 @@
+//! Stage `session`: asks the engine. In: a text and the state of the session. Out: an [`Origin`] that may be sent, or a
+//! refusal. Invariant: what is answered was judged for the role and search path of this session against the inputs in
+//! force now; a login that the rules no longer treat alike ends the session.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
+
+use tokio::sync::oneshot;
+
+use super::relay::{Relay, Stop};
+use crate::{
+    engine::{
+        self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlannedStatement, Protocol,
+        QueryContext, Refused,
+    },
+    error::{Refusal, RefusalCode},
+    metrics::{CacheResult, PlanStage},
+    policy::LoginIdentity,
+};
+
+/// Stack of the thread of its own on which a text longer than [`LONGEST_KEPT`] is judged, so that it does not hold up other
+/// sessions: nesting is limited by the engine, and deep nesting needs room.
+const LONG_STACK: usize = 256 * 1024 * 1024;
+
+/// What a judgement depended on.
+#[derive(Debug)]
+pub(super) struct Stamp {
+    pub inputs: Arc<Inputs>,
+    pub policy: Arc<str>,
+    pub hash: Arc<str>,
+    pub path: Arc<[String]>,
+}
+
+/// A judged text.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// The client's text; empty for exempt roles, which need no second judgement.
+    pub text: Arc<str>,
+    /// None for what was not understood, or not asked.
+    plan: Option<Arc<Plan>>,
+    exempt: bool,
+    pub protocol: Protocol,
+    pub stamp: Arc<Stamp>,
+}
+
+impl Origin {
+    /// What may be sent; none for an exempt role, whose own bytes are.
+    pub fn permit(&self) -> Option<&Permit> {
+        self.plan.as_ref().filter(|_| !self.exempt).map(|plan| &plan.permit)
+    }
+
+    /// The statements in the text, in order.
+    pub fn statements(&self) -> &[Arc<PlannedStatement>] {
+        match &self.plan {
+            // What was not understood was executed all the same, and is recorded.
+            Some(plan) if plan.analysed || !plan.statements.is_empty() => &plan.statements,
+            Some(_) | None => std::slice::from_ref(&*UNKNOWN),
+        }
+    }
+
+    /// Whether the text was understood.
+    pub fn analysed(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.analysed)
+    }
+
+    /// The position in the client's text for one in the text that the server got.
+    pub fn position(&self, sent: usize) -> Option<usize> {
+        self.plan.as_ref()?.position(&self.text, sent)
+    }
+}
+
+impl Relay {
+    /// The inputs in force, with this session's role in them.
+    pub(super) fn inputs(&mut self) -> Result<Arc<Stamp>, Stop> {
+        let Some(inputs) = self.shared.inputs.current() else { return Ok(Arc::clone(&self.stamp)) };
+        if !Arc::ptr_eq(&inputs, &self.stamp.inputs) {
+            let who = LoginIdentity {
+                user: self.request.user.clone(),
+                database: self.request.database.clone(),
+                application_name: self.request.application.clone(),
+            };
+            // Another order or another set of roles may have come into force.
+            let found = inputs.policy.role_for(&who, &inputs.catalog);
+            let role = found.and_then(|id| inputs.policy.role(id).map(|role| (id, role)));
+            match role {
+                Some((id, role)) if role.exempt == self.exempt => {
+                    self.role = id;
+                    if role.name != *self.facts.role {
+                        self.adopt(&role.name, &role.purpose, &role.recipient);
+                    }
+                }
+                Some(_) | None => {
+                    return Err(Stop::Tell(
+                        Refusal::new(RefusalCode::NoRole, "the rules no longer allow this connection")
+                            .with_hint("Connect again."),
+                    ));
+                }
+            }
+        }
+        if !Arc::ptr_eq(&inputs, &self.stamp.inputs) || !Arc::ptr_eq(&self.path.schemas, &self.stamp.path) {
+            self.stamp = Arc::new(Stamp::new(inputs, Arc::clone(&self.path.schemas)));
+        }
+        Ok(Arc::clone(&self.stamp))
+    }
+
+    /// Judges a text. For an exempt role there is always an answer.
+    pub(super) async fn judge(
+        &mut self,
+        text: &str,
+        protocol: Protocol,
+    ) -> Result<Result<Arc<Origin>, Box<Refused>>, Stop> {
+        let started = Instant::now();
+        let mut stamp = self.inputs()?;
+        let mut result = self.ask(text, protocol, &stamp).await;
+        if let Err(refused) = &result
+            && !self.exempt
+            && may_be_stale(&refused.refusal)
+        {
+            // The catalog may have changed behind the proxy's back: look once, then judge again.
+            let _ = self.shared.inputs.refresh().await;
+            let fresh = self.inputs()?;
+            if !Arc::ptr_eq(&fresh, &stamp) {
+                stamp = fresh;
+                result = self.ask(text, protocol, &stamp).await;
+            }
+        }
+        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
+        Ok(match result {
+            Ok(plan) => Ok(Arc::new(Origin {
+                text: if self.exempt { Arc::default() } else { text.into() },
+                plan: Some(plan),
+                exempt: self.exempt,
+                protocol,
+                stamp,
+            })),
+            Err(_) if self.exempt => Ok(not_analysed(protocol, stamp)),
+            Err(refused) => Err(refused),
+        })
+    }
+
+    async fn ask(&self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>) -> Answer {
+        let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
+        if text.len() <= LONGEST_KEPT {
+            let started = Instant::now();
+            let (answer, found) = self.shared.plans.plan(text, &context, &stamp.inputs);
+            let (result, stage) = match found {
+                Found::Hit => (CacheResult::Hit, PlanStage::Lookup),
+                Found::Miss => (CacheResult::Miss, PlanStage::Pipeline),
+                Found::Bypass => (CacheResult::Bypass, PlanStage::Pipeline),
+            };
+            self.shared.metrics.plan_cache(result);
+            self.shared.metrics.plan_took(stage, started.elapsed());
+            return answer;
+        }
+        self.shared.metrics.plan_cache(CacheResult::Bypass);
+        let (sender, receiver) = oneshot::channel();
+        let (text, stamp) = (text.to_owned(), Arc::clone(stamp));
+        let started =
+            std::thread::Builder::new().name("long statement".to_owned()).stack_size(LONG_STACK).spawn(move || {
+                let _ = sender.send(engine::plan(&text, &context, &stamp.inputs).map(Arc::new));
+            });
+        let failed = || Refusal::new(RefusalCode::NotReady, "no thread for a long statement").into();
+        match started {
+            Ok(_) => receiver.await.unwrap_or_else(|_| Err(failed())),
+            Err(_) => Err(failed()),
+        }
+    }
+}
+
+impl Stamp {
+    pub fn new(inputs: Arc<Inputs>, path: Arc<[String]>) -> Self {
+        let (policy, hash) = (inputs.policy.id.as_str().into(), inputs.policy.hash.as_str().into());
+        Self { inputs, policy, hash, path }
+    }
+}
+
+/// Whether a fresh catalog may turn this refusal into an answer.
+fn may_be_stale(refusal: &Refusal) -> bool {
+    matches!(refusal.code, RefusalCode::UnknownRelation | RefusalCode::UnknownColumn)
+        || (refusal.code == RefusalCode::FunctionNotAllowed && refusal.sqlstate() == "42883")
+}
+
+/// What is recorded of a text that was not understood, for exempt roles.
+pub(super) fn not_analysed(protocol: Protocol, stamp: Arc<Stamp>) -> Arc<Origin> {
+    Arc::new(Origin { text: Arc::default(), plan: None, exempt: true, protocol, stamp })
+}
+
+static UNKNOWN: LazyLock<Arc<PlannedStatement>> = LazyLock::new(|| {
+    let access = Access { decision: "forward", ..Access::default() };
+    Arc::new(PlannedStatement { kind: "UNKNOWN", access, effect: Effect::Catalog, outputs: None })
+});

@@ -1,0 +1,360 @@
+//! Stage `session`: the relay of an authenticated connection. In: bytes of both legs. Out: bytes to both legs. One task
+//! moves both directions, so nothing waits for another task, and each direction is held back only by its own reader.
+//! Invariant: made only from [`Authenticated`]; for a restricted role, text reaches the server only inside a permit.
+
+use std::{future::poll_fn, io, sync::Arc, task::Poll};
+
+use bytes::BytesMut;
+use tokio::sync::watch;
+
+use super::{
+    Shared,
+    auth::Authenticated,
+    cancel::KeyGuard,
+    inflight::{Entry, Model},
+    ledger::Run,
+    link::{HIGH, Leg},
+    options::Request,
+    path::SearchPath,
+    planning::Stamp,
+    scrub,
+};
+use crate::{
+    audit::event::{ConnectionFacts, Outcome},
+    engine::Inputs,
+    error::{Refusal, RefusalCode},
+    metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
+    net::Peer,
+    policy::RoleId,
+};
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Both sides have said their last.
+    Done,
+    ClientLost,
+    ServerLost,
+    /// The server has said why it ends the session, and the client will be told.
+    ServerEnded,
+    /// The client is told, then the connection closes.
+    Tell(Refusal),
+    /// The proxy shuts down.
+    Drained,
+}
+
+/// One session between its two legs.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
+pub(super) struct Relay {
+    pub shared: Arc<Shared>,
+    pub client: Leg,
+    pub server: Leg,
+    pub request: Request,
+    pub exempt: bool,
+    pub role: RoleId,
+    pub facts: Arc<ConnectionFacts>,
+    pub counters: Arc<RoleMetrics>,
+    pub stamp: Arc<Stamp>,
+    pub path: SearchPath,
+    pub model: Model,
+    /// Bytes of a client's frame that are still to be passed on, or left out.
+    pub client_passing: usize,
+    pub client_dropping: usize,
+    /// Bytes of a server's frame that are still to be passed on.
+    pub server_passing: usize,
+    /// Statements so far.
+    pub statements: u64,
+    /// The client's next message waits until the server has come to rest.
+    pub waiting: bool,
+    /// The client has said goodbye.
+    pub goodbye: bool,
+    /// DDL has completed in the open transaction.
+    pub catalog_touched: bool,
+    _key: Option<KeyGuard>,
+}
+
+impl Relay {
+    pub fn new(
+        shared: Arc<Shared>,
+        inputs: Arc<Inputs>,
+        authenticated: Authenticated,
+        peer: &Peer,
+        connection: Arc<str>,
+    ) -> Option<(Self, BytesMut)> {
+        let Authenticated { client, server, role, request, ready, key } = authenticated;
+        let (exempt, facts) = {
+            let policy = inputs.policy.role(role)?;
+            let facts = ConnectionFacts {
+                connection,
+                client: Arc::clone(&peer.address),
+                application: request.application.as_str().into(),
+                user: request.user.as_str().into(),
+                role: policy.name.as_str().into(),
+                purpose: policy.purpose.as_str().into(),
+                recipient: policy.recipient.as_str().into(),
+                database: request.database.as_str().into(),
+            };
+            (policy.exempt, Arc::new(facts))
+        };
+        let schemas: Arc<[String]> = default_path(&request, &inputs).into();
+        let transaction = ready.last().map_or('I', |status| char::from(*status));
+        let relay = Self {
+            counters: shared.metrics.role(&facts.role),
+            stamp: Arc::new(Stamp::new(inputs, Arc::clone(&schemas))),
+            path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
+            model: Model::new(transaction),
+            shared,
+            client,
+            server,
+            request,
+            exempt,
+            role,
+            facts,
+            client_passing: 0,
+            client_dropping: 0,
+            server_passing: 0,
+            statements: 0,
+            waiting: false,
+            goodbye: false,
+            catalog_touched: false,
+            _key: key,
+        };
+        Some((relay, ready))
+    }
+
+    /// Relays until the session ends. `ready` is the first ReadyForQuery.
+    pub async fn run(mut self, ready: BytesMut, shutdown: watch::Receiver<bool>) -> ConnectionOutcome {
+        let stop = match self.work(&ready, shutdown).await {
+            Ok(()) => Stop::Done,
+            Err(stop) => stop,
+        };
+        self.end(stop).await
+    }
+
+    async fn work(&mut self, ready: &BytesMut, mut shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
+        if !self.exempt {
+            self.client.flush().await.map_err(|_| Stop::ClientLost)?;
+            if let Err(refusal) = self.ask_path().await? {
+                return Err(Stop::Tell(refusal));
+            }
+        }
+        self.client.output.extend_from_slice(ready);
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                biased;
+                moved = self.move_bytes() => moved?,
+                down = shutdown.wait_for(|down| *down), if !draining => {
+                    // A dropped sender is a shutdown too.
+                    let _ = down;
+                    draining = true;
+                }
+            }
+            self.take_from_server()?;
+            self.take_from_client().await?;
+            if draining && self.model.is_idle() && self.model.transaction == 'I' && self.client.output.is_empty() {
+                return Err(Stop::Drained);
+            }
+            if self.server.ended && self.client.output.is_empty() {
+                return Ok(());
+            }
+            if (self.goodbye || self.client.ended)
+                && !self.waiting
+                && self.server.output.is_empty()
+                && !self.server.ended
+            {
+                // The server reads the end, finishes what it was asked, and closes.
+                self.drain_server().await?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what can be written and reads what may be read; answers when anything moved.
+    async fn move_bytes(&mut self) -> Result<(), Stop> {
+        let (client, server) = (&mut self.client, &mut self.server);
+        let (waiting, goodbye) = (self.waiting, self.goodbye);
+        let metrics = &self.shared.metrics;
+        poll_fn(|cx| {
+            let mut moved = false;
+            let pending = client.output.len();
+            match client.poll_write(cx) {
+                Poll::Ready(Ok(())) => {
+                    moved = true;
+                    metrics.bytes(Direction::Sent, as_u64(pending - client.output.len()));
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
+                Poll::Pending => {}
+            }
+            match server.poll_write(cx) {
+                Poll::Ready(Ok(())) => moved = true,
+                // What the server said last is still to be read.
+                Poll::Ready(Err(_)) => {
+                    server.output.clear();
+                    moved = true;
+                }
+                Poll::Pending => {}
+            }
+            if !server.ended && client.output.len() < HIGH {
+                match server.poll_read(cx) {
+                    Poll::Ready(Ok(_)) => moved = true,
+                    Poll::Ready(Err(_)) => {
+                        server.ended = true;
+                        moved = true;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if !client.ended && !goodbye && !waiting && server.output.len() < HIGH {
+                match client.poll_read(cx) {
+                    Poll::Ready(Ok(count)) => {
+                        moved = true;
+                        metrics.bytes(Direction::Received, as_u64(count));
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
+                    Poll::Pending => {}
+                }
+            }
+            if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// The client has ended: passes on what the server still says.
+    async fn drain_server(&mut self) -> Result<(), Stop> {
+        // A Terminate or the end of the stream says the same to the server.
+        self.server.finish().await.map_err(|_| Stop::ServerLost)?;
+        self.goodbye = true;
+        while !self.server.ended || !self.client.output.is_empty() {
+            self.move_bytes().await?;
+            self.take_from_server()?;
+        }
+        Ok(())
+    }
+
+    /// Tells the client if there is something to tell, and closes.
+    async fn end(mut self, stop: Stop) -> ConnectionOutcome {
+        let busy = !self.model.is_idle() || self.model.transaction != 'I';
+        let outcome = match stop {
+            Stop::Done if self.goodbye || self.client.ended => {
+                if self.client.ended && !self.goodbye && busy {
+                    ConnectionOutcome::ClientLost
+                } else {
+                    ConnectionOutcome::Completed
+                }
+            }
+            Stop::Done | Stop::ServerLost => {
+                self.shared.metrics.upstream_error(UpstreamErrorKind::Broken);
+                ConnectionOutcome::UpstreamLost
+            }
+            Stop::ServerEnded => ConnectionOutcome::UpstreamLost,
+            Stop::ClientLost => ConnectionOutcome::ClientLost,
+            Stop::Drained => {
+                let refusal =
+                    Refusal::new(RefusalCode::ShuttingDown, "terminating connection due to shutdown of pgscrim")
+                        .with_hint("Connect again.");
+                self.tell(&refusal).await;
+                ConnectionOutcome::Drained
+            }
+            Stop::Tell(refusal) => {
+                self.tell(&refusal).await;
+                self.shared.metrics.refused(refusal.code);
+                if refusal.code == RefusalCode::ProtocolViolation {
+                    ConnectionOutcome::Protocol
+                } else {
+                    ConnectionOutcome::Refused
+                }
+            }
+        };
+        // Neither side is waited for.
+        let limit = std::time::Duration::from_secs(5);
+        let _ = tokio::time::timeout(limit, self.client.finish()).await;
+        let _ = tokio::time::timeout(limit, self.server.finish()).await;
+        outcome
+    }
+
+    async fn tell(&mut self, refusal: &Refusal) {
+        // In the middle of a frame an error could not be read as one.
+        if self.server_passing == 0 {
+            scrub::refuse(&mut self.client.output, "FATAL", refusal, "");
+        }
+        // A session that ends in the middle of a statement must not leave it running.
+        self.server.output.clear();
+        let limit = std::time::Duration::from_secs(5);
+        let _ = tokio::time::timeout(limit, self.client.flush()).await;
+    }
+
+    pub fn finish(&self, run: Run, outcome: Outcome) {
+        run.finish(outcome, &self.facts, &self.counters);
+    }
+
+    /// Another role of the rules is in force for this login.
+    pub fn adopt(&mut self, name: &str, purpose: &str, recipient: &str) {
+        let mut facts = ConnectionFacts::clone(&self.facts);
+        facts.role = name.into();
+        facts.purpose = purpose.into();
+        facts.recipient = recipient.into();
+        self.counters = self.shared.metrics.role(name);
+        self.facts = Arc::new(facts);
+    }
+}
+
+/// The client broke the protocol.
+pub(super) fn violation(what: &str) -> Stop {
+    Stop::Tell(Refusal::new(RefusalCode::ProtocolViolation, what))
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// What the path most likely is, for the analysis of exempt sessions, whose server is asked nothing.
+fn default_path(request: &Request, inputs: &Inputs) -> Vec<String> {
+    let given = request.setting("search_path");
+    let setting = given.as_deref().unwrap_or(&inputs.catalog.data().default_search_path);
+    let mut path = vec!["pg_catalog".to_owned()];
+    for item in setting.split(',') {
+        let item = item.trim();
+        let name = match item.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None => item.to_ascii_lowercase(),
+        };
+        let name = if name == "$user" { request.user.clone() } else { name };
+        if inputs.catalog.has_schema(&name) && !path.contains(&name) {
+            path.push(name);
+        }
+    }
+    path
+}
+
+impl Drop for Relay {
+    /// However a session ends, what was sent to the server is recorded.
+    fn drop(&mut self) {
+        for entry in std::mem::take(&mut self.model.queue) {
+            match entry {
+                Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => self.finish(*run, Outcome::Broken),
+                Entry::Query(batch) => {
+                    for run in batch.runs {
+                        self.finish(run, Outcome::Broken);
+                    }
+                }
+                Entry::Execute(None)
+                | Entry::FunctionCall(None)
+                | Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::Sync
+                | Entry::CopyEnd
+                | Entry::Refused(_) => {}
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(_: io::Error) -> Self {
+        Self::ClientLost
+    }
+}

@@ -1,0 +1,255 @@
+//! Stage `session`: errors and notices. In: an ErrorResponse or NoticeResponse of the server, or a [`Refusal`]. Out: what
+//! a restricted role may read of it. Invariant: DETAIL, HINT, WHERE and internal query never pass, and a MESSAGE passes
+//! only when its SQLSTATE says that it names schema objects, or when it is a constant.
+
+use bytes::BytesMut;
+
+use super::conditions::condition;
+use crate::{
+    error::Refusal,
+    wire::{Malformed, backend, build},
+};
+
+/// SQLSTATEs whose messages name objects, types, settings or states, never stored values; two characters are a class.
+const NAMING: &[&str] = &[
+    "08", "0A000", "21000", "23", "25", "26000", "28", "34000", "3B", "3D000", "3F000", "40", "42501", "42622",
+    "42701", "42702", "42703", "42704", "42710", "42712", "42723", "42725", "42803", "42804", "42809", "42830",
+    "42846", "42883", "42939", "42P01", "42P02", "42P03", "42P04", "42P05", "42P06", "42P07", "42P08", "42P09",
+    "42P10", "42P11", "42P12", "42P13", "42P14", "42P15", "42P16", "42P18", "42P19", "42P20", "42P21", "42P22",
+    "44000", "53", "54", "55", "57",
+];
+
+/// Whole messages, or beginnings (`…*`), that say nothing about a value.
+const CONSTANT: &[&str] = &[
+    "division by zero",
+    "integer out of range",
+    "smallint out of range",
+    "bigint out of range",
+    "numeric field overflow",
+    "timestamp out of range",
+    "interval out of range",
+    "value out of range: overflow",
+    "value out of range: underflow",
+    "value too long for type *",
+    "LIMIT must not be negative",
+    "OFFSET must not be negative",
+    "syntax error at end of input",
+];
+
+/// The fields of a server's error that decide what becomes of it.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// Whether the server ends the session with it.
+    pub fatal: bool,
+}
+
+/// What a server's error says.
+pub(super) fn read(body: &[u8]) -> Result<Said, Malformed> {
+    let mut said = Said::default();
+    let mut severity: &[u8] = b"";
+    for (kind, value) in backend::error_fields(body)? {
+        match kind {
+            b'C' => said.sqlstate = String::from_utf8_lossy(value).into_owned(),
+            // The one that is never translated wins.
+            b'V' => severity = value,
+            b'S' if severity.is_empty() => severity = value,
+            _ => {}
+        }
+    }
+    said.fatal = matches!(severity, b"FATAL" | b"PANIC");
+    Ok(said)
+}
+
+/// Appends what a restricted role may read of an error (`kind` `E`) or notice (`N`). `place` turns a position in the text
+/// that the server got into one in the client's.
+pub(super) fn scrub(
+    out: &mut BytesMut,
+    kind: u8,
+    body: &[u8],
+    place: impl FnOnce(usize) -> Option<usize>,
+) -> Result<(), Malformed> {
+    let fields = backend::error_fields(body)?;
+    let field = |wanted: u8| fields.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    let sqlstate = field(b'C').and_then(|code| std::str::from_utf8(code).ok()).unwrap_or("XX000");
+    let message = field(b'M').and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+    let replaced = if sqlstate == "42601" && !is_constant(message) {
+        "syntax error".to_owned()
+    } else {
+        condition(sqlstate).replace('_', " ")
+    };
+    let foreign = raised_by_code(field(b'W'), field(b'R'), field(b'F'));
+    let message = if !foreign && may_pass(sqlstate, message) { message } else { &replaced };
+    let position = field(b'P')
+        .and_then(|sent| place(std::str::from_utf8(sent).ok()?.parse().ok()?))
+        .map(|position| position.to_string());
+    build::error(
+        out,
+        kind,
+        fields.iter().filter_map(|(kind, value)| match kind {
+            b'S' | b'V' | b'C' => Some((*kind, *value)),
+            b's' | b't' | b'c' | b'd' | b'n' if !foreign => Some((*kind, *value)),
+            b'M' => Some((b'M', message.as_bytes())),
+            b'P' => Some((b'P', position.as_ref()?.as_bytes())),
+            _ => None,
+        }),
+    );
+    Ok(())
+}
+
+/// Whether a function's code ran when it happened: then every word of it may have been chosen by that code (`RAISE … USING
+/// ERRCODE = 'unique_violation', CONSTRAINT = phone`). The server says so in the context; COPY alone has one of its own.
+fn raised_by_code(context: Option<&[u8]>, routine: Option<&[u8]>, file: Option<&[u8]>) -> bool {
+    context.is_some_and(|context| !context.starts_with(b"COPY "))
+        || routine == Some(b"exec_stmt_raise")
+        || file == Some(b"pl_exec.c")
+}
+
+fn may_pass(sqlstate: &str, message: &str) -> bool {
+    NAMING.iter().any(|known| if known.len() == 2 { sqlstate.starts_with(known) } else { sqlstate == *known })
+        || is_constant(message)
+}
+
+fn is_constant(message: &str) -> bool {
+    CONSTANT.iter().any(|known| match known.strip_suffix('*') {
+        Some(start) => message.starts_with(start),
+        None => message == *known,
+    })
+}
+
+/// Appends a refusal as an ErrorResponse. `text` is what the client sent: the position is a character in it.
+pub(super) fn refuse(out: &mut BytesMut, severity: &str, refusal: &Refusal, text: &str) {
+    let position = refusal
+        .offset
+        .and_then(|offset| text.get(..usize::try_from(offset).ok()?))
+        .map(|before| (before.chars().count() + 1).to_string());
+    let hint = refusal.client_hint();
+    let fields = [
+        (b'S', Some(severity)),
+        (b'V', Some(severity)),
+        (b'C', Some(refusal.sqlstate())),
+        (b'M', Some(refusal.message.as_str())),
+        (b'H', Some(hint.as_str())),
+        (b'P', position.as_deref()),
+    ];
+    build::error(out, b'E', fields.into_iter().filter_map(|(kind, value)| Some((kind, value?.as_bytes()))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RefusalCode;
+
+    fn error(fields: &[(u8, &str)]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        build::error(&mut out, b'E', fields.iter().map(|(kind, value)| (*kind, value.as_bytes())));
+        out[5..].to_vec()
+    }
+
+    fn scrubbed(fields: &[(u8, &str)], position: bool) -> Vec<(u8, String)> {
+        let mut out = BytesMut::new();
+        scrub(&mut out, b'E', &error(fields), |sent| position.then_some(sent + 1)).unwrap();
+        let fields = backend::error_fields(&out[5..]).unwrap();
+        fields.iter().map(|(kind, value)| (*kind, String::from_utf8(value.to_vec()).unwrap())).collect()
+    }
+
+    fn pair(kind: u8, text: &str) -> (u8, String) {
+        (kind, text.to_owned())
+    }
+
+    #[test]
+    fn a_failing_row_is_not_shown() {
+        let shown = scrubbed(
+            &[
+                (b'S', "ERROR"),
+                (b'C', "23514"),
+                (b'M', "new row for relation \"customers\" violates check constraint \"k\""),
+                (b'D', "Failing row contains (1, 0901234567)."),
+                (b'H', "0901"),
+                (b'W', "COPY customers, line 1: \"0901\""),
+                (b'q', "0901"),
+                (b'p', "3"),
+                (b'P', "8"),
+                (b't', "customers"),
+                (b'n', "k"),
+                (b'F', "x.c"),
+                (b'Z', "0901"),
+            ],
+            false,
+        );
+        assert_eq!(
+            shown,
+            [
+                pair(b'S', "ERROR"),
+                pair(b'C', "23514"),
+                pair(b'M', "new row for relation \"customers\" violates check constraint \"k\""),
+                pair(b't', "customers"),
+                pair(b'n', "k"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_code_raises_says_nothing() {
+        let fields = |context: &'static str| {
+            scrubbed(
+                &[
+                    (b'C', "23505"),
+                    (b'M', "phone 0901 is taken"),
+                    (b'W', context),
+                    (b't', "0901"),
+                    (b'n', "0901"),
+                    (b'd', "0901"),
+                    (b'c', "0901"),
+                    (b's', "0901"),
+                ],
+                true,
+            )
+        };
+        let shown = [pair(b'C', "23505"), pair(b'M', "unique violation")];
+        assert_eq!(fields("PL/pgSQL function f() line 1 at RAISE"), shown);
+        assert_eq!(fields("SQL function \"f\" statement 1\nCOPY t, line 1"), shown);
+        assert_eq!(fields("COPY orders, line 1")[1].1, "phone 0901 is taken");
+        let raised = scrubbed(&[(b'C', "42501"), (b'M', "0901"), (b'R', "exec_stmt_raise")], true);
+        assert_eq!(raised, [pair(b'C', "42501"), pair(b'M', "insufficient privilege")]);
+    }
+
+    #[test]
+    fn messages_that_quote_become_conditions() {
+        for (code, message, expected) in [
+            ("22P02", "invalid input syntax for type integer: \"0901\"", "invalid text representation"),
+            ("22003", "value \"0901\" is out of range for type integer", "numeric value out of range"),
+            ("22003", "integer out of range", "integer out of range"),
+            ("P0001", "phone is 0901", "raise exception"),
+            ("42601", "syntax error at or near \"0901\"", "syntax error"),
+            ("22001", "value too long for type character varying(5)", "value too long for type character varying(5)"),
+            ("42P01", "relation \"x\" does not exist", "relation \"x\" does not exist"),
+            ("99999", "0901", "error"),
+        ] {
+            let shown = scrubbed(&[(b'C', code), (b'M', message)], true);
+            assert_eq!(shown, [pair(b'C', code), pair(b'M', expected)]);
+        }
+    }
+
+    #[test]
+    fn a_position_counts_characters() {
+        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "no").with_hint("Do.").at(10);
+        let mut out = BytesMut::new();
+        refuse(&mut out, "ERROR", &refusal, "SELECT 'ế', f()");
+        let fields = backend::error_fields(&out[5..]).unwrap();
+        assert!(fields.contains(&(b'H', b"PGS0203: Do.".as_slice())));
+        assert!(!fields.iter().any(|(kind, _)| *kind == b'P'), "10 is inside a character");
+        out.clear();
+        refuse(&mut out, "ERROR", &refusal.clone().at(0), "SELECT 'abcd', f()");
+        let fields = backend::error_fields(&out[5..]).unwrap();
+        assert!(fields.contains(&(b'P', b"11".as_slice())), "{fields:?}");
+    }
+
+    #[test]
+    fn fatal_is_read_from_the_untranslated_severity() {
+        assert!(read(&error(&[(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "57P01")])).unwrap().fatal);
+        assert!(!read(&error(&[(b'S', "LỖI"), (b'V', "ERROR"), (b'C', "57P01")])).unwrap().fatal);
+        assert!(read(b"Cx").is_err());
+    }
+}

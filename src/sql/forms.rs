@@ -1,0 +1,157 @@
+//! Forms that the parser does not know, written in ones that it does and that mean the same to PostgreSQL.
+//!
+//! In: the tokens of one query or data modification. Out: the same tokens, or others with the same places in the
+//! client's text. What is sent is printed from the result, so that PostgreSQL reads what was analysed.
+//!
+//! | written | as |
+//! |---|---|
+//! | `TABLE name` | `SELECT * FROM name` |
+//! | `(c).*` | `c.*` |
+//! | `a OPERATOR(pg_catalog.=) ANY (…)` | `a = ANY (…)` |
+
+use std::borrow::Cow;
+
+use super::{
+    Kind, Token,
+    keywords::{Category, category},
+};
+
+/// Whether the dot of `c.*` was written behind a bracket: `(c)` may also be a column of a composite type.
+pub fn is_bracketed(dot: &Token) -> bool {
+    dot.kind == Kind::Dot && dot.start == dot.end
+}
+
+/// Rewrites the forms of the table above.
+pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
+    let concerned = (0..tokens.len()).any(|at| {
+        is_table_command(tokens, at) || bracketed_star(tokens, at) || quantified_operator(tokens, at).is_some()
+    });
+    if !concerned {
+        return Cow::Borrowed(tokens);
+    }
+    let mut out = Vec::with_capacity(tokens.len() + 4);
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        if is_table_command(tokens, at) {
+            let word =
+                |kind: Kind, value: &str| Token { kind, value: value.into(), start: token.start, end: token.end };
+            out.extend([word(Kind::Word, "select"), word(Kind::Operator, "*"), word(Kind::Word, "from")]);
+            at += 1;
+        } else if bracketed_star(tokens, at) {
+            out.extend(tokens.get(at + 1).cloned());
+            out.extend(tokens.get(at + 3).map(|dot| Token { end: dot.start, ..dot.clone() }));
+            at += 4;
+        } else if let Some(operator) = quantified_operator(tokens, at) {
+            out.push(Token { start: token.start, end: token.end, ..operator.clone() });
+            at += 6;
+        } else {
+            out.push(token.clone());
+            at += 1;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `TABLE` where a query begins, before a name.
+fn is_table_command(tokens: &[Token], at: usize) -> bool {
+    let begins = match at.checked_sub(1).and_then(|before| tokens.get(before)) {
+        None => true,
+        Some(before) => {
+            before.kind == Kind::Open
+                || ["union", "intersect", "except", "all", "distinct"].iter().any(|word| before.is_word(word))
+        }
+    };
+    begins && tokens.get(at).is_some_and(|token| token.is_word("table")) && tokens.get(at + 1).is_some_and(names)
+}
+
+/// `(c).*`
+fn bracketed_star(tokens: &[Token], at: usize) -> bool {
+    let kind = |offset: usize| tokens.get(at + offset).map(|token| token.kind);
+    // A name before the bracket would make it a call.
+    let called = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(names);
+    !called
+        && kind(0) == Some(Kind::Open)
+        && tokens.get(at + 1).is_some_and(names)
+        && kind(2) == Some(Kind::Close)
+        && kind(3) == Some(Kind::Dot)
+        && tokens.get(at + 4).is_some_and(|token| token.is_operator("*"))
+}
+
+/// The operator of `OPERATOR(pg_catalog.op) ANY`. As the plain operator may bind less tightly on its left, only a column
+/// that a whole condition begins with may stand there.
+fn quantified_operator(tokens: &[Token], at: usize) -> Option<&Token> {
+    let [word, open, schema, dot, operator, close, quantifier] = tokens.get(at..at + 7)? else { return None };
+    let is_form = word.is_word("operator")
+        && open.kind == Kind::Open
+        && schema.is_word("pg_catalog")
+        && dot.kind == Kind::Dot
+        && operator.kind == Kind::Operator
+        && close.kind == Kind::Close
+        && ["any", "all", "some"].iter().any(|word| quantifier.is_word(word));
+    let before = |back: usize| at.checked_sub(back).and_then(|index| tokens.get(index));
+    let column =
+        if before(2)?.kind == Kind::Dot { before(3)?.is_name() && before(1)?.is_name() } else { names(before(1)?) };
+    let ahead = if before(2)?.kind == Kind::Dot { before(4)? } else { before(2)? };
+    let begins = ahead.kind == Kind::Open || ["where", "and", "or", "on"].iter().any(|word| ahead.is_word(word));
+    (is_form && column && begins).then_some(operator)
+}
+
+/// Whether a token can name a relation.
+fn names(token: &Token) -> bool {
+    match token.kind {
+        Kind::Quoted => true,
+        Kind::Word => !matches!(category(&token.value), Some(Category::Reserved)) || token.is_word("only"),
+        Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Operator
+        | Kind::Open
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Comma
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::sql::{emit, lex};
+
+    #[test]
+    fn forms_are_written_plainly() {
+        for (written, plainly) in [
+            ("TABLE a", "select * from a"),
+            ("TABLE ONLY s.a", "select * from only s.a"),
+            ("(TABLE a) UNION ALL TABLE b", "(select * from a) union all select * from b"),
+            ("SELECT (c).* FROM c", "select c.* from c"),
+            ("SELECT (c).*, f (c) FROM c", "select c.*, f (c) from c"),
+            ("SELECT 1 AS table", "select 1 as table"),
+            ("SELECT a AS table FROM b", "select a as table from b"),
+            ("SELECT (c).x FROM c", "select (c).x from c"),
+            ("SELECT f(c).* FROM c", "select f (c).* from c"),
+            ("SELECT 1 WHERE c.x OPERATOR(pg_catalog.=) ANY (array[1])", "select 1 where c.x = any (array[1])"),
+            (
+                "SELECT 1 WHERE c.x LIKE d.x OPERATOR(pg_catalog.=) ANY (e)",
+                "select 1 where c.x like d.x operator (pg_catalog.=) any (e)",
+            ),
+            ("SELECT 1 WHERE c.x OPERATOR(s.=) ANY (e)", "select 1 where c.x operator (s.=) any (e)"),
+        ] {
+            let tokens = lex::lex(written).unwrap();
+            let printed = emit::text(&plain(&tokens));
+            let expected = emit::text(&lex::lex(plainly).unwrap());
+            assert_eq!(printed, expected, "{written}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Stage `upstream`: functions, operators and types that users and extensions made.
+
+use super::{CatalogError, Reader, letter};
+use crate::{
+    catalog::data::{CatalogData, FunctionData, OperatorData, TypeData},
+    names::Oid,
+};
+
+/// Functions that users put into `pg_catalog` itself are listed too: they may shadow a built-in of the same name.
+const FUNCTIONS: &str = "
+SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, x.extname::text, p.prokind, p.prosecdef, p.proretset,
+       p.proargnames, coalesce(p.proargmodes::text[], '{}'),
+       coalesce((SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+                  WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '{}')
+  FROM pg_proc p
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  JOIN pg_type t ON t.oid = p.prorettype
+  LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                       AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension x ON x.oid = d.refobjid
+ WHERE n.nspname !~ '^pg_temp_' AND (n.nspname NOT IN ('pg_catalog', 'information_schema') OR p.oid >= 16384)
+ ORDER BY p.oid";
+
+const OPERATORS: &str = "
+SELECT n.nspname::text, o.oprname::text, x.extname::text, coalesce(p.provolatile, 'v')
+  FROM pg_operator o
+  JOIN pg_namespace n ON n.oid = o.oprnamespace
+  LEFT JOIN pg_proc p ON p.oid = o.oprcode
+  LEFT JOIN pg_depend d ON d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+                       AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension x ON x.oid = d.refobjid
+ WHERE n.nspname !~ '^pg_temp_' AND (n.nspname <> 'pg_catalog' OR o.oid >= 16384)
+ ORDER BY o.oid";
+
+/// A cast runs user code when its function is a user's, when the type is a domain with such a function in a CHECK, or
+/// a range with such a function, and when it is made of such types. Built-in types are listed when that is so.
+const TYPES: &str = "
+WITH RECURSIVE user_function AS (
+    SELECT p.oid FROM pg_proc p
+     WHERE p.oid >= 16384
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                          AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass)
+), user_cast AS (
+    SELECT unnest(ARRAY[castsource, casttarget]) AS type
+      FROM pg_cast WHERE castfunc IN (SELECT oid FROM user_function)
+    UNION
+    SELECT c.contypid FROM pg_constraint c
+      JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
+      LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+     WHERE c.contypid <> 0
+       AND CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+           IN (SELECT oid FROM user_function)
+    UNION
+    SELECT rngtypid FROM pg_range
+     WHERE rngcanonical IN (SELECT oid FROM user_function) OR rngsubdiff IN (SELECT oid FROM user_function)
+    UNION
+    SELECT oid FROM pg_type
+     WHERE typinput IN (SELECT oid FROM user_function) OR typoutput IN (SELECT oid FROM user_function)
+), part AS (
+    SELECT c.reltype AS whole, a.atttypid AS part
+      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+     WHERE c.reltype <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL SELECT typarray, oid FROM pg_type WHERE typarray <> 0
+    UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typbasetype <> 0
+    UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+), tainted AS (
+    SELECT type FROM user_cast
+    UNION
+    SELECT p.whole FROM tainted t JOIN part p ON p.part = t.type WHERE t.type >= 16384
+)
+SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
+       EXISTS (SELECT FROM tainted u WHERE u.type = t.oid),
+       coalesce((SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e
+                  WHERE e.enumtypid = t.oid), '{}'),
+       EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
+                  AND k.castfunc IN (SELECT oid FROM user_function))
+  FROM pg_type t
+  JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_class c ON c.oid = t.typrelid
+  LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+                       AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension x ON x.oid = d.refobjid
+ WHERE n.nspname !~ '^pg_(toast_)?temp_'
+   AND (n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND (t.typtype <> 'c' OR c.relkind = 'c')
+        AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+        OR EXISTS (SELECT FROM tainted u WHERE u.type = t.oid))
+ ORDER BY t.oid";
+
+pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
+    data.functions = reader
+        .rows("functions", FUNCTIONS, |row| {
+            let names: Option<Vec<String>> = row.try_get(8)?;
+            let modes: Vec<String> = row.try_get(9)?;
+            let columns: Vec<String> = row.try_get(10)?;
+            Ok(FunctionData {
+                oid: Oid(row.try_get(0)?),
+                schema: row.try_get(1)?,
+                name: row.try_get(2)?,
+                volatility: letter(row, 3)?,
+                extension: row.try_get(4)?,
+                kind: letter(row, 5)?,
+                security_definer: row.try_get(6)?,
+                returns_set: row.try_get(7)?,
+                out_names: out_names(&names.unwrap_or_default(), &modes, columns),
+            })
+        })
+        .await?;
+    data.operators = reader
+        .rows("operators", OPERATORS, |row| {
+            Ok(OperatorData {
+                schema: row.try_get(0)?,
+                name: row.try_get(1)?,
+                extension: row.try_get(2)?,
+                volatility: letter(row, 3)?,
+            })
+        })
+        .await?;
+    data.types = reader
+        .rows("types", TYPES, |row| {
+            Ok(TypeData {
+                oid: Oid(row.try_get(0)?),
+                schema: row.try_get(1)?,
+                name: row.try_get(2)?,
+                kind: letter(row, 3)?,
+                extension: row.try_get(4)?,
+                has_user_cast: row.try_get(5)?,
+                enum_labels: row.try_get(6)?,
+                casts_implicitly: row.try_get(7)?,
+            })
+        })
+        .await?;
+    Ok(())
+}
+
+/// The names of the result columns: of OUT, INOUT and TABLE arguments, else of the composite type returned. PostgreSQL
+/// names an argument without a name `columnN` (`build_function_result_tupdesc_d`).
+fn out_names(names: &[String], modes: &[String], composite: Vec<String>) -> Vec<String> {
+    let out: Vec<String> = modes
+        .iter()
+        .enumerate()
+        .filter(|(_, mode)| matches!(mode.as_str(), "o" | "b" | "t"))
+        .enumerate()
+        .map(|(position, (argument, _))| match names.get(argument) {
+            Some(name) if !name.is_empty() => name.clone(),
+            Some(_) | None => format!("column{}", position + 1),
+        })
+        .collect();
+    if out.is_empty() { composite } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::out_names;
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn out_arguments_keep_their_order_and_get_names() {
+        let modes = strings(&["i", "o", "b", "o"]);
+        let names = strings(&["a", "x", "y", ""]);
+        assert_eq!(out_names(&names, &modes, Vec::new()), ["x", "y", "column3"]);
+        assert_eq!(out_names(&[], &strings(&["o", "i", "t"]), Vec::new()), ["column1", "column2"]);
+    }
+
+    #[test]
+    fn a_composite_result_gives_its_columns() {
+        assert_eq!(out_names(&[], &[], strings(&["id", "phone"])), ["id", "phone"]);
+        assert!(out_names(&strings(&["a"]), &[], Vec::new()).is_empty());
+    }
+}

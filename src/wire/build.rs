@@ -1,0 +1,66 @@
+//! Stage `wire`: frames that the proxy writes. Invariant: text of a client reaches the server only from a [`Permit`].
+
+use bytes::{BufMut, BytesMut};
+
+use crate::engine::Permit;
+
+/// Appends a frame of type `kind` whose body `write` appends.
+pub fn frame(out: &mut BytesMut, kind: u8, write: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(kind);
+    let at = out.len();
+    out.put_u32(0);
+    write(out);
+    let length = u32::try_from(out.len() - at).unwrap_or(u32::MAX);
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// A Query with what the engine permitted.
+pub fn query(out: &mut BytesMut, permit: &Permit) {
+    frame(out, b'Q', |body| cstr(body, permit.text().as_bytes()));
+}
+
+/// A Query with a text of our own.
+pub fn own_query(out: &mut BytesMut, text: &'static str) {
+    frame(out, b'Q', |body| cstr(body, text.as_bytes()));
+}
+
+/// A Parse with what the engine permitted; `types` as on the wire.
+pub fn parse(out: &mut BytesMut, name: &[u8], permit: &Permit, types: &[u8]) {
+    frame(out, b'P', |body| {
+        cstr(body, name);
+        cstr(body, permit.text().as_bytes());
+        body.put_slice(types);
+    });
+}
+
+/// A Parse with a text of our own and no parameter types.
+pub fn own_parse(out: &mut BytesMut, name: &[u8], text: &'static str) {
+    frame(out, b'P', |body| {
+        cstr(body, name);
+        cstr(body, text.as_bytes());
+        body.put_u16(0);
+    });
+}
+
+/// An ErrorResponse (`E`) or NoticeResponse (`N`) with these fields.
+pub fn error<'a>(out: &mut BytesMut, kind: u8, fields: impl IntoIterator<Item = (u8, &'a [u8])>) {
+    frame(out, kind, |body| {
+        for (field, value) in fields {
+            body.put_u8(field);
+            cstr(body, value);
+        }
+        body.put_u8(0);
+    });
+}
+
+/// Appends `text` and a NUL. NULs inside would end it early: they are left out.
+fn cstr(body: &mut BytesMut, text: &[u8]) {
+    if memchr::memchr(0, text).is_none() {
+        body.put_slice(text);
+    } else {
+        body.extend(text.iter().filter(|byte| **byte != 0));
+    }
+    body.put_u8(0);
+}

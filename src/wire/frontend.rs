@@ -1,0 +1,118 @@
+//! Stage `wire`: bodies of the messages of clients. Invariant: each is read to its last byte, so that nothing hides
+//! behind the part that was looked at.
+
+use super::{Fields, Malformed};
+
+/// Parse.
+#[derive(Clone, Copy, Debug)]
+pub struct Parse<'a> {
+    /// Statement name.
+    pub name: &'a [u8],
+    /// The text.
+    pub text: &'a [u8],
+    /// Number and OIDs of parameter types, as on the wire.
+    pub types: &'a [u8],
+}
+
+/// The text of a Query body.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn query(body: &[u8]) -> Result<&[u8], Malformed> {
+    let mut fields = Fields::new(body);
+    let text = fields.cstr()?;
+    fields.end()?;
+    Ok(text)
+}
+
+/// A Parse body.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn parse(body: &[u8]) -> Result<Parse<'_>, Malformed> {
+    let mut fields = Fields::new(body);
+    let (name, text) = (fields.cstr()?, fields.cstr()?);
+    let mut rest = fields;
+    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    fields.bytes(count * 4)?;
+    fields.end()?;
+    let types = rest.bytes(2 + count * 4)?;
+    Ok(Parse { name, text, types })
+}
+
+/// Portal and statement at the start of a Bind body; none when the NULs are not at hand yet.
+pub fn bind_names(start: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut fields = Fields::new(start);
+    Some((fields.cstr().ok()?, fields.cstr().ok()?))
+}
+
+/// Checks that a Bind body is exactly its parameters and formats.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn check_bind(body: &[u8]) -> Result<(), Malformed> {
+    let mut fields = Fields::new(body);
+    fields.cstr()?;
+    fields.cstr()?;
+    let formats = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    fields.bytes(formats * 2)?;
+    // PostgreSQL reads the number of parameters as unsigned.
+    let values = u16::from_be_bytes(fields.i16()?.to_be_bytes());
+    for _ in 0..values {
+        let length = fields.u32()?;
+        if length != u32::MAX {
+            fields.bytes(usize::try_from(length).map_err(|_| Malformed)?)?;
+        }
+    }
+    let results = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    fields.bytes(results * 2)?;
+    fields.end()
+}
+
+/// Kind (`S` or `P`) and name of a Describe or Close body.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn target(body: &[u8]) -> Result<(u8, &[u8]), Malformed> {
+    let mut fields = Fields::new(body);
+    let (kind, name) = (fields.u8()?, fields.cstr()?);
+    fields.end()?;
+    if matches!(kind, b'S' | b'P') { Ok((kind, name)) } else { Err(Malformed) }
+}
+
+/// Portal of an Execute body.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn execute(body: &[u8]) -> Result<&[u8], Malformed> {
+    let mut fields = Fields::new(body);
+    let portal = fields.cstr()?;
+    fields.u32()?;
+    fields.end()?;
+    Ok(portal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_may_stand_behind_the_text() {
+        assert_eq!(query(b"SELECT 1\0"), Ok(b"SELECT 1".as_slice()));
+        for body in [b"SELECT 1".as_slice(), b"SELECT 1\0x\0", b"a\0b\0", b""] {
+            assert_eq!(query(body), Err(Malformed));
+        }
+        assert!(parse(b"n\0SELECT 1\0\0\x01\0\0\0\x17").is_ok());
+        for body in [b"n\0SELECT 1\0\0\x01\0\0\0".as_slice(), b"n\0t\0\0\0x", b"n\0t\0\xff\xff", b"n\0t"] {
+            assert!(parse(body).is_err());
+        }
+    }
+
+    #[test]
+    fn bind_is_walked_to_its_end() {
+        assert_eq!(check_bind(b"\0s\0\0\0\0\x01\0\0\0\x01x\0\0"), Ok(()));
+        assert_eq!(check_bind(b"\0s\0\0\0\0\x01\xff\xff\xff\xff\0\0"), Ok(()));
+        assert_eq!(check_bind(b"\0s\0\0\0\0\x01\0\0\0\x09x\0\0"), Err(Malformed));
+        assert_eq!(check_bind(b"\0s\0\0\0\0\0\0\0x"), Err(Malformed));
+    }
+}

@@ -1,0 +1,194 @@
+//! Golden files: what is printed for a statement, or with which words it is refused. Pure: no server.
+//!
+//! `tests/golden/plan/*.txt` hold cases of the form
+//!
+//! ```text
+//! support                     the policy role; options behind it: extended, path=a,b, shadowed (with schema evil)
+//! SELECT phone FROM customers
+//! ----
+//! select phone from (SELECT … ) AS customers
+//! [rewrite; public.customers.phone projected phone_last]
+//! ```
+//!
+//! parted by empty lines. The catalog is made below; the rules are `tests/golden/plan/rules.toml`. `REWRITE=1` writes the files anew: the diff is the review.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+use std::{fmt::Write, fs, path::Path, sync::Arc};
+
+use pgscrim::{
+    catalog::{
+        CatalogData, CatalogSnapshot,
+        data::{FunctionData, InheritsData, OperatorData, RelationKind, SchemaData},
+        testing,
+    },
+    engine::{Access, Inputs, Protocol, QueryContext, plan},
+    names::Oid,
+    policy::{
+        RoleId,
+        rules::{RuleFile, RuleSet},
+    },
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/plan");
+
+fn inputs(shadowed: bool) -> Inputs {
+    let mut data = testing::database();
+    let customers = testing::table(
+        &mut data,
+        "customers",
+        "id bigint, full_name text not null, phone varchar(20), note text, born date, city text",
+    );
+    testing::table(&mut data, "orders", "id bigint, customer_id bigint, amount numeric(12,2)");
+    related(&mut data, customers);
+    system(&mut data);
+    functions(&mut data, &[("public", "listed"), ("public", "reads_all")]);
+    if shadowed {
+        shadow(&mut data);
+    }
+    let catalog = CatalogSnapshot::new(data, 1);
+    let text = fs::read_to_string(Path::new(FOLDER).join("rules.toml")).unwrap();
+    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: text.into() }])
+        .unwrap_or_else(|complaints| panic!("{complaints}"));
+    let policy = rules.compile(&catalog).unwrap_or_else(|complaints| panic!("{complaints}"));
+    Inputs { catalog, policy: Arc::new(policy) }
+}
+
+/// What hands on columns of `customers`: views, a child, a materialized view that is not understood.
+fn related(data: &mut CatalogData, customers: Oid) {
+    let view = |data: &mut CatalogData, name: &str, columns: &str, definition: &str| {
+        testing::view(data, name, columns, definition, &[customers]);
+    };
+    view(
+        data,
+        "tails",
+        "id bigint, tel varchar(20), tail text",
+        "SELECT id, phone AS tel, right(phone::text, 4) AS tail FROM public.customers",
+    );
+    view(data, "southern", "id bigint", "SELECT id FROM public.customers WHERE city = 'Cần Thơ'");
+    view(data, "odd", "id bigint", "SELECT x.id FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS id bigint) x");
+    let child = testing::table(data, "customers_2024", "id bigint, phone varchar(20), full_name text, extra text");
+    data.inherits.push(InheritsData { child, parent: customers });
+}
+
+/// System relations: read, read in part, closed.
+fn system(data: &mut CatalogData) {
+    for (number, name, columns) in [
+        (1259, "pg_class", "oid bigint, relname text, reltuples real"),
+        (1260, "pg_authid", "oid bigint, rolname text, rolpassword text"),
+        (12_000, "pg_roles", "rolname text, rolpassword text"),
+        (12_001, "pg_stats", "tablename text, most_common_vals text"),
+        (12_002, "pg_stat_activity", "pid integer, query text"),
+    ] {
+        testing::relation(data, name, RelationKind::View, columns);
+        let relation = data.relations.last_mut().unwrap();
+        "pg_catalog".clone_into(&mut relation.schema);
+        relation.oid = Oid(number);
+    }
+}
+
+fn functions(data: &mut CatalogData, names: &[(&str, &str)]) {
+    for (schema, name) in names {
+        data.functions.push(FunctionData {
+            oid: Oid(4000 + u32::try_from(data.functions.len()).unwrap()),
+            schema: (*schema).to_owned(),
+            name: (*name).to_owned(),
+            volatility: 'v',
+            extension: None,
+            kind: 'f',
+            security_definer: true,
+            returns_set: false,
+            out_names: Vec::new(),
+        });
+    }
+}
+
+/// Schema `evil`: a table, a function and an operator that share names with what masks and queries use.
+fn shadow(data: &mut CatalogData) {
+    data.schemas.push(SchemaData { oid: Oid(3000), name: "evil".to_owned() });
+    testing::table(data, "customers", "id bigint, phone text");
+    "evil".clone_into(&mut data.relations.last_mut().unwrap().schema);
+    functions(data, &[("evil", "left")]);
+    data.operators.push(OperatorData {
+        schema: "evil".to_owned(),
+        name: "||".to_owned(),
+        extension: None,
+        volatility: 'v',
+    });
+}
+
+fn context(directive: &str, inputs: &Inputs) -> QueryContext {
+    let mut words = directive.split_whitespace();
+    let name = words.next().unwrap();
+    let number = inputs.policy.roles.iter().position(|role| role.name == name);
+    let role = RoleId(u16::try_from(number.unwrap_or_else(|| panic!("no role {name}"))).unwrap());
+    let mut path = vec!["pg_catalog".to_owned(), "public".to_owned()];
+    let mut protocol = Protocol::Simple;
+    for word in words {
+        match word.split_once('=') {
+            Some(("path", list)) => path = list.split(',').map(str::to_owned).collect(),
+            None if word == "extended" => protocol = Protocol::Extended,
+            None if word == "shadowed" => {}
+            _ => panic!("unknown option {word}"),
+        }
+    }
+    QueryContext { role, search_path: path.into(), protocol }
+}
+
+fn summary(access: &Access) -> String {
+    let mut out = format!("[{}", access.decision);
+    for column in &access.columns {
+        let usage: Vec<_> = column.usage.iter().map(|usage| usage.label()).collect();
+        let _ = write!(out, "; {} {} {}", column.column, usage.join("+"), column.treatment);
+    }
+    out.push(']');
+    out
+}
+
+fn answer(directive: &str, sql: &str, inputs: &Inputs) -> String {
+    match plan(sql, &context(directive, inputs), inputs) {
+        Ok(plan) => {
+            let mut out = plan.permit.text().to_string();
+            for statement in &plan.statements {
+                let _ = write!(out, "\n{}", summary(&statement.access));
+            }
+            out
+        }
+        Err(refused) => {
+            let refusal = &refused.refusal;
+            let place = refusal.offset.map_or_else(String::new, |offset| format!(" at {offset}"));
+            format!("refused{place}: {refusal}")
+        }
+    }
+}
+
+#[test]
+fn plans_are_printed_as_reviewed() {
+    let (plain, shadowed) = (inputs(false), inputs(true));
+    let rewrite = std::env::var_os("REWRITE").is_some();
+    let mut files: Vec<_> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    assert!(files.len() >= 14, "{files:?}");
+    let (mut cases, mut problems) = (0, Vec::new());
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut made = Vec::new();
+        for case in text.split("\n\n").map(|case| case.trim_matches('\n')).filter(|case| !case.is_empty()) {
+            cases += 1;
+            let (head, expected) = case.split_once("\n----").unwrap_or((case, ""));
+            let (directive, sql) = head.split_once('\n').unwrap_or_else(|| panic!("{}: {case}", file.display()));
+            let inputs = if directive.split(' ').any(|word| word == "shadowed") { &shadowed } else { &plain };
+            let answer = answer(directive, sql, inputs);
+            if answer != expected.trim_start_matches('\n') {
+                problems.push(format!("{}\n{head}\n----\n{answer}\n", file.display()));
+            }
+            made.push(format!("{head}\n----\n{answer}\n"));
+        }
+        if rewrite {
+            fs::write(&file, made.join("\n")).unwrap();
+        }
+    }
+    assert!(cases > 180, "only {cases} cases");
+    assert!(rewrite || problems.is_empty(), "{} differ\n{}", problems.len(), problems.join("\n"));
+}

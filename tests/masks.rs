@@ -1,0 +1,886 @@
+//! Every mask on a real PostgreSQL: the documented outputs, the type of the result, and what must hold for any input
+//! (no error, NULL kept, nothing revealed beyond the promise, masking twice changes nothing).
+
+#![allow(
+    clippy::pedantic,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod common;
+
+use common::Postgres;
+use pgscrim::{
+    catalog::{CatalogSnapshot, Column, testing},
+    names::quote_literal,
+    policy::{Mask, masks::MaskSpec},
+};
+
+/// Mask, parameters, type of the column, stored value, documented mask.
+const EXAMPLES: &[(&str, &str, &str, &str, &str)] = &[
+    ("constant", "value = '***'", "text", "abc", "***"),
+    ("constant", "value = 7", "integer", "123", "7"),
+    ("constant", "value = 'a{}b'", "text", "abc", "a{}b"),
+    ("full", "", "text", "Trần", "*****"),
+    ("full", "", "varchar(20)", "0", "*****"),
+    ("full", "", "integer", "42", "0"),
+    ("full", "", "numeric(12,2)", "42.5", "0.00"),
+    ("full", "", "boolean", "t", "false"),
+    ("full", "", "date", "1990-05-17", "1970-01-01"),
+    ("full", "", "timestamp", "1990-05-17 10:00:00", "1970-01-01 00:00:00"),
+    ("full", "", "timestamptz", "1990-05-17 10:00:00+07", "1970-01-01 00:00:00+00"),
+    ("full", "", "uuid", "11111111-1111-1111-1111-111111111111", "00000000-0000-0000-0000-000000000000"),
+    ("full", "", "bytea", "\\xdead", "\\x"),
+    ("full", "", "jsonb", "{\"a\":1}", "\"*****\""),
+    ("full", "", "json", "{\"a\":1}", "\"*****\""),
+    ("full", "", "text[]", "{a,b}", "{}"),
+    ("full", "", "inet", "10.1.2.3", "0.0.0.0/32"),
+    ("partial", "first = 2, last = 2", "text", "Trần Thị B", "Tr***** B"),
+    ("partial", "first = 2, last = 2", "text", "Trần Th", "*****"),
+    ("partial", "first = 3, last = 2", "varchar(20)", "0901234567", "090*****67"),
+    ("partial", "first = 0, last = 4, fill = '#'", "text", "0901234567", "#####4567"),
+    ("name_initials", "", "varchar(100)", "Nguyễn Thị Minh Khai", "N*** K***"),
+    ("name_initials", "", "text", "An", "A***"),
+    ("name_initials", "", "text", "CÔNG TY TNHH ABC", "C*** A***"),
+    ("name_initials", "", "text", "  Trần   Ánh ", "T*** Á***"),
+    ("name_family", "", "text", "Nguyễn Thị Minh Khai", "Nguyễn ***"),
+    ("name_family", "", "text", "An", "***"),
+    ("name_family", "", "text", "CÔNG TY TNHH ABC", "CÔNG ***"),
+    ("name_given", "", "text", "Nguyễn Thị Minh Khai", "*** Khai"),
+    ("name_given", "", "text", "An", "***"),
+    ("name_given", "", "text", "CÔNG TY TNHH ABC", "*** ABC"),
+    ("name_words", "", "text", "Nguyễn Thị Minh Khai", "N*** T*** M*** K***"),
+    ("name_words", "", "text", "An", "A***"),
+    ("name_words", "", "text", "CÔNG TY TNHH ABC", "C*** T*** T*** A***"),
+    ("phone_vn", "", "varchar(20)", "0901234567", "090*****67"),
+    ("phone_vn", "", "varchar(20)", "+84 90 123 45 67", "+84 9*****67"),
+    ("phone_vn", "", "varchar(20)", "84901234567", "8490*****67"),
+    ("phone_vn", "", "varchar(20)", "1900 1234", "*****"),
+    ("phone_vn", "", "text", "0901234567 gọi chị Lan", "*****"),
+    ("phone_last", "", "varchar(20)", "0901234567", "*****567"),
+    ("phone_last", "", "varchar(20)", "+84 90 123 45 67", "*****67"),
+    ("phone_last", "strip = true", "varchar(20)", "+84 90 123 45 67", "*****567"),
+    ("phone_last", "", "varchar(20)", "1900 1234", "*****"),
+    ("phone_format", "", "varchar(20)", "0901234567", "*******567"),
+    ("phone_format", "", "varchar(20)", "+84 90 123 45 67", "+** ** *** *5 67"),
+    ("phone_format", "", "varchar(20)", "1900 1234", "**** *234"),
+    ("phone_bigint", "", "bigint", "84901234567", "84900000067"),
+    ("phone_bigint", "", "bigint", "901234567", "900000067"),
+    ("phone_bigint", "", "bigint", "123", "0"),
+    ("phone_bigint", "", "numeric(12,0)", "84901234567", "84900000067"),
+    ("email", "", "varchar(255)", "minh.khai@gmail.com", "m***@gmail.com"),
+    ("email", "", "varchar(255)", "a@b.vn", "a***@***.vn"),
+    ("email", "", "varchar(255)", "not-an-email", "*****"),
+    ("email", "", "text", "minh@gmail.com / 0901234567", "m***@***"),
+    ("email", "", "text", "\"a@b\"@gmail.com", "\"***@gmail.com"),
+    ("email", "public_domains = ['b.vn']", "text", "a@b.vn", "a***@b.vn"),
+    ("email_domain", "", "text", "minh.khai@gmail.com", "***@gmail.com"),
+    ("email_domain", "", "text", "a@b.vn", "***@b.vn"),
+    ("email_domain", "", "text", "not-an-email", "*****"),
+    ("email_anon", "", "text", "minh.khai@gmail.com", "mi***@gm***.com"),
+    ("email_anon", "", "text", "a@b.vn", "***@***.vn"),
+    ("email_anon", "", "text", "not-an-email", "*****"),
+    ("address_province", "", "text", OLD, "***, TP. Hồ Chí Minh"),
+    ("address_province", "", "text", NEW, "***, TP. Hồ Chí Minh"),
+    ("address_province", "", "text", "12/3 Nguyễn Trãi, TP. Hồ Chí Minh 700000, Việt Nam", "***, TP. Hồ Chí Minh"),
+    ("address_province", "", "text", "Hà Nội", "*****"),
+    ("address_area", "", "text", OLD, "***, Quận 1, TP. Hồ Chí Minh"),
+    ("address_area", "", "text", NEW, "***, TP. Hồ Chí Minh"),
+    ("address_area", "keep_ward = true", "text", NEW, "***, Phường Bến Thành, TP. Hồ Chí Minh"),
+    ("address_area", "", "text", "12 Nguyễn Trãi, Hà Nội", "*****"),
+    ("address_street_hidden", "", "text", OLD, "***, Phường Bến Thành, Quận *, TP. Hồ Chí Minh"),
+    ("address_street_hidden", "", "text", NEW, "***, Phường Bến Thành, TP. Hồ Chí Minh"),
+    ("postcode_first", "", "text", "70000", "70***"),
+    ("geo_round", "", "float8", "10.7769", "10.78"),
+    ("geo_round", "", "numeric(9,6)", "106.700981", "106.700000"),
+    ("pan", "", "varchar(19)", "9704361234561234", "970436******1234"),
+    ("pan", "", "varchar(19)", "9704 3612 3456 1234", "970436******1234"),
+    ("pan", "", "varchar(19)", "12345678901", "*****"),
+    ("pan_last4", "", "varchar(19)", "9704361234561234", "************1234"),
+    ("bank_account", "", "text", "0071000123789", "*****789"),
+    ("bank_account", "", "text", "1234567", "*****"),
+    ("iban", "", "text", "DE89370400440532013000", "DE*******3000"),
+    ("cccd", "", "varchar(12)", "079090654321", "*****321"),
+    ("cccd", "last = 0", "varchar(12)", "079090654321", "*****"),
+    ("cmnd", "", "text", "024567812", "*****12"),
+    ("mst", "", "text", "0312345678", "*****78"),
+    ("mst", "", "text", "0312345678-001", "*****01"),
+    ("plate", "", "text", "59X1-123.45", "59*****"),
+    (
+        "url_placeholder",
+        "url = 'https://static.shop.vn/masked.png'",
+        "text",
+        "https://cdn/a.png",
+        "https://static.shop.vn/masked.png",
+    ),
+    ("url_host", "", "text", "https://u:pw@cdn.shop.vn/avatars/0901234567.jpg?X-Amz=1", "https://cdn.shop.vn/***"),
+    ("url_host", "", "text", "avatars/0901234567.jpg", "*****"),
+    ("url_ext", "", "text", "https://cdn.shop.vn/claims/1.MP4?token=a.jpg", "https://cdn.shop.vn/***.MP4"),
+    ("url_ext", "", "text", "https://cdn.shop.vn/claims/1.exe", "https://cdn.shop.vn/***"),
+    ("url_signed_strip", "", "text", "https://u:p@cdn.shop.vn/a/1.mp4?token=1#t", "https://cdn.shop.vn/a/1.mp4"),
+    (
+        "data_uri",
+        "",
+        "text",
+        "data:image/jpeg;base64,AAAA",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==",
+    ),
+    ("data_uri", "", "text", "https://cdn.shop.vn/a.png", "*****"),
+    (
+        "bytea_placeholder",
+        "",
+        "bytea",
+        "\\xdead",
+        "\\x89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a4944415478da6368000000820081da45083b0000000049454e44ae426082",
+    ),
+    ("full", "keep_length = true", "text", "Trần Ánh", "********"),
+    ("partial", "first = 2, last = 1, keep_length = true", "text", "Trần Ánh", "Tr*****h"),
+    ("partial", "first = 2, last = 1, keep_length = true", "text", "Trần", "****"),
+    ("date_year", "", "date", "1990-05-17", "1990-01-01"),
+    ("date_month", "", "date", "1990-05-17", "1990-05-01"),
+    ("birth_band", "", "date", "1990-05-17", "1990-01-01"),
+    ("birth_band", "", "date", "1999-12-31", "1990-01-01"),
+    ("birth_band", "", "date", "1890-01-01", "1920-01-01"),
+    ("date_const", "", "date", "1990-05-17", "1970-01-01"),
+    ("date_const", "date = '2000-02-29'", "date", "1990-05-17", "2000-02-29"),
+    ("ts_hour", "", "timestamp", "2026-01-02 03:45:06", "2026-01-02 03:00:00"),
+    ("ts_day", "", "timestamptz", "2026-01-02 03:45:06+00", "2026-01-02 00:00:00+00"),
+    ("num_zero", "", "numeric(12,2)", "5.25", "0.00"),
+    ("num_const", "value = 9", "integer", "5", "9"),
+    ("num_round", "k = 10000", "integer", "1234567", "1230000"),
+    ("num_round", "k = 10000", "numeric(12,2)", "1234567.00", "1230000.00"),
+    ("num_round", "k = 10", "integer", "-1", "-10"),
+    ("num_bucket", "bounds = [0, 18, 30, 60]", "integer", "37", "30"),
+    ("num_bucket", "bounds = [0, 18, 30, 60]", "integer", "99", "60"),
+    ("num_bucket", "bounds = [0, 18, 30, 60]", "integer", "-5", "0"),
+    ("num_sign", "", "integer", "-37", "-1"),
+    ("text_redact", "", "text", "gọi sau 18h", "*****"),
+    ("text_first", "n = 10", "text", "0901234567 gọi sau 18h", "[sđt] gọi "),
+    (
+        "text_scrub",
+        "",
+        "text",
+        "Gọi 090 123 45 67, mail a.b@c.vn hoặc https://x.vn/?p=1 nhé",
+        "Gọi [sđt], mail [email] hoặc [url] nhé",
+    ),
+    (
+        "text_scrub",
+        "",
+        "text",
+        "thẻ 9704-3612-3456-1234, cccd 179090654321, giá 1.200.000đ",
+        "thẻ [thẻ], cccd [cccd], giá 1.200.000đ",
+    ),
+    ("text_scrub", "", "text", "số ０９０１２３４５６７", "số [sđt]"),
+    ("text_scrub", "", "text", "a\n0901234567\nb@c.vn\nhttps://x.vn\nd", "a\n[sđt]\n[email]\n[url]\nd"),
+    ("text_scrub", "kinds = ['email']", "text", "0901234567 a@b.vn", "0901234567 [email]"),
+    ("json_keep", "allow = ['tier', 'tags']", "jsonb", "{\"tier\": 1, \"phone\": \"0901234567\"}", "{\"tier\": 1}"),
+    (
+        "json_keep",
+        "allow = ['a', 'b']",
+        "jsonb",
+        "{\"a\": null, \"b\": {\"c\": null}, \"d\": 1}",
+        "{\"a\": null, \"b\": {\"c\": null}}",
+    ),
+    ("json_keep", "allow = ['tier']", "jsonb", "[\"0901234567\"]", "\"*****\""),
+    (
+        "json",
+        "paths = { '$.phone' = 'phone_vn' }",
+        "jsonb",
+        "{\"phone\": \"0901234567\", \"x\": 1}",
+        "{\"phone\": \"090*****67\"}",
+    ),
+    (
+        "json",
+        "paths = { '$.contact.email' = 'email' }, unknown = 'pass'",
+        "jsonb",
+        "{\"contact\": {\"email\": \"minh@gmail.com\", \"a\": 1}, \"x\": 1}",
+        "{\"x\": 1, \"contact\": {\"a\": 1, \"email\": \"m***@gmail.com\"}}",
+    ),
+    (
+        "json",
+        "paths = { '$.contact.email' = 'email' }, unknown = 'mask'",
+        "jsonb",
+        "{\"contact\": [1], \"x\": 1}",
+        "{\"x\": \"*****\", \"contact\": \"*****\"}",
+    ),
+];
+
+const OLD: &str = "12/3 Nguyễn Trãi, Phường Bến Thành, Quận 1, TP. Hồ Chí Minh";
+const NEW: &str = "12/3 Nguyễn Trãi, Phường Bến Thành, TP. Hồ Chí Minh";
+
+/// Text masks and the most characters of the stored value that each may show; none where no number bounds it.
+const TEXT_MASKS: &[(&str, &str, Option<usize>)] = &[
+    ("full", "", Some(0)),
+    ("partial", "first = 2, last = 2", Some(4)),
+    ("partial", "first = 5, last = 4", Some(9)),
+    ("full", "keep_length = true", Some(0)),
+    ("partial", "first = 2, last = 2, keep_length = true", Some(4)),
+    ("data_uri", "", None),
+    ("name_initials", "", Some(2)),
+    ("name_family", "", None),
+    ("name_given", "", None),
+    ("name_words", "", None),
+    ("phone_vn", "", Some(7)),
+    ("phone_last", "", Some(3)),
+    ("phone_last", "strip = true", Some(3)),
+    ("phone_format", "", None),
+    ("email", "", None),
+    ("email_domain", "", None),
+    ("email_anon", "", None),
+    ("address_province", "", None),
+    ("address_area", "", None),
+    ("address_area", "keep_ward = true", None),
+    ("address_street_hidden", "", None),
+    ("postcode_first", "", Some(2)),
+    ("pan", "", Some(10)),
+    ("pan", "bin8 = true", Some(12)),
+    ("pan_last4", "", Some(4)),
+    ("bank_account", "", Some(3)),
+    ("iban", "", Some(6)),
+    ("cccd", "", Some(3)),
+    ("cmnd", "", Some(2)),
+    ("mst", "", Some(2)),
+    ("plate", "", Some(2)),
+    ("url_host", "", None),
+    ("url_ext", "", None),
+    ("url_signed_strip", "", None),
+    ("text_redact", "", Some(0)),
+    ("text_first", "", Some(20)),
+    ("text_scrub", "", None),
+];
+
+fn spec(name: &str, parameters: &str) -> MaskSpec {
+    MaskSpec::parse(name, parameters).unwrap_or_else(|error| panic!("{name}({parameters}): {error}"))
+}
+
+fn fit(name: &str, parameters: &str, column: &Column) -> Mask {
+    let catalog = CatalogSnapshot::new(testing::database(), 1);
+    spec(name, parameters).fit(column, &catalog).unwrap_or_else(|why| panic!("{name}({parameters}): {why}"))
+}
+
+fn literal(value: Option<&str>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), quote_literal)
+}
+
+#[test]
+fn documented_examples() {
+    let server = Postgres::start();
+    let mut failures = Vec::new();
+    for (name, parameters, ty, stored, expected) in EXAMPLES {
+        let column = testing::column(1, &format!("x {ty}"));
+        let mask = fit(name, parameters, &column);
+        let sql = format!(
+            "CREATE TEMP TABLE t (x {ty}); INSERT INTO t VALUES ({}), (NULL);
+             CREATE TEMP VIEW v AS SELECT {} AS m FROM t AS c;
+             SELECT m::text FROM v;
+             SELECT (SELECT (atttypid, atttypmod, attcollation)::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum = 1);
+             SELECT (SELECT (atttypid, atttypmod, attcollation)::text FROM pg_attribute WHERE attrelid = 'v'::regclass AND attnum = 1)",
+            quote_literal(stored),
+            mask.sql.fill("c.x"),
+        );
+        let rows: Vec<Option<String>> = server.sql("postgres", &sql).into_iter().map(|mut row| row.remove(0)).collect();
+        if rows[0].as_deref() != Some(*expected) {
+            failures.push(format!("{name}({parameters}) of {stored:?}: {:?}, documented {expected:?}", rows[0]));
+        }
+        if rows[1].is_some() {
+            failures.push(format!("{name}({parameters}): NULL became {:?}", rows[1]));
+        }
+        if rows[2] != rows[3] {
+            failures.push(format!("{name}({parameters}): type {:?} became {:?}", rows[2], rows[3]));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Strings that masks are likely to stumble over, and random ones from an alphabet of such pieces.
+fn strings() -> Vec<String> {
+    let mut all: Vec<String> =
+        EXAMPLES.iter().flat_map(|(.., stored, masked)| [*stored, *masked]).map(str::to_owned).collect();
+    let pieces = [
+        "a",
+        "Z",
+        "0",
+        "1",
+        "9",
+        "84",
+        "+84",
+        "090",
+        "ễ",
+        "e\u{0302}\u{0303}",
+        "\u{0301}",
+        "Nguyễn",
+        "Nguye\u{0302}\u{0303}n",
+        "ß",
+        "İ",
+        "😀",
+        "👩\u{200d}👧",
+        "字",
+        "０",
+        "٣",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\u{a0}",
+        "\u{200b}",
+        "\u{feff}",
+        "@",
+        "@@",
+        ".",
+        "..",
+        ",",
+        ", ",
+        "-",
+        "_",
+        "/",
+        "//",
+        "://",
+        "https://",
+        "?",
+        "#",
+        ":",
+        "%",
+        "'",
+        "\"",
+        "\\",
+        "\\1",
+        "&",
+        "*",
+        "***",
+        "*****",
+        "[",
+        "]",
+        "{",
+        "}",
+        "{}",
+        "(",
+        ")",
+        "$",
+        "^",
+        "|",
+        "gmail.com",
+        ".vn",
+        "Việt Nam",
+        "null",
+        "\u{202e}",
+        "\u{10ffff}",
+    ];
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |bound: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % bound as u64) as usize
+    };
+    for _ in 0..3000 {
+        let bound = if next(10) == 0 { 40 } else { 9 };
+        let length = 1 + next(bound);
+        all.push((0..length).map(|_| pieces[next(pieces.len())]).collect());
+    }
+    for _ in 0..1000 {
+        let digits: String = (0..next(22)).map(|_| ["0", "1", "7", "9", " ", "-", ".", "*"][next(8)]).collect();
+        all.push(["", "0", "+84", "84", "VN"][next(5)].to_owned() + &digits);
+    }
+    all
+}
+
+#[test]
+fn any_text_is_masked_without_error_and_without_surprise() {
+    let server = Postgres::start();
+    server.sql("postgres", "CREATE COLLATION nd (provider = icu, locale = 'und-u-ks-level1', deterministic = false)");
+    let strings = strings();
+    let values: Vec<String> = strings.iter().map(|text| literal(Some(text))).collect();
+    let rows = values.iter().enumerate().map(|(i, value)| format!("({i},{value})")).collect::<Vec<_>>().join(",");
+    let mut failures = Vec::new();
+    for (ty, collation) in
+        [("text", None), ("varchar(160)", None), ("char(160)", None), ("text", Some("nd")), ("varchar(160)", Some("C"))]
+    {
+        let mut column = testing::column(1, &format!("x {ty}"));
+        column.collation = collation.map(|name| format!("\"{name}\""));
+        let collate = column.collation.as_ref().map_or_else(String::new, |name| format!(" COLLATE {name}"));
+        // One server and one table a type; every mask reads it once plain and once on its own output.
+        let mut sql = format!(
+            "CREATE TEMP TABLE t (i int, x {ty}{collate}); INSERT INTO t SELECT i, left(x, 64) FROM (VALUES {rows}) AS v(i, x);"
+        );
+        for (n, (name, parameters, _)) in TEXT_MASKS.iter().enumerate() {
+            let mask = fit(name, parameters, &column);
+            sql += &format!(
+                "CREATE TEMP VIEW v{n} AS SELECT i, x, {once} AS m FROM t AS c;
+                 SELECT i::text, {n}::text, m::text, {twice}::text, x::text FROM v{n} AS c ORDER BY i;",
+                once = mask.sql.fill("c.x"),
+                twice = mask.sql.fill("c.m"),
+            );
+            sql += &format!(
+                "SELECT 'type', {n}::text, count(DISTINCT (atttypid, atttypmod, attcollation))::text, NULL, NULL FROM pg_attribute
+                 WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v{n}'::regclass, 'm'));"
+            );
+        }
+        for row in server.sql("postgres", &sql) {
+            let n: usize = row[1].as_deref().unwrap().parse().unwrap();
+            let (name, parameters, bound) = TEXT_MASKS[n];
+            let what = format!("{name}({parameters}) on {ty}{collate}");
+            if row[0].as_deref() == Some("type") {
+                if row[2].as_deref() != Some("1") {
+                    failures.push(format!("{what}: another type, modifier or collation"));
+                }
+                continue;
+            }
+            let (Some(once), Some(twice), Some(stored)) = (&row[2], &row[3], &row[4]) else {
+                failures.push(format!("{what}: {:?} became NULL", row[4]));
+                continue;
+            };
+            if once != twice {
+                failures.push(format!("{what}: {stored:?} → {once:?} → {twice:?}"));
+            }
+            if stored.is_empty() != once.is_empty() && !["text_first", "text_scrub", "url_signed_strip"].contains(&name)
+            {
+                failures.push(format!("{what}: {stored:?} → {once:?}: empty"));
+            }
+            let shown = once.chars().filter(|c| !"* ".contains(*c)).count();
+            if bound.is_some_and(|bound| shown > bound) && !once.contains('[') {
+                failures.push(format!("{what}: {stored:?} → {once:?} shows {shown}"));
+            }
+            if name == "partial" && !stored.contains("*****") && shown * 2 > stored.chars().count() {
+                failures.push(format!("{what}: {stored:?} → {once:?} shows more than half"));
+            }
+        }
+    }
+    failures.truncate(60);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_ends_of_every_type_are_masked_without_error() {
+    let server = Postgres::start();
+    let ints = |least: &'static str, most: &'static str| vec![least, "-10001", "-1", "0", "1", "9999", most];
+    let numerics = vec!["-9999999999.99", "-0.01", "0", "0.01", "9999999999.99", "9999999999.50", "NaN"];
+    let dates = vec![
+        "-infinity",
+        "infinity",
+        "4713-01-01 BC",
+        "0001-01-01 BC",
+        "0001-01-01",
+        "0001-12-31",
+        "1919-12-31",
+        "9999-12-31",
+        "5874897-12-31",
+    ];
+    let times = vec![
+        "-infinity",
+        "infinity",
+        "4713-01-01 BC",
+        "0001-01-01",
+        "1919-12-31 23:59:59.999999",
+        "9999-12-31 23:59:59",
+        "294276-12-30 00:00:00",
+    ];
+    let floats = vec![
+        "-Infinity",
+        "Infinity",
+        "NaN",
+        "0",
+        "-0",
+        "5e-324",
+        "-5e-324",
+        "1.7976931348623157e308",
+        "-1.7976931348623157e308",
+        "999.5",
+    ];
+    let reals = vec!["-Infinity", "Infinity", "NaN", "0", "1e-45", "3.4028235e38", "-3.4028235e38", "999.5"];
+    let wide = vec!["NaN", "Infinity", "-Infinity", "1e1000", "-1e1000", "9e131000", "1e-1000", "0"];
+    let json = vec![
+        "null",
+        "1",
+        "\"0901234567\"",
+        "[]",
+        "{}",
+        "[{\"phone\":\"1\"}]",
+        "{\"phone\":null}",
+        "{\"phone\":1}",
+        "{\"phone\":[\"0901234567\"]}",
+        "{\"phone\":{\"a\":\"0901234567\"}}",
+        "{\"contact\":\"0901234567\"}",
+        "{\"contact\":[1]}",
+        "{\"contact\":null}",
+        "{\"contact\":{\"email\":7}}",
+        "{\"\":\"1\"}",
+    ];
+    let numbers: &[(&str, &str)] = &[
+        ("num_zero", ""),
+        ("num_const", "value = 3"),
+        ("num_round", "k = 10"),
+        ("num_round", "k = 7000"),
+        ("num_bucket", "bounds = [-5, 0, 100]"),
+        ("num_sign", ""),
+        ("full", ""),
+        ("constant", "value = 5"),
+    ];
+    let cuts: &[(&str, &str)] = &[
+        ("date_year", ""),
+        ("date_month", ""),
+        ("birth_band", ""),
+        ("birth_band", "years = 7"),
+        ("date_const", ""),
+        ("full", ""),
+    ];
+    let time_cuts: &[(&str, &str)] =
+        &[("date_year", ""), ("date_month", ""), ("ts_hour", ""), ("ts_day", ""), ("date_const", ""), ("full", "")];
+    let docs: &[(&str, &str)] = &[
+        ("json_keep", "allow = ['tier', 'tags']"),
+        ("full", ""),
+        ("json", "paths = { '$.phone' = 'phone_vn', '$.contact.email' = 'email' }"),
+        ("json", "paths = { '$.phone' = 'phone_vn', '$.contact.email' = 'email' }, unknown = 'mask'"),
+        (
+            "json",
+            "paths = { '$.phone' = 'phone_vn', '$.contact.email' = 'email', '$.contact.phone' = 'full' }, unknown = 'pass'",
+        ),
+    ];
+    let geo: &[(&str, &str)] = &[("geo_round", ""), ("geo_round", "d = 0")];
+    let cases: Vec<(&str, Vec<&str>, &[(&str, &str)])> = vec![
+        ("smallint", ints("-32768", "32767"), numbers),
+        ("integer", ints("-2147483648", "2147483647"), numbers),
+        ("bigint", ints("-9223372036854775808", "9223372036854775807"), numbers),
+        ("bigint", ints("-9223372036854775808", "9223372036854775807"), &[("phone_bigint", "")]),
+        ("integer", ints("-2147483648", "2147483647"), &[("phone_bigint", "")]),
+        ("numeric(12,2)", numerics.clone(), numbers),
+        ("numeric(12,2)", numerics, &[("phone_bigint", ""), ("geo_round", "")]),
+        (
+            "numeric(4,2)",
+            vec!["99.99", "-99.99", "NaN", "0"],
+            &[("num_zero", ""), ("num_round", "k = 10"), ("num_sign", ""), ("geo_round", "d = 1")],
+        ),
+        (
+            "numeric(3,5)",
+            vec!["0.00999", "-0.00999"],
+            &[("num_zero", ""), ("num_round", "k = 10"), ("geo_round", "d = 1")],
+        ),
+        ("numeric", wide.clone(), numbers),
+        ("numeric", wide, geo),
+        ("float8", floats.clone(), numbers),
+        ("float8", floats, geo),
+        ("real", reals.clone(), numbers),
+        ("real", reals, geo),
+        ("date", dates, cuts),
+        ("timestamp", times.clone(), time_cuts),
+        ("timestamptz", times.clone(), time_cuts),
+        ("timestamp", times, &[("birth_band", "")]),
+        ("jsonb", json.clone(), docs),
+        ("json", json, &[("full", "")]),
+    ];
+    let mut failures = Vec::new();
+    for (ty, values, masks) in cases {
+        let column = testing::column(1, &format!("x {ty}"));
+        let rows = values.iter().map(|value| format!("({})", quote_literal(value))).collect::<Vec<_>>().join(",");
+        for (name, parameters) in masks {
+            let mask = fit(name, parameters, &column);
+            for zone in ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"] {
+                let sql = format!(
+                    "SET timezone = '{zone}'; CREATE TEMP TABLE t (x {ty}); INSERT INTO t VALUES {rows}, (NULL);
+                     CREATE TEMP VIEW v AS SELECT x, {} AS m FROM t AS c;
+                     SELECT x::text, m::text, {}::text FROM v AS c;
+                     SELECT 'type', count(DISTINCT (atttypid, atttypmod, attcollation))::text, NULL FROM pg_attribute
+                     WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v'::regclass, 'm'))",
+                    mask.sql.fill("c.x"),
+                    mask.sql.fill("c.m"),
+                );
+                for row in server.sql("postgres", &sql) {
+                    if row[0].as_deref() == Some("type") {
+                        assert_eq!(row[1].as_deref(), Some("1"), "{name}({parameters}) on {ty}: another type");
+                    } else if row[1] != row[2] {
+                        failures
+                            .push(format!("{name}({parameters}) on {ty}: {:?} → {:?} → {:?}", row[0], row[1], row[2]));
+                    } else if row[0].is_none() && row[1].is_some() {
+                        failures.push(format!("{name}({parameters}) on {ty}: NULL became {:?}", row[1]));
+                    } else if row[1].as_deref().is_some_and(|text| text.contains("0901234567")) {
+                        failures.push(format!("{name}({parameters}) on {ty}: {:?} shows {:?}", row[0], row[1]));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn options_hide_null_and_empty() {
+    let server = Postgres::start();
+    for (name, parameters) in TEXT_MASKS.iter().map(|(name, parameters, _)| (name, parameters)) {
+        if ["text_first", "text_scrub"].contains(name) || parameters.contains("keep_length") {
+            continue;
+        }
+        let more = if parameters.is_empty() { "" } else { ", " };
+        let column = testing::column(1, "x varchar(160)");
+        let mask = fit(name, &format!("{parameters}{more}null = 'hide', empty = 'hide'"), &column);
+        let rows =
+            server.sql("postgres", &format!("SELECT {} FROM (VALUES (NULL), ('')) AS c(x)", mask.sql.fill("c.x")));
+        for row in rows {
+            let shown = row[0].as_deref().unwrap_or_default();
+            let stars = shown.chars().all(|c| c == '*') && shown.len() >= 3;
+            assert!(stars || *name == "name_words", "{name}: {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_in_a_database_can_take_the_place_of_a_builtin() {
+    let server = Postgres::start();
+    let mut data = testing::database();
+    let functions = [
+        "left",
+        "right",
+        "length",
+        "substring",
+        "substr",
+        "regexp_replace",
+        "split_part",
+        "translate",
+        "ltrim",
+        "lower",
+        "strpos",
+        "mod",
+        "round",
+        "trunc",
+        "abs",
+        "sign",
+        "div",
+        "date_trunc",
+        "date_part",
+        "make_date",
+        "normalize",
+        "jsonb_typeof",
+        "jsonb_set",
+        "jsonb_each",
+        "to_jsonb",
+        "jsonb_object_agg",
+        "reverse",
+    ];
+    let mut sql = String::from("CREATE SCHEMA evil; ");
+    for (index, name) in functions.iter().enumerate() {
+        data.functions.push(pgscrim::catalog::data::FunctionData {
+            oid: pgscrim::names::Oid(30000 + index as u32),
+            schema: "evil".into(),
+            name: (*name).into(),
+            volatility: 'v',
+            extension: None,
+            kind: 'f',
+            security_definer: false,
+            returns_set: false,
+            out_names: Vec::new(),
+        });
+    }
+    for name in ["||", "~", "=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "/", "#>", "#>>"] {
+        data.operators.push(pgscrim::catalog::data::OperatorData {
+            schema: "evil".into(),
+            name: name.into(),
+            extension: None,
+            volatility: 'v',
+        });
+    }
+    for name in ["left", "right", "length", "ltrim", "lower", "substring", "normalize"] {
+        let more = match name {
+            "left" | "right" => ", int",
+            "substring" => ", text",
+            _ => "",
+        };
+        let returns =
+            if name == "length" { "int AS $$ SELECT 9999 $$" } else { "text AS $$ SELECT 'EVIL'::text || $1 $$" };
+        sql += &format!("CREATE FUNCTION evil.{name}(varchar{more}) RETURNS {returns} LANGUAGE sql; ");
+    }
+    sql += "CREATE FUNCTION evil.cat(varchar, varchar) RETURNS text AS $$ SELECT 'EVIL'::text $$ LANGUAGE sql; \
+            CREATE FUNCTION evil.same(varchar, varchar) RETURNS bool AS $$ SELECT true $$ LANGUAGE sql; \
+            CREATE OPERATOR evil.|| (function = evil.cat, leftarg = varchar, rightarg = varchar); \
+            CREATE OPERATOR evil.= (function = evil.same, leftarg = varchar, rightarg = varchar); \
+            CREATE OPERATOR evil.~ (function = evil.same, leftarg = varchar, rightarg = varchar);";
+    server.sql("postgres", &sql);
+    let catalog = CatalogSnapshot::new(data, 1);
+    let mut failures = Vec::new();
+    for (name, parameters, ty, stored, expected) in EXAMPLES {
+        let column = testing::column(1, &format!("x {ty}"));
+        let mask = spec(name, parameters).fit(&column, &catalog).unwrap();
+        let sql = format!(
+            "SET search_path = evil, pg_catalog; SELECT ({})::text FROM (SELECT {}::{ty} AS x) AS c",
+            mask.sql.fill("c.x"),
+            quote_literal(stored)
+        );
+        let shown = server.sql("postgres", &sql)[0][0].clone();
+        if shown.as_deref() != Some(*expected) {
+            failures.push(format!("{name}({parameters}) of {stored:?}: {shown:?}, documented {expected:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_parser_reads_every_mask() {
+    use sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
+    let plain = testing::database();
+    let mut shadowed = testing::database();
+    shadowed.operators.extend(["||", "~", "=", "<", "*"].map(|name| pgscrim::catalog::data::OperatorData {
+        schema: "public".into(),
+        name: name.into(),
+        extension: None,
+        volatility: 'i',
+    }));
+    for catalog in [plain, shadowed] {
+        let catalog = CatalogSnapshot::new(catalog, 1);
+        for (name, parameters, ty, ..) in EXAMPLES {
+            let column = testing::column(1, &format!("x {ty}"));
+            let mask = spec(name, parameters).fit(&column, &catalog).unwrap();
+            let sql = format!(
+                "SELECT {0} AS m, {0} || 'a', lower({0}) FROM public.t AS c WHERE {0} = 'b'",
+                mask.sql.fill("c.x")
+            );
+            let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql);
+            assert_eq!(parsed.as_ref().map(Vec::len), Ok(1), "{name}: {sql}");
+        }
+    }
+}
+
+#[test]
+fn masks_that_cannot_be_expressed_are_refused_at_load() {
+    let catalog = CatalogSnapshot::new(testing::database(), 1);
+    for (name, parameters, column, why) in [
+        ("full", "", "x varchar(4)", "room for 5"),
+        ("partial", "first = 3, last = 2", "x char(9)", "room for 10"),
+        ("phone_vn", "", "x bigint", "text column"),
+        ("date_year", "", "x text", "date or timestamp"),
+        ("num_round", "k = 100000", "x smallint", "too large"),
+        ("num_const", "value = 40000", "x smallint", "no value"),
+        ("constant", "value = 'x'", "x integer", "no value"),
+        ("constant", "value = '2024-02-30'", "x date", "no value"),
+        ("constant", "value = '{'", "x jsonb", "no value"),
+        ("null", "", "x text not null", "NOT NULL"),
+        ("partial", "first = 3, last = 3, min = 8", "x text", "more than half"),
+        ("partial", "first = 1, fill = 'ab'", "x text", "one character"),
+        ("full", "", "x mood", "no constant"),
+        ("json", "paths = { '$.a[*]' = 'full' }", "x jsonb", "arrays"),
+        ("json_keep", "allow = ['a']", "x json", "duplicate keys"),
+        ("partial", "first = 1", "cvv text", "secrets"),
+        ("text_scrub", "kinds = ['names']", "x text", "unknown kind"),
+        ("date_const", "date = 'now'", "x date", "1970-01-31"),
+    ] {
+        let column = testing::column(1, column);
+        match spec(name, parameters).fit(&column, &catalog) {
+            Ok(mask) => panic!("{name}({parameters}): {}", mask.sql.fill("x")),
+            Err(error) => assert!(error.contains(why), "{name}({parameters}): {error}"),
+        }
+    }
+}
+
+/// Columns of every kind, as the reader of the catalog describes them: whatever fits must run and keep the type.
+#[test]
+fn what_fits_a_column_of_the_catalog_keeps_its_type() {
+    let server = Postgres::start();
+    server.sql(
+        "postgres",
+        "CREATE EXTENSION citext; CREATE SCHEMA \"Odd.Schema\"; CREATE SCHEMA evil;
+         CREATE COLLATION \"Odd.Schema\".\"No case\" (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+         CREATE TYPE \"Odd.Schema\".\"Mood\" AS ENUM ('sad', 'ok');
+         CREATE DOMAIN \"Odd.Schema\".\"E-mail\" AS varchar(50) CHECK (VALUE ~ '@');
+         CREATE TYPE pair AS (a int, b text);
+         CREATE FUNCTION evil.\"left\"(varchar, int) RETURNS text LANGUAGE sql AS $$ SELECT 'EVIL' $$;
+         CREATE TABLE t (c1 text, c2 varchar, c3 varchar(30), c4 char(30), c5 bpchar, c6 citext, c7 text COLLATE \"C\",
+           c8 varchar(30) COLLATE \"Odd.Schema\".\"No case\", c9 char(30) COLLATE \"Odd.Schema\".\"No case\", d1 smallint, d2 int, d3 bigint, d4 numeric,
+           d5 numeric(12,2), d6 numeric(3,-2), d7 real, d8 double precision, d9 money, e1 date, e2 timestamp(3), e3 timestamptz(0), e4 time(2), e5 timetz,
+           e6 interval(3), e7 interval day to second(2), f1 boolean, f2 uuid, f3 bytea, f4 json, f5 jsonb, f6 inet, f7 cidr, f8 macaddr, f9 bit(3), g1 varbit(9),
+           g2 xml, g3 tsvector, g4 tsquery, g5 point, g6 int4range, g7 int4multirange, g8 tstzrange, g9 text[], h1 varchar(9)[], h2 int[], h3 jsonb[],
+           h4 \"Odd.Schema\".\"Mood\", h5 \"Odd.Schema\".\"E-mail\", h6 pair, h7 name, h8 \"char\", h9 oid, i1 \"Odd.Schema\".\"Mood\"[], \"İ \"\"q\"\"\" varchar(40) NOT NULL);
+         INSERT INTO t VALUES ('a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 1, 2, 3, 4, 5, 600, 7, 8, 9, '2000-01-02', '2000-01-02 03:04', '2000-01-02 03:04Z',
+           '10:00', '10:00Z', '1 day', '1 day', true, '11111111-1111-1111-1111-111111111111', 'x', '{}', '{}', '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', '101', '1', '<a/>', 'a', 'a',
+           '(1,2)', '[1,2)', '{[1,2)}', 'empty', '{a}', '{a}', '{1}', '{}', 'sad', 'a@b.vn', '(1,a)', 'n', 'c', 1, '{sad}', 'nn')",
+    );
+    let config = pgscrim::config::UpstreamConfig {
+        address: pgscrim::config::UpstreamAddress::Tcp("127.0.0.1".to_owned(), server.port),
+        user: "postgres".to_owned(),
+        password: None,
+        database: "postgres".to_owned(),
+        tls: pgscrim::config::UpstreamTlsConfig {
+            mode: pgscrim::config::UpstreamTlsMode::Off,
+            ca: None,
+            server_name: None,
+        },
+        connect_timeout: std::time::Duration::from_secs(10),
+        catalog_refresh: std::time::Duration::from_secs(60),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let data = runtime.block_on(pgscrim::upstream::catalog::read_catalog(&config)).unwrap();
+    let catalog = CatalogSnapshot::new(data, 1);
+    let table = catalog.relation_named("public", "t").unwrap();
+    let mut masks: Vec<(&str, &str)> = EXAMPLES.iter().map(|(name, parameters, ..)| (*name, *parameters)).collect();
+    masks.extend([
+        ("null", "allow_null_in_not_null = true"),
+        ("constant", "value = 'sad'"),
+        ("full", "null = 'hide', empty = 'hide'"),
+    ]);
+    masks.sort();
+    masks.dedup();
+    let mut sql = String::from("SET search_path = evil, public;");
+    let mut made = Vec::new();
+    let mut unread: Vec<String> = Vec::new();
+    let mut fits = std::collections::BTreeMap::<&str, usize>::new();
+    for column in &table.columns {
+        for (name, parameters) in &masks {
+            let Ok(mask) = spec(name, parameters).fit(column, &catalog) else { continue };
+            // What the CHECK of a domain takes is for the writer of the rule to know.
+            if column.type_kind == 'd' && *name == "constant" && !parameters.contains('@') {
+                continue;
+            }
+            *fits.entry(&column.name).or_default() += 1;
+            let n = made.len();
+            let select = format!("SELECT {} AS m FROM public.t AS c", mask.sql.fill("c.x"));
+            let parsed = sqlparser::parser::Parser::parse_sql(&sqlparser::dialect::PostgreSqlDialect {}, &select);
+            if !parsed.as_ref().is_ok_and(|statements| statements.len() == 1) {
+                unread.push(format!("{name} on {}: {parsed:?}: {select}", column.type_sql));
+            }
+            sql += &format!(
+                "CREATE TEMP VIEW v{n} AS SELECT {} AS m FROM public.t AS c;
+                 SELECT '{n}', count(DISTINCT (atttypid, atttypmod, attcollation))::text, (SELECT m::text FROM v{n}) FROM pg_attribute
+                 WHERE (attrelid, attname) IN (('public.t'::regclass, {}), ('v{n}'::regclass, 'm'));",
+                mask.sql.fill(&format!("c.{}", pgscrim::names::quote_ident(&column.name))),
+                quote_literal(&column.name),
+            );
+            made.push(format!("{name}({parameters}) on {} {}", column.name, column.type_sql));
+        }
+    }
+    assert!(unread.is_empty(), "the parser does not read:\n{}", unread.join("\n"));
+    let rows = server.sql("postgres", &sql);
+    assert_eq!(rows.len(), made.len());
+    for row in rows {
+        let what = &made[row[0].as_deref().unwrap().parse::<usize>().unwrap()];
+        assert_eq!(row[1].as_deref(), Some("1"), "{what}: another type, modifier or collation");
+        assert!(row[2].as_deref().is_none_or(|shown| !shown.contains("EVIL")), "{what}: shadowed");
+    }
+    for column in &table.columns {
+        assert!(fits.contains_key(column.name.as_str()), "no mask at all fits {}", column.name);
+    }
+    for text in ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"] {
+        assert!(fits[text] > 30, "{text}: {}", fits[text]);
+    }
+}
+
+/// The engine checks its own output by the same allow-list as a client's statement.
+#[test]
+fn masks_call_only_functions_of_the_allow_list() {
+    use pgscrim::catalog::functions::{Builtin, builtin};
+    let catalog = CatalogSnapshot::new(testing::database(), 1);
+    for (name, parameters, ty, ..) in EXAMPLES {
+        let column = testing::column(1, &format!("x {ty}"));
+        let sql = spec(name, parameters).fit(&column, &catalog).unwrap().sql.fill("x");
+        // Without literals, a word before a parenthesis is a function, a type or a keyword.
+        let code: String = sql.split('\'').step_by(2).collect::<Vec<_>>().join("''");
+        for (at, _) in code.match_indices('(') {
+            let word: String =
+                code.split_at(at).0.chars().rev().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let word: String = word.chars().rev().collect();
+            let known = ["", "coalesce", "ANY", "varying", "character", "numeric", "pgs_e", "CAST", "cast"];
+            if !known.contains(&word.as_str()) {
+                assert_eq!(builtin(&word), Some(Builtin::Allowed), "{name} calls {word}: {sql}");
+            }
+        }
+    }
+}

@@ -1,0 +1,594 @@
+//! Sessions as frame scripts: a client on a pipe, a scripted server on a Unix socket, the session between them. What
+//! each side sends is given byte by byte; what the other side must then see is asserted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test"
+)]
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use pgscrim::{
+    audit::{self, AuditHandle},
+    catalog::{
+        CatalogSnapshot,
+        testing::{database, role, table},
+    },
+    config::{
+        AuditConfig, Config, Limits, LogFormat, ServerTlsConfig, ServerTlsMode, UpstreamAddress, UpstreamConfig,
+        UpstreamTlsConfig, UpstreamTlsMode,
+    },
+    engine::Inputs,
+    metrics::Metrics,
+    net::Peer,
+    policy::rules::{RuleFile, RuleSet},
+    reload::InputsHandle,
+    session::{self, Shared},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
+    net::{UnixListener, UnixStream},
+    sync::watch,
+};
+
+const RULES: &str = r#"
+policy = "test"
+[category.none]
+columns = ["public.customers.id"]
+[category.phone]
+columns = ["public.customers.phone"]
+[[role]]
+name = "support"
+match = { user = "support" }
+see = { phone = "withhold" }
+[[role]]
+name = "owner"
+match = { user = "owner" }
+exempt = true
+"#;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Message(u8, Vec<u8>);
+
+impl Message {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.1).replace('\0', "|")
+    }
+}
+
+fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [&[kind], length.as_slice(), body].concat()
+}
+
+fn query(text: &str) -> Vec<u8> {
+    frame(b'Q', format!("{text}\0").as_bytes())
+}
+
+fn parse(name: &str, text: &str) -> Vec<u8> {
+    frame(b'P', format!("{name}\0{text}\0\0\0").as_bytes())
+}
+
+fn bind(portal: &str, name: &str) -> Vec<u8> {
+    frame(b'B', format!("{portal}\0{name}\0\0\0\0\0\0\0").as_bytes())
+}
+
+fn execute(portal: &str) -> Vec<u8> {
+    frame(b'E', format!("{portal}\0\0\0\0\0").as_bytes())
+}
+
+fn sync() -> Vec<u8> {
+    frame(b'S', b"")
+}
+
+fn complete(tag: &str) -> Vec<u8> {
+    frame(b'C', format!("{tag}\0").as_bytes())
+}
+
+fn ready(status: u8) -> Vec<u8> {
+    frame(b'Z', &[status])
+}
+
+fn error(code: &str, message: &str, detail: &str) -> Vec<u8> {
+    frame(b'E', format!("SERROR\0VERROR\0C{code}\0M{message}\0D{detail}\0P7\0\0").as_bytes())
+}
+
+fn row(values: &[&str]) -> Vec<u8> {
+    let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+    for value in values {
+        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend(value.as_bytes());
+    }
+    frame(b'D', &body)
+}
+
+fn columns(columns: &[(u32, i16)]) -> Vec<u8> {
+    let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
+    for (relation, number) in columns {
+        body.extend(b"c\0");
+        body.extend(relation.to_be_bytes());
+        body.extend(number.to_be_bytes());
+        body.extend([0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    }
+    frame(b'T', &body)
+}
+
+fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        body.extend(format!("{name}\0{value}\0").as_bytes());
+    }
+    body.push(0);
+    [u32::try_from(body.len() + 4).unwrap().to_be_bytes().as_slice(), &body].concat()
+}
+
+async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> Option<Message> {
+    let limit = Duration::from_secs(10);
+    let kind = tokio::time::timeout(limit, stream.read_u8()).await.expect("nothing came").ok()?;
+    let length = stream.read_u32().await.ok()?;
+    let mut body = vec![0; usize::try_from(length).unwrap() - 4];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Message(kind, body))
+}
+
+async fn read_packet(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let length = stream.read_u32().await.unwrap();
+    let mut rest = vec![0; usize::try_from(length).unwrap() - 4];
+    stream.read_exact(&mut rest).await.unwrap();
+    rest
+}
+
+/// A session with both its ends in hand.
+struct Script {
+    client: DuplexStream,
+    server: UnixStream,
+    log: PathBuf,
+    shared: Arc<Shared>,
+    audit: AuditHandle,
+    _folder: Folder,
+}
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+struct World {
+    shared: Arc<Shared>,
+    audit: AuditHandle,
+    listener: UnixListener,
+    log: PathBuf,
+    folder: Folder,
+    customers: u32,
+}
+
+fn world(limits: Limits) -> World {
+    static COUNTER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("pgscrim-session-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("server");
+    let log = folder.join("audit.jsonl");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut data = database();
+    let customers = table(&mut data, "customers", "id bigint not null, phone varchar(20)").0;
+    role(&mut data, "support", &[]);
+    role(&mut data, "owner", &[]);
+    let catalog = CatalogSnapshot::new(data, 1);
+    let file = RuleFile { path: "rules.toml".into(), text: RULES.into() };
+    let policy = RuleSet::parse(&[file]).unwrap().compile(&catalog).unwrap();
+    let audit = AuditConfig {
+        path: Some(log.clone()),
+        stdout: false,
+        rotate_bytes: 1 << 30,
+        keep: 1,
+        queue: 100,
+        wait: Duration::from_millis(200),
+        key_file: None,
+    };
+    let config = Config {
+        listen: Vec::new(),
+        metrics: None,
+        rules: PathBuf::new(),
+        upstream: UpstreamConfig {
+            address: UpstreamAddress::Unix(socket),
+            user: "pgscrim".to_owned(),
+            password: None,
+            database: "shop".to_owned(),
+            tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
+            connect_timeout: Duration::from_secs(5),
+            catalog_refresh: Duration::from_secs(60),
+        },
+        tls: ServerTlsConfig { mode: ServerTlsMode::Off, cert: None, key: None },
+        audit: audit.clone(),
+        limits,
+        log_format: LogFormat::Text,
+        log_level: "info".to_owned(),
+        workers: None,
+    };
+    let metrics = Metrics::new();
+    let audit = audit::sink::start(&audit, Arc::clone(&metrics)).unwrap();
+    let inputs = InputsHandle::fixed(Inputs { catalog, policy: Arc::new(policy) });
+    let shared = Shared::new(Arc::new(config), inputs, audit.clone(), metrics).unwrap();
+    World { shared, audit, listener, log, folder: Folder(folder), customers }
+}
+
+fn limits() -> Limits {
+    Limits { connections: 10, startup: Duration::from_secs(5), statement_bytes: 1000, drain: Duration::from_secs(5) }
+}
+
+impl World {
+    fn dial(&self) -> (DuplexStream, watch::Sender<bool>) {
+        let (client, far) = tokio::io::duplex(1 << 16);
+        let peer = Peer { address: "test".into(), unix: true };
+        let (sender, shutdown) = watch::channel(false);
+        tokio::spawn(session::run(Arc::clone(&self.shared), Box::new(far), peer, shutdown));
+        (client, sender)
+    }
+
+    /// A session after start-up, with what the client was told until then.
+    async fn session(self, user: &str) -> (Script, Vec<Message>) {
+        let (mut client, shutdown) = self.dial();
+        std::mem::forget(shutdown);
+        client.write_all(&startup(0x0003_0000, &[("user", user), ("database", "shop")])).await.unwrap();
+        let (mut server, _) = self.listener.accept().await.unwrap();
+        let packet = read_packet(&mut server).await;
+        if user == "support" {
+            let text = String::from_utf8_lossy(&packet).into_owned();
+            assert!(text.contains("client_encoding\0UTF8\0"), "{text}");
+        }
+        let greeting = [
+            frame(b'R', &[0, 0, 0, 0]),
+            frame(b'S', b"server_version\x0015\0"),
+            frame(b'S', b"is_superuser\0off\0"),
+            frame(b'S', b"secret.setting\0value\0"),
+            frame(b'K', &[0, 0, 0, 1, 9, 9, 9, 9]),
+            ready(b'I'),
+        ];
+        server.write_all(&greeting.concat()).await.unwrap();
+        let mut script =
+            Script { client, server, log: self.log, shared: self.shared, audit: self.audit, _folder: self.folder };
+        if user == "support" {
+            script.answer_path("{pg_catalog,public}").await;
+        }
+        let mut told = Vec::new();
+        loop {
+            let message = read_message(&mut script.client).await.expect("a greeting");
+            let last = message.0 == b'Z';
+            told.push(message);
+            if last {
+                return (script, told);
+            }
+        }
+    }
+}
+
+impl Script {
+    async fn answer_path(&mut self, path: &str) {
+        let asked = read_message(&mut self.server).await.unwrap();
+        assert!(asked.0 == b'Q' && asked.text().contains("current_schemas"), "{}", asked.text());
+        let answer = [columns(&[(0, 0); 3]), row(&[path, "on", "UTF8"]), complete("SELECT 1"), ready(b'I')].concat();
+        self.server.write_all(&answer).await.unwrap();
+    }
+
+    async fn say(&mut self, bytes: &[u8]) {
+        self.client.write_all(bytes).await.unwrap();
+    }
+
+    async fn reply(&mut self, messages: &[Vec<u8>]) {
+        self.server.write_all(&messages.concat()).await.unwrap();
+    }
+
+    /// The kinds of the next messages that the server sees.
+    async fn server_sees(&mut self, kinds: &str) -> Vec<Message> {
+        expect(&mut self.server, kinds).await
+    }
+
+    async fn client_sees(&mut self, kinds: &str) -> Vec<Message> {
+        expect(&mut self.client, kinds).await
+    }
+
+    /// The audit events so far.
+    fn events(&self) -> Vec<serde_json::Value> {
+        self.audit.shutdown(Duration::from_secs(5));
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+async fn expect(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), kinds: &str) -> Vec<Message> {
+    let mut seen = Vec::new();
+    for kind in kinds.bytes() {
+        let message = read_message(stream).await.unwrap_or_else(|| panic!("closed after {seen:?}"));
+        assert_eq!(char::from(message.0), char::from(kind), "{} after {seen:?}", message.text());
+        seen.push(message);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_greeting_passes_without_what_is_not_known_to_be_safe() {
+    let (_, told) = world(limits()).session("support").await;
+    let kinds: String = told.iter().map(|message| char::from(message.0)).collect();
+    assert_eq!(kinds, "RSSKZ");
+    assert_eq!(told[3].1, [0, 0, 0, 1, 9, 9, 9, 9]);
+    let (_, told) = world(limits()).session("owner").await;
+    let kinds: String = told.iter().map(|message| char::from(message.0)).collect();
+    assert_eq!(kinds, "RSSSKZ", "an exempt role sees all");
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time() {
+    let world = world(limits());
+    let (mut client, _shutdown) = world.dial();
+    let mut bytes = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30].to_vec();
+    bytes.extend([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+    for byte in bytes {
+        client.write_all(&[byte]).await.unwrap();
+    }
+    assert_eq!(client.read_u16().await.unwrap(), u16::from_be_bytes(*b"NN"));
+    for byte in startup(0x0003_0002, &[("user", "owner"), ("database", "shop")]) {
+        client.write_all(&[byte]).await.unwrap();
+    }
+    let (mut server, _) = world.listener.accept().await.unwrap();
+    let packet = read_packet(&mut server).await;
+    assert_eq!(packet[..4], [0, 3, 0, 2], "the version is the server's to judge");
+    let long_key = [&[0, 0, 0, 1][..], &[7; 60]].concat();
+    let greeting =
+        [frame(b'v', &[0, 3, 0, 0, 0, 0, 0, 0]), frame(b'R', &[0; 4]), frame(b'K', &long_key), ready(b'I')].concat();
+    for byte in greeting {
+        server.write_all(&[byte]).await.unwrap();
+    }
+    let told = expect(&mut client, "vRKZ").await;
+    assert_eq!(told[2].1, long_key);
+    for byte in [query("SELECT 1"), query("SELECT 2")].concat() {
+        client.write_all(&[byte]).await.unwrap();
+    }
+    let seen = expect(&mut server, "QQ").await;
+    assert_eq!(seen[1].text(), "SELECT 2|");
+    for byte in [columns(&[(0, 0)]), row(&["1"]), complete("SELECT 1"), ready(b'I')].concat() {
+        server.write_all(&[byte]).await.unwrap();
+    }
+    assert_eq!(expect(&mut client, "TDCZ").await[1].1, row(&["1"])[5..]);
+}
+
+#[tokio::test]
+async fn a_password_exchange_passes_through() {
+    let world = world(limits());
+    let (mut client, _shutdown) = world.dial();
+    client.write_all(&startup(0x0003_0000, &[("user", "owner"), ("database", "shop")])).await.unwrap();
+    let (mut server, _) = world.listener.accept().await.unwrap();
+    read_packet(&mut server).await;
+    let mechanisms = frame(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
+    for (ask, answer) in [
+        (mechanisms.clone(), frame(b'p', b"SCRAM-SHA-256\0\0\0\0\x04n,,x")),
+        (frame(b'R', b"\0\0\0\x0bcontinue"), frame(b'p', b"final")),
+    ] {
+        server.write_all(&ask).await.unwrap();
+        assert_eq!(read_message(&mut client).await.unwrap().1, ask[5..]);
+        client.write_all(&answer).await.unwrap();
+        assert_eq!(read_message(&mut server).await.unwrap().1, answer[5..]);
+    }
+    let refused = frame(b'E', b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0Dx\0\0");
+    server.write_all(&[frame(b'R', b"\0\0\0\x0cv=x"), refused.clone()].concat()).await.unwrap();
+    let told = expect(&mut client, "RE").await;
+    assert_eq!(told[1].1, refused[5..], "before authentication the server's own words pass");
+    assert!(read_message(&mut client).await.is_none());
+}
+
+#[tokio::test]
+async fn connections_are_refused_with_a_reason() {
+    for (parameters, code) in [
+        (&[("user", "owner"), ("database", "other")][..], "3D000"),
+        (&[("user", "owner"), ("database", "shop"), ("replication", "true")], "PGS0402"),
+        (&[("user", "support"), ("database", "shop"), ("options", "-c log_statement=all")], "PGS0403"),
+        (&[("database", "shop")], "28000"),
+    ] {
+        let world = world(limits());
+        let (mut client, _shutdown) = world.dial();
+        client.write_all(&startup(0x0003_0000, parameters)).await.unwrap();
+        let told = expect(&mut client, "E").await;
+        assert!(told[0].text().contains(code), "{code}: {}", told[0].text());
+        assert!(read_message(&mut client).await.is_none());
+    }
+    // A login that the server accepts and the rules do not know.
+    let world = world(limits());
+    let (mut client, _shutdown) = world.dial();
+    client.write_all(&startup(0x0003_0000, &[("user", "stranger"), ("database", "shop")])).await.unwrap();
+    let (mut server, _) = world.listener.accept().await.unwrap();
+    read_packet(&mut server).await;
+    server.write_all(&frame(b'R', &[0; 4])).await.unwrap();
+    let told = expect(&mut client, "E").await;
+    assert!(told[0].text().contains("PGS0401"), "{}", told[0].text());
+}
+
+#[tokio::test]
+async fn errors_are_scrubbed_for_restricted_roles_only() {
+    let failing = error("22P02", "invalid input syntax for type integer: \"0901\"", "0901");
+    let (mut script, _) = world(limits()).session("support").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    let notice = frame(b'N', b"SNOTICE\0C00000\0Mphone 0901\0\0");
+    let notification = frame(b'A', b"\0\0\0\x01channel\0payload 0901\0");
+    let parameter = frame(b'S', b"plugin.last\x000901\0");
+    script.reply(&[notice, notification, parameter, failing.clone(), ready(b'I')]).await;
+    let told = script.client_sees("NAEZ").await;
+    assert!(told.iter().all(|message| !message.text().contains("0901")), "{told:?}");
+    assert_eq!(told[1].text(), "\u{0}\u{0}\u{0}\u{1}channel\u{0}\u{0}".replace('\0', "|"));
+    assert!(told[2].text().contains("C22P02|Minvalid text representation|"), "{}", told[2].text());
+    let events = script.events();
+    assert_eq!(events[0]["sqlstate"], "22P02");
+
+    let (mut script, _) = world(limits()).session("owner").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    script.reply(&[failing.clone(), ready(b'I')]).await;
+    assert_eq!(script.client_sees("EZ").await[0].1, failing[5..]);
+}
+
+#[tokio::test]
+async fn the_tripwire_stops_a_result_before_its_first_row() {
+    let world = world(limits());
+    let customers = world.customers;
+    let (mut script, _) = world.session("support").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    script.reply(&[columns(&[(customers, 1), (customers, 2)]), row(&["1", "0901"]), complete("SELECT 1")]).await;
+    let told = script.client_sees("E").await;
+    assert!(told[0].text().contains("PGS0303"), "{}", told[0].text());
+    assert!(read_message(&mut script.client).await.is_none());
+    let metrics = String::from_utf8(script.shared.metrics.render()).unwrap();
+    assert!(metrics.contains("pgscrim_tripwire_total 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn refusals_keep_their_place_in_a_pipeline() {
+    let (mut script, _) = world(limits()).session("support").await;
+    let one = [parse("", "SELECT 1"), bind("", ""), execute("")].concat();
+    // The second Bind names a statement that nobody knows: it must not overtake the answers before it.
+    script.say(&[one.clone(), bind("", "nobody"), execute(""), sync(), one, sync()].concat()).await;
+    let seen = script.server_sees("PBEPES").await;
+    assert!(seen[3].text().contains("refused by pgscrim"), "{}", seen[3].text());
+    script.server_sees("PBES").await;
+    let answers = [frame(b'1', b""), frame(b'2', b""), row(&["1"]), complete("SELECT 1")];
+    script.reply(&answers).await;
+    script.client_sees("12DC").await;
+    script.reply(&[error("42601", "syntax error at or near \"refused\"", ""), ready(b'I')]).await;
+    let told = script.client_sees("EZ").await;
+    assert!(told[0].text().contains("C26000|"), "{}", told[0].text());
+    script.reply(&answers).await;
+    script.reply(&[ready(b'I')]).await;
+    script.client_sees("12DCZ").await;
+    let events = script.events();
+    let refused = events.iter().filter(|event| event["decision"] == "refuse").count();
+    assert_eq!((events.len(), refused), (3, 1), "{events:#?}");
+}
+
+#[tokio::test]
+async fn long_statements_and_function_calls_are_refused_and_the_session_goes_on() {
+    let (mut script, _) = world(limits()).session("support").await;
+    let long = format!("SELECT '{}'", "x".repeat(2_000_000));
+    let client = async {
+        script.client.write_all(&[query(&long), frame(b'F', &[0; 10])].concat()).await.unwrap();
+        script.client
+    };
+    let server = async {
+        let seen = expect(&mut script.server, "QQ").await;
+        assert!(seen.iter().all(|message| message.text() == "refused by pgscrim|"), "{seen:?}");
+        script.server
+    };
+    let (mut client, mut server) = tokio::join!(client, server);
+    let failed = [error("42601", "syntax error", ""), ready(b'I')].concat();
+    server.write_all(&[failed.clone(), failed].concat()).await.unwrap();
+    let told = expect(&mut client, "EZEZ").await;
+    assert!(told[0].text().contains("PGS0002"), "{}", told[0].text());
+    assert!(told[2].text().contains("PGS0404"), "{}", told[2].text());
+}
+
+#[tokio::test]
+async fn copy_in_swallows_sync_and_a_late_end_is_harmless() {
+    let (mut script, _) = world(limits()).session("owner").await;
+    // The Sync behind Execute is swallowed by COPY; the one behind CopyDone counts.
+    let copy = [parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), sync()].concat();
+    script.say(&copy).await;
+    script.server_sees("PBES").await;
+    script.reply(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")]).await;
+    script.client_sees("12G").await;
+    script.say(&[frame(b'd', b"1\n"), frame(b'c', b""), sync()].concat()).await;
+    script.server_sees("dcS").await;
+    script.reply(&[complete("COPY 1"), ready(b'I')]).await;
+    script.client_sees("CZ").await;
+    // The server gives up in the middle; the client's end comes too late and means nothing.
+    script.say(&query("COPY t FROM STDIN")).await;
+    script.server_sees("Q").await;
+    script.reply(&[frame(b'G', b"\0\0\0"), error("22P04", "bad", ""), ready(b'I')]).await;
+    script.client_sees("GEZ").await;
+    script.say(&[frame(b'd', b"x"), frame(b'c', b""), query("SELECT 1")].concat()).await;
+    script.server_sees("dcQ").await;
+    script.reply(&[complete("SELECT 5"), ready(b'I')]).await;
+    script.client_sees("CZ").await;
+    let events = script.events();
+    let ends: Vec<_> = events.iter().map(|event| (event["rows"].as_u64(), event["sqlstate"].as_str())).collect();
+    assert_eq!(ends, [(Some(1), Some("00000")), (Some(0), Some("22P04")), (Some(5), Some("00000"))], "{events:#?}");
+}
+
+#[tokio::test]
+async fn hostile_frames_end_the_session() {
+    for bytes in [
+        b"Q\0\0\0\x02".to_vec(),
+        b"Q\xff\xff\xff\xff".to_vec(),
+        frame(b'Q', b"SELECT 1\0SELECT 2\0"),
+        frame(b'Q', b"SELECT 1"),
+        frame(b'P', b"x\0SELECT 1\0\0\x05"),
+        frame(b'D', b"Xname\0"),
+        frame(b'E', b"\0\0"),
+        frame(b'?', b""),
+        frame(b'p', b"password\0"),
+    ] {
+        let (mut script, _) = world(limits()).session("support").await;
+        script.say(&bytes).await;
+        let told = script.client_sees("E").await;
+        assert!(told[0].text().contains("C08P01|"), "{bytes:?}: {}", told[0].text());
+        assert!(read_message(&mut script.client).await.is_none());
+        let mut rest = Vec::new();
+        script.server.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{bytes:?}: the server saw {rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_server_is_told_and_recorded() {
+    let (mut script, _) = world(limits()).session("owner").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    script.reply(&[columns(&[(0, 0)]), row(&["1"])]).await;
+    let Script { server, .. } = &mut script;
+    server.shutdown().await.unwrap();
+    script.client_sees("TD").await;
+    assert!(read_message(&mut script.client).await.is_none());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(script.events().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancel_request_reaches_the_server_unchanged() {
+    let world = world(limits());
+    let (mut client, _shutdown) = world.dial();
+    let long_key = [7_u8; 64];
+    let packet = [&76_u32.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), &[0, 0, 0, 9], &long_key].concat();
+    client.write_all(&packet).await.unwrap();
+    let (mut server, _) = world.listener.accept().await.unwrap();
+    assert_eq!(read_packet(&mut server).await, packet[4..]);
+    // The client's connection is held until the server has closed its own.
+    let early = tokio::time::timeout(Duration::from_millis(100), client.read_u8()).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(server);
+    assert!(client.read_u8().await.is_err());
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_sessions_and_lets_others_finish() {
+    let world = world(limits());
+    let (mut client, shutdown) = world.dial();
+    client.write_all(&startup(0x0003_0000, &[("user", "owner"), ("database", "shop")])).await.unwrap();
+    let (mut server, _) = world.listener.accept().await.unwrap();
+    read_packet(&mut server).await;
+    server.write_all(&[frame(b'R', &[0; 4]), ready(b'I')].concat()).await.unwrap();
+    expect(&mut client, "RZ").await;
+    client.write_all(&query("SELECT 1")).await.unwrap();
+    expect(&mut server, "Q").await;
+    shutdown.send(true).unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), client.read_u8()).await;
+    assert!(early.is_err(), "{early:?}");
+    server.write_all(&[complete("SELECT 1"), ready(b'I')].concat()).await.unwrap();
+    let told = expect(&mut client, "CZE").await;
+    assert!(told[2].text().contains("C57P01|"), "{}", told[2].text());
+}

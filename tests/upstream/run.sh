@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# PostgreSQL's own test suites through pgscrim, as an exempt role: regression, isolation and libpq_pipeline.
+# usage: tests/upstream/run.sh [regress|isolation|pipeline …]     (`make test-upstream` runs all)
+#
+# Needs a Debian-like system with the server package, gcc, make and perl. The source of the installed server version is
+# fetched with apt (user-space lists; the system's own stay as they are), built once, and kept in target/upstream.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+bindir=${PGSCRIM_PG_BIN:-$(pg_config --bindir 2>/dev/null || ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)}
+[ -x "$bindir/postgres" ] || bindir=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+major=$("$bindir/postgres" --version | grep -oE '[0-9]+' | head -n 1)
+version=$("$bindir/postgres" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
+# Socket files need short paths, and the server, which is not root, must reach everything.
+work=${PGSCRIM_UPSTREAM_DIR:-${TMPDIR:-/tmp}/pgscrim-upstream-$major}
+suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline)
+
+as_server=()
+[ "$(id -u)" != 0 ] || as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+
+fetch() {
+    mkdir -p "$work/fetch/lists" "$work/fetch/cache"
+    (
+        cd "$work/fetch"
+        if ! ls postgresql-*.orig.tar.bz2 >/dev/null 2>&1; then
+            codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+            printf 'deb-src http://deb.debian.org/debian %s main\ndeb-src http://deb.debian.org/debian %s-updates main\ndeb-src http://deb.debian.org/debian-security %s-security main\n' \
+                "$codename" "$codename" "$codename" > src.list
+            apt=(-qq -o Dir::Etc::sourcelist="$PWD/src.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/lists" -o Dir::Cache="$PWD/cache")
+            apt-get "${apt[@]}" update
+            package=$(dpkg-query -W -f '${Version}' "postgresql-$major")
+            apt-get "${apt[@]}" source --download-only "postgresql-$major=$package"
+        fi
+    )
+    mkdir -p "$work/src"
+    tar -xjf "$work/fetch"/postgresql-*.orig.tar.bz2 -C "$work/src" --strip-components=1
+}
+
+build() {
+    [ -x "$work/src/src/test/modules/libpq_pipeline/libpq_pipeline" ] && return
+    [ -f "$work/src/configure" ] || fetch
+    (
+        cd "$work/src"
+        [ -f config.status ] || ./configure --without-readline --without-zlib --without-icu >configure.out 2>&1 || { tail configure.out; exit 1; }
+        for folder in src/test/regress src/test/isolation src/test/modules/libpq_pipeline contrib/spi; do
+            make -s -j 2 -C "$folder" >"make-$(basename "$folder").out" 2>&1 || { tail "make-$(basename "$folder").out"; exit 1; }
+        done
+    )
+}
+
+started=()
+finish() {
+    for pid in "${started[@]}"; do kill -INT "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+}
+trap finish EXIT
+
+port_free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+start() {
+    rm -rf "$work/data" "$work/run"
+    mkdir -p "$work/run/rules"
+    [ "$(id -u)" != 0 ] || chown -R postgres "$work"
+    "${as_server[@]}" "$bindir/initdb" -D "$work/data" -U postgres --auth=trust --encoding=UTF8 --no-locale --no-sync >/dev/null
+    upstream=$(port_free)
+    "${as_server[@]}" "$bindir/postgres" -D "$work/data" -k "$work/run" -p "$upstream" -c listen_addresses=127.0.0.1 -c fsync=off \
+        -c max_connections=200 -c max_prepared_transactions=2 -c dynamic_library_path="$work/src/src/test/regress:\$libdir" >"$work/run/server.log" 2>&1 &
+    started+=($!)
+    for _ in $(seq 100); do "$bindir/pg_isready" -q -h 127.0.0.1 -p "$upstream" && break; sleep 0.1; done
+    for database in regression isolation_regression pipeline; do
+        "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d postgres -c "CREATE DATABASE $database TEMPLATE template0" \
+            -c "ALTER DATABASE $database SET lc_messages TO 'C'" -c "ALTER DATABASE $database SET lc_monetary TO 'C'" \
+            -c "ALTER DATABASE $database SET lc_numeric TO 'C'" -c "ALTER DATABASE $database SET lc_time TO 'C'" \
+            -c "ALTER DATABASE $database SET bytea_output TO 'hex'" -c "ALTER DATABASE $database SET timezone_abbreviations TO 'Default'"
+    done
+}
+
+# Starts a proxy for one database; everybody is exempt.
+proxy() {
+    printf 'policy = "upstream"\n\n[[role]]\nname = "everybody"\nmatch = { database = ["%s"] }\nexempt = true\n' "$1" > "$work/run/rules/rules.toml"
+    port=$(port_free); metrics=$(port_free)
+    cat > "$work/run/pgscrim.toml" <<CONF
+listen = ["127.0.0.1:$port"]
+metrics = "127.0.0.1:$metrics"
+rules = "$work/run/rules"
+[upstream]
+url = "postgres://postgres@127.0.0.1:$upstream/$1"
+[audit]
+path = "$work/run/audit-$1.jsonl"
+CONF
+    "$top/target/release/pgscrim" serve --config "$work/run/pgscrim.toml" >"$work/run/proxy-$1.log" 2>&1 &
+    started+=($!)
+    for _ in $(seq 200); do python3 - "$metrics" <<'PY' && return
+import sys, urllib.request
+try:
+    sys.exit(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/readyz", timeout=5).status != 200)
+except OSError:
+    sys.exit(1)
+PY
+        sleep 0.1
+    done
+    cat "$work/run/proxy-$1.log"; exit 1
+}
+
+build
+(cd "$top" && cargo build --release --quiet)
+start
+status=0
+for suite in "${suites[@]}"; do
+    case $suite in
+    regress)
+        proxy regression
+        (cd "$work/src/src/test/regress" && "${as_server[@]}" ./pg_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" --dlpath=. \
+            --schedule=./parallel_schedule --max-concurrent-tests=20 --host=127.0.0.1 --port="$port" --user=postgres --use-existing --dbname=regression) || status=1
+        ;;
+    isolation)
+        proxy isolation_regression
+        (cd "$work/src/src/test/isolation" && "${as_server[@]}" ./pg_isolation_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" \
+            --schedule=./isolation_schedule --host=127.0.0.1 --port="$port" --user=postgres --use-existing --dbname=isolation_regression) || status=1
+        ;;
+    pipeline)
+        proxy pipeline
+        cd "$work/src/src/test/modules/libpq_pipeline"
+        for test in $(./libpq_pipeline tests); do
+            if ./libpq_pipeline "$test" "host=127.0.0.1 port=$port user=postgres dbname=pipeline" >"$work/run/pipeline-$test.log" 2>&1; then
+                echo "ok     $test"
+            else
+                echo "FAILED $test"; tail -n 3 "$work/run/pipeline-$test.log"; status=1
+            fi
+        done
+        cd "$top"
+        ;;
+    *) echo "unknown suite $suite" >&2; exit 2 ;;
+    esac
+done
+exit $status
