@@ -108,6 +108,8 @@ refusal_codes! {
     Tripwire = "PGS0303", "XX000", Internal;
     /// The audit log cannot be written.
     AuditUnavailable = "PGS0304", "53100", Internal;
+    /// The catalog changed while a statement ran, and its answer may not be the one that was judged.
+    CatalogChanged = "PGS0305", "57P01", Upstream;
 
     /// No `[[role]]` of the rules matches the connection.
     NoRole = "PGS0401", "28000", Policy;

@@ -76,6 +76,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
         planned: Arc::new(PlannedStatement {
             kind: "SELECT",
             access: Access {
+                oids: Vec::new(),
                 text,
                 relations: vec!["public.customers".into()],
                 columns: vec![ColumnAccess {

@@ -46,6 +46,7 @@ fn upstream(postgres: &Postgres, user: &str, database: &str) -> UpstreamConfig {
         tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
         connect_timeout: Duration::from_secs(10),
         catalog_refresh: Duration::from_secs(60),
+        ddl_guard: pgscrim::config::DdlGuard::Relayed,
     }
 }
 

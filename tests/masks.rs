@@ -806,9 +806,10 @@ fn what_fits_a_column_of_the_catalog_keeps_its_type() {
         },
         connect_timeout: std::time::Duration::from_secs(10),
         catalog_refresh: std::time::Duration::from_secs(60),
+        ddl_guard: pgscrim::config::DdlGuard::Relayed,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let data = runtime.block_on(pgscrim::upstream::catalog::read_catalog(&config)).unwrap();
+    let data = runtime.block_on(pgscrim::upstream::catalog::read_catalog(&config)).unwrap().0;
     let catalog = CatalogSnapshot::new(data, 1);
     let table = catalog.relation_named("public", "t").unwrap();
     let mut masks: Vec<(&str, &str)> = EXAMPLES.iter().map(|(name, parameters, ..)| (*name, *parameters)).collect();

@@ -48,9 +48,10 @@ fn inputs(world: &World) -> Inputs {
         tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
         connect_timeout: Duration::from_secs(10),
         catalog_refresh: Duration::from_secs(60),
+        ddl_guard: pgscrim::config::DdlGuard::Relayed,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let data = runtime.block_on(upstream::read_catalog(&config)).unwrap();
+    let data = runtime.block_on(upstream::read_catalog(&config)).unwrap().0;
     let catalog = CatalogSnapshot::new(data, 1);
     let text = std::fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
     let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: text.into() }])

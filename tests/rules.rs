@@ -317,9 +317,10 @@ fn views_are_governed_where_they_reach_what_is_protected_and_nowhere_else() {
         },
         connect_timeout: std::time::Duration::from_secs(10),
         catalog_refresh: std::time::Duration::from_secs(60),
+        ddl_guard: pgscrim::config::DdlGuard::Relayed,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let data = runtime.block_on(pgscrim::upstream::catalog::read_catalog(&config)).unwrap();
+    let data = runtime.block_on(pgscrim::upstream::catalog::read_catalog(&config)).unwrap().0;
     let catalog = CatalogSnapshot::new(data, 1);
     let rules = "policy = \"p\"
         [category.none]

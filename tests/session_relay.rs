@@ -206,6 +206,7 @@ fn world(limits: Limits) -> World {
             tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
             connect_timeout: Duration::from_secs(5),
             catalog_refresh: Duration::from_secs(60),
+            ddl_guard: pgscrim::config::DdlGuard::Relayed,
         },
         tls: ServerTlsConfig { mode: ServerTlsMode::Off, cert: None, key: None },
         audit: audit.clone(),

@@ -143,7 +143,7 @@ impl Given {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))?;
-        runtime.block_on(upstream::read_catalog(&upstream)).map_err(Failure::new)
+        runtime.block_on(upstream::read_catalog(&upstream)).map(|(data, _state)| data).map_err(Failure::new)
     }
 
     /// The catalog, indexed.

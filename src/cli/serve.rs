@@ -27,7 +27,7 @@ use crate::{
     metrics::{Metrics, ReloadKind},
     net::Listeners,
     reload::{self, LoadError, Sources},
-    session, upstream,
+    session,
 };
 
 pub(super) fn command() -> Command {
@@ -96,9 +96,6 @@ async fn serve(config: &Arc<Config>, metrics: &Arc<Metrics>, audit: &audit::Audi
         loaded = inputs.first_load() => loaded.map_err(load_failure)?,
         () = signals.end() => return Ok(()),
     }
-
-    let (watched, changed) = (config.upstream.clone(), inputs.clone());
-    tokio::spawn(async move { upstream::watch(&watched, || changed.request_refresh()).await });
 
     let (shutdown_sender, shutdown) = watch::channel(false);
     for address in &config.listen {

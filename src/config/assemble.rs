@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    AuditConfig, Config, Limits, ListenAddress, LogFormat, Override, Secret, ServerTlsConfig, ServerTlsMode,
+    AuditConfig, Config, DdlGuard, Limits, ListenAddress, LogFormat, Override, Secret, ServerTlsConfig, ServerTlsMode,
     UpstreamAddress, UpstreamConfig, UpstreamTlsConfig, UpstreamTlsMode, source::Settings, url, values,
 };
 use crate::diagnostic::Diagnostics;
@@ -168,6 +168,11 @@ fn upstream_config(settings: &mut Settings, password: Option<Secret>) -> Option<
     let server_name = settings.text("upstream.tls.server_name");
     let connect_timeout = settings.parsed("upstream.connect_timeout", positive).unwrap_or(Duration::from_secs(10));
     let catalog_refresh = settings.parsed("upstream.catalog_refresh", positive).unwrap_or(Duration::from_secs(60));
+    let ddl_guard = settings.parsed("upstream.ddl_guard", |text| match text {
+        "relayed" => Ok(DdlGuard::Relayed),
+        "always" => Ok(DdlGuard::Always),
+        _ => Err(format!("\"{text}\" is unknown (known: relayed, always)")),
+    });
     let url = settings.parsed("upstream.url", url::parse)?;
     let key = if mode.is_some() { "upstream.tls.mode" } else { "upstream.url" };
     let mode = match (mode, url.tls) {
@@ -199,6 +204,7 @@ fn upstream_config(settings: &mut Settings, password: Option<Secret>) -> Option<
         tls: UpstreamTlsConfig { mode, ca: ca.or(url.ca), server_name },
         connect_timeout,
         catalog_refresh,
+        ddl_guard: ddl_guard.unwrap_or(DdlGuard::Relayed),
     })
 }
 

@@ -38,6 +38,8 @@ keys! {
         "Limit for connecting to the server [default: 10s]";
     "upstream.catalog_refresh", "upstream-catalog-refresh", "PGSCRIM_UPSTREAM_CATALOG_REFRESH", "DURATION",
         "How often the catalog is read anew [default: 60s]";
+    "upstream.ddl_guard", "upstream-ddl-guard", "PGSCRIM_UPSTREAM_DDL_GUARD", "relayed|always",
+        "Which answers wait for proof that no DDL came between: those beside DDL through this process, or all [default: relayed]";
     "upstream.tls.mode", "upstream-tls-mode", "PGSCRIM_UPSTREAM_TLS_MODE", "off|verify-full",
         "TLS towards the server; must be said for a server on another machine";
     "upstream.tls.ca", "upstream-tls-ca", "PGSCRIM_UPSTREAM_TLS_CA", "FILE",

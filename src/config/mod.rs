@@ -67,6 +67,17 @@ pub struct UpstreamConfig {
     pub connect_timeout: Duration,
     /// How often the catalog is read anew, default 60 s.
     pub catalog_refresh: Duration,
+    /// When answers wait until the catalog is known to be the one that their statement was judged against.
+    pub ddl_guard: DdlGuard,
+}
+
+/// When an answer to a restricted role waits for a look at the state of the server's catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DdlGuard {
+    /// While DDL that passes through this process is under way, or another catalog came into force meanwhile.
+    Relayed,
+    /// Always: DDL that goes past this process cannot open a window either.
+    Always,
 }
 
 /// Where the server is.

@@ -36,10 +36,14 @@ pub(super) fn access(
     decision: &'static str,
 ) -> Access {
     let mut relations = BTreeSet::new();
+    let mut oids = Vec::new();
     let mut columns: BTreeMap<String, ColumnAccess> = BTreeMap::new();
     let mut rules = BTreeSet::new();
     for (id, used) in bound.relations.iter().enumerate() {
         let Some(relation) = run.inputs.catalog.relation(used.oid) else { continue };
+        if !relation.is_system() && !oids.contains(&used.oid) {
+            oids.push(used.oid);
+        }
         relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
         let Some(policy) = run.role.relation(used.oid) else { continue };
         for (position, mark) in used.marks.iter().enumerate() {
@@ -82,6 +86,7 @@ pub(super) fn access(
     Access {
         text: text.into(),
         relations: relations.into_iter().map(Arc::from).collect(),
+        oids,
         masked_outputs: u32::try_from(masked.count()).unwrap_or(u32::MAX),
         columns: columns.into_values().collect(),
         decision,

@@ -204,10 +204,11 @@ fn load(
 pub(super) fn written(relations: &[&Relation], tokens: &[Token]) -> Access {
     let name =
         |relation: &&Relation| QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string().into();
+    let oids = relations.iter().map(|relation| relation.oid).collect();
     let mut relations: Vec<_> = relations.iter().map(name).collect();
     relations.sort();
     relations.dedup();
-    Access { text: emit::redacted(tokens).into(), relations, decision: "forward", ..Access::default() }
+    Access { text: emit::redacted(tokens).into(), relations, oids, decision: "forward", ..Access::default() }
 }
 
 /// Looks at COPY of an exempt role.

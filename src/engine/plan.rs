@@ -85,7 +85,7 @@ impl Plan {
 }
 
 /// One statement of a plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStatement {
     /// `SELECT`, `INSERT`, …, as in the command tag; `UNKNOWN` when not analysed.
     pub kind: &'static str,
@@ -104,6 +104,8 @@ pub struct Access {
     pub text: Arc<str>,
     /// Relations read or written, `schema.table`, sorted, system catalogs included.
     pub relations: Vec<Arc<str>>,
+    /// The same by OID, user relations only, in no order.
+    pub oids: Vec<Oid>,
     /// Personal columns used.
     pub columns: Vec<ColumnAccess>,
     /// `forward`, `rewrite`
@@ -202,11 +204,12 @@ pub fn may_appear_in_clear(role: &RolePolicy, catalog: &CatalogSnapshot, relatio
     if role.exempt {
         return true;
     }
+    // A relation that is not known has come in by the name of one that is.
+    let Some(data) = catalog.relation(relation) else { return false };
     let Some(governed) = role.relation(relation) else { return true };
     if governed.refuse.is_some() {
         return false;
     }
-    let Some(data) = catalog.relation(relation) else { return false };
     let Some(position) = data.columns.iter().position(|column| column.attnum == attnum) else {
         return attnum.0 < 0;
     };

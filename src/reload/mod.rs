@@ -13,6 +13,8 @@
 //! | new rules do not compile, the last good ones do | the last good rules, compiled against the newest catalog |
 //! | no rules fit the newest catalog any more | the last good policy over the *unchanged part* of the catalog, see [`keeper`] |
 //!
+//! Whether an answer was computed from the catalog that its statement was judged against is a question of [`guard`].
+//!
 //! The last line is what happens when somebody renames or drops a column that a rule names. The old inputs may not
 //! stay: after `DROP COLUMN note` and `RENAME phone TO note` they would hand out phone numbers as notes. Stopping
 //! everything would turn one renamed column into an outage for all, exempt roles included, on every instance at once.
@@ -23,6 +25,7 @@
 //! half-written directory never comes into force.
 
 mod files;
+mod guard;
 pub mod keeper;
 mod task;
 
@@ -32,14 +35,16 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use files::{FilesError, read_rule_files};
+pub use guard::{Changing, Known};
 
+use self::guard::Guard;
 use crate::{
     config::UpstreamConfig,
     diagnostic::Diagnostics,
     engine::Inputs,
     error::{Refusal, RefusalCode},
     metrics::Metrics,
-    upstream::CatalogError,
+    upstream::{self, CatalogError, catalog::Watch},
 };
 
 /// Requests that may wait for one reading; more than sessions that can wait at once.
@@ -91,6 +96,8 @@ struct Shared {
     status: ArcSwap<Status>,
     /// None for a handle without a task behind it.
     requests: Option<mpsc::Sender<Request>>,
+    /// None for inputs that never change.
+    guard: Option<Guard>,
     /// How the first attempt ended: none while it runs.
     first: watch::Receiver<Option<Result<(), Arc<LoadError>>>>,
 }
@@ -109,11 +116,25 @@ enum Request {
 pub fn start(sources: Sources, metrics: Arc<Metrics>) -> InputsHandle {
     let (requests, receiver) = mpsc::channel(REQUESTS);
     let (first_sender, first) = watch::channel(None);
+    let (watch, questions) = Watch::new();
     let shared = Arc::new(Shared {
         inputs: ArcSwapOption::empty(),
         status: ArcSwap::from_pointee(Status::NotReady(None)),
         requests: Some(requests),
+        guard: Some(Guard::new(sources.upstream.ddl_guard, watch)),
         first,
+    });
+    let (upstream, watched) = (sources.upstream.clone(), Arc::downgrade(&shared));
+    tokio::spawn(async move {
+        upstream::catalog::watch(&upstream, questions, |now| {
+            if let Some(shared) = watched.upgrade()
+                && shared.inputs.load().is_some()
+                && shared.guard.as_ref().is_some_and(|guard| !guard.knows(now))
+            {
+                InputsHandle { shared }.request_refresh();
+            }
+        })
+        .await;
     });
     let publisher = task::Publisher::new(Arc::downgrade(&shared), metrics, first_sender);
     tokio::spawn(task::run(sources, publisher, receiver));
@@ -129,6 +150,7 @@ impl InputsHandle {
                 inputs: ArcSwapOption::from_pointee(inputs),
                 status: ArcSwap::from_pointee(Status::Ready),
                 requests: None,
+                guard: None,
                 first,
             }),
         }

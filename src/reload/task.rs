@@ -17,7 +17,7 @@ use crate::{
     engine::Inputs,
     metrics::{Metrics, ReloadKind, UpstreamErrorKind},
     policy::rules::{RuleFile, RuleSet},
-    upstream::{CatalogError, ConnectError, read_catalog},
+    upstream::{CatalogError, ConnectError, catalog::Moment, read_catalog},
 };
 
 /// How often the rule files are looked at.
@@ -143,10 +143,14 @@ impl State {
             }
         }
         let mut catalog_error = None;
+        let mut moment = None;
         let mut soon = false;
         if reread_catalog {
             match read_catalog(&self.sources.upstream).await {
-                Ok(data) => self.keeper.catalog(data),
+                Ok((data, now)) => {
+                    self.keeper.catalog(data);
+                    moment = Some(now);
+                }
                 Err(failure) => {
                     soon = failure.is_passing();
                     publisher.metrics.reload_failed(ReloadKind::Catalog);
@@ -174,6 +178,9 @@ impl State {
             && let Some(inputs) = publisher.current()
         {
             publisher.metrics.catalog_published(inputs.catalog.version());
+        }
+        if let Some(moment) = moment {
+            publisher.know(moment);
         }
         publisher.report(self.files_error.clone().or(catalog_error));
         soon || publisher.current().is_none()
@@ -243,9 +250,10 @@ fn error_kind(error: &CatalogError) -> UpstreamErrorKind {
             | ConnectError::TlsOnUnixSocket { .. },
         ) => UpstreamErrorKind::Tls,
         CatalogError::Login { .. } => UpstreamErrorKind::Authentication,
-        CatalogError::Query { .. } | CatalogError::Slow { .. } | CatalogError::Version { .. } => {
-            UpstreamErrorKind::Catalog
-        }
+        CatalogError::Query { .. }
+        | CatalogError::Slow { .. }
+        | CatalogError::Changing { .. }
+        | CatalogError::Version { .. } => UpstreamErrorKind::Catalog,
     }
 }
 
@@ -276,6 +284,15 @@ impl Publisher {
         self.rules = Some(rules);
         if let Some(shared) = self.shared.upgrade() {
             shared.inputs.store(Some(Arc::new(inputs)));
+        }
+    }
+
+    /// What is in force is a picture of `moment`.
+    fn know(&self, moment: Moment) {
+        if let Some(shared) = self.shared.upgrade()
+            && let (Some(guard), Some(inputs)) = (&shared.guard, shared.inputs.load().as_ref())
+        {
+            guard.know(inputs.catalog.version(), moment);
         }
     }
 

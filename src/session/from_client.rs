@@ -3,11 +3,11 @@
 //! audit queue before it is sent. A refused one is replaced by one that fails at once, so that order, transactions and
 //! skipping stay the server's.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::Run,
+    ledger::{Run, is_transaction_control},
     path::Settled,
     planning::{Origin, not_analysed},
     relay::{Relay, Stop, violation},
@@ -475,55 +475,6 @@ impl Relay {
         Ok(Ok(()))
     }
 
-    /// Places in the audit queue for all statements of a text.
-    async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Refusal> {
-        let mut runs = VecDeque::with_capacity(origin.statements().len());
-        for planned in origin.statements() {
-            runs.push_back(self.recorded(origin, planned).await?);
-        }
-        Ok(runs)
-    }
-
-    async fn recorded(&mut self, origin: &Arc<Origin>, planned: &Arc<PlannedStatement>) -> Result<Run, Refusal> {
-        let slot = match self.shared.audit.try_reserve() {
-            Some(slot) => slot,
-            None => self.shared.audit.reserve().await?,
-        };
-        self.statements += 1;
-        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll)
-            || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
-        {
-            self.path.moving = true;
-        }
-        let planned = self.attributed(planned);
-        Ok(Run::new(slot, planned, Arc::clone(origin), self.statements, self.model.transaction))
-    }
-
-    /// EXECUTE and FETCH access what the statement or cursor does that they name.
-    fn attributed(&self, planned: &Arc<PlannedStatement>) -> Arc<PlannedStatement> {
-        let inner = match &planned.effect {
-            Effect::Execute(name) => self.model.statement(&Name::new(name.as_bytes())),
-            Effect::Fetch(name) => self.model.portal(&Name::new(name.as_bytes())),
-            Effect::None
-            | Effect::Prepare(..)
-            | Effect::Deallocate(_)
-            | Effect::DeclareCursor(_)
-            | Effect::CloseCursor(_)
-            | Effect::SearchPath
-            | Effect::DiscardAll
-            | Effect::Catalog => None,
-        };
-        let Some(inner) = inner.and_then(|prepared| prepared.planned) else { return Arc::clone(planned) };
-        let mut access = inner.access.clone();
-        access.text = Arc::clone(&planned.access.text);
-        Arc::new(PlannedStatement {
-            kind: planned.kind,
-            access,
-            effect: planned.effect.clone(),
-            outputs: inner.outputs.clone(),
-        })
-    }
-
     /// Sends a statement that fails in place of a refused one, and records the refusal.
     async fn refuse(&mut self, refused: Box<Refused>, text: &str, simple: bool, name: Option<&[u8]>) {
         let Refused { refusal, kind, access } = *refused;
@@ -558,22 +509,6 @@ impl Relay {
 fn not_utf8() -> Refusal {
     Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
         .with_hint("Send statements in UTF-8.")
-}
-
-/// Statements that begin, end or mark transactions.
-pub(super) fn is_transaction_control(kind: &str) -> bool {
-    matches!(
-        kind,
-        "BEGIN"
-            | "START TRANSACTION"
-            | "COMMIT"
-            | "END"
-            | "ROLLBACK"
-            | "ABORT"
-            | "SAVEPOINT"
-            | "RELEASE"
-            | "PREPARE TRANSACTION"
-    )
 }
 
 /// Within one message the path must not change before a statement whose names depend on it.

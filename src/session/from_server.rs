@@ -53,6 +53,10 @@ impl Relay {
                 Ok(None) => break Ok(()),
                 Err(_) => break Err(self.server_broke()),
             };
+            if self.must_wait(header.kind) {
+                self.holding = true;
+                break Ok(());
+            }
             if self.passes_by_header(header) {
                 self.server_passing = header.total;
                 continue;
@@ -109,7 +113,7 @@ impl Relay {
     }
 
     /// The statement whose answer is coming in.
-    fn current_run(&mut self) -> Option<&mut super::ledger::Run> {
+    pub(super) fn current_run(&mut self) -> Option<&mut super::ledger::Run> {
         match self.model.front()? {
             Entry::Execute(run) | Entry::FunctionCall(run) => run.as_deref_mut(),
             Entry::Query(batch) => batch.runs.front_mut(),
@@ -289,15 +293,7 @@ impl Relay {
         tracing::error!(role = %self.facts.role, "tripwire: a masked column was about to be shown in clear");
         let refusal = Refusal::new(RefusalCode::Tripwire, "a protected column was about to be shown in clear")
             .with_hint("This is a defect of pgscrim; please report the statement.");
-        let run = match self.model.front() {
-            Some(Entry::Execute(run)) => run.take().map(|run| *run),
-            Some(Entry::Query(batch)) => batch.runs.pop_front(),
-            _ => None,
-        };
-        if let Some(run) = run {
-            self.finish(run, Outcome::Refused(refusal.clone()));
-        }
-        Err(Stop::Tell(refusal))
+        Err(self.stop_answer(refusal))
     }
 
     fn described(&mut self) {
@@ -339,8 +335,8 @@ impl Relay {
         self.model.apply(run);
         match &run.planned.effect {
             Effect::SearchPath | Effect::DiscardAll => (self.path.stale, self.path.touched) = (true, true),
-            Effect::Catalog => self.catalog_touched = true,
-            Effect::None
+            Effect::Catalog
+            | Effect::None
             | Effect::Prepare(..)
             | Effect::Execute(_)
             | Effect::Deallocate(_)
@@ -348,7 +344,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::from_client::is_transaction_control(run.planned.kind) {
+        if self.path.touched && super::ledger::is_transaction_control(run.planned.kind) {
             self.path.stale = true;
         }
     }
@@ -379,8 +375,8 @@ impl Relay {
             if std::mem::take(&mut self.path.touched) {
                 self.path.stale = true;
             }
-            if std::mem::take(&mut self.catalog_touched) {
-                self.shared.inputs.request_refresh();
+            if self.model.queue.is_empty() {
+                self.changing = None;
             }
         }
     }

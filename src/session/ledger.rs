@@ -2,17 +2,23 @@
 //! in the audit queue from before the statement is sent until its end is recorded.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
-use super::planning::Origin;
+use super::{
+    inflight::{Name, Prepared},
+    planning::Origin,
+    relay::Relay,
+};
 use crate::{
     audit::{
         AuditEvent, AuditSlot,
         event::{ConnectionFacts, Outcome},
     },
-    engine::PlannedStatement,
+    engine::{Effect, PlannedStatement},
+    error::Refusal,
     metrics::{DecisionLabel, RoleMetrics},
 };
 
@@ -22,6 +28,10 @@ pub(super) struct Run {
     slot: AuditSlot,
     pub planned: Arc<PlannedStatement>,
     pub origin: Arc<Origin>,
+    /// Where the statement comes from that EXECUTE names.
+    pub inner: Option<Arc<Origin>>,
+    /// Its answer may pass: see [`super::hold`].
+    pub proved: bool,
     analysed: bool,
     time: SystemTime,
     started: Instant,
@@ -42,7 +52,20 @@ impl Run {
     ) -> Self {
         let (time, started) = (SystemTime::now(), Instant::now());
         let analysed = origin.analysed();
-        Self { slot, planned, origin, analysed, time, started, number, transaction, rows: 0, bytes: 0 }
+        Self {
+            slot,
+            planned,
+            origin,
+            inner: None,
+            proved: false,
+            analysed,
+            time,
+            started,
+            number,
+            transaction,
+            rows: 0,
+            bytes: 0,
+        }
     }
 
     /// Says of a refused statement whether its text was understood.
@@ -79,4 +102,88 @@ impl Run {
             planned: self.planned,
         });
     }
+}
+
+impl Relay {
+    /// Places in the audit queue for all statements of a text.
+    pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Refusal> {
+        let mut runs = VecDeque::with_capacity(origin.statements().len());
+        for planned in origin.statements() {
+            runs.push_back(self.recorded(origin, planned).await?);
+        }
+        Ok(runs)
+    }
+
+    pub(super) async fn recorded(
+        &mut self,
+        origin: &Arc<Origin>,
+        planned: &Arc<PlannedStatement>,
+    ) -> Result<Run, Refusal> {
+        let slot = match self.shared.audit.try_reserve() {
+            Some(slot) => slot,
+            None => self.shared.audit.reserve().await?,
+        };
+        self.statements += 1;
+        if planned.effect == Effect::Catalog && self.changing.is_none() {
+            self.changing = Some(self.shared.inputs.changing());
+        }
+        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll)
+            || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
+        {
+            self.path.moving = true;
+        }
+        let inner = self.inner(planned);
+        let planned = attributed(planned, inner.as_ref());
+        let mut run = Run::new(slot, planned, Arc::clone(origin), self.statements, self.model.transaction);
+        // A cursor keeps the rows that it was opened with.
+        if let Effect::Execute(_) = run.planned.effect {
+            run.inner = inner.map(|prepared| prepared.origin);
+        }
+        Ok(run)
+    }
+
+    /// The statement or cursor that EXECUTE or FETCH names.
+    fn inner(&self, planned: &PlannedStatement) -> Option<Prepared> {
+        match &planned.effect {
+            Effect::Execute(name) => self.model.statement(&Name::new(name.as_bytes())),
+            Effect::Fetch(name) => self.model.portal(&Name::new(name.as_bytes())),
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor(_)
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::DiscardAll
+            | Effect::Catalog => None,
+        }
+    }
+}
+
+/// EXECUTE and FETCH access what the statement or cursor does that they name.
+fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<PlannedStatement> {
+    let Some(inner) = inner.and_then(|prepared| prepared.planned.as_ref()) else { return Arc::clone(planned) };
+    let mut access = inner.access.clone();
+    access.text = Arc::clone(&planned.access.text);
+    Arc::new(PlannedStatement {
+        kind: planned.kind,
+        access,
+        effect: planned.effect.clone(),
+        outputs: inner.outputs.clone(),
+    })
+}
+
+/// Statements that begin, end or mark transactions.
+pub(super) fn is_transaction_control(kind: &str) -> bool {
+    matches!(
+        kind,
+        "BEGIN"
+            | "START TRANSACTION"
+            | "COMMIT"
+            | "END"
+            | "ROLLBACK"
+            | "ABORT"
+            | "SAVEPOINT"
+            | "RELEASE"
+            | "PREPARE TRANSACTION"
+    )
 }

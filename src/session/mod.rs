@@ -3,13 +3,14 @@
 //! that the server has authenticated and that the rules know.
 //!
 //! negotiate (encryption) → options (start-up parameters) → auth (the server's own exchange) → relay, which is
-//! `from_client` and `from_server` around one `inflight` model.
+//! `from_client` and `from_server` around one `inflight` model; `hold` keeps answers back that have to be proved first.
 
 mod auth;
 mod cancel;
 mod conditions;
 mod from_client;
 mod from_server;
+mod hold;
 mod inflight;
 mod ledger;
 mod link;

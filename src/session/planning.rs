@@ -18,6 +18,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     metrics::{CacheResult, PlanStage},
     policy::LoginIdentity,
+    reload::Known,
 };
 
 /// Stack of the thread of its own on which a text longer than [`LONGEST_KEPT`] is judged, so that it does not hold up other
@@ -31,6 +32,8 @@ pub(super) struct Stamp {
     pub policy: Arc<str>,
     pub hash: Arc<str>,
     pub path: Arc<[String]>,
+    /// The moment that the catalog is a picture of.
+    pub known: Option<Arc<Known>>,
 }
 
 /// A judged text.
@@ -63,6 +66,19 @@ impl Origin {
     /// Whether the text was understood.
     pub fn analysed(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.analysed)
+    }
+
+    /// Whether the same goes to the server as by the older `other`, with the same access, and nothing that it reaches was
+    /// touched in between.
+    pub fn sends_the_same(&self, other: &Self) -> bool {
+        let text = |origin: &Self| origin.permit().map(|permit| Arc::clone(permit.text()));
+        let relations =
+            || self.statements().iter().flat_map(|planned| planned.access.oids.iter().copied()).collect::<Vec<_>>();
+        let untouched = match (&other.stamp.known, &self.stamp.known) {
+            (Some(before), Some(after)) => before.untouched(after, &relations(), &self.stamp.inputs),
+            (None, _) | (_, None) => false,
+        };
+        self.exempt == other.exempt && text(self) == text(other) && self.statements() == other.statements() && untouched
     }
 
     /// The position in the client's text for one in the text that the server got.
@@ -99,8 +115,17 @@ impl Relay {
                 }
             }
         }
-        if !Arc::ptr_eq(&inputs, &self.stamp.inputs) || !Arc::ptr_eq(&self.path.schemas, &self.stamp.path) {
-            self.stamp = Arc::new(Stamp::new(inputs, Arc::clone(&self.path.schemas)));
+        let known = self.shared.inputs.known(&inputs);
+        let same_moment = match (&known, &self.stamp.known) {
+            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let same = same_moment
+            && Arc::ptr_eq(&inputs, &self.stamp.inputs)
+            && Arc::ptr_eq(&self.path.schemas, &self.stamp.path);
+        if !same {
+            self.stamp = Arc::new(Stamp::new(inputs, Arc::clone(&self.path.schemas), known));
         }
         Ok(Arc::clone(&self.stamp))
     }
@@ -170,9 +195,9 @@ impl Relay {
 }
 
 impl Stamp {
-    pub fn new(inputs: Arc<Inputs>, path: Arc<[String]>) -> Self {
+    pub fn new(inputs: Arc<Inputs>, path: Arc<[String]>, known: Option<Arc<Known>>) -> Self {
         let (policy, hash) = (inputs.policy.id.as_str().into(), inputs.policy.hash.as_str().into());
-        Self { inputs, policy, hash, path }
+        Self { inputs, policy, hash, path, known }
     }
 }
 

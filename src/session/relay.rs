@@ -26,6 +26,7 @@ use crate::{
     metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
     net::Peer,
     policy::RoleId,
+    reload::Changing,
 };
 
 /// Why a session ends.
@@ -68,8 +69,10 @@ pub(super) struct Relay {
     pub waiting: bool,
     /// The client has said goodbye.
     pub goodbye: bool,
-    /// DDL has completed in the open transaction.
-    pub catalog_touched: bool,
+    /// The answer in front must be proved before it passes.
+    pub holding: bool,
+    /// DDL of this exempt session is under way, or its transaction is open.
+    pub changing: Option<Changing>,
     _key: Option<KeyGuard>,
 }
 
@@ -98,9 +101,10 @@ impl Relay {
         };
         let schemas: Arc<[String]> = default_path(&request, &inputs).into();
         let transaction = ready.last().map_or('I', |status| char::from(*status));
+        let known = shared.inputs.known(&inputs);
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
-            stamp: Arc::new(Stamp::new(inputs, Arc::clone(&schemas))),
+            stamp: Arc::new(Stamp::new(inputs, Arc::clone(&schemas), known)),
             path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
             model: Model::new(transaction),
             shared,
@@ -116,7 +120,8 @@ impl Relay {
             statements: 0,
             waiting: false,
             goodbye: false,
-            catalog_touched: false,
+            holding: false,
+            changing: None,
             _key: key,
         };
         Some((relay, ready))
@@ -150,7 +155,7 @@ impl Relay {
                     draining = true;
                 }
             }
-            self.take_from_server()?;
+            self.hear_server().await?;
             self.take_from_client().await?;
             if draining && self.model.is_idle() && self.model.transaction == 'I' && self.client.output.is_empty() {
                 return Err(Stop::Drained);
@@ -227,7 +232,7 @@ impl Relay {
         self.goodbye = true;
         while !self.server.ended || !self.client.output.is_empty() {
             self.move_bytes().await?;
-            self.take_from_server()?;
+            self.hear_server().await?;
         }
         Ok(())
     }

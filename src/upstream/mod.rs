@@ -5,5 +5,5 @@
 pub mod catalog;
 pub mod connect;
 
-pub use catalog::{CatalogError, read_catalog, watch};
+pub use catalog::{CatalogError, read_catalog};
 pub use connect::{ConnectError, UpstreamStream, connect};

@@ -53,10 +53,10 @@ async fn tcp_and_unix_sockets_lead_to_the_server() {
     let mut config = upstream(&postgres, "postgres", "postgres");
     let stream = connect(&config).await.unwrap();
     assert!(!stream.is_tls());
-    assert_eq!(read_catalog(&config).await.unwrap().database, "postgres");
+    assert_eq!(read_catalog(&config).await.unwrap().0.database, "postgres");
     config.address = unix_socket(&postgres);
     assert!(!connect(&config).await.unwrap().is_tls());
-    assert_eq!(read_catalog(&config).await.unwrap().database, "postgres");
+    assert_eq!(read_catalog(&config).await.unwrap().0.database, "postgres");
     config.address = UpstreamAddress::Tcp("localhost".to_owned(), postgres.port);
     connect(&config).await.unwrap();
 }
@@ -71,7 +71,7 @@ async fn tls_is_verified_in_full() {
 
     let config = with_tls(upstream(&postgres, "watcher", "postgres"), ca.clone());
     assert!(connect(&config).await.unwrap().is_tls());
-    assert_eq!(read_catalog(&config).await.unwrap().database, "postgres");
+    assert_eq!(read_catalog(&config).await.unwrap().0.database, "postgres");
 
     let stranger = folder.write("stranger.pem", &authority().pem());
     let error = connect(&with_tls(config.clone(), stranger)).await.unwrap_err();

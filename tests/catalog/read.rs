@@ -83,7 +83,7 @@ fn server() -> Postgres {
 }
 
 async fn read(postgres: &Postgres) -> CatalogData {
-    read_catalog(&upstream(postgres, "watcher", "shop")).await.unwrap()
+    read_catalog(&upstream(postgres, "watcher", "shop")).await.unwrap().0
 }
 
 fn column<'a>(data: &'a CatalogData, name: &str) -> &'a ColumnData {
@@ -324,7 +324,7 @@ async fn ten_thousand_relations_take_seconds() {
         );
     }
     let start = Instant::now();
-    let data = read_catalog(&upstream(&postgres, "postgres", "postgres")).await.unwrap();
+    let data = read_catalog(&upstream(&postgres, "postgres", "postgres")).await.unwrap().0;
     let taken = start.elapsed();
     assert!(data.relations.iter().filter(|relation| relation.schema == "public").count() >= 10_000);
     println!("{} relations in {taken:?}", data.relations.len());

@@ -107,8 +107,9 @@ async fn inputs(stage: &Stage) -> Result<Inputs, Failure> {
         tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
         connect_timeout: Duration::from_secs(10),
         catalog_refresh: Duration::from_secs(60),
+        ddl_guard: crate::config::DdlGuard::Relayed,
     };
-    let catalog = CatalogSnapshot::new(read_catalog(&config).await.map_err(Failure::new)?, 1);
+    let catalog = CatalogSnapshot::new(read_catalog(&config).await.map_err(Failure::new)?.0, 1);
     let files = read_rule_files(stage.proxy.rules()).map_err(Failure::new)?;
     let rules = RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
     let policy = rules.compile(&catalog).map_err(Failure::RulesInvalid)?;

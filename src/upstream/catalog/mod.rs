@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Everything that is read is readable by PUBLIC as PostgreSQL installs it. `pg_get_viewdef` and `format_type` look at
-//! the newest committed catalog instead of the transaction's; a view that was dropped in between has no definition
-//! and a type that was dropped in between makes the read fail, to be tried again.
+//! the newest committed catalog instead of the transaction's. So the state of the catalog is looked at before and after,
+//! and a picture that DDL came into is thrown away: no view is judged by a definition of another time.
 //!
 //! `pg_get_viewdef` waits for tables that an open transaction has locked exclusively (ALTER TABLE); after
 //! [`LOCK_TIMEOUT`] the read fails. The committed catalog is then still the one that was read before.
@@ -33,7 +33,7 @@ use tokio_postgres::{
 
 use super::connect::{ConnectError, UpstreamStream, address_text, connect};
 use crate::{catalog::CatalogData, config::UpstreamConfig};
-pub use watch::watch;
+pub use watch::{CatalogState, Marks, Questions, Watch, watch};
 
 /// `lock_timeout` of the service connection, in PostgreSQL's notation.
 pub const LOCK_TIMEOUT: &str = "3s";
@@ -41,6 +41,8 @@ pub const LOCK_TIMEOUT: &str = "3s";
 pub const STATEMENT_TIMEOUT: &str = "30s";
 /// Limit for a whole read once connected.
 const READ_LIMIT: Duration = Duration::from_secs(90);
+/// How often a read begins anew because DDL came into it.
+const READ_ATTEMPTS: usize = 8;
 
 /// Why the catalog could not be read. `Display` says what, where and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,12 @@ pub enum CatalogError {
         /// `upstream.database`
         database: String,
     },
+    /// DDL came into every attempt.
+    #[error("the catalog of database \"{database}\" changed {READ_ATTEMPTS} times while it was read")]
+    Changing {
+        /// `upstream.database`
+        database: String,
+    },
     /// Not a server that pgscrim knows.
     #[error("the server reports version {found}, and pgscrim needs PostgreSQL 14 or later")]
     Version {
@@ -94,16 +102,26 @@ impl CatalogError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Query { locked, .. } => *locked,
+            Self::Changing { .. } => true,
             Self::Connect(_) | Self::Login { .. } | Self::Slow { .. } | Self::Version { .. } => false,
         }
     }
+}
+
+/// The moment that a picture of the catalog was taken.
+#[derive(Debug, PartialEq)]
+pub struct Moment {
+    /// Of everything.
+    pub state: CatalogState,
+    /// Of each relation.
+    pub marks: Marks,
 }
 
 /// Reads everything that pgscrim wants to know of the configured database, on a connection of its own.
 ///
 /// # Errors
 /// See [`CatalogError`].
-pub async fn read_catalog(config: &UpstreamConfig) -> Result<CatalogData, CatalogError> {
+pub async fn read_catalog(config: &UpstreamConfig) -> Result<(CatalogData, Moment), CatalogError> {
     let (client, connection) = login(config).await?;
     // Ends by itself when the client is dropped.
     let connection = tokio::spawn(connection);
@@ -143,8 +161,19 @@ async fn login(config: &UpstreamConfig) -> Result<(Client, Connection<UpstreamSt
     }
 }
 
-async fn read_all(client: &Client, database: &str) -> Result<CatalogData, CatalogError> {
+async fn read_all(client: &Client, database: &str) -> Result<(CatalogData, Moment), CatalogError> {
     let reader = Reader { client, database };
+    for _ in 0..READ_ATTEMPTS {
+        let (data, moment) = read_once(&reader).await?;
+        if watch::state(&reader).await? == moment.state {
+            return Ok((data, moment));
+        }
+    }
+    Err(CatalogError::Changing { database: database.to_owned() })
+}
+
+async fn read_once(reader: &Reader<'_>) -> Result<(CatalogData, Moment), CatalogError> {
+    let client = reader.client;
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; \
          SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL quote_all_identifiers = off"
@@ -152,15 +181,16 @@ async fn read_all(client: &Client, database: &str) -> Result<CatalogData, Catalo
     client.batch_execute(&begin).await.map_err(|error| reader.failed("settings", &error))?;
     let mut data = CatalogData::default();
     // Before the path is emptied, because it reads where the path comes from.
-    roles::read_server(&reader, &mut data).await?;
+    roles::read_server(reader, &mut data).await?;
     client.batch_execute("SET LOCAL search_path = ''").await.map_err(|error| reader.failed("settings", &error))?;
 
-    relations::read(&reader, &mut data).await?;
-    objects::read(&reader, &mut data).await?;
-    roles::read(&reader, &mut data).await?;
+    let moment = Moment { state: watch::state(reader).await?, marks: watch::marks(reader).await? };
+    relations::read(reader, &mut data).await?;
+    objects::read(reader, &mut data).await?;
+    roles::read(reader, &mut data).await?;
 
     client.batch_execute("COMMIT").await.map_err(|error| reader.failed("end of the catalog", &error))?;
-    Ok(data)
+    Ok((data, moment))
 }
 
 /// The service connection within its transaction.

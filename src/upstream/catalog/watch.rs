@@ -1,41 +1,62 @@
-//! Stage `upstream`: notices that the catalog has changed. In: the configuration. Out: a call for each change. Invariant: DDL
-//! that did not pass through this proxy is seen within about [`PAUSE`], for as long as the server answers.
+//! Stage `upstream`: the state of the catalog, as one short text that differs as soon as anything that plans depend on was
+//! made, changed or deleted. In: the configuration. Out: a call about every second, and answers to whoever asks what the
+//! state is now. Invariants: DDL that did not pass through this proxy is seen within about [`PAUSE`], for as long as the server
+//! answers; an answer was read after it was asked for.
 //!
-//! A picture of the whole catalog is expensive; a sum over the transaction ids and OIDs of its rows is not, and differs
-//! as soon as a row was made, changed or deleted. Temporary objects of other sessions are left out.
+//! A picture of the whole catalog is expensive; a sum over the transaction ids and OIDs of its rows is not. A row that
+//! changes gets the id of another transaction, and never an old one back: two equal states mean that nothing has changed in
+//! between. Temporary objects of other sessions are left out, and so is what `initdb` made: only a superuser who edits the
+//! catalogs by hand changes that.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::FixedState;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use super::{CatalogError, Reader, login};
-use crate::config::UpstreamConfig;
+use crate::{config::UpstreamConfig, names::Oid};
 
-/// Between two looks, at least.
+/// Between two looks that nobody asked for, at least.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A look that takes long on a large catalog is taken less often: this many times as long as it took.
 const LOAD: u32 = 20;
+/// Questions that may wait for one look.
+const QUESTIONS: usize = 4096;
+/// Limit for one look.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
-/// One number for every state of the catalog. Functions and operators are qualified: the service login may have a search
-/// path.
-const FINGERPRINT: &str = "
-WITH lasting AS (
-    SELECT oid, reltype, pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8 AS state FROM pg_catalog.pg_class
-     WHERE relpersistence <> 't'
+/// One text for every state of the catalog. Functions are qualified: the service login may have a search path.
+const STATE: &str = "
+WITH lasting AS MATERIALIZED (
+    SELECT oid, pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8 AS state FROM pg_catalog.pg_class
+     WHERE oid >= 16384 AND relpersistence <> 't'
 ), parts (state) AS (
     SELECT pg_catalog.sum(state) FROM lasting
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(a.xmin::text::int8 # (a.attrelid::int8 << 16) # a.attnum::int8)::int8)
-      FROM pg_catalog.pg_attribute a JOIN lasting l ON l.oid = a.attrelid
+      FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = a.attrelid)
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(r.xmin::text::int8 # r.oid::int8)::int8)
-      FROM pg_catalog.pg_rewrite r JOIN lasting l ON l.oid = r.ev_class
+      FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = r.ev_class)
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_namespace
      WHERE nspname !~ '^pg_(toast_)?temp_'
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(t.xmin::text::int8 # t.oid::int8)::int8) FROM pg_catalog.pg_type t
-      JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname !~ '^pg_(toast_)?temp_'
+      JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_proc
+     WHERE oid >= 16384
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_operator
+     WHERE oid >= 16384
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_cast
+     WHERE oid >= 16384
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_enum
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8) FROM pg_catalog.pg_constraint
+     WHERE oid >= 16384 AND (conrelid = 0 OR conrelid IN (SELECT oid FROM lasting))
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # inhrelid::int8)::int8) FROM pg_catalog.pg_inherits
+     WHERE inhrelid IN (SELECT oid FROM lasting)
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # roleid::int8 # (member::int8 << 32))::int8)
       FROM pg_catalog.pg_auth_members
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(xmin::text::int8 # setdatabase::int8 # (setrole::int8 << 32))::int8)
@@ -45,36 +66,114 @@ WITH lasting AS (
 )
 SELECT pg_catalog.string_agg(coalesce(state, 0)::text, ' ') FROM parts";
 
-/// Calls `changed` whenever the catalog is not what it was; for ever. A server that cannot be reached is tried again: the
-/// timer of the catalog says so in the log.
-pub async fn watch(config: &UpstreamConfig, changed: impl Fn()) {
-    let mut known = None;
-    loop {
-        // The connection is kept; whatever goes wrong with it, the next one begins with what was known.
-        let _ = look(config, &mut known, &changed).await;
-        tokio::time::sleep(PAUSE).await;
+/// One number for every state of a relation and its columns, and of the definition of a view.
+const MARKS: &str = "
+SELECT c.oid, (pg_catalog.hashint8(c.xmin::text::int8 # c.oid::int8)::numeric
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8(a.xmin::text::int8 # (a.attnum::int8 << 32))::int8)
+                 FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid), 0)
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8(r.xmin::text::int8 # r.oid::int8)::int8)
+                 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), 0))::text
+  FROM pg_catalog.pg_class c
+ WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+
+/// What the catalog was at one moment. Equal: nothing has changed in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogState(Box<str>);
+
+/// Asks the watch.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    questions: mpsc::Sender<oneshot::Sender<CatalogState>>,
+}
+
+/// What the watch is asked.
+#[derive(Debug)]
+pub struct Questions(mpsc::Receiver<oneshot::Sender<CatalogState>>);
+
+impl Watch {
+    /// A watch, and the questions that [`watch`] answers.
+    pub fn new() -> (Self, Questions) {
+        let (questions, receiver) = mpsc::channel(QUESTIONS);
+        (Self { questions }, Questions(receiver))
+    }
+
+    /// The state of the catalog at a moment after the call; none when the server does not say.
+    pub async fn state(&self) -> Option<CatalogState> {
+        let (sender, answer) = oneshot::channel();
+        self.questions.send(sender).await.ok()?;
+        answer.await.ok()
     }
 }
 
-async fn look(config: &UpstreamConfig, known: &mut Option<String>, changed: &impl Fn()) -> Result<(), CatalogError> {
-    let (client, connection) = login(config).await?;
-    let connection = tokio::spawn(connection);
-    let reader = Reader { client: &client, database: &config.database };
-    let result = async {
-        let failed = |error: &tokio_postgres::Error| reader.failed("settings", error);
-        client.batch_execute("SET statement_timeout = '10s'").await.map_err(|error| failed(&error))?;
+/// Answers questions, and tells `seen` the state about every second; until the last [`Watch`] is gone. A server that cannot be
+/// reached is tried again: the timer of the catalog says so in the log. Questions fail meanwhile.
+pub async fn watch(config: &UpstreamConfig, mut questions: Questions, seen: impl Fn(&CatalogState)) {
+    // The connection is kept as long as it works.
+    while let Err(Broken) = look(config, &mut questions, &seen).await {
+        let deadline = tokio::time::Instant::now() + PAUSE;
         loop {
-            let started = Instant::now();
-            let rows = reader.rows("state", FINGERPRINT, |row| row.try_get::<_, String>(0)).await?;
-            let now = rows.into_iter().next();
-            if now != *known {
-                *known = now;
-                changed();
+            match tokio::time::timeout_at(deadline, questions.0.recv()).await {
+                // Dropped without an answer.
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(_) => break,
             }
-            tokio::time::sleep(PAUSE.max(started.elapsed() * LOAD)).await;
         }
-    };
-    let result: Result<std::convert::Infallible, CatalogError> = result.await;
-    connection.abort();
-    result.map(|_| ())
+    }
+}
+
+/// The connection cannot be used.
+struct Broken;
+
+async fn look(config: &UpstreamConfig, questions: &mut Questions, seen: &impl Fn(&CatalogState)) -> Result<(), Broken> {
+    let (client, connection) = login(config).await.map_err(|_| Broken)?;
+    let _connection = Abort(tokio::spawn(connection));
+    let settings = client.batch_execute("SET statement_timeout = '10s'; SET jit = off");
+    settings.await.map_err(|_| Broken)?;
+    let statement = client.prepare(STATE).await.map_err(|_| Broken)?;
+    let mut asked = Vec::new();
+    loop {
+        while let Ok(question) = questions.0.try_recv() {
+            asked.push(question);
+        }
+        let started = Instant::now();
+        let row = tokio::time::timeout(LOOK_LIMIT, client.query_one(&statement, &[])).await;
+        let row = row.map_err(|_| Broken)?.map_err(|_| Broken)?;
+        let now = CatalogState(row.try_get::<_, String>(0).map_err(|_| Broken)?.into());
+        seen(&now);
+        for question in asked.drain(..) {
+            let _: Result<(), CatalogState> = question.send(now.clone());
+        }
+        match tokio::time::timeout(PAUSE.max(started.elapsed() * LOAD), questions.0.recv()).await {
+            Ok(Some(question)) => asked.push(question),
+            Ok(None) => return Ok(()),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The state as the transaction of `reader` sees it.
+pub(super) async fn state(reader: &Reader<'_>) -> Result<CatalogState, CatalogError> {
+    let rows = reader.rows("state", STATE, |row| row.try_get::<_, String>(0)).await?;
+    Ok(CatalogState(rows.into_iter().next().unwrap_or_default().into()))
+}
+
+/// By relation, a text that changes with it and never comes back.
+pub type Marks = HashMap<Oid, Box<str>, FixedState>;
+
+/// The marks of all relations as the transaction of `reader` sees them.
+pub(super) async fn marks(reader: &Reader<'_>) -> Result<Marks, CatalogError> {
+    let rows = reader.rows("state of relations", MARKS, |row| {
+        Ok((Oid(row.try_get::<_, u32>(0)?), row.try_get::<_, String>(1)?.into_boxed_str()))
+    });
+    Ok(rows.await?.into_iter().collect())
+}
+
+/// Ends the task of a connection.
+struct Abort(JoinHandle<Result<(), tokio_postgres::Error>>);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -1,0 +1,115 @@
+//! Stage `session`: answers that wait until it is proved that the server computed them from the catalog that their statement
+//! was judged against (the argument stands in [`crate::reload`], `guard`). In: the first frame of an answer. Out: the answer,
+//! or the end of the session before any of it is sent. Invariant: without the proof no frame of the answer passes.
+//!
+//! When the catalog has changed, the statement is judged again by the new one. Most DDL has nothing to do with it: the same
+//! text with the same access comes out, and the answer holds. Else the session ends, because the statement has run.
+
+use std::sync::Arc;
+
+use super::{
+    inflight::Entry,
+    planning::Origin,
+    relay::{Relay, Stop},
+};
+use crate::{
+    audit::event::Outcome,
+    error::{Refusal, RefusalCode},
+};
+
+/// How often the catalog may change while one answer waits.
+const ATTEMPTS: usize = 4;
+
+impl Relay {
+    /// Takes in what the server has said; proves what has to be proved.
+    pub(super) async fn hear_server(&mut self) -> Result<(), Stop> {
+        self.take_from_server()?;
+        while std::mem::take(&mut self.holding) {
+            self.prove().await?;
+            self.take_from_server()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the frame of this kind that comes next has to wait for [`Self::prove`].
+    pub(super) fn must_wait(&mut self, kind: u8) -> bool {
+        // All that says something of stored values, or of what became of a statement.
+        if self.exempt || !matches!(kind, b'T' | b'D' | b'C' | b'E' | b'd' | b'G' | b'H' | b'W' | b's') {
+            return false;
+        }
+        let Some(run) = self.current_run().filter(|run| !run.proved) else { return false };
+        let known = run.origin.stamp.known.clone();
+        if self.shared.inputs.must_hold(known.as_ref()) {
+            return true;
+        }
+        if let Some(run) = self.current_run() {
+            run.proved = true;
+        }
+        false
+    }
+
+    /// Proves the answer in front.
+    async fn prove(&mut self) -> Result<(), Stop> {
+        let Some(run) = self.current_run() else { return Ok(()) };
+        let judged = [Some(Arc::clone(&run.origin)), run.inner.clone()];
+        for origin in judged.into_iter().flatten() {
+            if !self.still_holds(origin).await? {
+                tracing::warn!(role = %self.facts.role, "the catalog changed while a statement ran: its answer is not sent");
+                return Err(self.stop_answer(
+                    Refusal::new(
+                        RefusalCode::CatalogChanged,
+                        "terminating connection because the schema changed while a statement ran",
+                    )
+                    .with_hint(
+                        "Connect again; none of the answer was sent. Changes of the statement may have been made.",
+                    ),
+                ));
+            }
+        }
+        if let Some(run) = self.current_run() {
+            run.proved = true;
+        }
+        Ok(())
+    }
+
+    async fn still_holds(&mut self, mut origin: Arc<Origin>) -> Result<bool, Stop> {
+        for _ in 0..ATTEMPTS {
+            if self.shared.inputs.holds(origin.stamp.known.as_ref()).await {
+                return Ok(true);
+            }
+            if Arc::ptr_eq(&self.inputs()?, &origin.stamp) {
+                let _ = self.shared.inputs.refresh().await;
+            }
+            let text = Arc::clone(&origin.text);
+            match self.judge(&text, origin.protocol).await? {
+                Ok(again) if again.sends_the_same(&origin) => origin = again,
+                Ok(_) | Err(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Ends the session in place of the answer in front; recorded as refused.
+    pub(super) fn stop_answer(&mut self, refusal: Refusal) -> Stop {
+        let run = match self.model.front() {
+            Some(Entry::Execute(run)) => run.take().map(|run| *run),
+            Some(Entry::Query(batch)) => batch.runs.pop_front(),
+            Some(
+                Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::Sync
+                | Entry::FunctionCall(_)
+                | Entry::CopyEnd
+                | Entry::Refused(_),
+            )
+            | None => None,
+        };
+        if let Some(run) = run {
+            self.finish(run, Outcome::Refused(refusal.clone()));
+        }
+        Stop::Tell(refusal)
+    }
+}

@@ -1,0 +1,221 @@
+//! DDL while restricted statements run: an answer is computed from the catalog that its statement was judged against, or it
+//! does not pass. Every change here gives a name that was in clear another meaning.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "a test")]
+
+mod common;
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use common::{Postgres, Proxy, proxy::Options, shop, wait_for, wire};
+
+/// What stands in a telephone number of the shop, and in no mask.
+const SECRET: &str = "0901234";
+
+const VIEW: &str =
+    "CREATE VIEW shown AS SELECT id, 'harmless'::varchar(20) AS v FROM orders; GRANT SELECT ON shown TO support";
+const CHANGE: &str =
+    "CREATE OR REPLACE VIEW shown AS SELECT o.id, c.phone AS v FROM orders o JOIN customers c ON c.id = o.customer_id";
+const BACK: &str = "CREATE OR REPLACE VIEW shown AS SELECT id, 'harmless'::varchar(20) AS v FROM orders";
+/// No column of it is a plain one, so that only the guard can stop it.
+const READ: &str = "SELECT v || '' FROM shown WHERE id = 1";
+
+fn start(mode: &'static str) -> (Postgres, Proxy) {
+    let server = shop::postgres();
+    server.sql(shop::DATABASE, VIEW);
+    let mut options = Options::new(shop::DATABASE, shop::RULES);
+    options.environment = vec![("PGSCRIM_UPSTREAM_DDL_GUARD", mode.to_owned())];
+    let proxy = Proxy::start(&server, &options);
+    (server, proxy)
+}
+
+fn waits_for_lock(server: &Postgres) {
+    wait_for("the statement to wait for the lock", Duration::from_secs(20), || {
+        let waiting = server.sql(
+            shop::DATABASE,
+            "SELECT 1 FROM pg_stat_activity WHERE usename = 'support' AND wait_event_type = 'Lock'",
+        );
+        (!waiting.is_empty()).then_some(())
+    });
+}
+
+fn clean(client: &wire::Client) {
+    let seen = common::text(&client.transcript);
+    assert!(!seen.contains(SECRET), "a telephone number in clear: {seen}");
+}
+
+fn code(messages: &[wire::Message]) -> String {
+    let error = wire::error(messages).unwrap_or_else(|| panic!("no error: {}", wire::describe(messages)));
+    error.field(b'H').unwrap_or_default().chars().take(7).collect()
+}
+
+/// The statement is judged, waits on the server for a lock of the DDL, and then finds what the DDL has made.
+fn a_statement_that_waits_for_ddl(mode: &'static str, through_proxy: bool) {
+    let (server, proxy) = start(mode);
+    let parameters = [("user", "owner"), ("database", shop::DATABASE)];
+    let address = if through_proxy { proxy.address() } else { server.address() };
+    let mut owner = wire::Client::connect(&address, &parameters).unwrap();
+    for extended in [false, true] {
+        let mut support = proxy.connect("support", shop::DATABASE);
+        owner.simple("BEGIN");
+        assert!(wire::error(&owner.simple(CHANGE)).is_none());
+        if extended {
+            let read =
+                [wire::parse("", READ, &[]), wire::bind("", "", &[], &[], &[]), wire::execute("", 0), wire::sync()];
+            support.send(&read.concat());
+        } else {
+            support.send(&wire::query(READ));
+        }
+        waits_for_lock(&server);
+        owner.simple("COMMIT");
+        let answer = support.until_ready();
+        clean(&support);
+        assert_eq!(code(&answer), "PGS0305", "{}", wire::describe(&answer));
+        // The next session is judged by the new catalog.
+        let mut support = proxy.connect("support", shop::DATABASE);
+        let answer = support.simple(READ);
+        clean(&support);
+        assert!(wire::text_rows(&answer) == [[Some("*****001".to_owned())]], "{}", wire::describe(&answer));
+        assert!(wire::error(&owner.simple(BACK)).is_none());
+        wait_for("the old view", Duration::from_secs(20), || {
+            let rows = wire::text_rows(&proxy.connect("support", shop::DATABASE).simple(READ));
+            (rows == [[Some("harmless".to_owned())]]).then_some(())
+        });
+    }
+    let refused = proxy.audit().iter().filter(|event| event["refusal"] == "PGS0305").count();
+    assert!(refused >= 2, "each is recorded");
+}
+
+#[test]
+fn a_statement_that_waits_for_ddl_of_an_exempt_session() {
+    a_statement_that_waits_for_ddl("relayed", true);
+}
+
+#[test]
+fn a_statement_that_waits_for_ddl_past_the_proxy() {
+    a_statement_that_waits_for_ddl("always", false);
+}
+
+/// Readers in a loop while a view changes its meaning again and again.
+fn readers_beside_ddl(mode: &'static str, through_proxy: bool) {
+    let (server, proxy) = start(mode);
+    let done = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|number| {
+                let (proxy, done) = (&proxy, &done);
+                scope.spawn(move || {
+                    let mut support = proxy.connect("support", shop::DATABASE);
+                    let mut answers = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        // As text, as a prepared statement, and inside a transaction.
+                        let answer = match number {
+                            0 => support.simple(READ),
+                            1 => support.extended(READ, &[], 0),
+                            _ => support.simple(&format!("BEGIN; SELECT 1; {READ}; COMMIT")),
+                        };
+                        answers += usize::from(!wire::text_rows(&answer).is_empty());
+                        clean(&support);
+                        if answer.last().is_none_or(|message| message.kind != b'Z') {
+                            support = proxy.connect("support", shop::DATABASE);
+                        }
+                        support.forget();
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let parameters = [("user", "owner"), ("database", shop::DATABASE)];
+        let address = if through_proxy { proxy.address() } else { server.address() };
+        let mut owner = wire::Client::connect(&address, &parameters).unwrap();
+        // Faster than the catalog can be read, and slow enough that answers pass.
+        for (number, pause) in [1500, 5, 40, 1500, 200, 5, 5, 1500, 40, 40, 40, 1500].into_iter().enumerate() {
+            let answer = owner.simple(if number % 2 == 0 { CHANGE } else { BACK });
+            assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum::<usize>()
+    });
+    assert!(answers > 0, "no answer at all");
+}
+
+#[test]
+fn readers_beside_ddl_of_an_exempt_session() {
+    readers_beside_ddl("relayed", true);
+}
+
+#[test]
+fn readers_beside_ddl_past_the_proxy() {
+    readers_beside_ddl("always", false);
+}
+
+/// DDL that has nothing to do with a statement neither ends sessions nor refuses anything.
+#[test]
+fn other_ddl_is_no_hindrance() {
+    for mode in ["relayed", "always"] {
+        let (_server, proxy) = start(mode);
+        let mut support = proxy.connect("support", shop::DATABASE);
+        support.send(&[wire::parse("p", "SELECT phone FROM customers WHERE id = 1", &[]), wire::sync()].concat());
+        support.until_ready();
+        let mut owner = proxy.connect("owner", shop::DATABASE);
+        let mut check = |what: &str| {
+            for answer in [
+                support.simple("SELECT phone, upper(full_name) FROM customers WHERE id = 1"),
+                {
+                    let run = [wire::bind("", "p", &[], &[], &[]), wire::execute("", 0), wire::sync()];
+                    support.send(&run.concat());
+                    support.until_ready()
+                },
+                support.simple(
+                    "BEGIN; DECLARE c CURSOR FOR SELECT phone FROM customers WHERE id = 1; FETCH 1 FROM c; COMMIT",
+                ),
+                support.simple("UPDATE customers SET score = score WHERE id = 1 RETURNING phone"),
+            ] {
+                let rows = wire::text_rows(&answer);
+                assert_eq!(rows[0][0].as_deref(), Some("*****001"), "{mode}, {what}: {}", wire::describe(&answer));
+            }
+        };
+        for (number, ddl) in
+            ["CREATE TABLE more (a int)", "CREATE INDEX ON more (a)", "ALTER TABLE orders ADD extra text", "ANALYZE"]
+                .into_iter()
+                .enumerate()
+        {
+            // While its transaction is open, and just after.
+            if ddl != "ANALYZE" {
+                owner.simple("BEGIN");
+            }
+            assert!(wire::error(&owner.simple(ddl)).is_none(), "{ddl}");
+            check(ddl);
+            owner.simple("COMMIT");
+            check(ddl);
+            assert!(number < 4);
+        }
+        // DDL that fails changes nothing, and a session that dies with DDL in its transaction leaves nothing behind.
+        assert!(wire::error(&owner.simple("ALTER TABLE nowhere ADD a int")).is_some());
+        check("failed DDL");
+        owner.simple("BEGIN; CREATE TABLE never (a int)");
+        drop(owner);
+        check("a lost session");
+    }
+}
+
+/// A table that is not in the catalog yet cannot come in by the name of one that is.
+#[test]
+fn a_table_that_takes_the_place_of_another() {
+    let (server, proxy) = start("relayed");
+    server.sql(shop::DATABASE, "CREATE TABLE notes (id int, v text); GRANT SELECT ON notes TO support");
+    let mut support = proxy.connect("support", shop::DATABASE);
+    wait_for("the table", Duration::from_secs(20), || {
+        wire::error(&support.simple("SELECT v FROM notes")).is_none().then_some(())
+    });
+    server.sql(
+        shop::DATABASE,
+        "ALTER TABLE notes RENAME TO old_notes; CREATE TABLE notes AS SELECT id, phone::text AS v FROM customers; GRANT SELECT ON notes TO support",
+    );
+    support.simple("SELECT v FROM notes WHERE id = 1");
+    clean(&support);
+}
