@@ -9,7 +9,7 @@ use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, is_transaction_control},
     path::Settled,
-    planning::{Origin, not_analysed},
+    planning::not_analysed,
     relay::{Relay, Stop, violation},
 };
 use crate::{
