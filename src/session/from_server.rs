@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, BytesMut};
-
 use super::{
     auth::parameter_passes,
     inflight::Entry,
@@ -225,11 +223,7 @@ impl Relay {
                 let mut fields = Fields::new(body);
                 let parts = (fields.u32(), fields.cstr());
                 let (Ok(process), Ok(channel)) = parts else { return Err(self.server_broke()) };
-                build::frame(&mut self.client.output, b'A', |out: &mut BytesMut| {
-                    out.put_u32(process);
-                    out.put_slice(channel);
-                    out.put_slice(b"\0\0");
-                });
+                build::notification(&mut self.client.output, process.cast_signed(), channel);
             }
             _ => {
                 self.note_parameter(kind, body)?;

@@ -1,6 +1,11 @@
-//! Stage `wire`: frames that the proxy writes. Invariant: text of a client reaches the server only from a [`Permit`].
+//! Stage `wire`: frames that the proxy writes: statements to the server, errors, notices and notifications to clients.
+//! Invariant: text of a client reaches the server only from a [`Permit`]. What is relayed is never encoded anew.
 
 use bytes::{BufMut, BytesMut};
+use pgwire::messages::{
+    Message,
+    response::{ErrorResponse, NoticeResponse, NotificationResponse},
+};
 
 use crate::engine::Permit;
 
@@ -46,13 +51,32 @@ pub fn own_parse(out: &mut BytesMut, name: &[u8], text: &'static str) {
 
 /// An ErrorResponse (`E`) or NoticeResponse (`N`) with these fields.
 pub fn error<'a>(out: &mut BytesMut, kind: u8, fields: impl IntoIterator<Item = (u8, &'a [u8])>) {
-    frame(out, kind, |body| {
-        for (field, value) in fields {
-            body.put_u8(field);
-            cstr(body, value);
-        }
-        body.put_u8(0);
-    });
+    let text = |(field, value): (u8, &[u8])| (field, without_nul(&String::from_utf8_lossy(value)));
+    let fields = fields.into_iter().map(text).collect();
+    if kind == b'N' {
+        own(out, &NoticeResponse::new(fields));
+    } else {
+        own(out, &ErrorResponse::new(fields));
+    }
+}
+
+/// A NotificationResponse without its payload.
+pub fn notification(out: &mut BytesMut, process: i32, channel: &[u8]) {
+    let channel = without_nul(&String::from_utf8_lossy(channel));
+    own(out, &NotificationResponse::new(process, channel, String::new()));
+}
+
+/// A message that is not relayed but our own.
+fn own(out: &mut BytesMut, message: &impl Message) {
+    let mark = out.len();
+    if message.encode(out).is_err() {
+        // Longer than a message can be: it is left out whole.
+        out.truncate(mark);
+    }
+}
+
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// Appends `text` and a NUL. NULs inside would end it early: they are left out.
