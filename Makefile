@@ -5,17 +5,20 @@ CARGO ?= cargo
 ARGS ?=
 # Suites of test-upstream: regress, isolation, pipeline; all without.
 SUITES ?=
+# Versions of test-versions, such as 18; all without.
+VERSIONS ?=
 
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint test-venv test-upstream bench clean
+.PHONY: help demo test lint test-venv test-upstream test-versions bench clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
 	@echo 'make test           formatting, lints and every test'
 	@echo 'make lint           formatting and lints'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one)'
+	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
 	@echo 'make clean          removes all that was built'
 
@@ -54,6 +57,11 @@ target/test-venv/.installed: tests/requirements.txt
 test-upstream:
 	@sh scripts/need.sh cc postgres python perl
 	bash tests/upstream/run.sh $(SUITES)
+
+# Other versions of PostgreSQL, from the npm registry, below the tests that depend on the server most.
+test-versions:
+	@sh scripts/need.sh cc postgres
+	sh scripts/versions.sh $(VERSIONS)
 
 bench:
 	$(CARGO) bench --locked --bench plan

@@ -313,6 +313,31 @@ fn cancel_reaches_the_right_session() {
     assert_eq!(wire::text_rows(&victim.until_ready())[0][1].as_deref(), Some("7"));
 }
 
+/// Protocol 3.2: with long cancel keys from a server that speaks it, negotiated down by one that does not.
+#[test]
+fn protocol_3_2_and_its_cancel_keys() {
+    let (server, proxy) = shop::start();
+    let speaks = server.version() >= 18;
+    for user in ["owner", "support"] {
+        let mut client = Client::open(&proxy.address());
+        client.send(&wire::startup((3 << 16) | 2, &[("user", user), ("database", shop::DATABASE)]));
+        let greeting = client.until_ready();
+        assert_eq!(greeting.iter().any(|message| message.kind == b'v'), !speaks, "{}", wire::describe(&greeting));
+        let key = greeting.iter().find(|message| message.kind == b'K').unwrap().body.clone();
+        assert_eq!(key.len() > 8, speaks, "{} bytes of key", key.len());
+        client.send(&wire::query("SELECT count(*) FROM generate_series(1, 100000000000)"));
+        std::thread::sleep(Duration::from_millis(500));
+        let mut request = Client::open(&proxy.address());
+        let length = u32::try_from(8 + key.len()).unwrap();
+        request.send(&[length.to_be_bytes().as_slice(), &80_877_102_u32.to_be_bytes(), &key].concat());
+        assert!(!request.fill(), "a cancel request has no answer");
+        let answer = client.until_ready();
+        let error = wire::error(&answer).unwrap_or_else(|| panic!("{}", wire::describe(&answer)));
+        assert_eq!(error.field(b'C').unwrap(), "57014");
+        assert_eq!(wire::text_rows(&client.simple("SELECT 1")), [[Some("1".to_owned())]]);
+    }
+}
+
 /// psql's Ctrl-C, in clear and over TLS.
 #[test]
 fn psql_cancels_on_interrupt() {

@@ -228,6 +228,13 @@ const VOLATILE: &[&str] = &[
     "pg_xact_status",
     "txid_status",
     "random",
+    "array_sample",
+    "array_shuffle",
+    // Of PostgreSQL 14; its other forms and later versions are not volatile.
+    "timezone",
+    // Of sequences, as pg_dump of PostgreSQL 18 reads them; a list of the server's own words.
+    "pg_get_sequence_data",
+    "pg_get_wait_events",
     "setseed",
     "gen_random_uuid",
     "clock_timestamp",

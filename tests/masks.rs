@@ -573,7 +573,9 @@ fn the_ends_of_every_type_are_masked_without_error() {
         ("json", json, &[("full", "")]),
     ];
     let mut failures = Vec::new();
-    for (ty, values, masks) in cases {
+    // A scale beyond the precision came with PostgreSQL 15.
+    let old = server.version() < 15;
+    for (ty, values, masks) in cases.into_iter().filter(|(ty, _, _)| !(old && *ty == "numeric(3,5)")) {
         let column = testing::column(1, &format!("x {ty}"));
         let rows = values.iter().map(|value| format!("({})", quote_literal(value))).collect::<Vec<_>>().join(",");
         for (name, parameters) in masks {
@@ -776,9 +778,11 @@ fn masks_that_cannot_be_expressed_are_refused_at_load() {
 #[test]
 fn what_fits_a_column_of_the_catalog_keeps_its_type() {
     let server = Postgres::start();
+    // A negative scale came with PostgreSQL 15.
+    let scale = if server.version() < 15 { 2 } else { -2 };
     server.sql(
         "postgres",
-        "CREATE EXTENSION citext; CREATE SCHEMA \"Odd.Schema\"; CREATE SCHEMA evil;
+        &"CREATE EXTENSION citext; CREATE SCHEMA \"Odd.Schema\"; CREATE SCHEMA evil;
          CREATE COLLATION \"Odd.Schema\".\"No case\" (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
          CREATE TYPE \"Odd.Schema\".\"Mood\" AS ENUM ('sad', 'ok');
          CREATE DOMAIN \"Odd.Schema\".\"E-mail\" AS varchar(50) CHECK (VALUE ~ '@');
@@ -786,13 +790,13 @@ fn what_fits_a_column_of_the_catalog_keeps_its_type() {
          CREATE FUNCTION evil.\"left\"(varchar, int) RETURNS text LANGUAGE sql AS $$ SELECT 'EVIL' $$;
          CREATE TABLE t (c1 text, c2 varchar, c3 varchar(30), c4 char(30), c5 bpchar, c6 citext, c7 text COLLATE \"C\",
            c8 varchar(30) COLLATE \"Odd.Schema\".\"No case\", c9 char(30) COLLATE \"Odd.Schema\".\"No case\", d1 smallint, d2 int, d3 bigint, d4 numeric,
-           d5 numeric(12,2), d6 numeric(3,-2), d7 real, d8 double precision, d9 money, e1 date, e2 timestamp(3), e3 timestamptz(0), e4 time(2), e5 timetz,
+           d5 numeric(12,2), d6 numeric(3,SCALE), d7 real, d8 double precision, d9 money, e1 date, e2 timestamp(3), e3 timestamptz(0), e4 time(2), e5 timetz,
            e6 interval(3), e7 interval day to second(2), f1 boolean, f2 uuid, f3 bytea, f4 json, f5 jsonb, f6 inet, f7 cidr, f8 macaddr, f9 bit(3), g1 varbit(9),
            g2 xml, g3 tsvector, g4 tsquery, g5 point, g6 int4range, g7 int4multirange, g8 tstzrange, g9 text[], h1 varchar(9)[], h2 int[], h3 jsonb[],
            h4 \"Odd.Schema\".\"Mood\", h5 \"Odd.Schema\".\"E-mail\", h6 pair, h7 name, h8 \"char\", h9 oid, i1 \"Odd.Schema\".\"Mood\"[], \"İ \"\"q\"\"\" varchar(40) NOT NULL);
          INSERT INTO t VALUES ('a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 'a b', 1, 2, 3, 4, 5, 600, 7, 8, 9, '2000-01-02', '2000-01-02 03:04', '2000-01-02 03:04Z',
            '10:00', '10:00Z', '1 day', '1 day', true, '11111111-1111-1111-1111-111111111111', 'x', '{}', '{}', '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', '101', '1', '<a/>', 'a', 'a',
-           '(1,2)', '[1,2)', '{[1,2)}', 'empty', '{a}', '{a}', '{1}', '{}', 'sad', 'a@b.vn', '(1,a)', 'n', 'c', 1, '{sad}', 'nn')",
+           '(1,2)', '[1,2)', '{[1,2)}', 'empty', '{a}', '{a}', '{1}', '{}', 'sad', 'a@b.vn', '(1,a)', 'n', 'c', 1, '{sad}', 'nn')".replace("SCALE", &scale.to_string()),
     );
     let config = pgscrim::config::UpstreamConfig {
         address: pgscrim::config::UpstreamAddress::Tcp("127.0.0.1".to_owned(), server.port),

@@ -70,6 +70,12 @@ impl Postgres {
         panic!("PostgreSQL did not start:\n{}", fs::read_to_string(folder.join("postgres.log")).unwrap());
     }
 
+    /// The major version.
+    pub fn version(&self) -> u32 {
+        let row = self.sql("postgres", "SELECT current_setting('server_version_num')::int / 10000");
+        row[0][0].as_deref().unwrap().parse().unwrap()
+    }
+
     pub fn address(&self) -> wire::Address {
         wire::Address::Tcp(self.port)
     }
