@@ -20,56 +20,19 @@ mod corpus;
 #[allow(dead_code, missing_docs, clippy::pedantic, reason = "as in common")]
 mod generator;
 
-use std::{sync::Arc, time::Duration};
-
-use common::{proxy::fixture, wire};
+use common::{planner, proxy::fixture, wire};
 use corpus::{Outcome, World};
 use generator::{Generator, Mutator};
-use pgscrim::{
-    catalog::CatalogSnapshot,
-    config::{Secret, UpstreamAddress, UpstreamConfig, UpstreamTlsConfig, UpstreamTlsMode},
-    engine::{Inputs, Protocol, QueryContext, plan},
-    policy::{
-        LoginIdentity,
-        rules::{RuleFile, RuleSet},
-    },
-    upstream,
-};
-
-const CORPUS: [&str; 8] =
-    ["a-names", "b-expressions", "c-predicates", "d-writes", "e-statements", "f-session", "g-catalogs", "h-forms"];
+use pgscrim::engine::{Inputs, QueryContext, plan};
 
 fn inputs(world: &World) -> Inputs {
-    let config = UpstreamConfig {
-        address: UpstreamAddress::Tcp("127.0.0.1".to_owned(), world.postgres.port),
-        user: "pgscrim".to_owned(),
-        password: Some(Secret::new("catalog".to_owned())),
-        database: corpus::DATABASE.to_owned(),
-        tls: UpstreamTlsConfig { mode: UpstreamTlsMode::Off, ca: None, server_name: None },
-        connect_timeout: Duration::from_secs(10),
-        catalog_refresh: Duration::from_secs(60),
-        ddl_guard: pgscrim::config::DdlGuard::Relayed,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let data = runtime.block_on(upstream::read_catalog(&config)).unwrap().0;
-    let catalog = CatalogSnapshot::new(data, 1);
-    let text = std::fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
-    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: text.into() }])
-        .unwrap_or_else(|d| panic!("{d:#?}"));
-    let policy = rules.compile(&catalog).unwrap_or_else(|d| panic!("{d:#?}"));
-    Inputs { catalog, policy: Arc::new(policy) }
+    let rules = std::fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
+    planner::inputs(&world.postgres, corpus::DATABASE, &rules)
 }
 
 /// The restricted role's context for plans against `inputs`.
 fn context(inputs: &Inputs) -> QueryContext {
-    let user = "support".to_owned();
-    let who = LoginIdentity { user, database: "shop".to_owned(), application_name: String::new() };
-    let role = inputs.policy.role_for(&who, &inputs.catalog).unwrap();
-    QueryContext {
-        role,
-        search_path: vec!["pg_catalog".to_owned(), "public".to_owned()].into(),
-        protocol: Protocol::Simple,
-    }
+    planner::context(inputs, "support")
 }
 
 /// Random queries, each against two worlds and the masked database. `PGSCRIM_SEED` starts elsewhere.
@@ -137,7 +100,7 @@ fn mutated_statements_do_not_tell_the_worlds_apart() {
     let context = context(&inputs);
     let mut clients = worlds.each_ref().map(|world| world.connect("support"));
     let mut pool = Vec::new();
-    for name in CORPUS {
+    for name in corpus::FILES {
         for case in corpus::cases(name) {
             if !case.has("no-oracle") && !case.has("not-direct") && !case.has("no-transaction") {
                 pool.extend(case.statements.iter().map(|statement| generator::tokens(&statement.sql)));
@@ -194,7 +157,7 @@ fn plans_answer_from_the_masked_database() {
     let verbose = !only.is_empty();
     let mut problems = Vec::new();
     let mut planned_cases = 0;
-    for name in CORPUS {
+    for name in corpus::FILES {
         for case in corpus::cases(name) {
             if !case.id.starts_with(&only) || case.has("no-transaction") || case.has("protocol") {
                 continue;

@@ -108,7 +108,8 @@ pub(super) enum Resolved {
     /// A column of an item whose columns are not known, or of no catalog relation.
     Opaque(Deps),
     System(usize, String),
-    Row(ScopeItem),
+    /// A FROM item as a row; or a column of that name that a function has, with what it depends on.
+    Row(ScopeItem, Deps),
 }
 
 impl<'a> Binder<'a> {
@@ -365,12 +366,14 @@ impl<'a> Binder<'a> {
                 self.refer(reference(id, None, false), context);
                 (Deps::new(), None)
             }
-            Resolved::Row(item) => {
+            Resolved::Row(item, open) => {
                 self.mark_row(&item, WholeUse::Expression(tokens.start));
                 if let Some(id) = item.relation {
                     self.refer(reference(id, None, true), context);
                 }
-                (item.all_deps(), None)
+                let mut deps = item.all_deps();
+                merge(&mut deps, &open);
+                (deps, None)
             }
         }
     }
@@ -419,10 +422,11 @@ impl<'a> Binder<'a> {
             }
             level = scope.parent.as_ref();
         }
-        if let Some(deps) = open {
-            return Ok(Some(Resolved::Opaque(deps)));
-        }
-        Ok(Self::item(name, None, context).map(Resolved::Row))
+        Ok(match (Self::item(name, None, context), open) {
+            // A function's row may have a column of that name: whichever it is, both are accounted for.
+            (Some(item), open) => Some(Resolved::Row(item, open.unwrap_or_default())),
+            (None, open) => open.map(Resolved::Opaque),
+        })
     }
 
     /// The FROM item that a name means, innermost level first.

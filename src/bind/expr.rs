@@ -441,7 +441,11 @@ impl Binder<'_> {
                 .with_sqlstate("42883"));
         };
         let before = self.bound.references.len();
-        self.expr(argument, context)?;
+        let deps = self.expr(argument, context)?;
+        if Self::may_be_column(item.name.as_deref().unwrap_or_default(), context) {
+            // PostgreSQL takes a column of the row's name before the row.
+            return Ok(Some(deps));
+        }
         // Only a column of the row is used: the row needs no type of its own.
         for reference in self.bound.references.iter_mut().skip(before) {
             reference.row = false;

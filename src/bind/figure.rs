@@ -70,7 +70,7 @@ fn figure(expression: &Expr) -> Figure {
         Expr::Tuple(_) => Figure::Name("row".to_owned()),
         Expr::Extract { .. } => Figure::Name("extract".to_owned()),
         Expr::Position { .. } => Figure::Name("position".to_owned()),
-        Expr::Substring { .. } => Figure::Name("substring".to_owned()),
+        Expr::Substring { shorthand, .. } => Figure::Name(if *shorthand { "substr" } else { "substring" }.to_owned()),
         Expr::Overlay { .. } => Figure::Name("overlay".to_owned()),
         Expr::AtTimeZone { .. } => Figure::Name("timezone".to_owned()),
         Expr::Interval(_) => Figure::Weak("interval".to_owned()),

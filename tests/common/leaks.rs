@@ -58,6 +58,10 @@ pub struct World {
 
 pub const DATABASE: &str = "shop";
 
+/// The case files.
+pub const FILES: [&str; 8] =
+    ["a-names", "b-expressions", "c-predicates", "d-writes", "e-statements", "f-session", "g-catalogs", "h-forms"];
+
 impl World {
     /// `which` picks the protected cells: 0 or 1.
     pub fn new(which: u64, with_proxy: bool) -> Self {
@@ -366,6 +370,23 @@ fn unescape(line: &str) -> String {
         rest = &rest[end + 1..];
     }
     out + rest
+}
+
+/// The golden cases of plans: place, directive, statement.
+pub fn golden() -> Vec<(String, String, String)> {
+    let mut files: Vec<_> = fs::read_dir(fixture("golden/plan")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for case in text.split("\n\n").map(|case| case.trim_matches('\n')).filter(|case| !case.is_empty()) {
+            let head = case.split_once("\n----").map_or(case, |(head, _)| head);
+            let (directive, sql) = head.split_once('\n').unwrap_or_else(|| panic!("{}: {case}", file.display()));
+            cases.push((file.display().to_string(), directive.to_owned(), sql.to_owned()));
+        }
+    }
+    cases
 }
 
 impl Case {

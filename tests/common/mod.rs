@@ -15,6 +15,7 @@
 )]
 
 pub mod folder;
+pub mod planner;
 pub mod postgres;
 pub mod proxy;
 pub mod python;
