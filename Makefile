@@ -11,12 +11,13 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint test-venv test-upstream test-versions bench clean
+.PHONY: help demo test lint test-venv test-drivers test-upstream test-versions bench clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
 	@echo 'make test           formatting, lints and every test'
 	@echo 'make lint           formatting and lints'
+	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
@@ -52,6 +53,22 @@ target/test-venv/.installed: tests/requirements.txt
 	@sh scripts/need.sh python
 	python3 -m venv target/test-venv
 	target/test-venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+# Clients that need more than make test shall install. ARGS picks one, such as ARGS=jdbc.
+test-drivers: test-venv target/test-node/.installed
+	@sh scripts/need.sh cc postgres drivers
+	target/test-venv/bin/python -m pip install --quiet --disable-pip-version-check pyodbc==5.5.0
+	cp tests/node/roles.mjs target/test-node/
+	$(CARGO) test --locked --test clients_drivers -- --ignored $(ARGS)
+
+# Prisma's schema engine, which only its migrations use, does not come from the npm registry: any program stands in for it.
+target/test-node/.installed: tests/node/package.json tests/node/prisma.config.mjs tests/node/prisma/schema.prisma
+	@sh scripts/need.sh npm
+	mkdir -p target/test-node
+	cp -R tests/node/package.json tests/node/prisma.config.mjs tests/node/prisma target/test-node/
+	cd target/test-node && npm install --silent --no-audit --no-fund --ignore-scripts
+	cd target/test-node && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_HIDE_UPDATE_MESSAGE=1 npx prisma generate
 	@touch $@
 
 test-upstream:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -19,6 +19,14 @@ has_postgres() {
     return 1
 }
 
+# What `make test-drivers` runs beside Node and Python; where it looks for them is Debian's.
+has_drivers() {
+    for program in javac go ruby php odbcinst; do command -v $program >/dev/null || return 1; done
+    [ -e /usr/share/java/postgresql.jar ] && [ -d /usr/share/gocode/src/github.com/jackc/pgx/v4 ] &&
+        [ -d /usr/share/gocode/src/github.com/lib/pq ] && ruby -rpg -e '' 2>/dev/null &&
+        php -m | grep -q pdo_pgsql && odbcinst -q -d | grep -q 'PostgreSQL Unicode'
+}
+
 # Debian's python3 comes without what venv needs.
 has_python() { command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
@@ -35,6 +43,10 @@ for what in "$@"; do
     python) has_python || need 'Python 3 with venv,' 'python3 python3-venv' python3 ;;
     openssl) command -v openssl >/dev/null || need openssl, openssl openssl ;;
     kill) [ -x /bin/kill ] || [ -x /usr/bin/kill ] || need kill, procps '' ;;
+    npm) command -v npm >/dev/null || need npm, 'nodejs npm' node ;;
+    drivers)
+        has_drivers || need 'database drivers,' 'default-jdk-headless libpostgresql-jdbc-java golang-go golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev ruby ruby-pg php-cli php-pgsql unixodbc odbcinst odbc-postgresql' ''
+        ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
     *) say "scripts/need.sh: unknown: $what"; exit 2 ;;
     esac

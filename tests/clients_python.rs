@@ -1,5 +1,5 @@
-//! Python clients end to end, each as a restricted and as an exempt role: psycopg 3 and Django. The scripts in
-//! `tests/python` assert values, types and errors themselves.
+//! Python clients end to end, each as a restricted and as an exempt role: psycopg 3 and 2, asyncpg, pg8000, SQLAlchemy and
+//! Django. The scripts in `tests/python` assert values, types and errors themselves.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "a test")]
 
@@ -13,17 +13,34 @@ use common::{
     python, shop, wait_for,
 };
 
+/// Runs a script once as each role, through one proxy.
+fn both_roles(script: &str) -> (Postgres, Proxy) {
+    let (server, proxy) = shop::start();
+    for role in ["support", "owner"] {
+        let environment = [("PROXY_PORT", proxy.port.to_string()), ("ROLE", role.to_owned())];
+        assert_eq!(python::script(script, &[], &environment).trim(), "ok", "{role}");
+    }
+    (server, proxy)
+}
+
+#[test]
+fn asyncpg_restricted_and_exempt() {
+    both_roles("asyncpg_roles.py");
+}
+
+#[test]
+fn psycopg2_pg8000_and_async_psycopg_restricted_and_exempt() {
+    both_roles("drivers_roles.py");
+}
+
+#[test]
+fn sqlalchemy_restricted_and_exempt() {
+    both_roles("sqlalchemy_roles.py");
+}
+
 #[test]
 fn psycopg_restricted_and_exempt() {
-    let (_server, proxy) = shop::start();
-    for role in ["support", "owner"] {
-        let said = python::script(
-            "psycopg_roles.py",
-            &[],
-            &[("PROXY_PORT", proxy.port.to_string()), ("ROLE", role.to_owned())],
-        );
-        assert_eq!(said.trim(), "ok", "{role}");
-    }
+    let (_server, proxy) = both_roles("psycopg_roles.py");
     let events = proxy.audit();
     for role in ["support", "owner"] {
         let of_role = || events.iter().filter(|event| event["role"] == role);
@@ -38,8 +55,10 @@ fn psycopg_restricted_and_exempt() {
 fn the_scripts_hold_without_a_proxy() {
     let server = shop::postgres();
     let port = || ("PROXY_PORT", server.port.to_string());
-    let said = python::script("psycopg_roles.py", &[], &[port(), ("ROLE", "owner".to_owned())]);
-    assert_eq!(said.trim(), "ok");
+    for script in ["psycopg_roles.py", "asyncpg_roles.py", "drivers_roles.py", "sqlalchemy_roles.py"] {
+        let said = python::script(script, &[], &[port(), ("ROLE", "owner".to_owned())]);
+        assert_eq!(said.trim(), "ok", "{script}");
+    }
     server.sql("postgres", "CREATE DATABASE django");
     assert_eq!(python::script("django_shop.py", &["owner"], &[port()]).trim(), "ok");
 }

@@ -286,8 +286,13 @@ impl<'a> Binder<'a> {
     }
 
     pub(super) fn mark_used(&mut self, id: usize, position: usize, ungrouped: bool) {
+        self.mark_star(id, position, true, ungrouped);
+    }
+
+    /// As [`Self::mark_used`], for a star that stands for the column and perhaps does not use it.
+    pub(super) fn mark_star(&mut self, id: usize, position: usize, used: bool, ungrouped: bool) {
         if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
-            mark.used = true;
+            mark.used |= used;
             mark.ungrouped |= ungrouped;
         }
     }

@@ -247,8 +247,8 @@ pub struct FunctionUse {
     pub quoted: bool,
     /// Tokens of the arguments that are plain literals, by position; none for others.
     pub literals: Vec<Option<String>>,
-    /// The call is of the form `name(single argument)`.
-    pub single: bool,
+    /// Base columns of the arguments.
+    pub deps: Deps,
 }
 
 /// One assigned or inserted column.

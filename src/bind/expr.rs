@@ -315,6 +315,7 @@ impl Binder<'_> {
         parts: &[String],
         token: usize,
         literals: Vec<Option<String>>,
+        deps: Deps,
     ) -> Result<String, Refusal> {
         let (schema, name) = match parts {
             [name] => (None, name),
@@ -322,8 +323,7 @@ impl Binder<'_> {
             _ => return Err(self.at(Self::unsupported("a function name of this form"), token)),
         };
         let quoted = self.tokens.get(token).is_some_and(|token| token.kind == Kind::Quoted);
-        let single = literals.len() == 1;
-        self.bound.functions.push(FunctionUse { schema, name: name.clone(), token, quoted, literals, single });
+        self.bound.functions.push(FunctionUse { schema, name: name.clone(), token, quoted, literals, deps });
         Ok(name.clone())
     }
 
@@ -355,7 +355,7 @@ impl Binder<'_> {
         let keyword_value = matches!(args, FunctionArguments::None)
             && keywords::category(base).is_some_and(|category| category != keywords::Category::Unreserved);
         if !keyword_value {
-            self.function_use(&parts, tokens.end - 1, literals)?;
+            self.function_use(&parts, tokens.end - 1, literals, deps.clone())?;
         }
         for item in within_group {
             let more = self.expr(&item.expr, &inner)?;

@@ -449,7 +449,7 @@ impl Binder<'_> {
         let (parts, tokens) = self.parts(name)?;
         let (deps, literals) = self.arguments(args, &context)?;
         self.mark(&deps, Usages::default());
-        let function = self.function_use(&parts, tokens.end - 1, literals)?;
+        let function = self.function_use(&parts, tokens.end - 1, literals, deps.clone())?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
         let builtin = builtin_out_names(&function)

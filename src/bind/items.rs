@@ -156,6 +156,16 @@ impl Binder<'_> {
         }
     }
 
+    /// Whether token `star` stands in `EXISTS (SELECT *`: rows are looked for, and no column of them is used.
+    fn only_exists(&self, star: usize) -> bool {
+        let is = |back: usize, fits: fn(&Token) -> bool| {
+            star.checked_sub(back).and_then(|at| self.tokens.get(at)).is_some_and(fits)
+        };
+        is(1, |token| token.is_word("select"))
+            && is(2, |token| token.kind == Kind::Open)
+            && is(3, |token| token.is_word("exists"))
+    }
+
     /// Expands a star over `items`.
     fn star(
         &mut self,
@@ -164,6 +174,7 @@ impl Binder<'_> {
         outputs: &mut Vec<Output>,
         context: &Context,
     ) -> Result<(), Refusal> {
+        let ignored = self.only_exists(tokens.start);
         let mut star = Star { tokens, columns: Vec::new(), relations: Vec::new(), complete: true };
         for item in items {
             star.complete &= !item.open;
@@ -176,7 +187,7 @@ impl Binder<'_> {
             }
             for column in item.columns.iter() {
                 for (id, position) in &column.deps {
-                    self.mark_used(*id, *position, !context.aggregate);
+                    self.mark_star(*id, *position, !ignored, !context.aggregate);
                 }
                 if let Some((id, _)) = column.origin
                     && !star.relations.contains(&id)
@@ -190,8 +201,8 @@ impl Binder<'_> {
                 });
                 outputs.push(Output {
                     name: Some(column.name.clone()),
-                    deps: column.deps.clone(),
-                    plain: column.origin,
+                    deps: if ignored { Deps::new() } else { column.deps.clone() },
+                    plain: column.origin.filter(|_| !ignored),
                 });
             }
             if item.open {

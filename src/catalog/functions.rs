@@ -15,7 +15,8 @@
 //! chance, or on catalogs and settings that everybody may read, and change nothing but a sequence's next value.
 //! `refused.txt` holds what runs SQL given as text (`query_to_xml`, `ts_stat`, `ts_rewrite`), reads or writes files,
 //! large objects, logs, statistics or other sessions, sends messages, takes locks, waits, sets settings, or is internal
-//! to the server. `set_config` and `current_query` are refused here; the engine treats literal uses of the former.
+//! to the server. `set_config`, advisory locks and `current_query` are refused here; the engine allows literal uses of the
+//! first, and keys of the second that come from no hidden column.
 //! Sizes of relations (`pg_relation_size`) are allowed, because psql prints them; they tell how much data there is.
 //!
 //! Constructs that look like functions and stand in no catalog (`coalesce`, `xmlelement`, `json_array`, …) are listed

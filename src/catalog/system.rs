@@ -139,8 +139,24 @@ const CATALOG_WITHOUT: &[(&str, &[&str])] = &[
     ("pg_prepared_xacts", &["gid"]),
     ("pg_stat_activity", &["query", "query_id"]),
     ("pg_stat_ssl", &["client_dn", "client_serial", "issuer_dn"]),
+    ("pg_statio_all_tables", BLOCK_COUNTERS),
+    ("pg_statio_sys_tables", BLOCK_COUNTERS),
+    ("pg_statio_user_tables", BLOCK_COUNTERS),
     ("pg_subscription", &["subconninfo"]),
     ("pg_user_mappings", &["umoptions"]),
+];
+
+/// Blocks read tell which values are long enough to be stored apart. The rest of those views, oids and names of tables, is
+/// how many tools find the comment of a column.
+const BLOCK_COUNTERS: &[&str] = &[
+    "heap_blks_read",
+    "heap_blks_hit",
+    "idx_blks_read",
+    "idx_blks_hit",
+    "toast_blks_read",
+    "toast_blks_hit",
+    "tidx_blks_read",
+    "tidx_blks_hit",
 ];
 
 const INFORMATION_SCHEMA_ALLOWED: &[&str] = &[
@@ -273,13 +289,10 @@ pub(crate) const KNOWN_REFUSED: &[&str] = &[
     "pg_stat_xact_user_tables",
     "pg_statio_all_indexes",
     "pg_statio_all_sequences",
-    "pg_statio_all_tables",
     "pg_statio_sys_indexes",
     "pg_statio_sys_sequences",
-    "pg_statio_sys_tables",
     "pg_statio_user_indexes",
     "pg_statio_user_sequences",
-    "pg_statio_user_tables",
     "pg_statistic",
     "pg_statistic_ext_data",
     "pg_stats",

@@ -209,6 +209,7 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
         return match system {
             Some(Builtin::Allowed) => Ok(()),
             Some(Builtin::Refused) if name == "set_config" => set_config(job, function),
+            Some(Builtin::Refused) if ADVISORY_LOCKS.contains(&name.as_str()) => advisory_lock(job, function),
             Some(Builtin::Refused) => refuse(),
             None => unknown(),
         };
@@ -231,6 +232,38 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
         }
         Some(Builtin::Allowed | Builtin::Refused) | None => refuse(),
     }
+}
+
+/// Functions that take or give back an advisory lock by its key.
+const ADVISORY_LOCKS: &[&str] = &[
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_shared",
+    "pg_advisory_xact_lock",
+    "pg_advisory_xact_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    "pg_try_advisory_xact_lock",
+    "pg_try_advisory_xact_lock_shared",
+];
+
+/// A lock is seen by every other session, so its key must not come from a column that the role does not see in clear.
+/// Constants, parameters and other columns are what applications lock by: migrations, job queues, cron.
+fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
+    let hides = |(id, position): &(usize, usize)| {
+        let policy = job.bound.relations.get(*id).and_then(|used| protected(job.role, used));
+        policy.is_some_and(|policy| *treatment(policy, *position) != Treatment::Clear)
+    };
+    if !function.deps.iter().any(hides) {
+        return Ok(());
+    }
+    let name = &function.name;
+    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
+        .with_hint(
+            "The key of an advisory lock may not be computed from a column that this role does not see in clear.",
+        );
+    Err(at(job, refusal, function.token))
 }
 
 /// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name

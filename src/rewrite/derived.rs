@@ -193,7 +193,7 @@ fn groups(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 continue;
             }
             for (position, column) in data.columns.iter().enumerate() {
-                let needed = used.marks.get(position).is_some_and(|mark| mark.used && mark.ungrouped);
+                let needed = used.marks.get(position).is_some_and(|mark| mark.ungrouped);
                 if needed && !grouped(position) {
                     let _ = write!(added, "{}.{}, ", quote_ident(&used.alias), quote_ident(&column.name));
                 }

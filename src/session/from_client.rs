@@ -327,8 +327,8 @@ impl Relay {
         let body = self.client.input.get(frame::HEADER..end).unwrap_or_default();
         let names = frontend::bind_names(body).map(|(portal, statement)| (Name::new(portal), Name::new(statement)));
         let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
-        self.model.open = true;
         if self.exempt {
+            self.model.open = true;
             if let Some((portal, statement)) = names {
                 let prepared = self.model.statement(&statement);
                 self.model.queue.push_back(Entry::Bind(portal, prepared));
@@ -345,6 +345,8 @@ impl Relay {
             Settled::Later => return Ok(Step::Wait),
             Settled::No(refusal) => Err(refusal),
         };
+        // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
+        self.model.open = true;
         let prepared = match (settled, self.model.statement(&statement)) {
             (Ok(()), Some(prepared)) => self.still_good(&prepared).await?,
             (Ok(()), None) => Err(Refusal {
