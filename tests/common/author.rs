@@ -766,7 +766,7 @@ impl Author {
             2 => format!("UPDATE customers SET note = 'x' FROM {} WHERE {predicate} AND {own}{returned}", from.sql),
             3 => format!("DELETE FROM customers WHERE {own}{alone}"),
             4 => format!("DELETE FROM customers USING {} WHERE {predicate} AND {own}{returned}", from.sql),
-            5 => format!("DELETE FROM events WHERE phone > '0945' RETURNING *"),
+            5 => "DELETE FROM events WHERE phone > '0945' RETURNING *".to_owned(),
             6 => format!(
                 "INSERT INTO orders SELECT 1000 + row_number() OVER (), id, 1.5 FROM customers WHERE {own} RETURNING *"
             ),
