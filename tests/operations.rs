@@ -280,6 +280,39 @@ fn ddl_past_the_proxy_is_noticed_soon() {
     wait_for("the new view", Duration::from_secs(10), || (value().as_deref() == Some("*****001")).then_some(()));
 }
 
+/// What an exempt role takes from one table into another is recorded column by column.
+#[test]
+fn copies_of_an_exempt_role_are_recorded() {
+    let server = shop::postgres();
+    server.sql(shop::DATABASE, "CREATE TABLE copies (id int, v text)");
+    let proxy = Proxy::start(&server, &Options::new(shop::DATABASE, shop::RULES));
+    let mut owner = proxy.connect("owner", shop::DATABASE);
+    let cases = [
+        ("INSERT INTO copies SELECT id, phone FROM customers", "stored"),
+        ("INSERT INTO copies SELECT 1, (SELECT max(phone) FROM customers)", "stored"),
+        ("UPDATE copies SET v = c.phone FROM customers c WHERE c.id = copies.id", "stored"),
+        ("UPDATE copies SET (id, v) = (SELECT id, phone FROM customers LIMIT 1)", "stored"),
+        ("CREATE TABLE taken AS SELECT phone AS v FROM customers", "stored"),
+        ("CREATE TEMP TABLE taken_too AS (SELECT upper(phone) AS v FROM customers)", "stored"),
+        ("CREATE MATERIALIZED VIEW kept AS SELECT phone AS v FROM customers", "stored"),
+        ("SELECT phone AS v INTO TEMP TABLE taken_three FROM customers", "stored"),
+        ("SELECT 1 FROM customers c, unnest(ARRAY[c.phone]) u", "argument"),
+        ("SELECT count(*) FROM customers c, regexp_split_to_table(c.phone, '0') u", "argument"),
+    ];
+    for (known, (sql, usage)) in cases.into_iter().enumerate() {
+        let answer = owner.simple(sql);
+        assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+        let event = events_after(&proxy, known, 1).remove(0);
+        let column = &event["columns"][0];
+        assert_eq!(column["column"], "public.customers.phone", "{sql}: {event:#}");
+        assert_eq!(column["usage"], serde_json::json!([usage]), "{sql}");
+        assert_eq!(column["treatment"], "clear", "{sql}");
+        assert_eq!(event["analysed"], true, "{sql}");
+        let relations = event["relations"].as_array().unwrap();
+        assert!(relations.iter().any(|relation| relation == "public.customers"), "{sql}: {relations:?}");
+    }
+}
+
 #[test]
 fn pages_for_operators() {
     let (_server, proxy) = shop::start();

@@ -88,6 +88,8 @@ impl Writer {
                         tracing::warn!(%error, "could not flush the audit log");
                     }
                 }
+                // Whoever waits may open the file next: its lock must be gone by then.
+                self.outputs.clear();
                 let _ = stop.answer.send(self.shared.pending.load(Ordering::Acquire).max(lost));
                 return;
             }

@@ -122,6 +122,10 @@ impl<'a> Binder<'a> {
         for output in &outputs {
             mark_deps(&mut self.bound, &output.deps, Usages::PROJECTED);
         }
+        let assigned: Vec<Deps> = self.bound.assigned.iter().map(|assigned| assigned.deps.clone()).collect();
+        for deps in &assigned {
+            mark_deps(&mut self.bound, deps, Usages::STORED);
+        }
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;
         self.bound

@@ -137,6 +137,10 @@ impl Usages {
     pub const WRITTEN: Self = Self(32);
     /// The value is returned.
     pub const RETURNED: Self = Self(64);
+    /// The value is stored: source of an insert or an assignment.
+    pub const STORED: Self = Self(128);
+    /// The value is an argument of a function in FROM.
+    pub const ARGUMENT: Self = Self(256);
 
     /// Adds `other`.
     pub fn add(&mut self, other: Self) {

@@ -217,6 +217,7 @@ impl Binder<'_> {
                 let mut outputs = Vec::new();
                 for array in array_exprs {
                     let deps = self.expr(array, &context)?;
+                    self.mark(&deps, Usages::ARGUMENT);
                     outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None });
                 }
                 let composite = array_exprs.len() == 1;
@@ -448,7 +449,7 @@ impl Binder<'_> {
         let context = Context::new(Rc::new(scope.clone()), Clause::Other);
         let (parts, tokens) = self.parts(name)?;
         let (deps, literals) = self.arguments(args, &context)?;
-        self.mark(&deps, Usages::default());
+        self.mark(&deps, Usages::ARGUMENT);
         let function = self.function_use(&parts, tokens.end - 1, literals, deps.clone())?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());

@@ -23,6 +23,8 @@ const USAGES: &[(Usages, Usage)] = &[
     (Usages::ORDER, Usage::Order),
     (Usages::WRITTEN, Usage::Written),
     (Usages::RETURNED, Usage::Returned),
+    (Usages::STORED, Usage::Stored),
+    (Usages::ARGUMENT, Usage::Argument),
 ];
 
 /// The access of one statement.

@@ -7,7 +7,7 @@ use super::{
     tables,
 };
 use crate::{
-    bind::{bind_expressions, bind_statement},
+    bind::{Bound, Usages, bind_expressions, bind_statement},
     error::{Refusal, RefusalCode},
     policy::settings::setting_allowed,
     rewrite::{Edits, Job, rewrite},
@@ -98,17 +98,30 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
         let access = Access { text: emit::redacted(tokens).into(), decision: "forward", ..Access::default() };
         (PlannedStatement { kind, access, effect, outputs: None }, understood)
     };
+    let analyse = |own: &[Token]| {
+        let own = &*forms::plain(own);
+        parse::parse_statement(own, 0)
+            .and_then(|statement| bind_statement(&statement, own, &run.inputs.catalog, run.path))
+    };
     let bound = |from: usize, effect: Effect| {
-        let own = &*forms::plain(tokens.get(from..).unwrap_or(&[]));
-        let analysed = parse::parse_statement(own, 0)
-            .and_then(|statement| bind_statement(&statement, own, &run.inputs.catalog, run.path));
+        let own = tokens.get(from..).unwrap_or(&[]);
+        let analysed = analyse(own).or_else(|refusal| {
+            let stored = forms::without_into(own).ok_or(refusal)?;
+            analyse(&stored).map(stores)
+        });
         match analysed {
             Ok(bound) => {
                 let access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
                 let outputs = pipeline::outputs(&bound, run);
+                // SELECT INTO makes a table.
+                let effect = if effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT" {
+                    Effect::Catalog
+                } else {
+                    effect
+                };
                 (PlannedStatement { kind, access, effect, outputs }, true)
             }
-            // SELECT INTO and the like end here: they may change the catalog.
+            // What is not understood may change the catalog.
             Err(_) => plain(if effect == Effect::None { Effect::Catalog } else { effect }, false),
         }
     };
@@ -130,8 +143,26 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
         }
         Command::Set(_) | Command::Reset(_) => plain(Effect::SearchPath, true),
         Command::Discard(all) => plain(if *all { Effect::DiscardAll } else { Effect::None }, true),
-        Command::Other(what) => plain(Effect::Catalog, *what != "UNKNOWN"),
+        Command::Other(what) => {
+            let (mut statement, understood) = plain(Effect::Catalog, *what != "UNKNOWN");
+            let query = forms::created_from(tokens).and_then(|at| analyse(tokens.get(at..)?).ok());
+            if let Some(bound) = query.map(stores) {
+                statement.access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+            }
+            (statement, understood)
+        }
     }
+}
+
+/// What a query reads whose rows become a table.
+fn stores(mut bound: Bound) -> Bound {
+    bound.returns_rows = false;
+    for (id, position) in std::mem::take(&mut bound.outputs).into_iter().flat_map(|output| output.deps) {
+        if let Some(mark) = bound.relations.get_mut(id).and_then(|used| used.marks.get_mut(position)) {
+            mark.usages = Usages(mark.usages.0 & !Usages::PROJECTED.0 | Usages::STORED.0);
+        }
+    }
+    bound
 }
 
 /// The command tag's first words.

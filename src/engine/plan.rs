@@ -146,6 +146,10 @@ pub enum Usage {
     Written,
     /// In RETURNING.
     Returned,
+    /// Its value is what is inserted or assigned.
+    Stored,
+    /// An argument of a function in FROM.
+    Argument,
 }
 
 impl Usage {
@@ -159,6 +163,8 @@ impl Usage {
             Self::Order => "order",
             Self::Written => "written",
             Self::Returned => "returned",
+            Self::Stored => "stored",
+            Self::Argument => "argument",
         }
     }
 }

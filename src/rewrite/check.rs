@@ -120,7 +120,8 @@ fn columns(job: &Job<'_>) -> Result<(), Refusal> {
                 .with_rule(&*column.rule);
                 return Err(at(job, refusal, place()));
             }
-            let searched = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0);
+            let searched =
+                Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0 | Usages::ARGUMENT.0);
             if column.search == Search::Refuse && mark.usages.any(searched) {
                 let refusal = Refusal::new(
                     RefusalCode::SearchRefused,

@@ -12,9 +12,58 @@
 use std::borrow::Cow;
 
 use super::{
-    Kind, Token,
+    Kind, Nesting, Token,
     keywords::{Category, category},
 };
+
+/// Where the query of `CREATE [TEMP | UNLOGGED] TABLE … AS` or `CREATE MATERIALIZED VIEW … AS` begins: these run it.
+pub fn created_from(tokens: &[Token]) -> Option<usize> {
+    let word = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
+    let kinds = ["temp", "temporary", "local", "global", "unlogged", "materialized"];
+    let kind = (1..4).find(|at| !kinds.iter().any(|kind| word(*at, kind)))?;
+    if !word(0, "create") || !(word(kind, "table") || (word(kind, "view") && word(kind - 1, "materialized"))) {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(kind) {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays if depth == 0 && token.is_word("as") => {
+                // AS EXECUTE runs a statement that was prepared.
+                return (!word(at + 1, "execute")).then_some(at + 1);
+            }
+            Nesting::Stays => {}
+        }
+    }
+    None
+}
+
+/// `SELECT … INTO [TEMP | UNLOGGED] [TABLE] name …` without its INTO; none without one.
+pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
+    let mut depth = 0_usize;
+    let into = tokens.iter().position(|token| {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays => {}
+        }
+        depth == 0 && token.is_word("into")
+    })?;
+    let words = ["temporary", "temp", "local", "global", "unlogged", "table"];
+    let mut end = into + 1;
+    while tokens.get(end).is_some_and(|token| words.iter().any(|word| token.is_word(word))) {
+        end += 1;
+    }
+    while tokens.get(end).is_some_and(Token::is_name) {
+        end += 1;
+        if tokens.get(end).is_none_or(|token| token.kind != Kind::Dot) {
+            break;
+        }
+        end += 1;
+    }
+    Some([tokens.get(..into)?, tokens.get(end..)?].concat())
+}
 
 /// Whether the dot of `c.*` was written behind a bracket: `(c)` may also be a column of a composite type.
 pub fn is_bracketed(dot: &Token) -> bool {
