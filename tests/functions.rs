@@ -252,6 +252,11 @@ const VOLATILE: &[&str] = &[
     "setval",
     // Gives back what the session holds.
     "pg_advisory_unlock_all",
+    // What pgAdmin asks: who waits for whom, whether a standby stands still.
+    "pg_blocking_pids",
+    "pg_safe_snapshot_blocking_pids",
+    "pg_is_wal_replay_paused",
+    "pg_get_wal_replay_pause_state",
 ];
 
 #[test]

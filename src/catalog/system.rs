@@ -6,7 +6,8 @@
 //! schema: names, types, keys, definitions, privileges, counts. Refused or withheld is what holds values of user tables
 //! (statistics, large objects, missing values of added columns, TOAST tables), SQL text and parameters of other sessions
 //! and of this one after rewriting, keys of advisory locks, secrets (passwords, connection strings, options of user
-//! mappings), and files of the server.
+//! mappings), and files of the server. Of what tools show beside the schema, block counters, positions in the write-ahead
+//! log and counts of calls read as NULL.
 //!
 //! Counts (`reltuples`, `pg_stat_user_tables`) stay readable: they tell how many rows there are, not what is in them.
 
@@ -137,10 +138,20 @@ const CATALOG_WITHOUT: &[(&str, &[&str])] = &[
     ("pg_locks", &["page", "tuple", "classid", "objid", "objsubid"]),
     ("pg_prepared_statements", &["statement"]),
     ("pg_prepared_xacts", &["gid"]),
+    ("pg_replication_slots", &["restart_lsn", "confirmed_flush_lsn"]),
     ("pg_stat_activity", &["query", "query_id"]),
+    ("pg_stat_replication", &["sent_lsn", "write_lsn", "flush_lsn", "replay_lsn"]),
     ("pg_stat_ssl", &["client_dn", "client_serial", "issuer_dn"]),
+    ("pg_stat_subscription", &["received_lsn", "latest_end_lsn"]),
+    ("pg_stat_user_functions", &["calls", "total_time", "self_time"]),
+    ("pg_statio_all_indexes", &["idx_blks_read", "idx_blks_hit"]),
+    ("pg_statio_all_sequences", &["blks_read", "blks_hit"]),
     ("pg_statio_all_tables", BLOCK_COUNTERS),
+    ("pg_statio_sys_indexes", &["idx_blks_read", "idx_blks_hit"]),
+    ("pg_statio_sys_sequences", &["blks_read", "blks_hit"]),
     ("pg_statio_sys_tables", BLOCK_COUNTERS),
+    ("pg_statio_user_indexes", &["idx_blks_read", "idx_blks_hit"]),
+    ("pg_statio_user_sequences", &["blks_read", "blks_hit"]),
     ("pg_statio_user_tables", BLOCK_COUNTERS),
     ("pg_subscription", &["subconninfo"]),
     ("pg_user_mappings", &["umoptions"]),
@@ -258,7 +269,6 @@ pub(crate) const KNOWN_REFUSED: &[&str] = &[
     "pg_largeobject",
     "pg_replication_origin",
     "pg_replication_origin_status",
-    "pg_replication_slots",
     "pg_shadow",
     "pg_shmem_allocations",
     "pg_shmem_allocations_numa",
@@ -275,24 +285,15 @@ pub(crate) const KNOWN_REFUSED: &[&str] = &[
     "pg_stat_progress_create_index",
     "pg_stat_progress_vacuum",
     "pg_stat_recovery_prefetch",
-    "pg_stat_replication",
     "pg_stat_replication_slots",
     "pg_stat_slru",
-    "pg_stat_subscription",
     "pg_stat_subscription_stats",
-    "pg_stat_user_functions",
     "pg_stat_wal",
     "pg_stat_wal_receiver",
     "pg_stat_xact_all_tables",
     "pg_stat_xact_sys_tables",
     "pg_stat_xact_user_functions",
     "pg_stat_xact_user_tables",
-    "pg_statio_all_indexes",
-    "pg_statio_all_sequences",
-    "pg_statio_sys_indexes",
-    "pg_statio_sys_sequences",
-    "pg_statio_user_indexes",
-    "pg_statio_user_sequences",
     "pg_statistic",
     "pg_statistic_ext_data",
     "pg_stats",

@@ -8,8 +8,8 @@ use crate::{
     sql::{Kind, Nesting, Token},
 };
 
-/// The tokens of `column = constant`, `constant = column`, `column IN (constants)` or `column = ANY (constant)` around a
-/// reference, when the comparison stands on its own there.
+/// The tokens of `column = constant`, `constant = column`, `column IN (constants)`, `column = ANY (constant)` or
+/// `upper(column) = upper(constant)` around a reference, when the comparison stands on its own there.
 pub(super) fn comparison(job: &Job<'_>, reference: &Reference) -> Option<Range<usize>> {
     let tokens = job.tokens;
     let Range { mut start, mut end } = reference.tokens.clone();
@@ -21,8 +21,10 @@ pub(super) fn comparison(job: &Job<'_>, reference: &Reference) -> Option<Range<u
     {
         (start, end) = (open, end + 1);
     }
-    let range =
-        forward(tokens, end).map(|end| start..end).or_else(|| backward(tokens, start).map(|start| start..end))?;
+    let range = forward(tokens, end)
+        .map(|end| start..end)
+        .or_else(|| backward(tokens, start).map(|start| start..end))
+        .or_else(|| folded(job, reference, start..end))?;
     (begins(tokens, range.start) && ends(tokens, range.end)).then_some(range)
 }
 
@@ -50,6 +52,39 @@ fn backward(tokens: &[Token], at: usize) -> Option<usize> {
     let value = at.checked_sub(2)?;
     let is_value = tokens.get(value).is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
     (tokens.get(equals)?.is_operator("=") && is_value).then_some(value)
+}
+
+/// `upper(column) = upper(constant)`, also with `lower`, with `column::text`, and with a plain constant: how Django and
+/// others look up an address whatever its case.
+///
+/// Of a range `upper` is a bound, and would tell a part of the value: only texts are folded.
+fn folded(job: &Job<'_>, reference: &Reference, column: Range<usize>) -> Option<Range<usize>> {
+    let tokens = job.tokens;
+    let used = job.bound.relations.get(reference.relation)?;
+    let stored = job.catalog.relation(used.oid)?.columns.get(reference.column?)?;
+    let is = |at: usize, kind: Kind| tokens.get(at).is_some_and(|token| token.kind == kind);
+    let mut end = column.end;
+    if is(end, Kind::Typecast) {
+        tokens.get(end + 1).filter(|token| token.is_word("text"))?;
+        // A user's type or function of that name may be another.
+        job.catalog.types_named("text").next().is_none().then_some(())?;
+        end += 2;
+    } else if !matches!(stored.type_name.as_str(), "text" | "varchar" | "bpchar" | "citext") {
+        return None;
+    }
+    let start = column.start.checked_sub(2)?;
+    let name = tokens.get(start).filter(|token| token.is_word("upper") || token.is_word("lower"))?;
+    job.catalog.functions_named(&name.value).next().is_none().then_some(())?;
+    if !is(start + 1, Kind::Open) || !is(end, Kind::Close) {
+        return None;
+    }
+    tokens.get(end + 1).filter(|token| token.is_operator("="))?;
+    let value = end + 2;
+    if tokens.get(value).is_some_and(|token| token.is_word(&name.value)) && is(value + 1, Kind::Open) {
+        let close = constant(tokens, value + 2)?;
+        return is(close, Kind::Close).then_some(start..close + 1);
+    }
+    constant(tokens, value).map(|end| start..end)
 }
 
 /// `( constant, … )`

@@ -81,7 +81,6 @@ fn every_system_relation_of_the_server_is_known() {
         "pg_largeobject",
         "pg_replication_origin",
         "pg_replication_origin_status",
-        "pg_replication_slots",
         "pg_shadow",
         "pg_shmem_allocations",
         "pg_shmem_allocations_numa",
