@@ -167,7 +167,11 @@ impl RuleSet {
 
 pub(super) fn origin(files: &[RuleFile], at: At) -> Arc<str> {
     match files.get(at.file) {
-        Some(file) => format!("{}:{}", file.path, Place::of(&file.text, at.start).line).into(),
+        // Without its folder, which is no business of clients; rule files lie in one.
+        Some(file) => {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            format!("{name}:{}", Place::of(&file.text, at.start).line).into()
+        }
         None => "".into(),
     }
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# PostgreSQL's own test suites through pgscrim, as an exempt role: regression, isolation and libpq_pipeline.
-# usage: tests/upstream/run.sh [regress|isolation|pipeline …]     (`make test-upstream` runs all)
+# PostgreSQL's own test suites through pgscrim: regression, isolation and libpq_pipeline as an exempt role, where everything must
+# pass; and the regression suite as a restricted role with rules on the suite's own tables (suite `restricted`), where most
+# statements are refused, but nothing may hang, lose its place in the protocol, or fail the proxy's own checks.
+# usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted …]     (`make test-upstream` runs all)
 #
 # Needs a Debian-like system with the server package, gcc, make and perl. The source of the installed server version is
 # fetched with apt (user-space lists; the system's own stay as they are), built once, and kept in target/upstream.
@@ -13,7 +15,7 @@ major=$("$bindir/postgres" --version | grep -oE '[0-9]+' | head -n 1)
 version=$("$bindir/postgres" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 # Socket files need short paths, and the server, which is not root, must reach everything.
 work=${PGSCRIM_UPSTREAM_DIR:-${TMPDIR:-/tmp}/pgscrim-upstream-$major}
-suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline)
+suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline restricted)
 
 as_server=()
 [ "$(id -u)" != 0 ] || as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
@@ -67,7 +69,7 @@ start() {
         -c max_connections=200 -c max_prepared_transactions=2 -c dynamic_library_path="$work/src/src/test/regress:\$libdir" >"$work/run/server.log" 2>&1 &
     started+=($!)
     for _ in $(seq 100); do "$bindir/pg_isready" -q -h 127.0.0.1 -p "$upstream" && break; sleep 0.1; done
-    for database in regression isolation_regression pipeline; do
+    for database in regression isolation_regression pipeline restricted; do
         "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d postgres -c "CREATE DATABASE $database TEMPLATE template0" \
             -c "ALTER DATABASE $database SET lc_messages TO 'C'" -c "ALTER DATABASE $database SET lc_monetary TO 'C'" \
             -c "ALTER DATABASE $database SET lc_numeric TO 'C'" -c "ALTER DATABASE $database SET lc_time TO 'C'" \
@@ -75,9 +77,33 @@ start() {
     done
 }
 
-# Starts a proxy for one database; everybody is exempt.
+# Everybody is exempt.
+exempt_rules() {
+    printf 'policy = "upstream"\n\n[[role]]\nname = "everybody"\nmatch = { database = ["%s"] }\nexempt = true\n' "$1"
+}
+
+# Some of the tables that the suite's test_setup makes hold personal data.
+restricted_rules() {
+    cat <<'RULES'
+policy = "upstream-restricted"
+[category.text]
+columns = ["public.onek.stringu1", "public.tenk1.stringu1", "public.int8_tbl.q1", "public.person.name", "public.text_tbl.f1"]
+[category.none]
+columns = ["public.onek.unique1", "public.onek.unique2", "public.tenk1.unique1", "public.tenk1.unique2", "public.tenk1.two",
+           "public.tenk1.hundred", "public.int8_tbl.q2", "public.person.age", "public.person.location"]
+[[role]]
+name = "tester"
+match = { user = ["tester"] }
+see = { text = "full" }
+[[role]]
+name = "owner"
+match = { user = ["postgres"] }
+exempt = true
+RULES
+}
+
+# Starts a proxy for one database with the rules in the file.
 proxy() {
-    printf 'policy = "upstream"\n\n[[role]]\nname = "everybody"\nmatch = { database = ["%s"] }\nexempt = true\n' "$1" > "$work/run/rules/rules.toml"
     port=$(port_free); metrics=$(port_free)
     cat > "$work/run/pgscrim.toml" <<CONF
 listen = ["127.0.0.1:$port"]
@@ -109,16 +135,19 @@ status=0
 for suite in "${suites[@]}"; do
     case $suite in
     regress)
+        exempt_rules regression > "$work/run/rules/rules.toml"
         proxy regression
         (cd "$work/src/src/test/regress" && "${as_server[@]}" ./pg_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" --dlpath=. \
             --schedule=./parallel_schedule --max-concurrent-tests=20 --host=127.0.0.1 --port="$port" --user=postgres --use-existing --dbname=regression) || status=1
         ;;
     isolation)
+        exempt_rules isolation_regression > "$work/run/rules/rules.toml"
         proxy isolation_regression
         (cd "$work/src/src/test/isolation" && "${as_server[@]}" ./pg_isolation_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" \
             --schedule=./isolation_schedule --host=127.0.0.1 --port="$port" --user=postgres --use-existing --dbname=isolation_regression) || status=1
         ;;
     pipeline)
+        exempt_rules pipeline > "$work/run/rules/rules.toml"
         proxy pipeline
         cd "$work/src/src/test/modules/libpq_pipeline"
         for test in $(./libpq_pipeline tests); do
@@ -129,6 +158,32 @@ for suite in "${suites[@]}"; do
             fi
         done
         cd "$top"
+        ;;
+    restricted)
+        # The tables come first, by their owner and past the proxy.
+        regress=("${as_server[@]}" ./pg_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" --dlpath=. --use-existing --dbname=restricted
+            --max-concurrent-tests=20 --host=127.0.0.1)
+        (cd "$work/src/src/test/regress" && "${regress[@]}" --port="$upstream" --user=postgres test_setup >/dev/null)
+        "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d restricted -c 'CREATE ROLE tester LOGIN; GRANT ALL ON SCHEMA public TO tester' \
+            -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO tester'
+        restricted_rules > "$work/run/rules/rules.toml"
+        proxy restricted
+        # Its tests fail; what counts is that it ends, and what the proxy says of itself.
+        (cd "$work/src/src/test/regress" && timeout 900 "${regress[@]}" --port="$port" --user=tester --schedule=./parallel_schedule \
+            >"$work/run/restricted.out" 2>&1) || [ $? != 124 ] || { echo 'FAILED restricted: the suite hangs'; status=1; }
+        python3 - "$metrics" "$work/run/audit-restricted.jsonl" <<'PY' || status=1
+import collections, json, sys, urllib.request
+page = urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=10).read().decode()
+counts = collections.Counter()
+for line in open(sys.argv[2]):
+    event = json.loads(line)
+    counts[event["refusal"] or event["outcome"]] += 1
+print("statements by outcome or refusal:", dict(counts.most_common()))
+bad = [code for code in ("PGS0301", "PGS0303", "PGS0405", "broken") if counts[code]]
+tripped = [line for line in page.splitlines() if line.startswith("pgscrim_tripwire_total") and not line.endswith(" 0")]
+print("FAILED restricted:" if bad or tripped else "ok     restricted", *bad, *tripped)
+sys.exit(bool(bad or tripped))
+PY
         ;;
     *) echo "unknown suite $suite" >&2; exit 2 ;;
     esac
