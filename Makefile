@@ -18,7 +18,7 @@ help:
 	@echo 'make test           formatting, lints and every test'
 	@echo 'make lint           formatting and lints'
 	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
-	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted)'
+	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
 	@echo 'make clean          removes all that was built'
@@ -71,7 +71,7 @@ target/test-node/.installed: tests/node/package.json tests/node/prisma.config.mj
 	cd target/test-node && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_HIDE_UPDATE_MESSAGE=1 npx prisma generate
 	@touch $@
 
-test-upstream:
+test-upstream: test-venv
 	@sh scripts/need.sh cc postgres python perl
 	bash tests/upstream/run.sh $(SUITES)
 

@@ -10,7 +10,8 @@ use crate::names::quote_literal;
 pub fn push(out: &mut String, token: &Token) -> usize {
     let tight = out.is_empty()
         || match token.kind {
-            Kind::Comma | Kind::Close | Kind::CloseBracket | Kind::Semicolon | Kind::Typecast => true,
+            Kind::Comma | Kind::Close | Kind::CloseBracket | Kind::Semicolon => true,
+            Kind::Typecast => !out.ends_with(':'),
             Kind::Dot | Kind::OpenBracket => {
                 out.ends_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '"' | ')' | ']'))
             }
@@ -120,7 +121,7 @@ mod tests {
         for sql in [
             "SELECT 'x\\''; SELECT 2 --'",
             "select a.b, \"A\".\"select\", c.*, 1. + .5, $1::int[], x[1:2], - -1, a - (-b), f(x => 1), N'a\\b', E'a\\\\b'",
-            "select 1.e, 2 . x, a*b, count(*), U&\"\\0070hone\", array[1,2]['3'::int]",
+            "select 1.e, 2 . x, a*b, count(*), b[1: ::int], U&\"\\0070hone\", array[1,2]['3'::int]",
         ] {
             let Ok(tokens) = lex(sql) else { continue };
             let printed = text(&tokens);

@@ -2,7 +2,8 @@
 # PostgreSQL's own test suites through pgscrim: regression, isolation and libpq_pipeline as an exempt role, where everything must
 # pass; and the regression suite as a restricted role with rules on the suite's own tables (suite `restricted`), where most
 # statements are refused, but nothing may hang, lose its place in the protocol, or fail the proxy's own checks.
-# usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted …]     (`make test-upstream` runs all)
+# Suite `grammar` gives the regression suite's statements to tests/grammar.rs.
+# usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted|grammar …]     (`make test-upstream` runs all)
 #
 # Needs a Debian-like system with the server package, gcc, make and perl. The source of the installed server version is
 # fetched with apt (user-space lists; the system's own stay as they are), built once, and kept in target/upstream.
@@ -15,7 +16,7 @@ major=$("$bindir/postgres" --version | grep -oE '[0-9]+' | head -n 1)
 version=$("$bindir/postgres" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 # Socket files need short paths, and the server, which is not root, must reach everything.
 work=${PGSCRIM_UPSTREAM_DIR:-${TMPDIR:-/tmp}/pgscrim-upstream-$major}
-suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline restricted)
+suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline restricted grammar)
 
 as_server=()
 [ "$(id -u)" != 0 ] || as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
@@ -184,6 +185,9 @@ tripped = [line for line in page.splitlines() if line.startswith("pgscrim_tripwi
 print("FAILED restricted:" if bad or tripped else "ok     restricted", *bad, *tripped)
 sys.exit(bool(bad or tripped))
 PY
+        ;;
+    grammar)
+        (cd "$top" && PGSCRIM_REGRESS_SQL="$work/src/src/test/regress/sql" cargo nextest run --locked --test grammar --no-capture) || status=1
         ;;
     *) echo "unknown suite $suite" >&2; exit 2 ;;
     esac

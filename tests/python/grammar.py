@@ -1,0 +1,272 @@
+"""Texts as PostgreSQL's own scanner and grammar read them (pglast holds the server's C code).
+
+Standard input: one JSON object a line, from tests/grammar.rs:
+    sql      the client's text
+    tokens   pgscrim's tokens of it, [kind, first character], or null when its lexer refuses
+    printed  those tokens as pgscrim prints them, or null
+    sent     [client's text, text that would be sent for it, whether it may hold derived tables and masks]
+Standard output: one JSON object a line for each disagreement, {"what", "sql", …}, then {"counts": …}.
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+
+from pglast.parser import ParseError, parse_sql_json, scan
+
+WORDS = {"IDENT"}
+PUNCTUATION = {
+    "ASCII_40": "Open", "ASCII_41": "Close", "ASCII_91": "OpenBracket", "ASCII_93": "CloseBracket", "ASCII_44": "Comma",
+    "ASCII_59": "Semicolon", "ASCII_46": "Dot", "ASCII_58": "Colon", "TYPECAST": "Typecast", "COLON_EQUALS": "Assign",
+    "EQUALS_GREATER": "Arrow", "SCONST": "Text", "BCONST": "Bits", "XCONST": "Hex", "ICONST": "Number",
+    "FCONST": "Number", "PARAM": "Parameter",
+}
+OPERATORS = {"Op", "NOT_EQUALS", "LESS_EQUALS", "GREATER_EQUALS"} | {
+    f"ASCII_{ord(c)}" for c in "+-*/%^<>="
+}
+
+
+def scanned(sql):
+    """PostgreSQL's tokens as [kind, first character], or the message of its refusal."""
+    try:
+        raw = [t for t in scan(sql) if t.name not in ("SQL_COMMENT", "C_COMMENT")]
+    except ParseError as error:
+        return str(error)
+    out = []
+    at = 0
+    while at < len(raw):
+        token = raw[at]
+        name = token.name
+        following = raw[at + 1] if at + 1 < len(raw) else None
+        if name == "NCHAR" and token.end == token.start and following and following.name == "SCONST":
+            out.append(["National", token.start])
+            at += 1
+        elif name in ("UIDENT", "USCONST"):
+            out.append(["Quoted" if name == "UIDENT" else "Text", token.start])
+            if following and following.name == "UESCAPE":
+                at += 2
+        elif name in PUNCTUATION:
+            out.append([PUNCTUATION[name], token.start])
+        elif name in OPERATORS:
+            out.append(["Operator", token.start])
+        elif name in WORDS or token.kind != "NO_KEYWORD":
+            out.append(["Quoted" if sql[token.start] == '"' else "Word", token.start])
+        else:
+            out.append([name, token.start])
+        at += 1
+    return out
+
+
+# Places, and what PostgreSQL works out for error messages.
+PLACES = re.compile(r"location|stmt_len|list_start|list_end|rexpr_list_start|rexpr_list_end")
+
+
+def strip(node):
+    if isinstance(node, dict):
+        return {key: strip(value) for key, value in node.items() if not PLACES.search(key)}
+    if isinstance(node, list):
+        return [strip(value) for value in node]
+    return node
+
+
+def mark(node, text):
+    """Marks relations behind an upper-case FROM: pgscrim prints the client's words in lower case, its own in capitals."""
+    if isinstance(node, list):
+        for value in node:
+            mark(value, text)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "RangeVar" and text[: value.get("location", 0)].endswith((b"FROM ", b"FROM ONLY ")):
+                value["ours"] = True
+            mark(value, text)
+
+
+def tree(sql, marked=False):
+    """The parse tree of each statement without places; none when it is no SQL."""
+    try:
+        root = json.loads(parse_sql_json(sql))
+    except ParseError:
+        return None
+    if marked:
+        mark(root, sql.encode())
+    return [statement["stmt"] for statement in strip(root)["stmts"] if "stmt" in statement]
+
+
+def is_ours(select):
+    """SELECT list FROM [ONLY] schema.table [TABLESAMPLE …], with nothing else to it."""
+    clauses = set(select) - {"targetList", "fromClause", "limitOption", "op"}
+    source = select.get("fromClause", [])
+    if clauses or len(source) != 1:
+        return None
+    source = source[0]
+    if "RangeTableSample" in source:
+        inner = source["RangeTableSample"]["relation"]
+        relation = inner.get("RangeVar")
+    else:
+        relation = source.get("RangeVar")
+    return source if relation and relation.get("ours") else None
+
+
+def plain(node):
+    """The tree with our derived tables as the relations that they stand for, and every relation without schema."""
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if "RangeSubselect" in node and not node["RangeSubselect"].get("lateral"):
+        subselect = node["RangeSubselect"]
+        source = is_ours(subselect.get("subquery", {}).get("SelectStmt", {"x": 1}))
+        if source and "alias" in subselect:
+            alias = plain(subselect["alias"])
+            sample = dict(source["RangeTableSample"]) if "RangeTableSample" in source else None
+            relation = dict(sample["relation"]["RangeVar"] if sample else source["RangeVar"])
+            if alias["aliasname"] != relation["relname"] or "colnames" in alias:
+                relation["alias"] = alias
+            relation = {"RangeVar": named(relation)}
+            return {"RangeTableSample": plain({**sample, "relation": relation})} if sample else relation
+    if "RangeVar" in node:
+        return {"RangeVar": named(node["RangeVar"])}
+    if "relname" in node and "relpersistence" in node:
+        return named(node)
+    return {key: plain(value) for key, value in node.items()}
+
+
+def named(node):
+    node = {key: plain(value) for key, value in node.items() if key not in ("schemaname", "catalogname", "ours")}
+    if node.get("alias") == {"aliasname": node["relname"]}:
+        del node["alias"]
+    return node
+
+
+def unqualified(node):
+    """Names without what pgscrim adds: pg_catalog before functions, operators and types; schemas before columns."""
+    if isinstance(node, list):
+        return [unqualified(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if "ColumnRef" in node:
+        fields = node["ColumnRef"]["fields"]
+        return {"ColumnRef": {"fields": fields[-2:]}}
+    if "A_Indirection" in node and node["A_Indirection"]["indirection"] == [{"A_Star": {}}]:
+        # `(c).*` is sent as `c.*`.
+        argument = node["A_Indirection"]["arg"]
+        if "ColumnRef" in argument:
+            return {"ColumnRef": {"fields": argument["ColumnRef"]["fields"] + [{"A_Star": {}}]}}
+    if "TypeCast" in node:
+        cast = node["TypeCast"]
+        names = cast["typeName"].get("names", [])
+        # `c::public.customers` gives a row back the type that a derived table takes from it.
+        if "ColumnRef" in cast["arg"] and len(names) == 2:
+            return unqualified(cast["arg"])
+    out = {}
+    for key, value in node.items():
+        if key in ("funcname", "name", "names") and isinstance(value, list) and len(value) > 1:
+            if value[0] == {"String": {"sval": "pg_catalog"}}:
+                value = value[1:]
+        out[key] = unqualified(value)
+    return out
+
+
+def is_star(item):
+    return item.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", [{}])[-1] == {"A_Star": {}}
+
+
+def stars_expanded(before, after):
+    """Whether one list is the other with stars written out as columns."""
+    at = 0
+    for number, item in enumerate(before):
+        if is_star(item):
+            least = sum(not is_star(later) for later in before[number + 1 :])
+            while at < len(after) - least and "ColumnRef" in after[at]["ResTarget"]["val"]:
+                at += 1
+        elif at < len(after) and same(item, after[at]):
+            at += 1
+        else:
+            return False
+    return at == len(after)
+
+
+def same(before, after):
+    """Equal but for columns added to GROUP BY (a derived table has no primary key on which others depend), and for stars
+    written out (system columns stand beside the table's in a derived table)."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        if before.keys() != after.keys():
+            return False
+        for key, value in before.items():
+            other = after[key]
+            if key == "groupClause":
+                added = len(other) - len(value)
+                if added < 0 or not all("ColumnRef" in item for item in other[:added]):
+                    return False
+                other = other[added:]
+            if not same(value, other):
+                stars = key == "targetList" and any(is_star(item) for item in value)
+                if not (stars and stars_expanded(value, other)):
+                    return False
+        return True
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(same(one, two) for one, two in zip(before, after))
+    return before == after
+
+
+def writes(node):
+    """Whether there is a data modification in it: references to its target are masked where they stand."""
+    text = json.dumps(node)
+    return any(f'"{kind}Stmt"' in text for kind in ("Insert", "Update", "Delete"))
+
+
+def main():
+    counts = Counter()
+    out = []
+    for line in sys.stdin:
+        case = json.loads(line)
+        sql = case["sql"]
+        counts["texts"] += 1
+        theirs = scanned(sql)
+        mine = case["tokens"]
+        found = {"sql": sql}
+        if mine is None:
+            counts["refused by our lexer alone" if isinstance(theirs, list) else "refused by both lexers"] += 1
+        elif isinstance(theirs, str):
+            # Refused by PostgreSQL's scanner: what we would print must be refused by its grammar too, or mean nothing else.
+            counts["refused by PostgreSQL's scanner alone"] += 1
+            out.append({"what": "lexer accepts more", "message": theirs, **found})
+        elif mine != theirs:
+            out.append({"what": "other tokens", "ours": mine, "theirs": theirs, **found})
+        else:
+            counts["same tokens"] += 1
+        if case.get("printed") is not None and isinstance(theirs, list):
+            again = scanned(case["printed"])
+            if [kind for kind, _ in mine] != ([kind for kind, _ in again] if isinstance(again, list) else again):
+                out.append({"what": "printed tokens differ", "printed": case["printed"], "again": again, **found})
+            before, after = tree(sql), tree(case["printed"])
+            if before is None and after is None:
+                counts["no SQL"] += 1
+            elif before == after:
+                counts["same tree printed"] += 1
+            else:
+                out.append({"what": "printed tree differs", "printed": case["printed"], "valid": before is not None, **found})
+        for given, sent, masked in case["sent"]:
+            before, after = tree(given), tree(sent, marked=True)
+            if before is None:
+                # The server says so: what is sent must be none either.
+                counts["no SQL, planned"] += 1
+                if after is not None:
+                    out.append({"what": "SQL is made of what is none", "given": given, "sent": sent, **found})
+                continue
+            if after is None:
+                out.append({"what": "what is sent is no SQL", "given": given, "sent": sent, **found})
+                continue
+            if masked and (writes(before) or any("relation" in s.get("CopyStmt", {}) for s in before)):
+                counts["masked writes and COPY of tables, not compared"] += 1
+            elif same(unqualified(plain(before)), unqualified(plain(after))):
+                counts["same tree sent, masked" if masked else "same tree sent"] += 1
+            else:
+                out.append({"what": "another tree is sent", "given": given, "sent": sent, "masked": masked, **found})
+    for finding in out:
+        print(json.dumps(finding))
+    print(json.dumps({"counts": counts}))
+
+
+main()
