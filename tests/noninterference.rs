@@ -38,9 +38,9 @@ fn send(client: &mut Client, sql: &str, script: &Script) -> Vec<Message> {
         None => client.simple(sql),
         Some(format) => {
             let uses = |number: usize| sql.contains(&format!("${number}"));
-            let used = (1..=script.parameters.len()).rev().find(|number| uses(*number)).unwrap_or(0);
+            let highest = (1..=script.parameters.len()).rev().find(|number| uses(*number)).unwrap_or(0);
             let values: Vec<Option<&[u8]>> =
-                script.parameters[..used].iter().map(|value| Some(value.as_bytes())).collect();
+                script.parameters[..highest].iter().map(|value| Some(value.as_bytes())).collect();
             client.extended(sql, &values, format)
         }
     }
@@ -187,7 +187,7 @@ fn random_scripts_do_not_tell_the_worlds_apart() {
         let script = Author::new(seed).script();
         twins.judge(&format!("seed {seed}"), &script);
     }
-    twins.end(count as usize / 2);
+    twins.end(usize::try_from(count).unwrap() / 2);
 }
 
 /// The statement with samples that are the same each time.
@@ -196,7 +196,7 @@ fn repeatable(sql: &str) -> String {
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {
         let (sample, rest) = part.split_once(')').unwrap();
-        out.push_str(&format!("tablesample {sample}) repeatable (1){rest}"));
+        out.extend(["tablesample ", sample, ") repeatable (1)", rest]);
     }
     out
 }
