@@ -53,8 +53,9 @@ struct State {
 
 /// Loads at once, then whenever there is a reason, until the last handle is gone.
 ///
-/// After a load that a session asked for, the next pauses as long as the load took: a client that names unknown
-/// relations in a loop cannot keep the server's catalogs busy for more than half of the time.
+/// After a load that a session asked for, the next pauses three times as long as the load took: neither a client that names
+/// unknown relations in a loop nor a migration keeps the server's catalogs busy, and old rows visible to a snapshot, for more
+/// than a quarter of the time.
 pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests: mpsc::Receiver<Request>) {
     let refresh = sources.upstream.catalog_refresh.max(Duration::from_secs(1));
     let mut state = State { sources, keeper: Keeper::default(), files: Vec::new(), rules: None, files_error: None };
@@ -69,6 +70,7 @@ pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests
         let started = Instant::now();
         let mut asked = !waiting.is_empty();
         let soon = state.load(&mut publisher, reread_files, reread_catalog).await;
+        let rested = tokio::time::Instant::now() + (started.elapsed() * 3).min(LONGEST_PAUSE);
         for request in waiting.drain(..) {
             if let Request::Answer(sender) = request {
                 let _ = sender.send(());
@@ -83,7 +85,7 @@ pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests
                     let Some(request) = request else { return };
                     waiting.push(request);
                     if asked {
-                        tokio::time::sleep(started.elapsed().min(LONGEST_PAUSE)).await;
+                        tokio::time::sleep_until(rested).await;
                         asked = false;
                     }
                     while let Ok(request) = requests.try_recv() {
