@@ -39,6 +39,17 @@ fn sqlalchemy_restricted_and_exempt() {
 }
 
 #[test]
+fn tools_read_the_catalogs_as_without_a_proxy() {
+    let (server, proxy) = shop::start();
+    let environment = [
+        ("PROXY_PORT", proxy.port.to_string()),
+        ("SERVER_PORT", server.port.to_string()),
+        ("ROLE", "support".to_owned()),
+    ];
+    assert_eq!(python::script("tool_catalogs.py", &[], &environment).trim(), "ok");
+}
+
+#[test]
 fn psycopg_restricted_and_exempt() {
     let (_server, proxy) = both_roles("psycopg_roles.py");
     let events = proxy.audit();
