@@ -108,7 +108,7 @@ fn begins(tokens: &[Token], at: usize) -> bool {
     match before.kind {
         Kind::Open | Kind::Comma => true,
         Kind::Word => {
-            matches!(&*before.value, "where" | "or" | "not" | "on" | "when" | "having")
+            matches!(before.name(), "where" | "or" | "not" | "on" | "when" | "having")
                 || (before.is_word("and") && !closes_between(tokens, at - 1))
         }
         Kind::Quoted
@@ -157,7 +157,7 @@ fn ends(tokens: &[Token], at: usize) -> bool {
     match after.kind {
         Kind::Close | Kind::Comma | Kind::Semicolon => true,
         Kind::Word => matches!(
-            &*after.value,
+            after.name(),
             "and"
                 | "or"
                 | "then"
