@@ -73,7 +73,7 @@ fn samples(place: &str, text: &str, path: &[String]) -> Vec<Sample> {
                 Command::Query | Command::Modify(_) => 0,
                 Command::Declare(_, at) | Command::Prepare(_, at) | Command::Explain(at) => at,
                 Command::Copy => {
-                    own.iter().position(|token| token.is_word("to")).filter(|_| own[1].value == "(".into())?
+                    own.iter().position(|token| token.is_word("to")).filter(|_| own[1].kind == Kind::Open)?
                 }
                 _ => return None,
             };
@@ -331,7 +331,7 @@ impl<'a> Judge<'a> {
             .and_then(|at| {
                 let relation = catalog.relation(Oid(target?))?;
                 let words = tokens[at + 2..].iter().take_while(|token| token.kind != Kind::Close);
-                let attnum = |word: &Token| relation.columns.iter().find(|column| *column.name == *word.value);
+                let attnum = |word: &Token| relation.columns.iter().find(|column| *column.name == *word.name());
                 Some(words.filter_map(|word| Some(i32::from(attnum(word)?.attnum.0))).collect())
             })
             .unwrap_or_default();

@@ -38,7 +38,7 @@ use corpus::World;
 use generator::Generator;
 use pgscrim::{
     engine::{Inputs, QueryContext, plan},
-    sql::{Kind, Token, emit, lex},
+    sql::{Kind, Reads, Token, emit, lex},
 };
 use serde_json::{Value, json};
 
@@ -201,20 +201,21 @@ fn mutated(text: &str, seed: u64) -> String {
         let token: &Token = &tokens[random.below(tokens.len())];
         let (start, end) = (token.start as usize, token.end as usize);
         let written = text[start..end].to_owned();
-        let quoted = token.value.replace('\'', "''");
+        let value = token.literal(&mut Reads::default()).unwrap_or_else(|| token.name()).to_owned();
+        let quoted = value.replace('\'', "''");
         let new = match (random.below(6), token.kind) {
             (0, Kind::Text) => match random.below(5) {
                 0 => format!("E'{}'", quoted.replace('\\', "\\\\")),
                 1 => format!("U&'{}'", quoted.replace('\\', "\\\\")),
-                2 if !token.value.contains('$') => format!("$t${}$t$", token.value),
+                2 if !value.contains('$') => format!("$t${value}$t$"),
                 3 => format!("N'{quoted}'"),
                 _ => format!("'{quoted}'\n''"),
             },
             (0, Kind::Word) => match random.below(4) {
-                0 => format!("\"{}\"", token.value),
+                0 => format!("\"{value}\""),
                 1 => written.to_uppercase(),
-                2 => format!("U&\"{}\"", token.value),
-                _ => format!("U&\"\\{:04x}{}\"", token.value.chars().next().map_or(0, u32::from), rest(&token.value)),
+                2 => format!("U&\"{value}\""),
+                _ => format!("U&\"\\{:04x}{}\"", value.chars().next().map_or(0, u32::from), rest(&value)),
             },
             (0 | 1, _) => format!("{written}{}", PIECES[random.below(PIECES.len())]),
             (2, _) => format!("{}{written}", PIECES[random.below(PIECES.len())]),

@@ -139,9 +139,7 @@ impl<'a> Binder<'a> {
     /// Accounts for `ident` and answers with its token number.
     pub(super) fn take(&mut self, ident: &Ident) -> Result<usize, Refusal> {
         let index = parse::ident_index(ident)
-            .filter(|index| {
-                self.tokens.get(*index).is_some_and(|token| token.is_name() && *token.value == *ident.value)
-            })
+            .filter(|index| self.tokens.get(*index).is_some_and(|token| token.is_name() && token.name() == ident.value))
             .ok_or_else(|| Refusal::new(RefusalCode::UnaccountedToken, "a name could not be found in the statement"))?;
         if let Some(accounted) = self.bound.accounted.get_mut(index) {
             *accounted = true;
@@ -225,13 +223,13 @@ impl<'a> Binder<'a> {
         block: Option<usize>,
     ) -> (usize, ScopeItem) {
         let id = self.bound.relations.len();
-        let visible = alias.unwrap_or(&relation.name).to_owned();
+        let visible: Rc<str> = alias.unwrap_or(&relation.name).into();
         let columns: Rc<[ScopeColumn]> = relation
             .columns
             .iter()
             .enumerate()
             .map(|(position, column)| ScopeColumn {
-                name: column.name.clone(),
+                name: column.name.as_str().into(),
                 deps: Deps::from_slice(&[(id, position)]),
                 origin: Some((id, position)),
                 qualifier: Some(visible.clone()),
@@ -243,7 +241,7 @@ impl<'a> Binder<'a> {
             only: whole.start < name.start,
             name,
             whole,
-            alias: visible.clone(),
+            alias: visible.to_string(),
             has_alias: alias.is_some(),
             sample: None,
             marks: vec![ColumnMark::default(); relation.columns.len()],
@@ -254,7 +252,7 @@ impl<'a> Binder<'a> {
         });
         let item = ScopeItem {
             name: Some(visible),
-            schema: alias.is_none().then(|| relation.schema.clone()),
+            schema: alias.is_none().then(|| relation.schema.as_str().into()),
             relation: Some(id),
             columns,
             columns_visible: true,
@@ -400,7 +398,7 @@ impl<'a> Binder<'a> {
                 )
             };
             for item in scope.items.iter().filter(|item| item.columns_visible) {
-                let mut columns = item.columns.iter().filter(|column| column.name == name);
+                let mut columns = item.columns.iter().filter(|column| *column.name == *name);
                 if let Some(column) = columns.next() {
                     if found.is_some() || columns.next().is_some() {
                         return Err(ambiguous());

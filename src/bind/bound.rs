@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::names::Oid;
+use crate::{names::Oid, sql::Reads};
 
 /// Position of a column in [`crate::catalog::Relation::columns`].
 pub type ColumnIndex = usize;
@@ -37,6 +37,8 @@ pub struct Bound {
     pub items: Vec<Item>,
     /// By token: whether the binder consumed it as a name.
     pub accounted: Vec<bool>,
+    /// Literals whose content decided something.
+    pub reads: Reads,
 }
 
 impl Bound {
@@ -238,6 +240,15 @@ pub struct Block {
     pub grouped: Vec<(usize, ColumnIndex)>,
 }
 
+/// A constant argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// A string, by its token: who reads it leaves a trace ([`crate::sql::Token::literal`]).
+    Text(usize),
+    /// `true` or `false`.
+    Truth(bool),
+}
+
 /// One function call.
 #[derive(Debug)]
 pub struct FunctionUse {
@@ -249,8 +260,8 @@ pub struct FunctionUse {
     pub token: usize,
     /// Whether the name token was quoted.
     pub quoted: bool,
-    /// Tokens of the arguments that are plain literals, by position; none for others.
-    pub literals: Vec<Option<String>>,
+    /// The arguments that are string or boolean constants, by position; none for others.
+    pub constants: Vec<Option<Constant>>,
     /// Base columns of the arguments.
     pub deps: Deps,
 }

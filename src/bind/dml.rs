@@ -148,7 +148,7 @@ impl Binder<'_> {
             OnConflictAction::DoNothing => Ok(()),
             OnConflictAction::DoUpdate(update) => {
                 let mut excluded = item.clone();
-                excluded.name = Some("excluded".to_owned());
+                excluded.name = Some("excluded".into());
                 excluded.schema = None;
                 excluded.relation = None;
                 excluded.columns = excluded
@@ -292,7 +292,7 @@ impl Binder<'_> {
         let [column] = parts.as_slice() else {
             return Err(self.at(Self::unsupported("a field of a column as a target"), tokens.start));
         };
-        let position = item.columns.iter().position(|candidate| candidate.name == *column).ok_or_else(|| {
+        let position = item.columns.iter().position(|candidate| *candidate.name == **column).ok_or_else(|| {
             let refusal = Refusal::new(RefusalCode::UnknownColumn, format!("column \"{column}\" does not exist"));
             self.at(refusal, tokens.start)
         })?;

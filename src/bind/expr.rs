@@ -10,13 +10,13 @@ use sqlparser::ast::{
 
 use super::{
     binder::{Binder, Context},
-    bound::{Clause, Deps, FunctionUse, Usages, WholeUse},
+    bound::{Clause, Constant, Deps, FunctionUse, Usages, WholeUse},
     scope::merge,
 };
 use crate::{
     catalog::functions::{Builtin, builtin, is_aggregate},
     error::{Refusal, RefusalCode},
-    sql::{Kind, keywords},
+    sql::{Kind, keywords, parse},
 };
 
 impl Binder<'_> {
@@ -261,9 +261,9 @@ impl Binder<'_> {
         &mut self,
         args: &[FunctionArg],
         context: &Context,
-    ) -> Result<(Deps, Vec<Option<String>>), Refusal> {
+    ) -> Result<(Deps, Vec<Option<Constant>>), Refusal> {
         let mut deps = Deps::new();
-        let mut literals = Vec::new();
+        let mut constants = Vec::new();
         for arg in args {
             let value = match arg {
                 FunctionArg::Named { name, arg, operator: _ } => {
@@ -286,7 +286,7 @@ impl Binder<'_> {
                 }
                 FunctionArg::Unnamed(arg) => arg,
             };
-            literals.push(literal(value));
+            constants.push(constant(value));
             let more = match value {
                 FunctionArgExpr::Expr(expression) => self.expr(expression, context)?,
                 FunctionArgExpr::QualifiedWildcard(name) => {
@@ -306,7 +306,7 @@ impl Binder<'_> {
             };
             merge(&mut deps, &more);
         }
-        Ok((deps, literals))
+        Ok((deps, constants))
     }
 
     /// Records a call and answers with the function's bare name.
@@ -314,7 +314,7 @@ impl Binder<'_> {
         &mut self,
         parts: &[String],
         token: usize,
-        literals: Vec<Option<String>>,
+        constants: Vec<Option<Constant>>,
         deps: Deps,
     ) -> Result<String, Refusal> {
         let (schema, name) = match parts {
@@ -323,7 +323,7 @@ impl Binder<'_> {
             _ => return Err(self.at(Self::unsupported("a function name of this form"), token)),
         };
         let quoted = self.tokens.get(token).is_some_and(|token| token.kind == Kind::Quoted);
-        self.bound.functions.push(FunctionUse { schema, name: name.clone(), token, quoted, literals, deps });
+        self.bound.functions.push(FunctionUse { schema, name: name.clone(), token, quoted, constants, deps });
         Ok(name.clone())
     }
 
@@ -340,22 +340,22 @@ impl Binder<'_> {
         let base = parts.last().map_or("", String::as_str);
         let aggregate = over.is_none() && (is_aggregate(base) || filter.is_some() || !within_group.is_empty());
         let inner = Context { aggregate: context.aggregate || aggregate, ..context.clone() };
-        let (mut deps, literals) = match args {
+        let (mut deps, constants) = match args {
             FunctionArguments::None => (Deps::new(), Vec::new()),
             FunctionArguments::Subquery(query) => (self.subquery(query, &inner)?, vec![None]),
             FunctionArguments::List(FunctionArgumentList { duplicate_treatment: _, args, clauses }) => {
-                let (mut deps, literals) = self.arguments(args, &inner)?;
+                let (mut deps, constants) = self.arguments(args, &inner)?;
                 for clause in clauses {
                     let more = self.argument_clause(clause, &inner)?;
                     merge(&mut deps, &more);
                 }
-                (deps, literals)
+                (deps, constants)
             }
         };
         let keyword_value = matches!(args, FunctionArguments::None)
             && keywords::category(base).is_some_and(|category| category != keywords::Category::Unreserved);
         if !keyword_value {
-            self.function_use(&parts, tokens.end - 1, literals, deps.clone())?;
+            self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
         }
         for item in within_group {
             let more = self.expr(&item.expr, &inner)?;
@@ -496,13 +496,13 @@ impl Binder<'_> {
     }
 }
 
-/// The value of a string or boolean constant.
-fn literal(argument: &FunctionArgExpr) -> Option<String> {
+/// A string or boolean constant.
+fn constant(argument: &FunctionArgExpr) -> Option<Constant> {
     let FunctionArgExpr::Expr(Expr::Value(value)) = argument else { return None };
-    if let Value::SingleQuotedString(text) = &value.value {
-        Some(text.clone())
+    if let Value::SingleQuotedString(_) = &value.value {
+        parse::token_index(value.span).map(Constant::Text)
     } else if let Value::Boolean(flag) = &value.value {
-        Some(flag.to_string())
+        Some(Constant::Truth(*flag))
     } else {
         None
     }

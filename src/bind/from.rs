@@ -60,12 +60,17 @@ impl Binder<'_> {
         };
         let right = self.factor(relation, scope, &left)?;
         match constraint {
-            JoinConstraint::None => Ok(left.into_iter().chain(right).collect()),
-            JoinConstraint::On(condition) => {
-                let items: Vec<ScopeItem> = left.into_iter().chain(right).collect();
-                let inner = Scope { items: items.clone(), parent: scope.parent.clone(), block: scope.block };
-                self.expr_used(condition, &Context::new(Rc::new(inner), Clause::On))?;
+            JoinConstraint::None => {
+                let mut items = left;
+                items.extend(right);
                 Ok(items)
+            }
+            JoinConstraint::On(condition) => {
+                let mut items = left;
+                items.extend(right);
+                let inner = Rc::new(Scope { items, parent: scope.parent.clone(), block: scope.block });
+                self.expr_used(condition, &Context::new(Rc::clone(&inner), Clause::On))?;
+                Ok(Rc::try_unwrap(inner).map_or_else(|inner| inner.items.clone(), |inner| inner.items))
             }
             JoinConstraint::Using(names) => self.using(left, right, names, None),
             JoinConstraint::UsingAlias(names, alias) => self.using(left, right, names, Some(alias)),
@@ -78,7 +83,7 @@ impl Binder<'_> {
                 }
                 let shared: Vec<String> = visible(&left)
                     .filter(|column| visible(&right).any(|other| other.name == column.name))
-                    .map(|column| column.name.clone())
+                    .map(|column| column.name.to_string())
                     .collect();
                 self.merged(left, right, &shared, None)
             }
@@ -124,17 +129,17 @@ impl Binder<'_> {
             };
             let mut deps = Deps::new();
             for side in [&left, &right] {
-                let column = visible(side).find(|column| column.name == *name).ok_or_else(unknown)?;
+                let column = visible(side).find(|column| *column.name == **name).ok_or_else(unknown)?;
                 merge(&mut deps, &column.deps);
             }
             self.mark(&deps, Usages::JOIN);
             for (id, position) in &deps {
                 self.mark_used(*id, *position, true);
             }
-            columns.push(ScopeColumn { name: name.clone(), deps, origin: None, qualifier: None });
+            columns.push(ScopeColumn { name: name.as_str().into(), deps, origin: None, qualifier: None });
         }
         let alias_item = alias.map(|name| ScopeItem {
-            name: Some(name),
+            name: Some(name.into()),
             schema: None,
             relation: None,
             columns: columns.clone().into(),
@@ -148,7 +153,15 @@ impl Binder<'_> {
             merge(&mut deps, &item.deps);
         }
         let open = left.iter().chain(&right).any(|item| item.columns_visible && item.open);
-        columns.extend(visible(&left).chain(visible(&right)).filter(|column| !shared.contains(&column.name)).cloned());
+        columns.extend(
+            visible(&left)
+                .chain(visible(&right))
+                .filter(|column| !shared.iter().any(|name| **name == *column.name))
+                .cloned(),
+        );
+        // The unnamed results of joins to the left cannot be seen any more.
+        left.retain(|item| item.name_visible);
+        right.retain(|item| item.name_visible);
         for item in left.iter_mut().chain(&mut right) {
             item.columns_visible = false;
         }
@@ -162,7 +175,8 @@ impl Binder<'_> {
             open,
             deps,
         };
-        Ok(left.into_iter().chain(right).chain(alias_item).chain([join]).collect())
+        left.extend(right.into_iter().chain(alias_item).chain([join]));
+        Ok(left)
     }
 
     /// One FROM item; `left` are the items to its left in the same join.
@@ -238,7 +252,7 @@ impl Binder<'_> {
                     .collect();
                 let outputs = columns
                     .into_iter()
-                    .map(|column| Output { name: Some(column.name), deps: column.deps, plain: None })
+                    .map(|column| Output { name: Some(column.name.to_string()), deps: column.deps, plain: None })
                     .collect::<Vec<_>>();
                 for item in &items {
                     if !alias.columns.is_empty() {
@@ -289,7 +303,7 @@ impl Binder<'_> {
             let visible = visible.unwrap_or_else(|| cte.name.clone());
             let columns = rename(&cte.columns, &names, &visible);
             return Ok(ScopeItem {
-                name: Some(visible),
+                name: Some(visible.into()),
                 schema: None,
                 relation: None,
                 columns,
@@ -312,8 +326,8 @@ impl Binder<'_> {
                 .iter()
                 .enumerate()
                 .map(|(position, column)| ScopeColumn {
-                    name: names.get(position).cloned().unwrap_or_else(|| column.name.clone()),
-                    qualifier: Some(label.clone()),
+                    name: names.get(position).map_or_else(|| column.name.clone(), |name| name.as_str().into()),
+                    qualifier: Some(label.as_str().into()),
                     ..column.clone()
                 })
                 .collect();
@@ -427,7 +441,7 @@ impl Binder<'_> {
         };
         Ok(ScopeItem {
             name_visible: visible.is_some(),
-            name: visible,
+            name: visible.map(Into::into),
             schema: None,
             relation: None,
             columns,
@@ -448,9 +462,9 @@ impl Binder<'_> {
     ) -> Result<Vec<ScopeItem>, Refusal> {
         let context = Context::new(Rc::new(scope.clone()), Clause::Other);
         let (parts, tokens) = self.parts(name)?;
-        let (deps, literals) = self.arguments(args, &context)?;
+        let (deps, constants) = self.arguments(args, &context)?;
         self.mark(&deps, Usages::ARGUMENT);
-        let function = self.function_use(&parts, tokens.end - 1, literals, deps.clone())?;
+        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
         let builtin = builtin_out_names(&function)
@@ -499,7 +513,7 @@ impl Binder<'_> {
         let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
         Ok(ScopeItem {
             name_visible: name.is_some(),
-            name,
+            name: name.map(Into::into),
             schema: None,
             relation: None,
             columns,
@@ -539,12 +553,13 @@ fn lateral(scope: &Scope, left: &[ScopeItem]) -> Scope {
 }
 
 fn rename(columns: &[ScopeColumn], names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
+    let qualifier: Rc<str> = qualifier.into();
     columns
         .iter()
         .enumerate()
         .map(|(position, column)| ScopeColumn {
-            name: names.get(position).cloned().unwrap_or_else(|| column.name.clone()),
-            qualifier: Some(qualifier.to_owned()),
+            name: names.get(position).map_or_else(|| column.name.clone(), |name| name.as_str().into()),
+            qualifier: Some(qualifier.clone()),
             ..column.clone()
         })
         .collect()

@@ -6,7 +6,7 @@ use sqlparser::ast::{Expr, GroupByExpr};
 use super::{
     binder::{Binder, Context},
     bound::{Output, Usages},
-    query::position,
+    query::unbracketed,
 };
 use crate::error::Refusal;
 
@@ -61,13 +61,13 @@ impl Binder<'_> {
         outputs: &[Output],
         grouped: &mut Vec<(usize, usize)>,
     ) -> Result<(), Refusal> {
-        if let Some(output) = position(expression, outputs) {
+        if let Some(output) = self.position(expression, outputs)? {
             grouped.extend(output.plain);
             let deps = output.deps.clone();
             self.mark(&deps, Usages::GROUP);
             return Ok(());
         }
-        if let Expr::Identifier(ident) = expression
+        if let Expr::Identifier(ident) = unbracketed(expression)
             && !context.scope.items.iter().any(|item| item.columns_visible && item.column(&ident.value).is_some())
             && let Some(output) = outputs.iter().find(|output| output.name.as_deref() == Some(&ident.value))
         {
@@ -79,7 +79,7 @@ impl Binder<'_> {
         }
         let before = self.bound.references.len();
         self.expr_used(expression, context)?;
-        let is_name = matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let is_name = matches!(unbracketed(expression), Expr::Identifier(_) | Expr::CompoundIdentifier(_));
         if is_name && let Some(reference) = self.bound.references.get(before) {
             grouped.extend(reference.column.map(|column| (reference.relation, column)));
         }

@@ -195,12 +195,12 @@ impl Binder<'_> {
                     star.relations.push(id);
                 }
                 star.columns.push(StarColumn {
-                    qualifier: column.qualifier.clone(),
-                    name: column.name.clone(),
+                    qualifier: column.qualifier.as_deref().map(str::to_owned),
+                    name: column.name.to_string(),
                     origin: column.origin,
                 });
                 outputs.push(Output {
-                    name: Some(column.name.clone()),
+                    name: Some(column.name.to_string()),
                     deps: if ignored { Deps::new() } else { column.deps.clone() },
                     plain: column.origin.filter(|_| !ignored),
                 });

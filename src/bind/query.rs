@@ -1,6 +1,6 @@
 //! Queries: WITH, set operations, SELECT, VALUES, TABLE; ORDER BY, LIMIT and locking clauses.
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 use sqlparser::ast::{
     Cte as CteAst, Distinct, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr,
@@ -262,14 +262,14 @@ impl Binder<'_> {
     /// ORDER BY over a set operation: names or positions of outputs only.
     fn order_outputs(&mut self, order_by: Option<&OrderBy>, outputs: &[Output]) -> Result<(), Refusal> {
         for item in order_items(order_by)? {
-            let found = if let Expr::Identifier(ident) = &item.expr {
+            let found = if let Expr::Identifier(ident) = unbracketed(&item.expr) {
                 let index = self.take(ident)?;
                 outputs
                     .iter()
                     .find(|output| output.name.as_deref() == Some(&ident.value))
                     .ok_or_else(|| self.at(Self::unsupported("ORDER BY this name"), index))?
             } else {
-                position(&item.expr, outputs)
+                self.position(&item.expr, outputs)?
                     .ok_or_else(|| Self::unsupported("ORDER BY an expression of a set operation"))?
             };
             let deps = found.deps.clone();
@@ -277,6 +277,27 @@ impl Binder<'_> {
             self.mark(&deps, Usages::ORDER);
         }
         Ok(())
+    }
+
+    /// The output that a bare integer means; none for other expressions.
+    ///
+    /// # Errors
+    /// A number that PostgreSQL may read as another position than we.
+    pub(super) fn position<'o>(
+        &mut self,
+        expression: &Expr,
+        outputs: &'o [Output],
+    ) -> Result<Option<&'o Output>, Refusal> {
+        let Expr::Value(value) = unbracketed(expression) else { return Ok(None) };
+        let Value::Number(..) = &value.value else { return Ok(None) };
+        let index = parse::token_index(value.span);
+        let token = index.and_then(|index| self.tokens.get(index));
+        let number = token.and_then(|token| token.literal(&mut self.bound.reads));
+        let Some((index, number)) = index.zip(number) else { return Err(Self::unsupported("this position")) };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.at(Self::unsupported("a position that is no plain integer"), index));
+        }
+        Ok(number.parse::<usize>().ok().and_then(|number| outputs.get(number.checked_sub(1)?)))
     }
 
     fn order_options(item: &OrderByExpr) -> Result<(), Refusal> {
@@ -394,7 +415,7 @@ impl Binder<'_> {
 
     /// ORDER BY and DISTINCT ON: an output name or position first, then an expression.
     fn order_expression(&mut self, expression: &Expr, context: &Context, outputs: &[Output]) -> Result<(), Refusal> {
-        if let Expr::Identifier(ident) = expression
+        if let Expr::Identifier(ident) = unbracketed(expression)
             && let Some(output) = outputs.iter().find(|output| output.name.as_deref() == Some(&ident.value))
         {
             self.take(ident)?;
@@ -402,7 +423,7 @@ impl Binder<'_> {
             self.mark(&deps, Usages::ORDER);
             return Ok(());
         }
-        if let Some(output) = position(expression, outputs) {
+        if let Some(output) = self.position(expression, outputs)? {
             let deps = output.deps.clone();
             self.mark(&deps, Usages::ORDER);
             return Ok(());
@@ -437,13 +458,10 @@ impl Binder<'_> {
     /// One item of a select list or of RETURNING.
     /// Two items of one FROM clause may not have the same name.
     pub(super) fn unique_names(scope: &Scope) -> Result<(), Refusal> {
-        for (number, item) in scope.items.iter().enumerate() {
+        let mut names = HashSet::new();
+        for item in &scope.items {
             let Some(name) = item.name.as_ref().filter(|_| item.name_visible) else { continue };
-            let twice =
-                scope.items.iter().skip(number + 1).any(|other| {
-                    other.name_visible && other.name.as_ref() == Some(name) && other.schema == item.schema
-                });
-            if twice {
+            if !names.insert((name, &item.schema)) {
                 return Err(Refusal::new(
                     crate::error::RefusalCode::DuplicateAlias,
                     format!("table name \"{name}\" specified more than once"),
@@ -489,23 +507,26 @@ fn order_items(order_by: Option<&OrderBy>) -> Result<&[OrderByExpr], Refusal> {
     }
 }
 
-/// The output that a bare integer means.
-pub(super) fn position<'o>(expression: &Expr, outputs: &'o [Output]) -> Option<&'o Output> {
-    let Expr::Value(value) = expression else { return None };
-    let Value::Number(text, _) = &value.value else { return None };
-    outputs.get(text.parse::<usize>().ok()?.checked_sub(1)?)
+/// An expression without the brackets around it: to PostgreSQL's grammar they are not there.
+pub(super) fn unbracketed(expression: &Expr) -> &Expr {
+    let mut inner = expression;
+    while let Expr::Nested(next) = inner {
+        inner = next;
+    }
+    inner
 }
 
 /// The columns that an alias with an optional column list makes of outputs.
 pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
+    let qualifier: Rc<str> = qualifier.into();
     outputs
         .into_iter()
         .enumerate()
         .map(|(position, output)| ScopeColumn {
-            name: names.get(position).cloned().or(output.name).unwrap_or_default(),
+            name: names.get(position).cloned().or(output.name).unwrap_or_default().into(),
             deps: output.deps,
             origin: None,
-            qualifier: Some(qualifier.to_owned()),
+            qualifier: Some(qualifier.clone()),
         })
         .collect()
 }

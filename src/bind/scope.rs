@@ -7,20 +7,20 @@ use super::bound::{ColumnIndex, Deps};
 /// A column that expressions can name.
 #[derive(Clone, Debug)]
 pub(super) struct ScopeColumn {
-    pub name: String,
+    pub name: Rc<str>,
     pub deps: Deps,
     /// The base column that it is, directly.
     pub origin: Option<(usize, ColumnIndex)>,
     /// Name of the FROM item to print before it in an expanded star; none for merged columns.
-    pub qualifier: Option<String>,
+    pub qualifier: Option<Rc<str>>,
 }
 
 /// One FROM item, or the unnamed result of a join.
 #[derive(Clone, Debug)]
 pub(super) struct ScopeItem {
-    pub name: Option<String>,
+    pub name: Option<Rc<str>>,
     /// Schema of a catalog relation without alias: `public.t.c` may be written.
-    pub schema: Option<String>,
+    pub schema: Option<Rc<str>>,
     /// Catalog relation.
     pub relation: Option<usize>,
     pub columns: Rc<[ScopeColumn]>,
@@ -62,7 +62,7 @@ pub(super) fn merge(deps: &mut Deps, more: &Deps) {
 
 impl ScopeItem {
     pub fn column(&self, name: &str) -> Option<&ScopeColumn> {
-        self.columns.iter().find(|column| column.name == name)
+        self.columns.iter().find(|column| *column.name == *name)
     }
 
     pub fn all_deps(&self) -> Deps {

@@ -248,7 +248,7 @@ fn as_text(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) ->
     let mut out = format!("role {role}, policy {} ({})\n\n", inputs.policy.id, inputs.policy.hash);
     match outcome {
         Ok(plan) => {
-            for statement in &plan.statements {
+            for statement in plan.statements.iter() {
                 access_text(&mut out, statement.kind, &statement.access);
                 for output in statement.outputs.iter().flatten() {
                     let sources = sources(output, &inputs.catalog);

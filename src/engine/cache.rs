@@ -1,29 +1,40 @@
 //! Stage `engine`: the plan cache. In: a text and its context. Out: the answer of [`super::plan`], kept for the next
-//! time. Invariants: a kept answer is given only for the same text, protocol, search path, policy role and [`Inputs`];
+//! time. Invariants: a kept answer is given only for the same text, or for one of the same shape that differs in literals
+//! which no stage looked into ([`super::template`]); and for the same protocol, search path, policy role and [`Inputs`];
 //! memory is bounded in bytes; one role's flood cannot evict the plans of another.
 //!
 //! Each role has a share of the budget, and each share two halves. New plans go into the young half; when that is full
-//! the old one is dropped and the young one becomes old. A plan that is used again moves back to the young half.
+//! the old one is dropped and the young one becomes old. A plan that is used again moves back to the young half. A text
+//! that a template serves is kept itself when it comes twice in a row of few.
 
 use std::{
     hash::{BuildHasher, Hash, Hasher},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
-use super::plan::{Access, Inputs, Plan, PlannedStatement, Protocol, QueryContext, Refused};
+use super::{
+    pipeline::Judged,
+    plan::{Access, Inputs, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused},
+    template::Template,
+};
+use crate::sql::shape::Shape;
 
 /// Longer texts are not kept: they seldom come twice. Nor should they be judged where others wait: they take long.
 pub const LONGEST_KEPT: usize = 8 * 1024;
 /// What a slot costs beside its texts.
 const SLOT_BYTES: usize = 400;
+/// The most templates of one shape: literals that decide something may take many values.
+const MOST_TEMPLATES: usize = 16;
+/// How many texts that a template served are remembered, per role.
+const REMEMBERED: usize = 256;
 
 /// A kept answer.
 pub type Answer = Result<Arc<Plan>, Box<Refused>>;
@@ -33,6 +44,8 @@ pub type Answer = Result<Arc<Plan>, Box<Refused>>;
 pub enum Found {
     /// The same text was planned before.
     Hit,
+    /// A text of the same shape was planned before.
+    Template,
     /// The pipeline had to run.
     Miss,
     /// The text is not kept.
@@ -61,6 +74,8 @@ struct Share {
     turn: Mutex<()>,
     /// Bytes that a half may hold.
     limit: usize,
+    /// Hashes of texts that a template served lately.
+    served: Box<[AtomicU64]>,
 }
 
 #[derive(Default)]
@@ -70,11 +85,30 @@ struct Half {
 }
 
 struct Slot {
-    text: Box<str>,
+    /// A text, or a shape.
+    key: Box<[u8]>,
     protocol: Protocol,
     path: Arc<[String]>,
-    /// Set once: sessions that ask for the same text at the same time wait for one judgement.
-    answer: OnceLock<Answer>,
+    kept: Kept,
+}
+
+enum Kept {
+    /// For one text. Set once: sessions that ask for the same text at the same time wait for one judgement.
+    Answer(OnceLock<Answer>),
+    /// For a shape.
+    Shape {
+        /// Set once, as above; none when there is no template for that text.
+        first: OnceLock<Option<Arc<Template>>>,
+        more: RwLock<Vec<Arc<Template>>>,
+    },
+}
+
+/// What a slot is looked for by.
+struct Key<'a> {
+    hash: u64,
+    bytes: &'a [u8],
+    is_shape: bool,
+    context: &'a QueryContext,
 }
 
 impl std::fmt::Debug for PlanCache {
@@ -101,28 +135,60 @@ impl PlanCache {
             return (fresh(), Found::Bypass);
         }
         let generation = self.generation(inputs);
-        let Some(share) = generation.shares.get(usize::from(context.role.0)) else {
+        let Some(plans) = generation.shares.get(usize::from(context.role.0)) else {
             return (fresh(), Found::Bypass);
         };
-        let mut hasher = self.hasher.build_hasher();
-        text.hash(&mut hasher);
-        context.protocol.hash(&mut hasher);
-        context.search_path.hash(&mut hasher);
-        let Some(slot) = share.slot(hasher.finish(), text, context) else {
-            return (fresh(), Found::Bypass);
-        };
-        if let Some(answer) = slot.answer.get() {
+        let own = self.key(text.as_bytes(), false, context);
+        if let Some(slot) = plans.find(&own)
+            && let Kept::Answer(answer) = &slot.kept
+            && let Some(answer) = answer.get()
+        {
             return (answer.clone(), Found::Hit);
         }
-        let mut found = Found::Hit;
-        let answer = slot.answer.get_or_init(|| {
-            found = Found::Miss;
-            fresh()
+        let shape = Shape::of(text);
+        let shaped = shape.as_ref().and_then(|shape| {
+            let slot = plans.slot(&self.key(&shape.key, true, context))?;
+            Some((shape, slot))
         });
-        if found == Found::Miss {
-            share.grew(weight(&slot));
+        if let Some((shape, slot)) = &shaped
+            && let Some(plan) = slot.fill(text, shape)
+        {
+            let answer = Ok(Arc::new(plan));
+            if plans.comes_again(own.hash)
+                && let Some(slot) = plans.slot(&own)
+                && let Kept::Answer(kept) = &slot.kept
+                && kept.set(answer.clone()).is_ok()
+            {
+                plans.grew(slot.weight());
+            }
+            return (answer, Found::Template);
+        }
+        let Some(slot) = plans.slot(&own) else { return (fresh(), Found::Bypass) };
+        let Kept::Answer(kept) = &slot.kept else { return (fresh(), Found::Bypass) };
+        let mut found = Found::Hit;
+        let answer = kept.get_or_init(|| {
+            found = Found::Miss;
+            let judge = || super::judge(text, context, inputs);
+            let Some((shape, slot)) = &shaped else { return judge().map(|judged| Arc::new(judged.plan)) };
+            let (answer, served) = slot.judge(text, shape, judge, |weight| plans.grew(weight));
+            if served {
+                found = Found::Template;
+            }
+            answer
+        });
+        if found != Found::Hit {
+            plans.grew(slot.weight());
         }
         (answer.clone(), found)
+    }
+
+    fn key<'a>(&self, bytes: &'a [u8], is_shape: bool, context: &'a QueryContext) -> Key<'a> {
+        let mut hasher = self.hasher.build_hasher();
+        bytes.hash(&mut hasher);
+        is_shape.hash(&mut hasher);
+        context.protocol.hash(&mut hasher);
+        context.search_path.hash(&mut hasher);
+        Key { hash: hasher.finish(), bytes, is_shape, context }
     }
 
     /// The plans for these inputs. Other inputs make all plans worthless.
@@ -146,36 +212,40 @@ impl PlanCache {
 
 impl Share {
     fn new(limit: usize) -> Self {
-        Self { young: ArcSwap::default(), old: ArcSwap::default(), turn: Mutex::new(()), limit }
+        let served = (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
+        Self { young: ArcSwap::default(), old: ArcSwap::default(), turn: Mutex::new(()), limit, served }
     }
 
-    /// The slot of a text, made when there is none; none when another text has its place.
-    fn slot(&self, key: u64, text: &str, context: &QueryContext) -> Option<Arc<Slot>> {
-        let is_it = |slot: &Slot| {
-            *slot.text == *text
-                && slot.protocol == context.protocol
-                && (Arc::ptr_eq(&slot.path, &context.search_path) || slot.path == context.search_path)
-        };
-        let young = self.young.load();
-        if let Some(slot) = young.slots.get(&key) {
-            return is_it(&slot).then(|| Arc::clone(&slot));
+    /// Whether a text with this hash was served lately; it is from now on.
+    fn comes_again(&self, hash: u64) -> bool {
+        let place = usize::try_from(hash >> 32).unwrap_or(0) % REMEMBERED;
+        self.served.get(place).is_some_and(|served| served.swap(hash, Ordering::Relaxed) == hash)
+    }
+
+    /// The slot of a text or shape when there is one.
+    fn find(&self, key: &Key<'_>) -> Option<Arc<Slot>> {
+        if let Some(slot) = self.young.load().slots.get(&key.hash) {
+            return slot.is(key).then(|| Arc::clone(&slot));
         }
-        let kept = self.old.load().slots.get(&key).map(|slot| Arc::clone(&slot)).filter(|slot| is_it(slot));
-        match young.slots.entry(key) {
-            Entry::Occupied(entry) => is_it(entry.get()).then(|| Arc::clone(entry.get())),
+        // What is used again moves to the young half.
+        self.old.load().slots.contains_key(&key.hash).then(|| self.slot(key)).flatten()
+    }
+
+    /// The slot of a text or shape, made when there is none; none when another has its place.
+    fn slot(&self, key: &Key<'_>) -> Option<Arc<Slot>> {
+        let young = self.young.load();
+        if let Some(slot) = young.slots.get(&key.hash) {
+            return slot.is(key).then(|| Arc::clone(&slot));
+        }
+        let kept = self.old.load().slots.get(&key.hash).map(|slot| Arc::clone(&slot)).filter(|slot| slot.is(key));
+        match young.slots.entry(key.hash) {
+            Entry::Occupied(entry) => entry.get().is(key).then(|| Arc::clone(entry.get())),
             Entry::Vacant(entry) => {
                 let again = kept.is_some();
-                let slot = kept.unwrap_or_else(|| {
-                    Arc::new(Slot {
-                        text: text.into(),
-                        protocol: context.protocol,
-                        path: Arc::clone(&context.search_path),
-                        answer: OnceLock::new(),
-                    })
-                });
+                let slot = kept.unwrap_or_else(|| Arc::new(Slot::new(key)));
                 drop(entry.insert(Arc::clone(&slot)));
                 if again {
-                    self.grew(weight(&slot));
+                    self.grew(slot.weight());
                 }
                 Some(slot)
             }
@@ -196,18 +266,110 @@ impl Share {
     }
 }
 
-/// About how many bytes a slot takes.
-fn weight(slot: &Slot) -> usize {
-    let answer = match slot.answer.get() {
-        Some(Ok(plan)) => {
-            plan.permit.text().len()
-                + std::mem::size_of_val(&*plan.places)
-                + plan.statements.iter().map(|statement| statement_weight(statement)).sum::<usize>()
+impl Slot {
+    fn new(key: &Key<'_>) -> Self {
+        let kept = if key.is_shape {
+            Kept::Shape { first: OnceLock::new(), more: RwLock::default() }
+        } else {
+            Kept::Answer(OnceLock::new())
+        };
+        let (protocol, path) = (key.context.protocol, Arc::clone(&key.context.search_path));
+        Self { key: key.bytes.into(), protocol, path, kept }
+    }
+
+    fn is(&self, key: &Key<'_>) -> bool {
+        let same_kind = match &self.kept {
+            Kept::Answer(_) => !key.is_shape,
+            Kept::Shape { first: _, more: _ } => key.is_shape,
+        };
+        let path = &key.context.search_path;
+        same_kind
+            && *self.key == *key.bytes
+            && self.protocol == key.context.protocol
+            && (Arc::ptr_eq(&self.path, path) || self.path == *path)
+    }
+
+    /// The plan of a text of this shape, when a template serves it.
+    fn fill(&self, text: &str, shape: &Shape<'_>) -> Option<Plan> {
+        let Kept::Shape { first, more } = &self.kept else { return None };
+        let first = first.get()?.as_ref();
+        first
+            .and_then(|template| template.fill(text, shape))
+            .or_else(|| more.read().iter().find_map(|template| template.fill(text, shape)))
+    }
+
+    /// Judges a text of this shape, and keeps the template for others. Who comes while another text of the shape is judged
+    /// waits, and may be served by its template; says whether it was.
+    fn judge(
+        &self,
+        text: &str,
+        shape: &Shape<'_>,
+        judge: impl Fn() -> Result<Judged, Box<Refused>>,
+        grew: impl Fn(usize),
+    ) -> (Answer, bool) {
+        let whole = |judged: Judged| Arc::new(judged.plan);
+        let Kept::Shape { first, more } = &self.kept else { return (judge().map(whole), false) };
+        let mut own = None;
+        first.get_or_init(|| {
+            let (answer, template) = apart(judge());
+            own = Some(answer);
+            grew(self.weight() + template.as_ref().map_or(0, |template| template_weight(template)));
+            template
+        });
+        if let Some(answer) = own {
+            return (answer, false);
         }
-        Some(Err(refused)) => access_weight(&refused.access) + 200,
-        None => 0,
-    };
-    SLOT_BYTES + slot.text.len() + answer
+        if let Some(plan) = self.fill(text, shape) {
+            return (Ok(Arc::new(plan)), true);
+        }
+        let (answer, template) = apart(judge());
+        if let Some(template) = template {
+            let mut more = more.write();
+            if more.len() < MOST_TEMPLATES {
+                grew(template_weight(&template));
+                more.push(template);
+            }
+        }
+        (answer, false)
+    }
+
+    /// About how many bytes it takes.
+    fn weight(&self) -> usize {
+        let kept = match &self.kept {
+            Kept::Answer(answer) => match answer.get() {
+                Some(Ok(plan)) => {
+                    let places = match &plan.places {
+                        Places::Listed(places) => std::mem::size_of_val(&**places),
+                        Places::Filled(template) => template.weight(),
+                    };
+                    plan.permit.text().len() + places + statements_weight(&plan.statements)
+                }
+                Some(Err(refused)) => access_weight(&refused.access) + 200,
+                None => 0,
+            },
+            Kept::Shape { first, more } => {
+                let first = first.get().and_then(Option::as_ref);
+                first.into_iter().chain(more.read().iter()).map(|template| template_weight(template)).sum()
+            }
+        };
+        SLOT_BYTES + self.key.len() + kept
+    }
+}
+
+/// An answer, and the template made with it.
+fn apart(judged: Result<Judged, Box<Refused>>) -> (Answer, Option<Arc<Template>>) {
+    match judged {
+        Ok(Judged { plan, template }) => (Ok(Arc::new(plan)), template.map(Arc::new)),
+        Err(refused) => (Err(refused), None),
+    }
+}
+
+fn template_weight(template: &Template) -> usize {
+    template.weight() + statements_weight(template.statements())
+}
+
+fn statements_weight(statements: &[Arc<PlannedStatement>]) -> usize {
+    statements.iter().map(|statement| statement_weight(statement)).sum()
 }
 
 fn statement_weight(statement: &PlannedStatement) -> usize {
@@ -331,7 +493,7 @@ exempt = true
         let share = &generation.shares[usize::from(context.role.0)];
         let held: usize = [&share.young, &share.old]
             .iter()
-            .flat_map(|half| half.load().slots.iter().map(|slot| weight(&slot)).collect::<Vec<_>>())
+            .flat_map(|half| half.load().slots.iter().map(|slot| slot.weight()).collect::<Vec<_>>())
             .sum();
         assert!(held < (1 << 20) / generation.shares.len() + 10_000, "{held}");
     }

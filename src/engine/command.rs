@@ -2,7 +2,7 @@
 
 use super::{
     access, copy,
-    pipeline::{self, Planned, Rewritten, Run, rewrite_statement},
+    pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_statement},
     plan::{Access, Effect, PlannedStatement},
     tables,
 };
@@ -12,7 +12,7 @@ use crate::{
     policy::settings::setting_allowed,
     rewrite::{Edits, Job, rewrite},
     sql::{
-        Kind, RESERVED_PREFIX, Token,
+        Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
         emit, forms, parse,
     },
@@ -22,12 +22,15 @@ use crate::{
 pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
     let command = classify(tokens);
     let kind = kind(&command, tokens);
-    let name = |at: &usize| tokens.get(*at).map(|token| token.value.to_string()).unwrap_or_default();
+    let name = |at: &usize| tokens.get(*at).map(|token| token.name().to_owned()).unwrap_or_default();
     let as_is = |effect: Effect| Ok(pass(kind, effect, tokens));
     match &command {
         Command::Query | Command::Modify(_) => {
             let rewritten = rewrite_statement(tokens, run)?;
-            Ok(pipeline::planned(kind, Effect::None, tokens, 0..0, rewritten, run))
+            let (holes, reads) = (rewritten.printed.holes.clone(), rewritten.reads.clone());
+            let fillable = Fillable { holes, reads, recognised: rewritten.recognised };
+            let planned = pipeline::planned(kind, Effect::None, tokens, 0..0, rewritten, run);
+            Ok(Planned { fillable: Some(fillable), ..planned })
         }
         Command::Tables(tag) => tables::plan(tag, tokens, run),
         Command::Copy => copy::plan(tokens, run),
@@ -89,14 +92,23 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
     }
 }
 
-/// Looks at one statement of an exempt role; and whether it was understood.
-pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, bool) {
+/// What is known of one statement of an exempt role.
+pub(super) struct Observed {
+    pub statement: PlannedStatement,
+    pub understood: bool,
+    /// Literals whose content decided something; none when other literals may mean another statement.
+    pub reads: Option<Reads>,
+}
+
+/// Looks at one statement of an exempt role.
+pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
     let command = classify(tokens);
     let kind = kind(&command, tokens);
-    let name = |at: &usize| tokens.get(*at).map(|token| token.value.to_string()).unwrap_or_default();
+    let name = |at: &usize| tokens.get(*at).map(|token| token.name().to_owned()).unwrap_or_default();
     let plain = |effect: Effect, understood: bool| {
         let access = Access { text: emit::redacted(tokens).into(), decision: "forward", ..Access::default() };
-        (PlannedStatement { kind, access, effect, outputs: None }, understood)
+        let statement = PlannedStatement { kind, access, effect, outputs: None };
+        Observed { statement, understood, reads: None }
     };
     let analyse = |own: &[Token]| {
         let own = &*forms::plain(own);
@@ -113,13 +125,11 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
             Ok(bound) => {
                 let access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
                 let outputs = pipeline::outputs(&bound, run);
-                // SELECT INTO makes a table.
-                let effect = if effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT" {
-                    Effect::Catalog
-                } else {
-                    effect
-                };
-                (PlannedStatement { kind, access, effect, outputs }, true)
+                // SELECT INTO makes a table; its own tokens were analysed without that, so their numbers are of no use.
+                let stores = effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT";
+                let effect = if stores { Effect::Catalog } else { effect };
+                let reads = (from == 0 && !stores).then_some(bound.reads);
+                Observed { statement: PlannedStatement { kind, access, effect, outputs }, understood: true, reads }
             }
             // What is not understood may change the catalog.
             Err(_) => plain(if effect == Effect::None { Effect::Catalog } else { effect }, false),
@@ -127,7 +137,10 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
     };
     match &command {
         Command::Query | Command::Modify(_) => bound(0, Effect::None),
-        Command::Copy => copy::observe(tokens, run),
+        Command::Copy => {
+            let (statement, understood) = copy::observe(tokens, run);
+            Observed { statement, understood, reads: None }
+        }
         Command::Explain(at) => bound(*at, Effect::None),
         Command::Prepare(at, body) => {
             let text = emit::text(tokens.get(*body..).unwrap_or(&[])).into();
@@ -144,12 +157,12 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
         Command::Set(_) | Command::Reset(_) => plain(Effect::SearchPath, true),
         Command::Discard(all) => plain(if *all { Effect::DiscardAll } else { Effect::None }, true),
         Command::Other(what) => {
-            let (mut statement, understood) = plain(Effect::Catalog, *what != "UNKNOWN");
+            let mut observed = plain(Effect::Catalog, *what != "UNKNOWN");
             let query = forms::created_from(tokens).and_then(|at| analyse(tokens.get(at..)?).ok());
             if let Some(bound) = query.map(stores) {
-                statement.access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                observed.statement.access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
             }
-            (statement, understood)
+            observed
         }
     }
 }
@@ -196,7 +209,7 @@ fn with_kind(tokens: &[Token]) -> &'static str {
         match token.kind {
             Kind::Open => depth += 1,
             Kind::Close => depth = depth.saturating_sub(1),
-            Kind::Word if depth == 0 => match &*token.value {
+            Kind::Word if depth == 0 => match token.name() {
                 "insert" => return "INSERT",
                 "update" => return "UPDATE",
                 "delete" => return "DELETE",
@@ -231,7 +244,7 @@ fn pass(kind: &'static str, effect: Effect, tokens: &[Token]) -> Planned {
     let access = Access { text: emit::redacted(tokens).into(), decision: "forward", ..Access::default() };
     let printed = Edits::default().print(tokens, 0..tokens.len());
     let statement = PlannedStatement { kind, access, effect, outputs: None };
-    Planned { text: printed.text, places: printed.places, statement }
+    Planned { text: printed.text, places: printed.places, statement, fillable: None }
 }
 
 pub(super) fn not_allowed(what: &str) -> Refusal {
@@ -245,7 +258,7 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
     match classify(own) {
         Command::Query | Command::Modify(_) => {
             let rewritten = rewrite_statement(own, run)?;
-            if pipeline::sets_path(&rewritten.bound) {
+            if rewritten.sets_path {
                 return Err(Refusal::new(
                     RefusalCode::SettingNotAllowed,
                     "search_path may not be set from inside here",
@@ -276,11 +289,11 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
 /// Types of parameters run code when a value comes in, as casts do.
 fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
     let mut types = tokens.iter().filter(|token| token.is_name());
-    let refused = types.find(|token| run.inputs.catalog.types_named(&token.value).any(|found| found.has_user_cast));
+    let refused = types.find(|token| run.inputs.catalog.types_named(token.name()).any(|found| found.has_user_cast));
     match refused {
         None => Ok(()),
         Some(token) => {
-            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.value));
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.name()));
             Err(refusal.at(token.start).with_hint("A value of this type runs a function that the rules do not list."))
         }
     }
@@ -288,7 +301,7 @@ fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
 
 fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {
     match tokens.get(at) {
-        Some(token) if token.value.starts_with(RESERVED_PREFIX) => Err(Refusal::new(
+        Some(token) if token.name().starts_with(RESERVED_PREFIX) => Err(Refusal::new(
             RefusalCode::ReservedName,
             format!("names that start with \"{RESERVED_PREFIX}\" are reserved"),
         )
@@ -302,7 +315,7 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
     let mut name = String::new();
     let mut next = at;
     while let Some(part) = tokens.get(next).filter(|token| token.is_name()) {
-        name.push_str(&part.value);
+        name.push_str(part.name());
         next += 1;
         if tokens.get(next).is_none_or(|token| token.kind != Kind::Dot) {
             break;
@@ -316,7 +329,7 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
 /// Judges SET.
 fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
     let word = |index: usize| match tokens.get(index) {
-        Some(token) if token.kind == Kind::Word => &*token.value,
+        Some(token) if token.kind == Kind::Word => token.name(),
         Some(_) | None => "",
     };
     let value = |from: usize| -> Result<String, Refusal> {
@@ -325,8 +338,8 @@ fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
         for token in list {
             match token.kind {
                 Kind::Comma => text.push_str(", "),
-                Kind::Word | Kind::Quoted | Kind::Text | Kind::Number => text.push_str(&token.value),
-                Kind::Operator if token.is_operator("-") || token.is_operator("+") => text.push_str(&token.value),
+                Kind::Word | Kind::Quoted | Kind::Text | Kind::Number => text.push_str(token.content()),
+                Kind::Operator if token.is_operator("-") || token.is_operator("+") => text.push_str(token.content()),
                 Kind::National
                 | Kind::Bits
                 | Kind::Hex

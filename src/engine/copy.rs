@@ -43,7 +43,7 @@ fn take_apart(tokens: &[Token]) -> Option<Copy> {
     } else {
         let mut parts = Vec::new();
         loop {
-            parts.push(tokens.get(at).filter(|token| token.is_name())?.value.to_string());
+            parts.push(tokens.get(at).filter(|token| token.is_name())?.name().to_owned());
             at += 1;
             if kind(at)? != Kind::Dot {
                 break;
@@ -55,7 +55,7 @@ fn take_apart(tokens: &[Token]) -> Option<Copy> {
             let end = after_brackets(tokens, at);
             for (number, token) in tokens.get(at + 1..end.checked_sub(1)?)?.iter().enumerate() {
                 match (number % 2, token.kind) {
-                    (0, Kind::Word | Kind::Quoted) => columns.push(token.value.to_string()),
+                    (0, Kind::Word | Kind::Quoted) => columns.push(token.name().to_owned()),
                     (1, Kind::Comma) => {}
                     (_, _) => return None,
                 }
@@ -197,7 +197,7 @@ fn load(
     let text = format!("COPY {}.{}{columns_list} {tail}", quote_ident(&relation.schema), quote_ident(&relation.name));
     let statement =
         PlannedStatement { kind: "COPY", access: written(&[relation], tokens), effect: Effect::None, outputs: None };
-    Ok(Planned { text, places: Vec::new(), statement })
+    Ok(Planned { text, places: Vec::new(), statement, fillable: None })
 }
 
 /// The access of a statement that reads nothing of the relations that it names.

@@ -9,7 +9,9 @@ mod command;
 mod copy;
 mod pipeline;
 pub mod plan;
+mod recognise;
 mod tables;
+mod template;
 mod verify;
 
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
@@ -25,6 +27,11 @@ use crate::error::{Refusal, RefusalCode};
 /// # Errors
 /// A [`Refused`] when the text may not be sent; nothing of it may then reach the server.
 pub fn plan(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<Plan, Box<Refused>> {
+    judge(text, context, inputs).map(|judged| judged.plan)
+}
+
+/// As [`plan`], with a template for texts of the same shape.
+fn judge(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<pipeline::Judged, Box<Refused>> {
     let Some(role) = inputs.policy.role(context.role) else {
         return Err(Refusal::new(RefusalCode::NotReady, "the connection's policy role is gone").into());
     };

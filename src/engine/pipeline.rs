@@ -4,15 +4,18 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     access, command,
-    plan::{Access, Effect, Inputs, OutputColumn, Permit, Plan, PlannedStatement, Protocol, QueryContext, Refused},
+    plan::{
+        Access, Effect, Inputs, OutputColumn, Permit, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused,
+    },
+    template::Template,
     verify::verify,
 };
 use crate::{
     bind::{Bound, bind_statement},
     error::{Refusal, RefusalCode},
     policy::RolePolicy,
-    rewrite::{Edits, Job, Place, Printed, rewrite},
-    sql::{Token, command::classify, emit, forms, lex, parse, split},
+    rewrite::{Edits, Job, Place, Printed, rewrite, sets_path},
+    sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
 /// What every step needs.
@@ -28,10 +31,28 @@ pub(super) struct Planned {
     /// Of the tokens in the text, as far as they are the client's.
     pub places: Vec<Place>,
     pub statement: PlannedStatement,
+    /// What a template for other literals needs to know; none when there can be none.
+    pub fillable: Option<Fillable>,
+}
+
+/// Of a planned statement that is the same for other literals.
+pub(super) struct Fillable {
+    /// Where the client's literals stand in the text.
+    pub holes: Vec<Hole>,
+    /// Literals whose content decided something.
+    pub reads: Reads,
+    /// Whether every token of the text was recognised: it is one statement.
+    pub recognised: bool,
+}
+
+/// A plan, and one for all texts of its shape where there can be one.
+pub(super) struct Judged {
+    pub plan: Plan,
+    pub template: Option<Template>,
 }
 
 /// Plans a text for a restricted role.
-pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> Result<Plan, Box<Refused>> {
+pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> Result<Judged, Box<Refused>> {
     let tokens = lex::lex(text)?;
     let ranges = split::statements(&tokens);
     if context.protocol == Protocol::Extended && ranges.len() > 1 {
@@ -41,6 +62,7 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let mut text = String::new();
     let mut places = Vec::new();
     let mut statements = Vec::with_capacity(ranges.len());
+    let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
         let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own))?;
@@ -50,12 +72,17 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
         places.extend(moved(planned.places, text.len()));
         text.push_str(&planned.text);
         statements.push(Arc::new(planned.statement));
+        fillable = planned.fillable.filter(|_| statements.len() == 1);
     }
-    let printed = lex::lex(&text).map(|tokens| split::statements(&tokens).len());
-    if printed != Ok(statements.len()) {
+    let recognised = fillable.as_ref().is_some_and(|found: &Fillable| found.recognised);
+    let printed = || lex::lex(&text).map(|tokens| split::statements(&tokens).len());
+    if !recognised && printed() != Ok(statements.len()) {
         return Err(Refusal::new(RefusalCode::VerifyFailed, "the rewritten text failed its check").into());
     }
-    Ok(Plan { permit: Permit::new(text.into()), statements, analysed: true, places: places.into() })
+    let places = Places::Listed(places.into());
+    let plan = Plan { permit: Permit::new(text.into()), statements: statements.into(), analysed: true, places };
+    let template = fillable.and_then(|found| Template::new(&plan, &tokens, Some(&found.holes), &found.reads));
+    Ok(Judged { plan, template })
 }
 
 /// The places when so many bytes stand before the text.
@@ -66,21 +93,26 @@ pub(super) fn moved(places: Vec<Place>, before: usize) -> impl Iterator<Item = P
 }
 
 /// Analyses a text of an exempt role, whose bytes go on as they are.
-pub(super) fn exempt(text: &str, run: &Run<'_>) -> Plan {
+pub(super) fn exempt(text: &str, run: &Run<'_>) -> Judged {
     let permit = Permit::new(Arc::from(text));
     let Ok(tokens) = lex::lex(text) else {
-        let statements = vec![Arc::new(unknown(Access::default()))];
-        return Plan { permit, statements, analysed: false, places: Box::default() };
+        let statements = Arc::from([Arc::new(unknown(Access::default()))]);
+        let plan = Plan { permit, statements, analysed: false, places: Places::Listed(Box::default()) };
+        return Judged { plan, template: None };
     };
     let mut analysed = true;
     let mut statements = Vec::new();
+    let mut reads = None;
     for range in split::statements(&tokens) {
         let own = tokens.get(range).unwrap_or(&[]);
-        let (statement, understood) = command::observe(own, run);
-        analysed &= understood;
-        statements.push(Arc::new(statement));
+        let observed = command::observe(own, run);
+        analysed &= observed.understood;
+        statements.push(Arc::new(observed.statement));
+        reads = observed.reads.filter(|_| statements.len() == 1);
     }
-    Plan { permit, statements, analysed, places: Box::default() }
+    let plan = Plan { permit, statements: statements.into(), analysed, places: Places::Listed(Box::default()) };
+    let template = reads.filter(|_| analysed).and_then(|reads| Template::new(&plan, &tokens, None, &reads));
+    Judged { plan, template }
 }
 
 fn unknown(access: Access) -> PlannedStatement {
@@ -100,6 +132,12 @@ pub(super) struct Rewritten {
     /// Columns whose stored values it compares.
     pub exact: Vec<(usize, usize)>,
     pub changed: bool,
+    /// Whether it sets the search path by a function.
+    pub sets_path: bool,
+    /// Literals whose content decided something.
+    pub reads: Reads,
+    /// Whether every token of the text was recognised.
+    pub recognised: bool,
 }
 
 /// Parses, binds, judges, rewrites, prints and verifies the tokens of one query or data modification.
@@ -110,9 +148,12 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let job = Job { bound: &bound, tokens, catalog: &run.inputs.catalog, role: run.role };
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
-    verify(&printed, tokens, &bound, run)?;
+    let recognised = verify(&printed, tokens, &bound, run)?;
     let changed = edits.any_trusted();
-    Ok(Rewritten { printed, bound, exact: edits.exact, changed })
+    let mut reads = edits.reads;
+    reads.extend(&bound.reads);
+    let sets_path = sets_path(&bound, tokens, &mut reads);
+    Ok(Rewritten { printed, bound, exact: edits.exact, changed, sets_path, reads, recognised })
 }
 
 /// The planned form of a rewritten statement with `prefix` tokens before it.
@@ -124,8 +165,8 @@ pub(super) fn planned(
     rewritten: Rewritten,
     run: &Run<'_>,
 ) -> Planned {
-    let Rewritten { printed, bound, exact, changed } = rewritten;
-    let effect = if effect == Effect::None && sets_path(&bound) { Effect::SearchPath } else { effect };
+    let Rewritten { printed, bound, exact, changed, sets_path, reads: _, recognised: _ } = rewritten;
+    let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);
     if !text.is_empty() {
@@ -136,15 +177,7 @@ pub(super) fn planned(
     let decision = if changed { "rewrite" } else { "forward" };
     let access = access::access(&bound, &exact, run, emit::redacted(all), decision);
     let outputs = outputs(&bound, run);
-    Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs } }
-}
-
-/// Whether the statement calls `set_config('search_path', …)`.
-pub(super) fn sets_path(bound: &Bound) -> bool {
-    bound.functions.iter().any(|function| {
-        let name = function.literals.first().and_then(Option::as_deref);
-        function.name == "set_config" && name.is_none_or(|name| name.eq_ignore_ascii_case("search_path"))
-    })
+    Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }
 
 /// The outputs in terms of the catalog.

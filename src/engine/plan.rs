@@ -1,7 +1,8 @@
 //! The words between the engine and the session: what a plan is asked for and what it answers.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use super::template::Template;
 use crate::{
     catalog::CatalogSnapshot,
     error::Refusal,
@@ -63,11 +64,20 @@ pub struct Plan {
     /// What to send. For an exempt role the client's own bytes.
     pub permit: Permit,
     /// The statements in it, in order; empty for an empty text.
-    pub statements: Vec<Arc<PlannedStatement>>,
+    pub statements: Arc<[Arc<PlannedStatement>]>,
     /// Whether the text was understood; false only for exempt roles.
     pub analysed: bool,
-    /// Where the client wrote what starts where in the text that is sent; empty for exempt roles.
-    pub places: Box<[Place]>,
+    /// Where the client wrote what starts where in the text that is sent.
+    pub(super) places: Places,
+}
+
+/// Where the client wrote what starts where in the text that is sent.
+#[derive(Clone, Debug)]
+pub(super) enum Places {
+    /// In ascending order; empty for exempt roles.
+    Listed(Box<[Place]>),
+    /// To be worked out from the client's text when it is asked for.
+    Filled(Arc<Template>),
 }
 
 impl Plan {
@@ -76,7 +86,11 @@ impl Plan {
     pub fn position(&self, given: &str, sent: usize) -> Option<usize> {
         let (sent, _) = self.permit.text.char_indices().nth(sent.checked_sub(1)?)?;
         let sent = u32::try_from(sent).ok()?;
-        let place = self.places.get(self.places.partition_point(|place| place.sent < sent))?;
+        let places = match &self.places {
+            Places::Listed(places) => Cow::Borrowed(&**places),
+            Places::Filled(template) => Cow::Owned(template.places(given)),
+        };
+        let place = places.get(places.partition_point(|place| place.sent < sent))?;
         if place.sent != sent {
             return None;
         }

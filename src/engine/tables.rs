@@ -35,7 +35,7 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
         let start = at;
         let mut parts = Vec::new();
         loop {
-            parts.push(tokens.get(at).filter(|token| token.is_name()).ok_or_else(|| unknown(at))?.value.to_string());
+            parts.push(tokens.get(at).filter(|token| token.is_name()).ok_or_else(|| unknown(at))?.name().to_owned());
             at += 1;
             if tokens.get(at).is_none_or(|token| token.kind != Kind::Dot) {
                 break;
@@ -64,13 +64,13 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
     }
     let mut text = format!("{verb} {}", list.join(", "));
     for (number, token) in tokens.iter().enumerate().skip(at) {
-        if token.kind != Kind::Word || !words.contains(&&*token.value) {
+        if token.kind != Kind::Word || !words.contains(&token.name()) {
             return Err(unknown(number));
         }
         text.push(' ');
-        text.push_str(&token.value);
+        text.push_str(token.name());
     }
     let access = written(&relations, tokens);
     let statement = PlannedStatement { kind: tag, access, effect: Effect::None, outputs: None };
-    Ok(Planned { text, places: Vec::new(), statement })
+    Ok(Planned { text, places: Vec::new(), statement, fillable: None })
 }

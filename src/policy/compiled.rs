@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use foldhash::fast::FixedState;
@@ -49,6 +49,8 @@ pub struct RolePolicy {
     /// materialized views, partitions and inheritance relatives). For exempt roles too, so that accesses are audited;
     /// there every treatment is `Clear`.
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
+    /// Names, without schemas, of all relations in `governed` of which the role does not get everything in clear.
+    pub protected_names: HashSet<Box<str>, FixedState>,
     /// User functions allowed by the rules, by OID.
     pub functions: HashSet<Oid, FixedState>,
 }
@@ -81,6 +83,9 @@ pub struct ColumnPolicy {
     pub write_back: WriteBack,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
+    /// How a derived table shows the column, once the engine has checked that it shows nothing else; none inside when
+    /// it did not pass.
+    pub item: OnceLock<Option<Box<str>>>,
 }
 
 /// What a role gets for a column.
@@ -160,6 +165,13 @@ pub enum WriteBack {
     Refuse,
     /// The value is stored as given.
     Allow,
+}
+
+impl RelationPolicy {
+    /// Whether the role does not get everything of the relation in clear.
+    pub fn is_governed(&self) -> bool {
+        self.protected || self.refuse.is_some()
+    }
 }
 
 impl Policy {

@@ -5,7 +5,7 @@ use super::{
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{FunctionUse, Role, Usages},
+    bind::{Bound, Constant, FunctionUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::FunctionData,
@@ -17,7 +17,7 @@ use crate::{
         Search, Treatment, WriteBack,
         settings::{setting_allowed, takes_any_value},
     },
-    sql::{Kind, Token, keywords},
+    sql::{Kind, Reads, Token, keywords},
 };
 
 /// Judges a bound statement; qualifies function names that something in the catalog could shadow.
@@ -209,7 +209,7 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
     if function.schema.as_deref() == Some("pg_catalog") || users.next().is_none() {
         return match system {
             Some(Builtin::Allowed) => Ok(()),
-            Some(Builtin::Refused) if name == "set_config" => set_config(job, function),
+            Some(Builtin::Refused) if name == "set_config" => set_config(job, function, &mut edits.reads),
             Some(Builtin::Refused) if ADVISORY_LOCKS.contains(&name.as_str()) => advisory_lock(job, function),
             Some(Builtin::Refused) => refuse(),
             None => unknown(),
@@ -269,15 +269,40 @@ fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
 
 /// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
 /// from `pg_settings` in order that older servers, which lack the setting, do nothing.
-fn set_config(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
-    match function.literals.as_slice() {
-        [Some(name), None, _] if takes_any_value(name) => Ok(()),
-        [name, Some(value), _] => match name.as_deref().or_else(|| setting_looked_up(job)) {
-            Some(name) => setting_allowed(name, Some(value)).map_err(|r| at(job, r, function.token)),
-            None => Err(set_config_refused(job, function)),
-        },
-        _ => Err(set_config_refused(job, function)),
+fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Result<(), Refusal> {
+    let [name, value, _] = function.constants.as_slice() else { return Err(set_config_refused(job, function)) };
+    let name = match name {
+        Some(name) => constant(job, *name, reads),
+        None => value.and_then(|_| setting_looked_up(job, reads)),
+    };
+    let value = value.and_then(|value| constant(job, value, reads));
+    match (name, value) {
+        (Some(name), None) if takes_any_value(name) => Ok(()),
+        (Some(name), Some(value)) => {
+            setting_allowed(name, Some(value)).map_err(|refusal| at(job, refusal, function.token))
+        }
+        (_, _) => Err(set_config_refused(job, function)),
     }
+}
+
+/// The content of a constant argument.
+fn constant<'a>(job: &Job<'a>, constant: Constant, reads: &mut Reads) -> Option<&'a str> {
+    match constant {
+        Constant::Text(token) => job.tokens.get(token)?.literal(reads),
+        Constant::Truth(true) => Some("true"),
+        Constant::Truth(false) => Some("false"),
+    }
+}
+
+/// Whether the statement calls `set_config('search_path', …)`, or may.
+pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
+    bound.functions.iter().filter(|function| function.name == "set_config").any(|function| {
+        let name = match function.constants.first() {
+            Some(Some(Constant::Text(token))) => tokens.get(*token).and_then(|token| token.literal(reads)),
+            Some(Some(Constant::Truth(_)) | None) | None => None,
+        };
+        name.is_none_or(|name| name.eq_ignore_ascii_case("search_path"))
+    })
 }
 
 fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
@@ -287,7 +312,7 @@ fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
 }
 
 /// `setting` of `SELECT [pg_catalog.]set_config(name, …, …) FROM [pg_catalog.]pg_settings WHERE name = 'setting'`.
-fn setting_looked_up<'a>(job: &Job<'a>) -> Option<&'a str> {
+fn setting_looked_up<'a>(job: &Job<'a>, reads: &mut Reads) -> Option<&'a str> {
     let tokens = job.tokens.split_first().filter(|(first, _)| first.is_word("select"))?.1;
     let unqualified = |tokens: &'a [Token]| match tokens {
         [schema, dot, rest @ ..] if schema.is_word("pg_catalog") && dot.kind == Kind::Dot => rest,
@@ -306,7 +331,7 @@ fn setting_looked_up<'a>(job: &Job<'a>) -> Option<&'a str> {
         && setting.kind == Kind::Text;
     let [used] = job.bound.relations.as_slice() else { return None };
     let is_catalog = relation(job, used).is_ok_and(|data| data.schema == "pg_catalog" && data.name == "pg_settings");
-    (matches && is_catalog).then_some(&*setting.value)
+    if matches && is_catalog { setting.literal(reads) } else { None }
 }
 
 /// Judges what only the tokens show: operators that run user functions, and names that nobody accounted for. An operator
@@ -323,19 +348,19 @@ pub fn check_tokens(
     for (index, token) in tokens.iter().enumerate() {
         let shadowed = token.kind == Kind::Operator
             && !is_qualified_operator(tokens, index)
-            && catalog.operators_named(&token.value).any(|user| user.extension.is_none() || user.volatility == 'v');
+            && catalog.operators_named(token.name()).any(|user| user.extension.is_none() || user.volatility == 'v');
         if shadowed {
-            if !OPERATORS.contains(&&*token.value) {
+            if !OPERATORS.contains(&token.name()) {
                 let refusal =
-                    Refusal::new(RefusalCode::OperatorNotAllowed, format!("operator {} is not allowed", token.value));
+                    Refusal::new(RefusalCode::OperatorNotAllowed, format!("operator {} is not allowed", token.name()));
                 return Err(refusal
                     .with_hint("A user made an operator of this name, and the rules do not list its function.")
                     .at(token.start));
             }
-            edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.value), false);
+            edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
         }
         if token.kind == Kind::Word
-            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == &*token.value)
+            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == token.name())
             && let Some(operator) = operators.iter().find(|operator| {
                 let mut users = catalog.operators_named(operator);
                 users.any(|user| user.extension.is_none() || user.volatility == 'v')
@@ -343,7 +368,7 @@ pub fn check_tokens(
         {
             let refusal = Refusal::new(
                 RefusalCode::OperatorNotAllowed,
-                format!("{} is not allowed: it may mean a user's operator {operator}", token.value.to_uppercase()),
+                format!("{} is not allowed: it may mean a user's operator {operator}", token.name().to_uppercase()),
             );
             return Err(refusal.with_hint("Write a built-in operator as OPERATOR(pg_catalog.…).").at(token.start));
         }
@@ -390,7 +415,7 @@ fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool 
     let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
     let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
-    let word: &str = &token.value;
+    let word: &str = token.name();
     keywords::is_keyword(word)
         || TYPES.contains(&word)
         // EXTRACT(field FROM …)

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::comparison,
-    names::{hidden, protected, qualified, relation, seen},
+    names::{derived_item, hidden, protected, qualified, relation},
 };
 use crate::{
     bind::{Clause, Role, WholeUse},
@@ -59,13 +59,7 @@ fn source(
         if !every && !marked {
             continue;
         }
-        let name = quote_ident(&column.name);
-        match super::treatment(policy, position) {
-            Treatment::Clear => list.push(name.into_owned()),
-            Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
-                list.push(format!("{} AS {name}", seen(policy, position, column, &name)));
-            }
-        }
+        list.push(derived_item(policy, position, column));
     }
     let mut extra = used.system.clone();
     let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
@@ -76,13 +70,14 @@ fn source(
         let Some(position) = reference.column else { continue };
         let is_exact = hidden(policy, position)
             .is_some_and(|column| column.search == Search::Exact && column.treatment != Treatment::Refuse);
-        let stars_known = job.bound.stars.iter().filter(|star| star.relations.contains(&id)).all(|star| star.complete);
-        if !is_exact || used.whole_row.is_some() || !stars_known {
+        let stars_known =
+            || job.bound.stars.iter().filter(|star| star.relations.contains(&id)).all(|star| star.complete);
+        if !is_exact || used.whole_row.is_some() || !stars_known() {
             continue;
         }
         let Some(range) = comparison(job, reference) else { continue };
         let column = data.columns.get(position).map_or("", |column| column.name.as_str());
-        let part = |range| job.tokens.get(range).map(emit::text).unwrap_or_default();
+        let part = |range| job.tokens.get(range).map(emit::text_with_holes).unwrap_or_default();
         let before = part(range.start..reference.tokens.start);
         let after = part(reference.tokens.end..range.end);
         let name = format!("{RESERVED_PREFIX}{number}");
@@ -111,7 +106,7 @@ fn source(
     text.push_str(&list.join(", "));
     let _ = write!(text, " FROM {}{}", if used.only { "ONLY " } else { "" }, qualified(data));
     if let Some(sample) = &used.sample {
-        let clause = job.tokens.get(sample.clone()).map(emit::text).unwrap_or_default();
+        let clause = job.tokens.get(sample.clone()).map(emit::text_with_holes).unwrap_or_default();
         let _ = write!(text, " {clause}");
         edits.replace(sample.clone(), String::new(), false);
     }
@@ -123,8 +118,11 @@ fn source(
 
     // A row keeps its type. Above an outer join the cast would make a row of NULLs of a NULL row, so there it stays a
     // record.
-    let outer = job.tokens.iter().any(|token| ["left", "right", "full"].iter().any(|word| token.is_word(word)));
-    for (_, reference) in references().filter(|(_, reference)| reference.row && !outer) {
+    let outer = || job.tokens.iter().any(|token| ["left", "right", "full"].iter().any(|word| token.is_word(word)));
+    for (_, reference) in references().filter(|(_, reference)| reference.row) {
+        if outer() {
+            break;
+        }
         let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
         edits.replace(reference.tokens.clone(), format!("({row})::{}", qualified(data)), false);
     }

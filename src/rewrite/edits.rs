@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use crate::{
     error::{Refusal, RefusalCode},
-    sql::{Token, emit},
+    sql::{
+        Reads, Token, emit,
+        template::{self, Hole},
+    },
 };
 
 /// Stands in a wrapping edit's text for the tokens that it wraps; no client text can hold it there.
@@ -15,7 +18,7 @@ pub const HOLE: char = '\u{1}';
 pub struct Edit {
     /// The tokens that go.
     pub tokens: Range<usize>,
-    /// What stands in their place.
+    /// What stands in their place; literals in it as holes ([`emit::text_with_holes`]).
     pub text: String,
     /// Whether [`HOLE`] in the text is printed as the replaced tokens, with the edits inside them.
     pub wraps: bool,
@@ -29,6 +32,8 @@ pub struct Edits {
     list: Vec<Edit>,
     /// Columns whose stored value is compared: index into [`crate::bind::Bound::relations`] and position.
     pub exact: Vec<(usize, usize)>,
+    /// Literals whose content decided something.
+    pub reads: Reads,
 }
 
 /// Text printed with edits, and the byte ranges in it that are ours and may name protected columns.
@@ -36,10 +41,21 @@ pub struct Edits {
 pub struct Printed {
     /// The text.
     pub text: String,
-    /// Byte ranges of trusted edits.
-    pub trusted: Vec<Range<usize>>,
+    /// Trusted edits.
+    pub trusted: Vec<Trusted>,
+    /// The client's literals in it, in order.
+    pub holes: Vec<Hole>,
     /// Where the client wrote what starts where in the text; in ascending order.
     pub places: Vec<Place>,
+}
+
+/// Text that is ours and may name protected columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusted {
+    /// In the text printed, in bytes.
+    pub bytes: Range<usize>,
+    /// The tokens in whose place it stands.
+    pub tokens: Range<usize>,
 }
 
 /// Where something starts, in bytes.
@@ -52,6 +68,21 @@ pub struct Place {
 }
 
 impl Printed {
+    /// Puts the client's literals in their places.
+    fn fill(&mut self, tokens: &[Token]) {
+        let filled = template::fill(std::mem::take(&mut self.text), tokens);
+        if !filled.holes.is_empty() {
+            for trusted in &mut self.trusted {
+                trusted.bytes = filled.place(trusted.bytes.start)..filled.place(trusted.bytes.end);
+            }
+            for place in &mut self.places {
+                let sent = usize::try_from(place.sent).ok().map(|sent| filled.place(sent));
+                place.sent = sent.and_then(|sent| u32::try_from(sent).ok()).unwrap_or(u32::MAX);
+            }
+        }
+        (self.text, self.holes) = (filled.text, filled.holes);
+    }
+
     fn started(&mut self, at: usize, token: &Token) {
         if let Ok(sent) = u32::try_from(at) {
             self.places.push(Place { sent, given: token.start });
@@ -109,6 +140,7 @@ impl Edits {
     pub fn print(&self, tokens: &[Token], range: Range<usize>) -> Printed {
         let mut out = Printed::default();
         print_range(&mut out, tokens, range, &self.list);
+        out.fill(tokens);
         out
     }
 }
@@ -131,7 +163,7 @@ fn print_range(out: &mut Printed, tokens: &[Token], range: Range<usize>, edits: 
 
 fn push_tokens(out: &mut Printed, tokens: &[Token], range: Range<usize>) {
     for token in tokens.get(range).unwrap_or(&[]) {
-        let start = emit::push(&mut out.text, token);
+        let start = emit::push_with_hole(&mut out.text, token);
         out.started(start, token);
     }
 }
@@ -149,25 +181,25 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
     {
         out.started(start, replaced);
     }
-    for (number, part) in edit.text.split(if edit.wraps { HOLE } else { '\0' }).enumerate() {
-        if number > 0 {
-            let inside: Vec<Edit> = later
-                .iter()
-                .filter(|other| other.tokens.start < edit.tokens.end && other.tokens.end <= edit.tokens.end)
-                .cloned()
-                .collect();
-            let mut nested = Printed::default();
-            print_range(&mut nested, tokens, edit.tokens.clone(), &inside);
-            for place in nested.places {
-                if let Ok(before) = u32::try_from(out.text.len()) {
-                    out.places.push(Place { sent: before.saturating_add(place.sent), ..place });
-                }
+    let mut parts = edit.text.split(|char| edit.wraps && char == HOLE);
+    out.text.push_str(parts.next().unwrap_or(""));
+    for part in parts {
+        let inside: Vec<Edit> = later
+            .iter()
+            .filter(|other| other.tokens.start < edit.tokens.end && other.tokens.end <= edit.tokens.end)
+            .cloned()
+            .collect();
+        let mut nested = Printed::default();
+        print_range(&mut nested, tokens, edit.tokens.clone(), &inside);
+        for place in nested.places {
+            if let Ok(before) = u32::try_from(out.text.len()) {
+                out.places.push(Place { sent: before.saturating_add(place.sent), ..place });
             }
-            out.text.push_str(&nested.text);
         }
+        out.text.push_str(&nested.text);
         out.text.push_str(part);
     }
     if edit.trusted {
-        out.trusted.push(start..out.text.len());
+        out.trusted.push(Trusted { bytes: start..out.text.len(), tokens: edit.tokens.clone() });
     }
 }

@@ -74,13 +74,13 @@ fn folded(job: &Job<'_>, reference: &Reference, column: Range<usize>) -> Option<
     }
     let start = column.start.checked_sub(2)?;
     let name = tokens.get(start).filter(|token| token.is_word("upper") || token.is_word("lower"))?;
-    job.catalog.functions_named(&name.value).next().is_none().then_some(())?;
+    job.catalog.functions_named(name.name()).next().is_none().then_some(())?;
     if !is(start + 1, Kind::Open) || !is(end, Kind::Close) {
         return None;
     }
     tokens.get(end + 1).filter(|token| token.is_operator("="))?;
     let value = end + 2;
-    if tokens.get(value).is_some_and(|token| token.is_word(&name.value)) && is(value + 1, Kind::Open) {
+    if tokens.get(value).is_some_and(|token| token.is_word(name.name())) && is(value + 1, Kind::Open) {
         let close = constant(tokens, value + 2)?;
         return is(close, Kind::Close).then_some(start..close + 1);
     }
@@ -143,7 +143,7 @@ fn begins(tokens: &[Token], at: usize) -> bool {
     match before.kind {
         Kind::Open | Kind::Comma => true,
         Kind::Word => {
-            matches!(&*before.value, "where" | "or" | "not" | "on" | "when" | "having")
+            matches!(before.name(), "where" | "or" | "not" | "on" | "when" | "having")
                 || (before.is_word("and") && !closes_between(tokens, at - 1))
         }
         Kind::Quoted
@@ -192,7 +192,7 @@ fn ends(tokens: &[Token], at: usize) -> bool {
     match after.kind {
         Kind::Close | Kind::Comma | Kind::Semicolon => true,
         Kind::Word => matches!(
-            &*after.value,
+            after.name(),
             "and"
                 | "or"
                 | "then"

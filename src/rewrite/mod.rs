@@ -11,8 +11,9 @@ mod exact;
 mod names;
 mod target;
 
-pub use edits::{Edit, Edits, Place, Printed};
-pub use names::{protected, treatment};
+pub use check::sets_path;
+pub use edits::{Edit, Edits, Place, Printed, Trusted};
+pub use names::{derived_item, protected, qualified, treatment};
 
 use crate::{bind::Bound, catalog::CatalogSnapshot, error::Refusal, policy::RolePolicy, sql::Token};
 

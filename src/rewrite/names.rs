@@ -14,7 +14,7 @@ pub fn protected<'a>(role: &'a RolePolicy, relation: &RelationUse) -> Option<&'a
     if role.exempt {
         return None;
     }
-    role.relation(relation.oid).filter(|policy| policy.protected || policy.refuse.is_some())
+    role.relation(relation.oid).filter(|policy| policy.is_governed())
 }
 
 /// What the role gets of a column; withheld when the policy does not know it.
@@ -34,8 +34,19 @@ pub(super) fn relation<'a>(job: &Job<'a>, used: &RelationUse) -> Result<&'a Rela
 }
 
 /// `schema.name` for SQL.
-pub(super) fn qualified(relation: &Relation) -> String {
+pub fn qualified(relation: &Relation) -> String {
     format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name))
+}
+
+/// What a derived table lists for a column.
+pub fn derived_item(policy: &RelationPolicy, position: usize, column: &Column) -> String {
+    let name = quote_ident(&column.name);
+    match treatment(policy, position) {
+        Treatment::Clear => name.into_owned(),
+        Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
+            format!("{} AS {name}", seen(policy, position, column, &name))
+        }
+    }
 }
 
 /// The SQL by which the role sees a column, `operand` being a reference to it. Needs no parentheses as a list item.

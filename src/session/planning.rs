@@ -172,6 +172,7 @@ impl Relay {
             let (answer, found) = self.shared.plans.plan(text, &context, &stamp.inputs);
             let (result, stage) = match found {
                 Found::Hit => (CacheResult::Hit, PlanStage::Lookup),
+                Found::Template => (CacheResult::Template, PlanStage::Template),
                 Found::Miss => (CacheResult::Miss, PlanStage::Pipeline),
                 Found::Bypass => (CacheResult::Bypass, PlanStage::Pipeline),
             };

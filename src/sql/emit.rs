@@ -3,11 +3,34 @@
 //! In: tokens. Out: text that PostgreSQL lexes into exactly those tokens. Our own quoting, no comments, one space
 //! where a space is needed.
 
-use super::{Kind, Token};
+use super::{Kind, Token, template};
 use crate::names::quote_literal;
 
 /// Appends one token, with a space before it where the text needs one. Answers where in `out` it starts.
 pub fn push(out: &mut String, token: &Token) -> usize {
+    space(out, token);
+    let start = out.len();
+    if token.is_literal() {
+        push_literal(out, token.kind, &token.value);
+    } else {
+        push_name(out, token);
+    }
+    start
+}
+
+/// As [`push`], with a hole in the place of a literal.
+pub fn push_with_hole(out: &mut String, token: &Token) -> usize {
+    space(out, token);
+    let start = out.len();
+    if token.is_literal() {
+        template::push_hole(out, token);
+    } else {
+        push_name(out, token);
+    }
+    start
+}
+
+fn space(out: &mut String, token: &Token) {
     let tight = out.is_empty()
         || match token.kind {
             Kind::Comma | Kind::Close | Kind::CloseBracket | Kind::Semicolon => true,
@@ -29,26 +52,20 @@ pub fn push(out: &mut String, token: &Token) -> usize {
     if !tight {
         out.push(' ');
     }
-    let start = out.len();
+}
+
+fn push_name(out: &mut String, token: &Token) {
     match token.kind {
         Kind::Quoted => push_quoted(out, &token.value),
-        Kind::Text => out.push_str(&quote_literal(&token.value)),
-        Kind::National => {
-            // Backslashes are plain here: standard_conforming_strings is pinned to on.
-            out.push_str("N'");
-            out.push_str(&token.value.replace('\'', "''"));
-            out.push('\'');
-        }
-        Kind::Bits | Kind::Hex => {
-            out.push_str(if token.kind == Kind::Bits { "B'" } else { "X'" });
-            out.push_str(&token.value);
-            out.push('\'');
-        }
         Kind::Parameter => {
             out.push('$');
             out.push_str(&token.value);
         }
         Kind::Word
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
         | Kind::Number
         | Kind::Operator
         | Kind::Open
@@ -63,7 +80,40 @@ pub fn push(out: &mut String, token: &Token) -> usize {
         | Kind::Assign
         | Kind::Arrow => out.push_str(&token.value),
     }
-    start
+}
+
+/// Appends a literal of this kind with this content.
+pub(super) fn push_literal(out: &mut String, kind: Kind, value: &str) {
+    match kind {
+        Kind::Text => out.push_str(&quote_literal(value)),
+        Kind::National => {
+            // Backslashes are plain here: standard_conforming_strings is pinned to on.
+            out.push_str("N'");
+            out.push_str(&value.replace('\'', "''"));
+            out.push('\'');
+        }
+        Kind::Bits | Kind::Hex => {
+            out.push_str(if kind == Kind::Bits { "B'" } else { "X'" });
+            out.push_str(value);
+            out.push('\'');
+        }
+        Kind::Number
+        | Kind::Parameter
+        | Kind::Word
+        | Kind::Quoted
+        | Kind::Operator
+        | Kind::Open
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Comma
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => out.push_str(value),
+    }
 }
 
 /// `1.` ends with a dot that belongs to a number.
@@ -84,6 +134,15 @@ pub fn text(tokens: &[Token]) -> String {
     let mut out = String::new();
     for token in tokens {
         push(&mut out, token);
+    }
+    out
+}
+
+/// The tokens as text for the server, with holes in the places of literals.
+pub fn text_with_holes(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    for token in tokens {
+        push_with_hole(&mut out, token);
     }
     out
 }

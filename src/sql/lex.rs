@@ -3,6 +3,8 @@
 //! In: the client's text. Out: decoded tokens, or a refusal. Invariant: what lexes here lexes in PostgreSQL into the same
 //! elements once [`super::emit`] has printed it; what PostgreSQL reads otherwise in some version is refused.
 
+use std::borrow::Cow;
+
 use super::{Kind, MAX_TEXT, MAX_TOKENS, Token};
 use crate::error::{Refusal, RefusalCode};
 
@@ -18,22 +20,88 @@ pub fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
         return Err(Refusal::new(RefusalCode::TextTooLong, "statement is too long")
             .with_hint(format!("The limit is {MAX_TEXT} bytes; send the data with COPY or in several statements.")));
     }
-    let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0, tokens: Vec::with_capacity(text.len() / 5 + 4) };
-    while lexer.skip_space()? {
-        lexer.token()?;
-        if lexer.tokens.len() > MAX_TOKENS {
+    let mut tokens = Vec::with_capacity(text.len() / 5 + 4);
+    let mut lexer = Lexer::new(text);
+    while let Some(lexeme) = lexer.read()? {
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let (start, end) = (offset(lexeme.start), offset(lexeme.end));
+        tokens.push(Token { kind: lexeme.kind, value: lexeme.body.decoded(), start, end });
+        if tokens.len() > MAX_TOKENS {
             return Err(Refusal::new(RefusalCode::TooManyTokens, "statement has too many elements")
                 .with_hint(format!("The limit is {MAX_TOKENS} tokens.")));
         }
     }
-    Ok(lexer.tokens)
+    Ok(tokens)
 }
 
-struct Lexer<'a> {
+/// A token as it stands in the text.
+#[derive(Debug)]
+pub struct Lexeme<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+    /// Its content.
+    pub body: Body<'a>,
+}
+
+/// The content of a token, decoded as far as it costs nothing.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// As it stands.
+    Plain(&'a str),
+    /// In lower case.
+    Folded(&'a str),
+    /// With every second of these quotes left out.
+    Doubled(&'a str, char),
+    /// Decoded.
+    Own(String),
+}
+
+impl Body<'_> {
+    /// The content.
+    pub fn decoded(self) -> Box<str> {
+        match self {
+            Self::Own(text) => text.into(),
+            Self::Plain(_) | Self::Folded(_) | Self::Doubled(..) => self.content().into(),
+        }
+    }
+
+    /// Whether this is the content.
+    pub fn is(&self, content: &str) -> bool {
+        match self {
+            Self::Plain(text) => *text == content,
+            Self::Folded(text) => {
+                text.len() == content.len()
+                    && text.bytes().zip(content.bytes()).all(|(byte, folded)| byte.to_ascii_lowercase() == folded)
+            }
+            Self::Doubled(..) => *self.content() == *content,
+            Self::Own(text) => text == content,
+        }
+    }
+
+    /// As [`Self::decoded`], to look at.
+    pub fn content(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Folded(text) => Cow::Owned(text.to_ascii_lowercase()),
+            Self::Doubled(text, '"') => Cow::Owned(text.replace("\"\"", "\"")),
+            Self::Doubled(text, _) => Cow::Owned(text.replace("''", "'")),
+            Self::Own(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// Reads one token after the other; white space and comments are dropped.
+#[derive(Debug)]
+pub struct Lexer<'a> {
     text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-    tokens: Vec<Token>,
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    /// Whether a comment was dropped.
+    pub commented: bool,
 }
 
 fn is_space(byte: u8) -> bool {
@@ -44,7 +112,7 @@ fn is_identifier_start(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
 
-fn is_identifier_part(byte: u8) -> bool {
+pub(super) fn is_identifier_part(byte: u8) -> bool {
     is_identifier_start(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
@@ -62,26 +130,44 @@ fn truncate(name: &str) -> &str {
 }
 
 /// A refusal that points at byte `start`.
-fn bad(start: usize, message: &str) -> Refusal {
+pub(super) fn bad(start: usize, message: &str) -> Refusal {
     Refusal::new(RefusalCode::BadToken, message).at(u32::try_from(start).unwrap_or(0))
 }
 
-impl Lexer<'_> {
-    fn peek(&self, ahead: usize) -> u8 {
+impl<'a> Lexer<'a> {
+    /// A lexer at the start of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, commented: false }
+    }
+
+    /// The next token; none at the end of the text.
+    ///
+    /// # Errors
+    /// [`RefusalCode::BadToken`].
+    pub fn read(&mut self) -> Result<Option<Lexeme<'a>>, Refusal> {
+        if self.skip_space()? { self.token().map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn peek(&self, ahead: usize) -> u8 {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn slice(&self, start: usize, end: usize) -> &str {
+    pub(super) fn slice(&self, start: usize, end: usize) -> &'a str {
         self.text.get(start..end).unwrap_or("")
     }
 
-    fn push(&mut self, kind: Kind, value: &str, start: usize) {
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        self.tokens.push(Token { kind, value: value.into(), start: offset(start), end: offset(self.at) });
+    /// The token that ends here.
+    fn lexeme(&self, kind: Kind, start: usize, body: Body<'a>) -> Lexeme<'a> {
+        Lexeme { kind, start, end: self.at, body }
+    }
+
+    /// The token that ends here and whose content is its text.
+    fn plain(&self, kind: Kind, start: usize) -> Lexeme<'a> {
+        self.lexeme(kind, start, Body::Plain(self.slice(start, self.at)))
     }
 
     /// Moves to the next token; false at the end of the text.
-    fn skip_space(&mut self) -> Result<bool, Refusal> {
+    pub(super) fn skip_space(&mut self) -> Result<bool, Refusal> {
         loop {
             match (self.peek(0), self.peek(1)) {
                 _ if self.at >= self.bytes.len() => return Ok(false),
@@ -94,12 +180,14 @@ impl Lexer<'_> {
     }
 
     fn skip_line(&mut self) {
+        self.commented = true;
         while self.at < self.bytes.len() && !matches!(self.peek(0), b'\n' | b'\r') {
             self.at += 1;
         }
     }
 
     fn skip_block(&mut self) -> Result<(), Refusal> {
+        self.commented = true;
         let start = self.at;
         let mut depth = 0_usize;
         loop {
@@ -117,7 +205,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn token(&mut self) -> Result<(), Refusal> {
+    fn token(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let (first, second) = (self.peek(0), self.peek(1));
         match (first, second) {
@@ -128,8 +216,8 @@ impl Lexer<'_> {
             (b'x' | b'X', b'\'') => self.string(Kind::Hex, 1),
             (b'u' | b'U', b'&') if matches!(self.peek(2), b'\'' | b'"') => self.unicode(),
             (b'"', _) => {
-                let value = self.quoted_body(start, 1)?;
-                self.push_quoted(&value, start)
+                let body = self.quoted_body(start, 1)?;
+                self.quoted(body, start)
             }
             (b'$', b'0'..=b'9') => self.parameter(),
             (b'$', _) => self.dollar_quoted(),
@@ -138,23 +226,19 @@ impl Lexer<'_> {
                 while is_identifier_part(self.peek(0)) {
                     self.at += 1;
                 }
-                let folded = self.slice(start, self.at).to_ascii_lowercase();
-                self.push(Kind::Word, truncate(&folded), start);
-                Ok(())
+                Ok(self.lexeme(Kind::Word, start, Body::Folded(truncate(self.slice(start, self.at)))))
             }
             (b'.', b'.') => Err(bad(start, "syntax error at \"..\"")),
             (byte, _) if is_operator_char(byte) => self.operator(),
             (_, _) => {
                 let (kind, length) = punctuation(first, second).ok_or_else(|| bad(start, "unexpected character"))?;
                 self.at += length;
-                let value = self.slice(start, self.at).to_owned();
-                self.push(kind, &value, start);
-                Ok(())
+                Ok(self.plain(kind, start))
             }
         }
     }
 
-    fn operator(&mut self) -> Result<(), Refusal> {
+    fn operator(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let mut end = start;
         while let Some(&byte) = self.bytes.get(end) {
@@ -176,28 +260,26 @@ impl Lexer<'_> {
             return Err(bad(start, "operator too long"));
         }
         self.at = end;
-        let value = self.slice(start, end).to_owned();
-        match value.as_str() {
-            "=>" => self.push(Kind::Arrow, "=>", start),
-            "!=" => self.push(Kind::Operator, "<>", start),
-            other => self.push(Kind::Operator, other, start),
-        }
-        Ok(())
+        let (kind, value) = match self.slice(start, end) {
+            "=>" => (Kind::Arrow, "=>"),
+            "!=" => (Kind::Operator, "<>"),
+            other => (Kind::Operator, other),
+        };
+        Ok(self.lexeme(kind, start, Body::Plain(value)))
     }
 
-    fn parameter(&mut self) -> Result<(), Refusal> {
+    fn parameter(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         self.at += 1;
         while self.peek(0).is_ascii_digit() {
             self.at += 1;
         }
         self.no_junk(start, "parameter")?;
-        let digits = self.slice(start + 1, self.at).to_owned();
+        let digits = self.slice(start + 1, self.at);
         if digits.parse::<u16>().is_err() {
             return Err(bad(start, "parameter number out of range"));
         }
-        self.push(Kind::Parameter, &digits, start);
-        Ok(())
+        Ok(self.lexeme(Kind::Parameter, start, Body::Plain(digits)))
     }
 
     fn no_junk(&self, start: usize, what: &str) -> Result<(), Refusal> {
@@ -213,7 +295,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn number(&mut self) -> Result<(), Refusal> {
+    fn number(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let prefixed: Option<fn(u8) -> bool> = match (self.peek(0), self.peek(1)) {
             (b'0', b'x' | b'X') => Some(|b| b.is_ascii_hexdigit()),
@@ -246,12 +328,10 @@ impl Lexer<'_> {
             }
         }
         self.no_junk(start, "numeric literal")?;
-        let value = self.slice(start, self.at).to_owned();
-        self.push(Kind::Number, &value, start);
-        Ok(())
+        Ok(self.plain(Kind::Number, start))
     }
 
-    fn dollar_quoted(&mut self) -> Result<(), Refusal> {
+    fn dollar_quoted(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let mut end = start + 1;
         if self.bytes.get(end).copied().is_some_and(is_identifier_start) {
@@ -262,55 +342,68 @@ impl Lexer<'_> {
         if self.bytes.get(end) != Some(&b'$') {
             return Err(bad(start, "syntax error at \"$\""));
         }
-        let tag = self.slice(start, end + 1).to_owned();
+        let tag = self.slice(start, end + 1);
         let body = end + 1;
         let rest = self.text.get(body..).unwrap_or("");
-        let Some(length) = rest.find(&tag) else {
+        let Some(length) = rest.find(tag) else {
             return Err(bad(start, "unterminated dollar-quoted string"));
         };
-        let value = self.slice(body, body + length).to_owned();
         self.at = body + length + tag.len();
-        self.push(Kind::Text, &value, start);
-        Ok(())
+        Ok(self.lexeme(Kind::Text, start, Body::Plain(self.slice(body, body + length))))
     }
 
     /// Any `'…'` form but `U&'…'`; `prefix` bytes stand before the quote.
-    fn string(&mut self, kind: Kind, prefix: usize) -> Result<(), Refusal> {
+    fn string(&mut self, kind: Kind, prefix: usize) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let escapes = kind == Kind::Text && prefix == 1;
         self.at += prefix;
-        let value = self.string_body(start, escapes)?;
-        let digits_fit = match kind {
-            Kind::Bits => value.bytes().all(|byte| matches!(byte, b'0' | b'1')),
-            Kind::Hex => value.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            Kind::Word
-            | Kind::Quoted
-            | Kind::Text
-            | Kind::National
-            | Kind::Number
-            | Kind::Parameter
-            | Kind::Operator
-            | Kind::Open
-            | Kind::Close
-            | Kind::OpenBracket
-            | Kind::CloseBracket
-            | Kind::Comma
-            | Kind::Semicolon
-            | Kind::Dot
-            | Kind::Colon
-            | Kind::Typecast
-            | Kind::Assign
-            | Kind::Arrow => true,
+        let body = match self.simple_body(escapes) {
+            Some(body) => body,
+            None => Body::Own(self.string_body(start, escapes)?),
         };
-        if !digits_fit {
-            return Err(bad(start, "invalid digit in a bit-string literal"));
+        if matches!(kind, Kind::Bits | Kind::Hex) {
+            let accept: fn(u8) -> bool =
+                if kind == Kind::Bits { |byte| matches!(byte, b'0' | b'1') } else { |byte| byte.is_ascii_hexdigit() };
+            let fits = match &body {
+                Body::Plain(text) => text.bytes().all(accept),
+                Body::Own(text) => text.bytes().all(accept),
+                Body::Folded(_) | Body::Doubled(..) => false,
+            };
+            if !fits {
+                return Err(bad(start, "invalid digit in a bit-string literal"));
+            }
         }
-        self.push(kind, &value, start);
-        Ok(())
+        Ok(self.lexeme(kind, start, body))
+    }
+
+    /// The body from the opening quote, when it needs no decoding but of doubled quotes; else stays where it is.
+    fn simple_body(&mut self, escapes: bool) -> Option<Body<'a>> {
+        let body = self.at + 1;
+        let mut doubled = false;
+        let mut end = body;
+        loop {
+            end += memchr::memchr(b'\'', self.bytes.get(end..)?)?;
+            if self.bytes.get(end + 1) != Some(&b'\'') {
+                break;
+            }
+            doubled = true;
+            end += 2;
+        }
+        let text = self.slice(body, end);
+        let bytes = text.as_bytes();
+        if memchr::memchr(0, bytes).is_some() || (escapes && memchr::memchr(b'\\', bytes).is_some()) {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.at, end + 1);
+        if self.continues() {
+            self.at = before;
+            return None;
+        }
+        Some(if doubled { Body::Doubled(text, '\'') } else { Body::Plain(text) })
     }
 
     /// The decoded body, from the opening quote, with every continuation on later lines.
-    fn string_body(&mut self, start: usize, escapes: bool) -> Result<String, Refusal> {
+    pub(super) fn string_body(&mut self, start: usize, escapes: bool) -> Result<String, Refusal> {
         let mut value = Vec::new();
         self.at += 1;
         loop {
@@ -362,106 +455,58 @@ impl Lexer<'_> {
         }
     }
 
-    /// One backslash escape of `E'…'`.
-    fn escape(&mut self, start: usize, value: &mut Vec<u8>) -> Result<(), Refusal> {
-        let radix = |lexer: &mut Self, accept: fn(&u8) -> bool, most: usize, radix: u32| {
-            let from = lexer.at;
-            while lexer.at - from < most && lexer.bytes.get(lexer.at).is_some_and(accept) {
-                lexer.at += 1;
-            }
-            (lexer.at - from, u32::from_str_radix(lexer.slice(from, lexer.at), radix).unwrap_or(0))
-        };
-        self.at += 1;
-        let byte = self.peek(0);
-        match byte {
-            _ if self.at >= self.bytes.len() => return Err(bad(start, "unterminated quoted string")),
-            b'b' => value.push(8),
-            b'f' => value.push(12),
-            b'n' => value.push(b'\n'),
-            b'r' => value.push(b'\r'),
-            b't' => value.push(b'\t'),
-            b'v' => value.push(11),
-            b'0'..=b'7' => {
-                let (_, code) = radix(self, |b| matches!(b, b'0'..=b'7'), 3, 8);
-                value.push(u8::try_from(code & 0xff).unwrap_or(0));
-                return Ok(());
-            }
-            b'x' if self.peek(1).is_ascii_hexdigit() => {
-                self.at += 1;
-                let (_, code) = radix(self, u8::is_ascii_hexdigit, 2, 16);
-                value.push(u8::try_from(code).unwrap_or(0));
-                return Ok(());
-            }
-            b'u' | b'U' => {
-                self.at += 1;
-                let mut code = self.unicode_digits(start, if byte == b'u' { 4 } else { 8 })?;
-                if (0xd800..0xdc00).contains(&code) && self.peek(0) == b'\\' && matches!(self.peek(1), b'u' | b'U') {
-                    let length = if self.peek(1) == b'u' { 4 } else { 8 };
-                    self.at += 2;
-                    let low = self.unicode_digits(start, length)?;
-                    code = surrogates(code, low).ok_or_else(|| bad(start, "invalid Unicode surrogate pair"))?;
-                }
-                let char = char::from_u32(code).ok_or_else(|| bad(start, "invalid Unicode escape value"))?;
-                value.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                return Ok(());
-            }
-            other => value.push(other),
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn unicode_digits(&mut self, start: usize, length: usize) -> Result<u32, Refusal> {
-        let digits = self.bytes.get(self.at..self.at + length).unwrap_or(&[]);
-        if digits.len() != length || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(bad(start, "invalid Unicode escape"));
-        }
-        let code = u32::from_str_radix(self.slice(self.at, self.at + length), 16).unwrap_or(u32::MAX);
-        self.at += length;
-        Ok(code)
-    }
-
-    /// The raw body of a quoted identifier, doubled quotes undone; `prefix` bytes end with the opening quote.
-    fn quoted_body(&mut self, start: usize, prefix: usize) -> Result<String, Refusal> {
-        self.at += prefix;
-        let mut value = Vec::new();
+    /// The raw body of a quoted identifier, doubled quotes to be undone; `prefix` bytes end with the opening quote.
+    fn quoted_body(&mut self, start: usize, prefix: usize) -> Result<Body<'a>, Refusal> {
+        let body = self.at + prefix;
+        let mut doubled = false;
+        let mut end = body;
         loop {
-            match self.peek(0) {
-                _ if self.at >= self.bytes.len() => return Err(bad(start, "unterminated quoted identifier")),
-                b'"' if self.peek(1) == b'"' => {
-                    value.push(b'"');
-                    self.at += 2;
-                }
-                b'"' => {
-                    self.at += 1;
-                    break;
-                }
-                byte => {
-                    value.push(byte);
-                    self.at += 1;
-                }
+            match self.bytes.get(end..).and_then(|rest| memchr::memchr(b'"', rest)) {
+                Some(length) => end += length,
+                None => return Err(bad(start, "unterminated quoted identifier")),
             }
+            if self.bytes.get(end + 1) != Some(&b'"') {
+                break;
+            }
+            doubled = true;
+            end += 2;
         }
-        String::from_utf8(value).map_err(|_| bad(start, "invalid byte sequence in an identifier"))
+        self.at = end + 1;
+        let text = self.slice(body, end);
+        Ok(if doubled { Body::Doubled(text, '"') } else { Body::Plain(text) })
     }
 
-    fn push_quoted(&mut self, value: &str, start: usize) -> Result<(), Refusal> {
-        if value.is_empty() {
-            return Err(bad(start, "zero-length delimited identifier"));
-        }
-        if value.contains('\0') {
-            return Err(bad(start, "identifier holds a zero byte"));
-        }
-        self.push(Kind::Quoted, truncate(value), start);
-        Ok(())
+    /// A quoted identifier that ends here.
+    fn quoted(&self, body: Body<'a>, start: usize) -> Result<Lexeme<'a>, Refusal> {
+        let checked = |name: &str| {
+            if name.is_empty() {
+                return Err(bad(start, "zero-length delimited identifier"));
+            }
+            if memchr::memchr(0, name.as_bytes()).is_some() {
+                return Err(bad(start, "identifier holds a zero byte"));
+            }
+            Ok(())
+        };
+        let body = match body {
+            Body::Plain(name) => {
+                checked(name)?;
+                Body::Plain(truncate(name))
+            }
+            other @ (Body::Folded(_) | Body::Doubled(..) | Body::Own(_)) => {
+                let name = other.decoded();
+                checked(&name)?;
+                Body::Own(truncate(&name).to_owned())
+            }
+        };
+        Ok(self.lexeme(Kind::Quoted, start, body))
     }
 
     /// `U&"…"` and `U&'…'`, with an optional `UESCAPE '…'` behind.
-    fn unicode(&mut self) -> Result<(), Refusal> {
+    fn unicode(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let identifier = self.peek(2) == b'"';
         let raw = if identifier {
-            self.quoted_body(start, 3)?
+            self.quoted_body(start, 3)?.decoded().into_string()
         } else {
             self.at += 2;
             self.string_body(start, false)?
@@ -469,73 +514,12 @@ impl Lexer<'_> {
         let escape = self.uescape(start)?;
         let value = Self::unescape(start, &raw, escape)?;
         if identifier {
-            return self.push_quoted(&value, start);
+            return self.quoted(Body::Own(value), start);
         }
         if value.contains('\0') {
             return Err(bad(start, "string literal holds a zero byte"));
         }
-        self.push(Kind::Text, &value, start);
-        Ok(())
-    }
-
-    fn uescape(&mut self, start: usize) -> Result<char, Refusal> {
-        let body_end = self.at;
-        let found = self.skip_space()?
-            && self.bytes.get(self.at..self.at + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"uescape"))
-            && !is_identifier_part(self.peek(7));
-        if !found {
-            self.at = body_end;
-            return Ok('\\');
-        }
-        self.at += 7;
-        if !self.skip_space()? || self.peek(0) != b'\'' {
-            return Err(bad(start, "UESCAPE must be followed by a simple string literal"));
-        }
-        let text = self.string_body(start, false)?;
-        let mut chars = text.chars();
-        match (chars.next(), chars.next()) {
-            (Some(escape), None)
-                if !escape.is_ascii_hexdigit()
-                    && !matches!(escape, '+' | '\'' | '"' | ' ' | '\t' | '\n' | '\r' | '\u{c}') =>
-            {
-                Ok(escape)
-            }
-            (_, _) => Err(bad(start, "invalid Unicode escape character")),
-        }
-    }
-
-    fn unescape(start: usize, raw: &str, escape: char) -> Result<String, Refusal> {
-        let invalid = || bad(start, "invalid Unicode escape");
-        let mut value = String::with_capacity(raw.len());
-        let mut high: Option<u32> = None;
-        let mut rest = raw;
-        while let Some(first) = rest.chars().next() {
-            let after = rest.get(first.len_utf8()..).unwrap_or("");
-            if first != escape || after.starts_with(escape) {
-                if high.is_some() {
-                    return Err(invalid());
-                }
-                value.push(first);
-                let skip = if first == escape { escape.len_utf8() } else { 0 };
-                rest = after.get(skip..).unwrap_or("");
-                continue;
-            }
-            let (digits, behind) = match after.strip_prefix('+') {
-                Some(long) => (long.get(..6), long.get(6..)),
-                None => (after.get(..4), after.get(4..)),
-            };
-            let digits = digits.filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit())).ok_or_else(invalid)?;
-            let mut code = u32::from_str_radix(digits, 16).map_err(|_| invalid())?;
-            rest = behind.unwrap_or("");
-            if let Some(first_half) = high.take() {
-                code = surrogates(first_half, code).ok_or_else(invalid)?;
-            } else if (0xd800..0xdc00).contains(&code) {
-                high = Some(code);
-                continue;
-            }
-            value.push(char::from_u32(code).ok_or_else(invalid)?);
-        }
-        if high.is_some() { Err(invalid()) } else { Ok(value) }
+        Ok(self.lexeme(Kind::Text, start, Body::Own(value)))
     }
 }
 
@@ -554,11 +538,6 @@ fn punctuation(first: u8, second: u8) -> Option<(Kind, usize)> {
         (b']', _) => Some((Kind::CloseBracket, 1)),
         (_, _) => None,
     }
-}
-
-/// The code point of a UTF-16 surrogate pair.
-fn surrogates(high: u32, low: u32) -> Option<u32> {
-    (0xdc00..0xe000).contains(&low).then(|| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
 }
 
 #[cfg(test)]

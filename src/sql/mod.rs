@@ -7,14 +7,17 @@
 
 pub mod command;
 pub mod emit;
+mod escapes;
 pub mod forms;
 pub mod keywords;
 pub mod lex;
 pub mod parse;
+pub mod shape;
 pub mod split;
+pub mod template;
 pub mod tokens;
 
-pub use tokens::{Kind, Nesting, Token};
+pub use tokens::{Kind, Nesting, Reads, Token};
 
 /// The longest statement text in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;

@@ -1,7 +1,8 @@
 //! Tokens → syntax tree (sqlparser), for queries and data modification.
 //!
 //! In: tokens of one statement. Out: a tree whose spans are token numbers, parsed to the end of input. Invariant: tokens
-//! that are kept from the parser here only ever *narrow* what it sees (lock strength words); all tokens are printed.
+//! that are kept from the parser here only ever *narrow* what it sees (lock strength words); all tokens are printed. The
+//! tree holds no content of a literal; who needs one asks the token ([`Token::literal`]).
 
 use sqlparser::{
     ast::{Expr, Ident, Query, SetExpr, Statement},
@@ -233,16 +234,16 @@ pub fn syntax_error(index: Option<usize>, tokens: &[Token], first: usize) -> Ref
     }
 }
 
+/// The parser sees no content of a literal: nothing in the tree can depend on one.
 fn translate(token: &Token) -> Parsed {
-    let value = || token.value.to_string();
     match token.kind {
         Kind::Word => Parsed::make_word(&token.value, None),
         Kind::Quoted => Parsed::make_word(&token.value, Some('"')),
-        Kind::Text => Parsed::SingleQuotedString(value()),
-        Kind::National => Parsed::NationalStringLiteral(value()),
-        Kind::Bits => Parsed::SingleQuotedByteStringLiteral(value()),
-        Kind::Hex => Parsed::HexStringLiteral(value()),
-        Kind::Number => Parsed::Number(value(), false),
+        Kind::Text => Parsed::SingleQuotedString(String::new()),
+        Kind::National => Parsed::NationalStringLiteral(String::new()),
+        Kind::Bits => Parsed::SingleQuotedByteStringLiteral(String::new()),
+        Kind::Hex => Parsed::HexStringLiteral(String::new()),
+        Kind::Number => Parsed::Number("0".to_owned(), false),
         Kind::Parameter => Parsed::Placeholder(format!("${}", token.value)),
         Kind::Open => Parsed::LParen,
         Kind::Close => Parsed::RParen,

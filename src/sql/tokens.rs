@@ -82,13 +82,62 @@ impl Kind {
     }
 }
 
-/// One token. `value` is the decoded content: of words and quoted identifiers the name that PostgreSQL looks up.
+impl Kind {
+    /// Whether a token of this kind is a constant: a string or a number.
+    pub fn is_literal(self) -> bool {
+        match self {
+            Self::Text | Self::National | Self::Bits | Self::Hex | Self::Number => true,
+            Self::Word
+            | Self::Quoted
+            | Self::Parameter
+            | Self::Operator
+            | Self::Open
+            | Self::Close
+            | Self::OpenBracket
+            | Self::CloseBracket
+            | Self::Comma
+            | Self::Semicolon
+            | Self::Dot
+            | Self::Colon
+            | Self::Typecast
+            | Self::Assign
+            | Self::Arrow => false,
+        }
+    }
+}
+
+/// Which literals of a text a stage looked into, as their places in it. A plan may be used again for a text that
+/// differs in other literals only, so nothing outside `sql` sees a literal's content without leaving a trace here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    starts: Vec<u32>,
+}
+
+impl Reads {
+    fn note(&mut self, start: u32) {
+        if !self.starts.contains(&start) {
+            self.starts.push(start);
+        }
+    }
+
+    /// Adds what another stage read.
+    pub fn extend(&mut self, more: &Reads) {
+        more.starts.iter().for_each(|start| self.note(*start));
+    }
+
+    /// First bytes of the literals that were read, in no order.
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+}
+
+/// One token with its decoded content: of words and quoted identifiers the name that PostgreSQL looks up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// What it is.
     pub kind: Kind,
-    /// Decoded content.
-    pub value: Box<str>,
+    /// Decoded content; that of literals is read through [`Token::literal`] outside `sql`.
+    pub(super) value: Box<str>,
     /// First byte in the client's text.
     pub start: u32,
     /// Byte after the last.
@@ -113,6 +162,24 @@ impl Token {
 
     /// Whether it is a constant: a literal or a number.
     pub fn is_literal(&self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::National | Kind::Bits | Kind::Hex | Kind::Number)
+        self.kind.is_literal()
+    }
+
+    /// The content of what is no literal; empty for literals.
+    pub fn name(&self) -> &str {
+        if self.is_literal() { "" } else { &self.value }
+    }
+
+    /// The content of a literal; none for others. That it was read is noted.
+    pub fn literal(&self, reads: &mut Reads) -> Option<&str> {
+        self.is_literal().then(|| {
+            reads.note(self.start);
+            &*self.value
+        })
+    }
+
+    /// The content, literal or not, for commands whose plans are never used for another text.
+    pub fn content(&self) -> &str {
+        &self.value
     }
 }

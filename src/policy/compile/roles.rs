@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use foldhash::fast::FixedState;
@@ -49,6 +49,9 @@ pub(super) fn role(
             governed.insert(relation.oid, policy);
         }
     }
+    let protected = catalog.data().relations.iter();
+    let protected = protected.filter(|relation| governed.get(&relation.oid).is_some_and(RelationPolicy::is_governed));
+    let protected_names = protected.map(|relation| relation.name.as_str().into()).collect();
     RolePolicy {
         name: role.name.clone(),
         origin: rules.origin(role.at).to_string(),
@@ -58,6 +61,7 @@ pub(super) fn role(
         recipient: role.recipient.clone(),
         explain: role.explain,
         governed,
+        protected_names,
         functions,
     }
 }
@@ -136,6 +140,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
+            item: OnceLock::new(),
         };
         match basis {
             Basis::Free => free,
@@ -256,6 +261,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
+            item: OnceLock::new(),
         });
         Some(RelationPolicy { columns: columns.collect(), protected: true, refuse })
     }

@@ -1,0 +1,462 @@
+//! Verification without a second parse: the printed text is read with PostgreSQL's eyes, token by token, and every token
+//! must be the client's own or one that we may put in its place.
+//!
+//! What is recognised:
+//!
+//! - the client's tokens, in order and complete;
+//! - in the place of a protected source, a derived table `(SELECT items FROM [ONLY] schema.table) [AS alias]` whose items
+//!   are known ones of that table, each once, in the table's order. An item is known after it was parsed and bound on its
+//!   own: one output of the column's name, computed from that column of that table alone, without parameters;
+//! - in the place of a name of another relation, the name with its schema;
+//! - in the place of `schema.table.column`, `alias.column`.
+//!
+//! All else is not recognised, which is no verdict: the whole text is then parsed and bound again ([`super::verify`]).
+//!
+//! Why that is sound, though the rewriter is not trusted:
+//!
+//! - *No protected relation is named outside a derived table.* The name of a relation is a token of its own in every text
+//!   that PostgreSQL reads, and it is the last of its dotted parts. So outside derived tables no name token may equal the
+//!   name of any protected relation of the role, in whichever schema, unless a dot follows (it qualifies something), or it
+//!   is qualified by a schema in which that name is not protected, or it is the alias right behind a derived table, where
+//!   the grammar has no place for a relation. This looks at more than the binder does and takes nothing from it.
+//! - *The structure is the client's.* A derived table is a balanced bracket that stands where a table's name stood; no
+//!   other bracket, keyword or operator differs from what was parsed, bound and judged. There are no comments and no
+//!   semicolons, so parts that lex on their own lex the same side by side: what is before a derived table ends before its
+//!   bracket, and what follows begins with a byte that is part of no word.
+//! - *Outputs keep names and number.* Select lists are the client's tokens; where a star or a whole row is read, the derived
+//!   table must have every column of the table in its order.
+//! - *Parameters* are tokens like others; known items have none.
+//! - *Write targets* that are protected are not recognised at all.
+
+use std::ops::Range;
+
+use super::pipeline::Run;
+use crate::{
+    bind::{Bound, RelationUse, Role, bind_own},
+    catalog::Relation,
+    names::quote_ident,
+    policy::RelationPolicy,
+    rewrite::{Printed, Trusted, derived_item, protected, qualified},
+    sql::{
+        Kind, Nesting, Token,
+        keywords::{Category, category},
+        lex::{Lexeme, Lexer, lex},
+        parse,
+    },
+};
+
+/// Whether the printed statement is recognised as the client's, with masks in the place of protected relations.
+pub(super) fn recognises(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> bool {
+    recognise(printed, client, bound, run).is_some()
+}
+
+fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Option<()> {
+    let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
+    let mut sources = 0;
+    for used in &bound.relations {
+        if protected(run.role, used).is_some() {
+            if used.role != Role::Source {
+                return None;
+            }
+            sources += 1;
+        } else {
+            names.push((used.name.start, Name::Relation(used)));
+        }
+    }
+    let qualified_columns = bound.references.iter().filter(|reference| reference.schema_qualified);
+    for reference in qualified_columns {
+        let used = bound.relations.get(reference.relation)?;
+        names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
+    }
+    names.sort_unstable_by_key(|(start, _)| *start);
+    let mut reader = Reader { client, names, run, at: 0, before: Before::default() };
+    let mut from = 0;
+    for Trusted { bytes, tokens } in &printed.trusted {
+        reader.read(printed.text.get(from..bytes.start)?)?;
+        let own = printed.text.get(bytes.clone())?;
+        let separate = match printed.text.as_bytes().get(bytes.end) {
+            None => true,
+            Some(byte) => matches!(byte, b' ' | b',' | b')'),
+        };
+        if reader.at != tokens.start || !separate {
+            return None;
+        }
+        let used = bound.relations.iter().find(|used| used.whole == *tokens || used.name == *tokens)?;
+        if let Some(policy) = protected(run.role, used) {
+            let alias = (!used.has_alias).then_some(used.alias.as_str());
+            (used.whole == *tokens).then_some(())?;
+            derived(own, used, alias, policy, run)?;
+            sources -= 1;
+            reader.before = Before { derived: used.has_alias, ..Before::default() };
+        } else {
+            // A target that is not protected.
+            let relation = run.inputs.catalog.relation(used.oid)?;
+            (used.name == *tokens && own == qualified(relation)).then_some(())?;
+            reader.before = Before::default();
+        }
+        reader.at = tokens.end;
+        from = bytes.end;
+    }
+    reader.read(printed.text.get(from..)?)?;
+    (reader.at == client.len() && sources == 0).then_some(())
+}
+
+/// What may stand in the place of a name.
+enum Name<'a> {
+    /// The relation with its schema.
+    Relation(&'a RelationUse),
+    /// The column of these tokens with the relation's alias.
+    Column(&'a RelationUse, Range<usize>),
+}
+
+/// What stands before a token.
+#[derive(Clone, Copy, Default)]
+struct Before<'a> {
+    /// The token before is a dot, and this the name before it.
+    qualifier: Option<&'a str>,
+    /// A name stands right before.
+    name: Option<&'a str>,
+    /// A derived table stands right before, or only AS between.
+    derived: bool,
+}
+
+/// Reads printed text against the client's tokens.
+struct Reader<'a> {
+    client: &'a [Token],
+    /// By number of the token, in order.
+    names: Vec<(usize, Name<'a>)>,
+    run: &'a Run<'a>,
+    /// The client's token that comes next.
+    at: usize,
+    before: Before<'a>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a part of the text.
+    fn read(&mut self, text: &'a str) -> Option<()> {
+        let mut lexer = Lexer::new(text);
+        let mut next = lexer.read().ok()?;
+        while let Some(lexeme) = next {
+            next = lexer.read().ok()?;
+            let token = self.client.get(self.at)?;
+            if token.kind == lexeme.kind && lexeme.body.is(token.content()) {
+                self.passed(token.kind, token.name(), next.as_ref())?;
+                self.at += 1;
+            } else {
+                next = self.replaced(&lexeme, next, &mut lexer)?;
+            }
+        }
+        (!lexer.commented).then_some(())
+    }
+
+    /// Reads `schema.name` or `alias.column`, of which the first token is read.
+    #[expect(clippy::option_option, reason = "not recognised, and no token behind it, are two answers")]
+    fn replaced(
+        &mut self,
+        first: &Lexeme<'a>,
+        dot: Option<Lexeme<'a>>,
+        lexer: &mut Lexer<'a>,
+    ) -> Option<Option<Lexeme<'a>>> {
+        let found = self.names.binary_search_by_key(&self.at, |(start, _)| *start).ok()?;
+        let (qualifier, name, end) = match &self.names.get(found)?.1 {
+            Name::Relation(used) => {
+                let relation = self.run.inputs.catalog.relation(used.oid)?;
+                (relation.schema.as_str(), relation.name.as_str(), used.name.end)
+            }
+            Name::Column(used, tokens) => {
+                let column = self.client.get(tokens.end.checked_sub(1)?)?;
+                (used.alias.as_str(), column.name(), tokens.end)
+            }
+        };
+        let is_name =
+            |lexeme: &Lexeme<'_>, name: &str| matches!(lexeme.kind, Kind::Word | Kind::Quoted) && lexeme.body.is(name);
+        let dot = dot.filter(|dot| dot.kind == Kind::Dot)?;
+        let last = lexer.read().ok()??;
+        let next = lexer.read().ok()?;
+        if !is_name(first, qualifier) || !is_name(&last, name) {
+            return None;
+        }
+        // Borrowed from the catalog or the binder, not from the text: the contents are equal.
+        let (qualifier, name): (&'a str, &'a str) = match &self.names.get(found)?.1 {
+            Name::Relation(used) => {
+                let relation = self.run.inputs.catalog.relation(used.oid)?;
+                (&relation.schema, &relation.name)
+            }
+            Name::Column(used, tokens) => (&used.alias, self.client.get(tokens.end.checked_sub(1)?)?.name()),
+        };
+        self.passed(first.kind, qualifier, Some(&dot))?;
+        self.passed(Kind::Dot, "", Some(&last))?;
+        self.passed(last.kind, name, next.as_ref())?;
+        self.at = end;
+        Some(next)
+    }
+
+    /// Judges one token of the text; none when it may name a protected relation.
+    fn passed(&mut self, kind: Kind, name: &'a str, next: Option<&Lexeme<'_>>) -> Option<()> {
+        let before = std::mem::take(&mut self.before);
+        match kind {
+            Kind::Word | Kind::Quoted => {
+                let is_as = kind == Kind::Word && name == "as";
+                let qualifies = next.is_some_and(|next| next.kind == Kind::Dot);
+                let keyword = kind == Kind::Word && category(name) == Some(Category::Reserved);
+                if !qualifies && !keyword && self.run.role.protected_names.contains(name) {
+                    let other = match before.qualifier {
+                        Some(schema) => !self.is_protected(schema, name),
+                        None => before.derived,
+                    };
+                    other.then_some(())?;
+                }
+                self.before = Before { qualifier: None, name: Some(name), derived: before.derived && is_as };
+            }
+            Kind::Dot => self.before = Before { qualifier: Some(before.name?), name: None, derived: false },
+            Kind::Semicolon => return None,
+            Kind::Text
+            | Kind::National
+            | Kind::Bits
+            | Kind::Hex
+            | Kind::Number
+            | Kind::Parameter
+            | Kind::Operator
+            | Kind::Open
+            | Kind::Close
+            | Kind::OpenBracket
+            | Kind::CloseBracket
+            | Kind::Comma
+            | Kind::Colon
+            | Kind::Typecast
+            | Kind::Assign
+            | Kind::Arrow => {}
+        }
+        Some(())
+    }
+
+    fn is_protected(&self, schema: &str, name: &str) -> bool {
+        let relation = self.run.inputs.catalog.relation_named(schema, name);
+        relation.and_then(|relation| self.run.role.relation(relation.oid)).is_some_and(RelationPolicy::is_governed)
+    }
+}
+
+/// Whether `text` is a derived table of known items over the relation.
+fn derived(text: &str, used: &RelationUse, alias: Option<&str>, policy: &RelationPolicy, run: &Run<'_>) -> Option<()> {
+    let relation = run.inputs.catalog.relation(used.oid)?;
+    let every = used.starred || used.whole_row.is_some();
+    let mut rest = text.strip_prefix("(SELECT ")?;
+    let mut first = true;
+    for position in 0..relation.columns.len() {
+        let needed = every || used.marks.get(position).is_none_or(|mark| mark.used);
+        let item = item(relation, policy, position, run);
+        let behind = item.and_then(|item| {
+            let list = if first { rest } else { rest.strip_prefix(", ")? };
+            list.strip_prefix(item).filter(|behind| behind.starts_with([',', ' ']))
+        });
+        match behind {
+            Some(behind) => (rest, first) = (behind, false),
+            None if needed => return None,
+            None => {}
+        }
+    }
+    rest = rest.strip_prefix(" FROM ")?;
+    if used.only {
+        rest = rest.strip_prefix("ONLY ")?;
+    }
+    rest = rest.strip_prefix(qualified(relation).as_str())?.strip_prefix(')')?;
+    if let Some(alias) = alias {
+        rest = rest.strip_prefix(" AS ")?.strip_prefix(&*quote_ident(alias))?;
+    }
+    rest.is_empty().then_some(())
+}
+
+/// The item of a derived table for one column, when it is known to show that column alone.
+fn item<'a>(relation: &Relation, policy: &'a RelationPolicy, position: usize, run: &Run<'_>) -> Option<&'a str> {
+    let column = policy.columns.get(position)?;
+    let checked = || {
+        let text = derived_item(policy, position, relation.columns.get(position)?);
+        shows_one_column(&text, relation, position, run).then(|| text.into())
+    };
+    column.item.get_or_init(checked).as_deref()
+}
+
+/// Whether a select item over `relation` shows the column at `position` under its name, and looks at nothing else.
+fn shows_one_column(item: &str, relation: &Relation, position: usize, run: &Run<'_>) -> bool {
+    let mut lexer = Lexer::new(item);
+    let mut depth = 0_usize;
+    while let Ok(Some(lexeme)) = lexer.read() {
+        let from = lexeme.kind == Kind::Word && lexeme.body.is("from");
+        let parts = from || matches!(lexeme.kind, Kind::Comma | Kind::Semicolon);
+        match lexeme.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes if depth == 0 => return false,
+            Nesting::Closes => depth -= 1,
+            Nesting::Stays if lexeme.kind == Kind::Parameter || (parts && depth == 0) => return false,
+            Nesting::Stays => {}
+        }
+    }
+    if depth != 0 || lexer.commented {
+        return false;
+    }
+    let text = format!("SELECT {item} FROM {}", qualified(relation));
+    let Ok(tokens) = lex(&text) else { return false };
+    let Ok(statement) = parse::parse_statement(&tokens, 0) else { return false };
+    let Ok(bound) = bind_own(&statement, &tokens, &run.inputs.catalog) else { return false };
+    let ([used], [output]) = (bound.relations.as_slice(), bound.outputs.as_slice()) else { return false };
+    let only = |mark: (usize, &crate::bind::ColumnMark)| mark.0 == position || !mark.1.used;
+    used.oid == relation.oid
+        && used.whole_row.is_none()
+        && used.system.is_empty()
+        && bound.stars.is_empty()
+        && used.marks.iter().enumerate().all(only)
+        && output.name.as_deref() == relation.columns.get(position).map(|column| column.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+    use super::*;
+    use crate::{
+        bind::bind_statement,
+        catalog::{CatalogSnapshot, testing},
+        engine::{Inputs, verify::verify_again},
+        policy::rules::{RuleFile, RuleSet},
+        rewrite::{Edits, Job, rewrite},
+    };
+
+    const RULES: &str = r#"
+policy = "test"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.name]
+columns = ["public.customers.full_name"]
+[category.none]
+columns = ["public.customers.id", "public.customers.city"]
+[[role]]
+name = "support"
+match = { user = ["support"] }
+see = { phone = "phone_last", name = "withhold" }
+"#;
+
+    fn inputs() -> Inputs {
+        let mut data = testing::database();
+        testing::table(&mut data, "customers", "id bigint, full_name text not null, phone varchar(20), city text");
+        testing::table(&mut data, "orders", "id bigint, customer_id bigint, city text");
+        let catalog = CatalogSnapshot::new(data, 1);
+        let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: RULES.into() }]).unwrap();
+        let policy = rules.compile(&catalog).unwrap().into();
+        Inputs { catalog, policy }
+    }
+
+    /// What the two verifications say of `sql` when its printed form was changed by `change`.
+    fn verdicts(sql: &str, inputs: &Inputs, change: impl Fn(&mut Printed)) -> (bool, bool) {
+        let path = ["pg_catalog".to_owned(), "public".to_owned()];
+        let run = Run { inputs, role: &inputs.policy.roles[0], path: &path };
+        let tokens = lex(sql).unwrap();
+        let statement = parse::parse_statement(&tokens, 0).unwrap();
+        let bound = bind_statement(&statement, &tokens, &inputs.catalog, &path).unwrap();
+        let job = Job { bound: &bound, tokens: &tokens, catalog: &inputs.catalog, role: run.role };
+        let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
+        if sql.contains("/* as written */") {
+            printed = Edits::default().print(&tokens, 0..tokens.len());
+        }
+        change(&mut printed);
+        (recognises(&printed, &tokens, &bound, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
+    }
+
+    #[test]
+    fn what_the_rewriter_makes_is_recognised() {
+        let inputs = inputs();
+        for sql in [
+            "SELECT phone FROM customers WHERE id = 5",
+            "SELECT * FROM customers",
+            "SELECT count(*) FROM ONLY customers",
+            "SELECT c.phone, o.id FROM orders o JOIN customers AS c ON c.id = o.customer_id AND c.city = 'it''s'",
+            "SELECT \"customers\".\"phone\" FROM \"customers\" WHERE \"customers\".\"city\" = $1 LIMIT 21",
+            "SELECT public.customers.phone FROM public.customers",
+            "SELECT customers.phone FROM customers customers, orders",
+            "INSERT INTO orders (id, city) VALUES (1, E'a\\\\b')",
+            "UPDATE orders SET city = 'x' WHERE customer_id IN (SELECT id FROM customers)",
+            "WITH a AS (SELECT city FROM customers) SELECT * FROM a UNION ALL SELECT city FROM orders",
+            "SELECT 1",
+        ] {
+            assert_eq!(verdicts(sql, &inputs, |_| ()), (true, true), "{sql}");
+        }
+        // No verdict: these are parsed and bound again.
+        for sql in ["SELECT id AS customers FROM orders", "UPDATE customers SET city = 'x'", "DELETE FROM customers"] {
+            assert_eq!(verdicts(sql, &inputs, |_| ()), (false, true), "{sql}");
+        }
+    }
+
+    #[test]
+    fn defects_of_the_rewriter_are_not_recognised() {
+        let inputs = inputs();
+        for sql in [
+            "SELECT phone FROM customers /* as written */",
+            "SELECT phone FROM public.customers /* as written */",
+            "SELECT phone FROM \"customers\" c /* as written */",
+            "SELECT 1 FROM orders, shop.public.customers /* as written */",
+        ] {
+            assert!(!verdicts(sql, &inputs, |_| ()).0, "{sql}");
+        }
+        let sql = "SELECT c.phone, 'a' FROM customers c, orders WHERE c.id = 5";
+        let swapped = |from: &'static str, to: &'static str| {
+            move |printed: &mut Printed| {
+                assert!(printed.text.contains(from), "{}", printed.text);
+                let grown = to.len().wrapping_sub(from.len());
+                let at = printed.text.find(from).unwrap();
+                printed.text = printed.text.replacen(from, to, 1);
+                for trusted in &mut printed.trusted {
+                    for place in [&mut trusted.bytes.start, &mut trusted.bytes.end] {
+                        *place = if *place > at { place.wrapping_add(grown) } else { *place };
+                    }
+                }
+            }
+        };
+        for (from, to) in [
+            (" AS phone", " || full_name AS phone"),
+            ("(SELECT id", "(SELECT full_name, id"),
+            ("FROM public.customers)", "FROM public.customers, public.orders)"),
+            ("FROM public.customers)", "FROM public.customers WHERE true)"),
+            ("FROM public.customers)", "FROM public.orders)"),
+            ("c.id = 5", "c.id = 6"),
+            ("c.id = 5", "c.id = 5 or true"),
+            ("c.id = 5", "c.id = 5; select 1"),
+            ("c.id = 5", "c.id = 5 -- c"),
+            ("c.id = 5", "c.id /* c */ = 5"),
+            ("c.id = 5", "c.id ="),
+            ("'a'", "'b'"),
+            ("c.phone", "c.id"),
+            ("c.phone", "c.phone, c.phone"),
+            ("public.orders", "public.customers"),
+            ("public.orders", "pg_catalog.pg_class"),
+            (" c, ", " d, "),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn items_that_look_elsewhere_are_not_known() {
+        let inputs = inputs();
+        let path = [];
+        let run = Run { inputs: &inputs, role: &inputs.policy.roles[0], path: &path };
+        let relation = inputs.catalog.relation_named("public", "customers").unwrap();
+        let known = |item: &str| shows_one_column(item, relation, 2, &run);
+        assert!(known("phone"));
+        assert!(known("pg_catalog.left(phone::text, 3) AS phone"));
+        assert!(known("NULL::varchar(20) AS phone"));
+        for item in [
+            "full_name AS phone",
+            "phone AS number",
+            "phone || full_name AS phone",
+            "phone, full_name",
+            "(SELECT phone FROM public.customers LIMIT 1) AS phone",
+            "phone FROM public.customers) x, (SELECT phone",
+            "$1 AS phone",
+            "phone /* c */",
+            "phone AS phone FROM public.customers UNION SELECT phone",
+            "customers::text AS phone",
+            "ctid::text AS phone",
+        ] {
+            assert!(!known(item), "{item}");
+        }
+    }
+}
