@@ -12,7 +12,14 @@
 //!
 //! parted by empty lines. The catalog is made below; the rules are `tests/golden/plan/rules.toml`. `REWRITE=1` writes the files anew: the diff is the review.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test"
+)]
 
 use std::{fmt::Write, fs, path::Path, sync::Arc};
 
