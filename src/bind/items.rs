@@ -178,6 +178,11 @@ impl Binder<'_> {
                 for (id, position) in &column.deps {
                     self.mark_used(*id, *position, !context.aggregate);
                 }
+                if column.doubtful {
+                    star.complete = false;
+                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None });
+                    continue;
+                }
                 if let Some((id, _)) = column.origin
                     && !star.relations.contains(&id)
                 {

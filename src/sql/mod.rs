@@ -8,6 +8,8 @@
 pub mod command;
 pub mod emit;
 pub mod forms;
+pub mod gaps;
+mod gaps_xml;
 pub mod keywords;
 pub mod lex;
 pub mod parse;
