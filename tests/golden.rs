@@ -74,7 +74,7 @@ fn related(data: &mut CatalogData, customers: Oid) {
         "SELECT id, phone AS tel, right(phone::text, 4) AS tail FROM public.customers",
     );
     view(data, "southern", "id bigint", "SELECT id FROM public.customers WHERE city = 'Cần Thơ'");
-    view(data, "odd", "id bigint", "SELECT x.id FROM XMLTABLE('/a' PASSING '<a/>' COLUMNS id bigint) x");
+    view(data, "odd", "id bigint", "SELECT x.id FROM ROWS FROM (json_to_recordset('[]') AS (id bigint)) x");
     let child = testing::table(data, "customers_2024", "id bigint, phone varchar(20), full_name text, extra text");
     data.inherits.push(InheritsData { child, parent: customers });
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     catalog::{CatalogSnapshot, Relation, search_path::resolve_relation},
     error::{Refusal, RefusalCode},
-    sql::{Kind, RESERVED_PREFIX, Token, keywords, parse},
+    sql::{Kind, RESERVED_PREFIX, Token, gaps, keywords, parse},
 };
 
 /// Names of system columns.
@@ -114,7 +114,12 @@ pub(super) enum Resolved {
 
 impl<'a> Binder<'a> {
     fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
-        let bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
+        let mut bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
+        for label in gaps::find(tokens).labels {
+            if let Some(accounted) = bound.accounted.get_mut(label) {
+                *accounted = true;
+            }
+        }
         Self { catalog, path, tokens, bound, ctes: Vec::new(), own_text: false }
     }
 
@@ -145,6 +150,27 @@ impl<'a> Binder<'a> {
             *accounted = true;
         }
         Ok(index)
+    }
+
+    /// The first of the tokens that `ident` stands for, when it stands for tokens that the parser did not see.
+    pub(super) fn gap(&self, ident: &Ident) -> Option<usize> {
+        let index = parse::ident_index(ident).filter(|_| ident.value == gaps::GAP)?;
+        self.tokens.get(index).filter(|token| token.name() != gaps::GAP).map(|_| index)
+    }
+
+    /// Accounts for the name at token `index`, which the parser did not see.
+    pub(super) fn take_token(&mut self, index: usize) -> Result<String, Refusal> {
+        let name = self.tokens.get(index).filter(|token| token.is_name());
+        let name = name.ok_or_else(|| Refusal::new(RefusalCode::UnaccountedToken, "a name is missing"))?;
+        if let Some(accounted) = self.bound.accounted.get_mut(index) {
+            *accounted = true;
+        }
+        Ok(name.name().to_owned())
+    }
+
+    /// Parses the tokens of expressions that the parser did not see.
+    pub(super) fn expressions(&self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+        parse::parse_expressions(self.tokens.get(tokens.clone()).unwrap_or(&[]), tokens.start)
     }
 
     /// As [`Self::take`], for a name that the client makes up: it may not have the reserved prefix.
@@ -233,6 +259,8 @@ impl<'a> Binder<'a> {
                 deps: Deps::from_slice(&[(id, position)]),
                 origin: Some((id, position)),
                 qualifier: Some(visible.clone()),
+                merged: None,
+                doubtful: false,
             })
             .collect();
         self.bound.relations.push(RelationUse {
@@ -307,7 +335,8 @@ impl<'a> Binder<'a> {
     }
 
     fn refer(&mut self, mut reference: Reference, context: &Context) {
-        if let Some(position) = reference.column {
+        // The target of ON CONFLICT names columns and reads nothing.
+        if let Some(position) = reference.column.filter(|_| context.clause != Clause::Conflict) {
             let ungrouped = self.is_ungrouped(reference.relation, context);
             self.mark_used(reference.relation, position, ungrouped);
         }

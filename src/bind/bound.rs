@@ -65,6 +65,8 @@ pub enum Role {
     Delete,
     /// Target of INSERT.
     Insert,
+    /// Target of MERGE.
+    Merge,
 }
 
 /// One use of a catalog relation.
@@ -172,6 +174,8 @@ pub enum Clause {
     Returning,
     /// The value of an assignment.
     Assign,
+    /// The target of ON CONFLICT, which is compared with the definitions of indexes and never evaluated.
+    Conflict,
     /// Function arguments in FROM, LIMIT and the like.
     Other,
 }
@@ -180,7 +184,7 @@ impl Clause {
     /// The usage of a value that stands in the clause; none when it flows on and the outer clause decides.
     pub fn usage(self) -> Usages {
         match self {
-            Self::Select | Self::Assign => Usages::default(),
+            Self::Select | Self::Assign | Self::Conflict => Usages::default(),
             Self::Where | Self::Other => Usages::PREDICATE,
             Self::On => Usages::JOIN,
             Self::Group => Usages::GROUP,
@@ -281,6 +285,8 @@ pub struct Assigned {
     pub default: bool,
     /// It stands in UPDATE or DO UPDATE (not in a list of inserted columns).
     pub update: bool,
+    /// Only an element or a field of the column is assigned.
+    pub partial: bool,
 }
 
 /// One output column.

@@ -3,19 +3,31 @@
 use std::{ops::Range, rc::Rc};
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName, OnConflict,
-    OnConflictAction, OnInsert, SelectItem, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflict, OnInsert,
+    SelectItem, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::{
     binder::{Binder, Context},
     bound::{Assigned, Clause, Deps, Output, Role, Usages},
-    scope::{Scope, ScopeItem},
+    scope::{Scope, ScopeItem, merge},
 };
 use crate::{
     error::{Refusal, RefusalCode},
-    sql::Kind,
+    sql::{Kind, gaps},
 };
+
+/// The column that an assignment or a list of inserted columns names.
+pub(super) struct Target {
+    pub column: usize,
+    /// An element or a field of it.
+    pub partial: bool,
+    /// What its subscripts are computed from.
+    pub deps: Deps,
+    /// The token after it.
+    end: usize,
+}
 
 impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &Insert, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
@@ -84,22 +96,24 @@ impl Binder<'_> {
         let (id, item) = self.use_relation(relation, Role::Insert, tokens.clone(), tokens, alias.as_deref(), None);
 
         let mut targets = Vec::new();
+        let mut deps = Deps::new();
         if columns.is_empty() {
-            targets.extend(0..relation.columns.len());
+            targets.extend((0..relation.columns.len()).map(|column| (column, false)));
         }
+        let nothing = Self::context(&Rc::default(), Clause::Assign);
         for column in columns {
-            targets.push(self.target_column(column, id, &item)?);
+            let target = self.target_column(column, id, &item, &nothing)?;
+            merge(&mut deps, &target.deps);
+            targets.push((target.column, target.partial));
         }
         let outputs = match source {
             None => Vec::new(),
             Some(query) => self.query(query, parent.clone())?,
         };
-        let mut deps = Deps::new();
         for output in &outputs {
-            super::scope::merge(&mut deps, &output.deps);
+            merge(&mut deps, &output.deps);
         }
-        for column in targets {
-            self.mark(&Deps::from_slice(&[]), Usages::default());
+        for (column, partial) in targets {
             self.bound.assigned.push(Assigned {
                 relation: id,
                 column,
@@ -108,6 +122,7 @@ impl Binder<'_> {
                 deps: deps.clone(),
                 default: source.is_none(),
                 update: false,
+                partial,
             });
         }
         if let Some(on) = on {
@@ -117,55 +132,6 @@ impl Binder<'_> {
             self.on_conflict(conflict_target.as_ref(), action, id, &item, parent.as_ref())?;
         }
         self.returning(returning.as_deref(), vec![item], parent)
-    }
-
-    fn on_conflict(
-        &mut self,
-        target: Option<&ConflictTarget>,
-        action: &OnConflictAction,
-        id: usize,
-        item: &ScopeItem,
-        parent: Option<&Rc<Scope>>,
-    ) -> Result<(), Refusal> {
-        match target {
-            None => {}
-            Some(ConflictTarget::OnConstraint(name)) => {
-                self.parts(name)?;
-            }
-            Some(ConflictTarget::Columns { columns, predicate }) => {
-                for column in columns {
-                    let index = self.take(column)?;
-                    if item.column(&column.value).is_none() {
-                        return Err(self.at(Self::unsupported("this conflict target"), index));
-                    }
-                }
-                if predicate.is_some() {
-                    return Err(Self::unsupported("WHERE in a conflict target"));
-                }
-            }
-        }
-        match action {
-            OnConflictAction::DoNothing => Ok(()),
-            OnConflictAction::DoUpdate(update) => {
-                let mut excluded = item.clone();
-                excluded.name = Some("excluded".into());
-                excluded.schema = None;
-                excluded.relation = None;
-                excluded.columns = excluded
-                    .columns
-                    .iter()
-                    .map(|column| super::scope::ScopeColumn { deps: Deps::new(), origin: None, ..column.clone() })
-                    .collect();
-                excluded.columns_visible = false;
-                let scope =
-                    Rc::new(Scope { items: vec![item.clone(), excluded], parent: parent.cloned(), block: None });
-                self.assignments(&update.assignments, id, item, &scope)?;
-                if let Some(condition) = &update.selection {
-                    self.expr_used(condition, &Self::context(&scope, Clause::Where))?;
-                }
-                Ok(())
-            }
-        }
     }
 
     pub(super) fn update(&mut self, update: &Update, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
@@ -202,9 +168,7 @@ impl Binder<'_> {
         };
         let scope = self.target_scope(&item, sources, parent.clone())?;
         self.assignments(assignments, id, &item, &scope)?;
-        if let Some(condition) = selection {
-            self.expr_used(condition, &Self::context(&scope, Clause::Where))?;
-        }
+        self.selection(selection.as_ref(), &scope)?;
         let items = scope.items.clone();
         self.returning(returning.as_deref(), items, parent)
     }
@@ -237,15 +201,36 @@ impl Binder<'_> {
         };
         let (_, item) = self.target(table, Role::Delete)?;
         let scope = self.target_scope(&item, using.as_deref().unwrap_or(&[]), parent.clone())?;
-        if let Some(condition) = selection {
-            self.expr_used(condition, &Self::context(&scope, Clause::Where))?;
-        }
+        self.selection(selection.as_ref(), &scope)?;
         let items = scope.items.clone();
         self.returning(returning.as_deref(), items, parent)
     }
 
+    /// WHERE of UPDATE and DELETE: a condition, or `CURRENT OF` a cursor.
+    fn selection(&mut self, selection: Option<&Expr>, scope: &Rc<Scope>) -> Result<(), Refusal> {
+        if let Some(Expr::Identifier(ident)) = selection
+            && let Some(name) = self.gap(ident).and_then(|current| gaps::current_of(self.tokens, current))
+        {
+            // The rows of a cursor were decided on when it was declared.
+            self.take_token(name)?;
+            return Ok(());
+        }
+        match selection {
+            None => Ok(()),
+            Some(condition) => self.expr_used(condition, &Self::context(scope, Clause::Where)),
+        }
+    }
+
     fn target(&mut self, table: &TableWithJoins, role: Role) -> Result<(usize, ScopeItem), Refusal> {
-        let Some(TableFactor::Table {
+        match super::query::only_factor(table) {
+            Some(factor) => self.target_factor(factor, role),
+            None => Err(Self::unsupported("this target")),
+        }
+    }
+
+    /// The target of UPDATE, DELETE or MERGE.
+    pub(super) fn target_factor(&mut self, factor: &TableFactor, role: Role) -> Result<(usize, ScopeItem), Refusal> {
+        let TableFactor::Table {
             name,
             alias,
             args: None,
@@ -257,7 +242,7 @@ impl Binder<'_> {
             sample: None,
             index_directives,
             inheritance,
-        }) = super::query::only_factor(table)
+        } = factor
         else {
             return Err(Self::unsupported("this target"));
         };
@@ -287,22 +272,63 @@ impl Binder<'_> {
         Ok(Rc::new(scope))
     }
 
-    fn target_column(&mut self, name: &ObjectName, id: usize, item: &ScopeItem) -> Result<usize, Refusal> {
-        let (parts, tokens) = self.parts(name)?;
-        let [column] = parts.as_slice() else {
-            return Err(self.at(Self::unsupported("a field of a column as a target"), tokens.start));
-        };
-        let position = item.columns.iter().position(|candidate| *candidate.name == **column).ok_or_else(|| {
-            let refusal = Refusal::new(RefusalCode::UnknownColumn, format!("column \"{column}\" does not exist"));
-            self.at(refusal, tokens.start)
-        })?;
-        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
+    /// `column`, `column[subscript]` or `column.field` as the target of an assignment.
+    pub(super) fn target_column(
+        &mut self,
+        name: &ObjectName,
+        id: usize,
+        item: &ScopeItem,
+        context: &Context,
+    ) -> Result<Target, Refusal> {
+        let mut found: Option<Target> = None;
+        for part in &name.0 {
+            let ObjectNamePart::Identifier(ident) = part else { return Err(Self::unsupported("a computed name")) };
+            match &mut found {
+                None => {
+                    let index = self.take(ident)?;
+                    let column = &ident.value;
+                    let position =
+                        item.columns.iter().position(|candidate| *candidate.name == **column).ok_or_else(|| {
+                            let refusal =
+                                Refusal::new(RefusalCode::UnknownColumn, format!("column \"{column}\" does not exist"));
+                            self.at(refusal, index)
+                        })?;
+                    found = Some(Target { column: position, partial: false, deps: Deps::new(), end: index + 1 });
+                }
+                Some(target) => {
+                    target.partial = true;
+                    target.end = match self.gap(ident) {
+                        Some(bracket) => self.subscript(bracket, context, &mut target.deps)?,
+                        None => self.take(ident)? + 1,
+                    };
+                }
+            }
+        }
+        let target = found.ok_or_else(|| Self::unsupported("an empty name"))?;
+        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|used| used.marks.get_mut(target.column)) {
             mark.usages.add(Usages::WRITTEN);
         }
-        Ok(position)
+        Ok(target)
     }
 
-    fn assignments(
+    /// The subscript whose bracket opens at `open`: what it is computed from is added to `deps`; the token after it.
+    fn subscript(&mut self, open: usize, context: &Context, deps: &mut Deps) -> Result<usize, Refusal> {
+        let mut start = open + 1;
+        loop {
+            let end = self.find_level(start, |_, token| token.kind == Kind::Colon);
+            for bound in self.expressions(start..end)? {
+                let more = self.expr(&bound, context)?;
+                merge(deps, &more);
+            }
+            match self.tokens.get(end).map(|token| token.kind) {
+                Some(Kind::Colon) => start = end + 1,
+                Some(Kind::CloseBracket) => return Ok(end + 1),
+                Some(_) | None => return Err(self.at(Self::unsupported("this form of an assignment"), open)),
+            }
+        }
+    }
+
+    pub(super) fn assignments(
         &mut self,
         assignments: &[Assignment],
         id: usize,
@@ -311,13 +337,13 @@ impl Binder<'_> {
     ) -> Result<(), Refusal> {
         let context: Context = Self::context(scope, Clause::Assign);
         for Assignment { target, value } in assignments {
-            let is_default =
-                matches!(value, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value == "default");
+            let is_default = super::merge::is_default(value);
             match target {
                 AssignmentTarget::ColumnName(name) => {
-                    let column = self.target_column(name, id, item)?;
-                    let deps = self.expr(value, &context)?;
-                    let range = self.value_after(name)?;
+                    let Target { column, partial, mut deps, end } = self.target_column(name, id, item, &context)?;
+                    let more = self.expr(value, &context)?;
+                    merge(&mut deps, &more);
+                    let range = self.value_after(end)?;
                     self.bound.assigned.push(Assigned {
                         relation: id,
                         column,
@@ -325,37 +351,41 @@ impl Binder<'_> {
                         deps,
                         default: is_default,
                         update: true,
+                        partial,
                     });
                 }
                 AssignmentTarget::Tuple(names) => {
-                    let mut columns = Vec::new();
+                    let mut targets = Vec::new();
                     for name in names {
-                        columns.push(self.target_column(name, id, item)?);
+                        targets.push(self.target_column(name, id, item, &context)?);
                     }
                     let mut values = Vec::new();
-                    if let Expr::Tuple(items) = value
-                        && items.len() == columns.len()
+                    if let Some(items) = row_items(value)
+                        && items.len() == targets.len()
                         && let Some(ranges) =
-                            names.last().map(|last| self.values_after(last, items.len())).transpose()?
+                            targets.last().map(|last| self.values_after(last.end, items.len())).transpose()?
                     {
-                        for (item, range) in items.iter().zip(ranges) {
+                        for (item, range) in items.into_iter().zip(ranges) {
                             values.push((self.expr(item, &context)?, Some(range)));
                         }
                     } else {
-                        values.resize(columns.len(), (self.expr(value, &context)?, None));
+                        values.resize(targets.len(), (self.expr(value, &context)?, None));
                     }
-                    for (column, (deps, range)) in columns.into_iter().zip(values) {
+                    for (target, (deps, range)) in targets.into_iter().zip(values) {
                         let default = range.as_ref().is_some_and(|range| {
                             range.len() == 1
                                 && self.tokens.get(range.start).is_some_and(|token| token.is_word("default"))
                         });
+                        let mut all = target.deps;
+                        merge(&mut all, &deps);
                         self.bound.assigned.push(Assigned {
                             relation: id,
-                            column,
+                            column: target.column,
                             value: range,
-                            deps,
+                            deps: all,
                             default,
                             update: true,
+                            partial: target.partial,
                         });
                     }
                 }
@@ -364,15 +394,15 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// The tokens of the values in `(a, b) = (x, y)`, of which `last` is `b`.
-    fn values_after(&mut self, last: &ObjectName, count: usize) -> Result<Vec<Range<usize>>, Refusal> {
-        let (_, name) = self.parts(last)?;
-        let missing = self.at(Self::unsupported("this form of an assignment"), name.start);
+    /// The tokens of the values in `(a, b) = [ROW] (x, y)`, of which `b` ends before `last`.
+    fn values_after(&self, last: usize, count: usize) -> Result<Vec<Range<usize>>, Refusal> {
+        let missing = self.at(Self::unsupported("this form of an assignment"), last);
         let kind = |at: usize| self.tokens.get(at).map(|token| token.kind);
-        let opens = kind(name.end) == Some(Kind::Close)
-            && self.tokens.get(name.end + 1).is_some_and(|token| token.is_operator("="))
-            && kind(name.end + 2) == Some(Kind::Open);
-        let mut at = name.end + 3;
+        let row = usize::from(self.tokens.get(last + 2).is_some_and(|token| token.is_word("row")));
+        let opens = kind(last) == Some(Kind::Close)
+            && self.tokens.get(last + 1).is_some_and(|token| token.is_operator("="))
+            && kind(last + 2 + row) == Some(Kind::Open);
+        let mut at = last + 3 + row;
         let mut ranges = Vec::new();
         while opens && ranges.len() < count {
             let end = self.item_end(at);
@@ -386,20 +416,28 @@ impl Binder<'_> {
         if opens { Ok(ranges) } else { Err(missing) }
     }
 
-    /// The tokens of the value assigned to `target`: from behind `=` to the comma or keyword that ends it.
-    fn value_after(&mut self, target: &ObjectName) -> Result<Range<usize>, Refusal> {
-        let (_, name) = self.parts(target)?;
-        let missing = || self.at(Self::unsupported("this form of an assignment"), name.start);
-        if !self.tokens.get(name.end).is_some_and(|token| token.is_operator("=")) {
+    /// The tokens of the value that is assigned: from the `=` at `sign` to the comma or keyword that ends it.
+    fn value_after(&self, sign: usize) -> Result<Range<usize>, Refusal> {
+        let missing = || self.at(Self::unsupported("this form of an assignment"), sign);
+        if !self.tokens.get(sign).is_some_and(|token| token.is_operator("=")) {
             return Err(missing());
         }
-        let start = name.end + 1;
+        let start = sign + 1;
+        let cases = std::cell::Cell::new(0_usize);
         let index = self.find_level(start, |index, token| {
             let distinct = self.before(index).is_some_and(|before| before.is_word("distinct"));
+            let name = self.before(index).is_some_and(|before| before.kind == Kind::Dot);
+            if token.is_word("case") && !name {
+                cases.set(cases.get() + 1);
+            } else if token.is_word("end") && !name {
+                cases.set(cases.get().saturating_sub(1));
+            }
             token.kind == Kind::Comma
                 || token.is_word("where")
                 || token.is_word("returning")
                 || (token.is_word("from") && !distinct)
+                // WHEN of MERGE
+                || (token.is_word("when") && cases.get() == 0)
         });
         if index == start { Err(missing()) } else { Ok(start..index) }
     }
@@ -421,4 +459,42 @@ impl Binder<'_> {
         }
         Ok(outputs)
     }
+}
+
+/// The values of `(x, y)` and `ROW(x, y)`.
+fn row_items(value: &Expr) -> Option<Vec<&Expr>> {
+    if let Expr::Tuple(items) = value {
+        return Some(items.iter().collect());
+    }
+    let Expr::Function(Function {
+        name,
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses }),
+        within_group,
+        filter: None,
+        null_treatment: None,
+        over: None,
+    }) = value
+    else {
+        return None;
+    };
+    let [ObjectNamePart::Identifier(Ident { value: word, quote_style: None, span: _ })] = name.0.as_slice() else {
+        return None;
+    };
+    if word != "row" || !clauses.is_empty() || !within_group.is_empty() {
+        return None;
+    }
+    args.iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+            FunctionArg::Unnamed(
+                FunctionArgExpr::QualifiedWildcard(_)
+                | FunctionArgExpr::Wildcard
+                | FunctionArgExpr::WildcardWithOptions(_),
+            )
+            | FunctionArg::Named { name: _, arg: _, operator: _ }
+            | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => None,
+        })
+        .collect()
 }

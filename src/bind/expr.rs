@@ -327,7 +327,7 @@ impl Binder<'_> {
         Ok(name.clone())
     }
 
-    fn function(&mut self, function: &Function, context: &Context) -> Result<Deps, Refusal> {
+    pub(super) fn function(&mut self, function: &Function, context: &Context) -> Result<Deps, Refusal> {
         let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment: _, over } =
             function;
         if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) {

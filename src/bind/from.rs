@@ -3,7 +3,7 @@
 use std::{ops::Range, rc::Rc};
 
 use sqlparser::ast::{
-    FunctionArg, Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableFunctionArgs,
+    Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableFunctionArgs,
     TableInheritance, TableSampleKind, TableWithJoins,
 };
 
@@ -14,10 +14,16 @@ use super::{
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
-    catalog::functions::builtin_out_names,
     error::{Refusal, RefusalCode},
     sql::Kind,
 };
+
+/// A side of a join.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
 
 impl Binder<'_> {
     /// Binds one comma item of FROM and adds its items to `scope`.
@@ -35,15 +41,15 @@ impl Binder<'_> {
         if *global {
             return Err(Self::unsupported("GLOBAL JOIN"));
         }
-        let constraint = match join_operator {
+        // Of which side merged columns have the value.
+        let (constraint, side) = match join_operator {
             JoinOperator::Join(c)
             | JoinOperator::Inner(c)
             | JoinOperator::Left(c)
             | JoinOperator::LeftOuter(c)
-            | JoinOperator::Right(c)
-            | JoinOperator::RightOuter(c)
-            | JoinOperator::FullOuter(c)
-            | JoinOperator::CrossJoin(c) => c,
+            | JoinOperator::CrossJoin(c) => (c, Some(Side::Left)),
+            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (c, Some(Side::Right)),
+            JoinOperator::FullOuter(c) => (c, None),
             JoinOperator::Semi(_)
             | JoinOperator::LeftSemi(_)
             | JoinOperator::RightSemi(_)
@@ -72,8 +78,8 @@ impl Binder<'_> {
                 self.expr_used(condition, &Context::new(Rc::clone(&inner), Clause::On))?;
                 Ok(Rc::try_unwrap(inner).map_or_else(|inner| inner.items.clone(), |inner| inner.items))
             }
-            JoinConstraint::Using(names) => self.using(left, right, names, None),
-            JoinConstraint::UsingAlias(names, alias) => self.using(left, right, names, Some(alias)),
+            JoinConstraint::Using(names) => self.using(left, right, names, None, side),
+            JoinConstraint::UsingAlias(names, alias) => self.using(left, right, names, Some(alias), side),
             JoinConstraint::Natural => {
                 for item in left.iter().chain(&right) {
                     self.mark_row(item, WholeUse::Natural);
@@ -85,7 +91,7 @@ impl Binder<'_> {
                     .filter(|column| visible(&right).any(|other| other.name == column.name))
                     .map(|column| column.name.to_string())
                     .collect();
-                self.merged(left, right, &shared, None)
+                self.merged(left, right, &shared, None, side)
             }
         }
     }
@@ -96,6 +102,7 @@ impl Binder<'_> {
         right: Vec<ScopeItem>,
         names: &[ObjectName],
         alias: Option<&Ident>,
+        side: Option<Side>,
     ) -> Result<Vec<ScopeItem>, Refusal> {
         let mut shared = Vec::new();
         for name in names {
@@ -108,7 +115,7 @@ impl Binder<'_> {
         if let Some(alias) = alias {
             self.take_new(alias)?;
         }
-        self.merged(left, right, &shared, alias.map(|alias| alias.value.clone()))
+        self.merged(left, right, &shared, alias.map(|alias| alias.value.clone()), side)
     }
 
     /// The result of a join that merges the columns `shared`: they come first, once.
@@ -118,6 +125,7 @@ impl Binder<'_> {
         mut right: Vec<ScopeItem>,
         shared: &[String],
         alias: Option<String>,
+        side: Option<Side>,
     ) -> Result<Vec<ScopeItem>, Refusal> {
         let mut columns = Vec::new();
         for name in shared {
@@ -128,15 +136,26 @@ impl Binder<'_> {
                 )
             };
             let mut deps = Deps::new();
-            for side in [&left, &right] {
-                let column = visible(side).find(|column| *column.name == **name).ok_or_else(unknown)?;
+            let mut merged = None;
+            for (items, which) in [(&left, Side::Left), (&right, Side::Right)] {
+                let column = visible(items).find(|column| *column.name == **name).ok_or_else(unknown)?;
                 merge(&mut deps, &column.deps);
+                if side == Some(which) {
+                    merged = column.origin.or(column.merged);
+                }
             }
             self.mark(&deps, Usages::JOIN);
             for (id, position) in &deps {
                 self.mark_used(*id, *position, true);
             }
-            columns.push(ScopeColumn { name: name.as_str().into(), deps, origin: None, qualifier: None });
+            columns.push(ScopeColumn {
+                name: name.as_str().into(),
+                deps,
+                origin: None,
+                qualifier: None,
+                merged,
+                doubtful: false,
+            });
         }
         let alias_item = alias.map(|name| ScopeItem {
             name: Some(name.into()),
@@ -274,7 +293,9 @@ impl Binder<'_> {
             | TableFactor::UnpivotExpr { .. }
             | TableFactor::MatchRecognize { .. }
             | TableFactor::SemanticView { .. } => Err(Self::unsupported("this form of a table reference")),
-            TableFactor::XmlTable { .. } => Err(Self::unsupported("XMLTABLE")),
+            TableFactor::XmlTable { namespaces: _, row_expression: _, passing: _, columns: _, alias: _ } => {
+                self.xml_table(factor, &lateral(scope, left))
+            }
         }
     }
 
@@ -408,7 +429,7 @@ impl Binder<'_> {
     }
 
     /// Accounts for an alias: its name and its column names.
-    fn alias(&mut self, alias: Option<&TableAlias>) -> Result<(Option<String>, Vec<String>), Refusal> {
+    pub(super) fn alias(&mut self, alias: Option<&TableAlias>) -> Result<(Option<String>, Vec<String>), Refusal> {
         let Some(TableAlias { explicit: _, name, columns, at }) = alias else { return Ok((None, Vec::new())) };
         if at.is_some() {
             return Err(Self::unsupported("this form of an alias"));
@@ -451,78 +472,6 @@ impl Binder<'_> {
         })
     }
 
-    /// A function in FROM.
-    fn function_item(
-        &mut self,
-        name: &ObjectName,
-        args: &[FunctionArg],
-        alias: Option<&TableAlias>,
-        with_ordinality: bool,
-        scope: &Scope,
-    ) -> Result<Vec<ScopeItem>, Refusal> {
-        let context = Context::new(Rc::new(scope.clone()), Clause::Other);
-        let (parts, tokens) = self.parts(name)?;
-        let (deps, constants) = self.arguments(args, &context)?;
-        self.mark(&deps, Usages::ARGUMENT);
-        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
-        let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
-        let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
-        let builtin = builtin_out_names(&function)
-            .filter(|_| known.is_none())
-            .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        let out_names = known.or(builtin).unwrap_or_default();
-        let outputs: Vec<Output> = if typed {
-            alias.into_iter().flat_map(|alias| &alias.columns).map(|column| output(&column.name.value, &deps)).collect()
-        } else if out_names.is_empty() {
-            vec![output(&function, &deps)]
-        } else {
-            out_names.iter().map(|name| output(name, &deps)).collect()
-        };
-        // A single unnamed result may be a row with columns of its own.
-        let composite = !typed && out_names.is_empty();
-        Ok(vec![self.function_result(outputs, alias, with_ordinality, composite)?])
-    }
-
-    fn function_result(
-        &mut self,
-        mut outputs: Vec<Output>,
-        alias: Option<&TableAlias>,
-        with_ordinality: bool,
-        composite: bool,
-    ) -> Result<ScopeItem, Refusal> {
-        let (visible, names) = self.alias(alias)?;
-        let mut deps = Deps::new();
-        for output in &outputs {
-            merge(&mut deps, &output.deps);
-        }
-        // The alias of a function that returns one scalar column names the column too.
-        if let (1, Some(visible), Some(first), true) = (outputs.len(), &visible, outputs.first_mut(), composite) {
-            first.name = Some(visible.clone());
-        }
-        if with_ordinality {
-            outputs.push(Output { name: Some("ordinality".to_owned()), deps: Deps::new(), plain: None });
-        }
-        let function = outputs.first().and_then(|output| output.name.clone());
-        let name = visible.clone().or(function);
-        let mut names = names;
-        let base = outputs.len();
-        while names.len() > base && composite && outputs.len() < names.len() {
-            outputs.push(Output { name: None, deps: deps.clone(), plain: None });
-        }
-        names.truncate(outputs.len());
-        let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
-        Ok(ScopeItem {
-            name_visible: name.is_some(),
-            name: name.map(Into::into),
-            schema: None,
-            relation: None,
-            columns,
-            columns_visible: true,
-            open: composite,
-            deps,
-        })
-    }
-
     /// The tokens of a name, for targets of data modification.
     pub(super) fn target_alias(&mut self, alias: Option<&TableAlias>) -> Result<Option<String>, Refusal> {
         let (visible, names) = self.alias(alias)?;
@@ -537,10 +486,6 @@ impl Binder<'_> {
     ) -> Result<Range<usize>, Refusal> {
         self.whole_name(name, inheritance)
     }
-}
-
-fn output(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
 }
 
 fn visible(items: &[ScopeItem]) -> impl Iterator<Item = &ScopeColumn> {

@@ -1,7 +1,10 @@
 //! Stage `bind`: GROUP BY. In: the grouping items of one block. Out: the columns it groups by, and the place where the
 //! rewrite may add columns that a primary key gave before (`design.md` §2).
 
-use sqlparser::ast::{Expr, GroupByExpr};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    ObjectNamePart,
+};
 
 use super::{
     binder::{Binder, Context},
@@ -26,12 +29,15 @@ impl Binder<'_> {
             return Err(Self::unsupported("this form of GROUP BY"));
         }
         let mut plain = !list.is_empty();
+
         let mut grouped = Vec::new();
         for expression in list {
             if let Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) = expression {
                 plain = false;
                 for item in sets.iter().flatten() {
-                    self.group_expression(item, context, outputs, &mut grouped)?;
+                    for item in nested_sets(item).unwrap_or_else(|| vec![item]) {
+                        self.group_expression(item, context, outputs, &mut grouped)?;
+                    }
                 }
             } else if let Expr::Tuple(items) = expression {
                 plain &= !items.is_empty();
@@ -77,6 +83,11 @@ impl Binder<'_> {
             self.mark(&deps, Usages::GROUP);
             return Ok(());
         }
+        if let Expr::Identifier(ident) = expression {
+            let mut visible = context.scope.items.iter().filter(|item| item.columns_visible);
+            let column = visible.find_map(|item| item.column(&ident.value));
+            grouped.extend(column.and_then(|column| column.merged));
+        }
         let before = self.bound.references.len();
         self.expr_used(expression, context)?;
         let is_name = matches!(unbracketed(expression), Expr::Identifier(_) | Expr::CompoundIdentifier(_));
@@ -93,4 +104,39 @@ impl Binder<'_> {
         let modifier = word(group + 2, "distinct") || word(group + 2, "all");
         word(group, "group").then(|| group + 2 + usize::from(modifier))
     }
+}
+
+/// The expressions of `ROLLUP (…)` or `CUBE (…)` inside GROUPING SETS, which the parser takes for a call.
+fn nested_sets(item: &Expr) -> Option<Vec<&Expr>> {
+    let Expr::Function(Function {
+        name,
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses }),
+        within_group,
+        filter: None,
+        null_treatment: None,
+        over: None,
+    }) = item
+    else {
+        return None;
+    };
+    let [ObjectNamePart::Identifier(Ident { value: word, quote_style: None, span: _ })] = name.0.as_slice() else {
+        return None;
+    };
+    if !matches!(word.as_str(), "rollup" | "cube") || !clauses.is_empty() || !within_group.is_empty() {
+        return None;
+    }
+    args.iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+            FunctionArg::Unnamed(
+                FunctionArgExpr::QualifiedWildcard(_)
+                | FunctionArgExpr::Wildcard
+                | FunctionArgExpr::WildcardWithOptions(_),
+            )
+            | FunctionArg::Named { name: _, arg: _, operator: _ }
+            | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => None,
+        })
+        .collect()
 }

@@ -189,6 +189,11 @@ impl Binder<'_> {
                 for (id, position) in &column.deps {
                     self.mark_star(*id, *position, !ignored, !context.aggregate);
                 }
+                if column.doubtful {
+                    star.complete = false;
+                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None });
+                    continue;
+                }
                 if let Some((id, _)) = column.origin
                     && !star.relations.contains(&id)
                 {

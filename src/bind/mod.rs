@@ -6,13 +6,17 @@
 
 mod binder;
 mod bound;
+mod conflict;
 mod dml;
 mod expr;
 mod figure;
 mod from;
+mod functions;
 mod group;
 mod items;
+mod merge;
 mod query;
+mod recursive;
 mod scope;
 mod types;
 pub mod views;

@@ -3,15 +3,15 @@
 use std::{collections::HashSet, rc::Rc};
 
 use sqlparser::ast::{
-    Cte as CteAst, Distinct, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr,
-    OrderByKind, OrderBySort, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor,
-    Value, WindowSpec, With,
+    Distinct, Expr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind,
+    OrderBySort, Query, Select, SelectFlavor, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, Value,
+    WindowSpec,
 };
 
 use super::{
     binder::{Binder, Context},
     bound::{Block, Clause, Deps, Output, Usages},
-    scope::{Cte, Scope, ScopeColumn, merge},
+    scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{error::Refusal, sql::parse};
 
@@ -34,6 +34,9 @@ impl Binder<'_> {
         }
         if let Statement::Delete(delete) = statement {
             return Ok((self.delete(delete, parent)?, delete.returning.is_some()));
+        }
+        if let Statement::Merge(merge) = statement {
+            return Ok((self.merge_statement(merge, parent.as_ref())?, merge.output.is_some()));
         }
         Err(Self::unsupported("a statement of this kind"))
     }
@@ -107,89 +110,8 @@ impl Binder<'_> {
         Ok(outputs)
     }
 
-    fn with(&mut self, with: &With, parent: Option<&Rc<Scope>>) -> Result<(), Refusal> {
-        let first = self.ctes.len();
-        if with.recursive {
-            for cte in &with.cte_tables {
-                let name = cte.alias.name.value.clone();
-                self.ctes.push(Cte { name, columns: Rc::from([]), open: false, later: true });
-            }
-        }
-        for (number, cte) in with.cte_tables.iter().enumerate() {
-            let CteAst { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
-            if from.is_some() || alias.at.is_some() {
-                return Err(Self::unsupported("this form of WITH"));
-            }
-            self.take_new(&alias.name)?;
-            let mut names = Vec::new();
-            for column in &alias.columns {
-                if column.data_type.is_some() {
-                    return Err(Self::unsupported("a typed column list"));
-                }
-                self.take_new(&column.name)?;
-                names.push(column.name.value.clone());
-            }
-            let outputs = if with.recursive && query.with.is_none() {
-                self.recursive(query, parent.cloned(), first + number, &names)?
-            } else {
-                self.query(query, parent.cloned())?
-            };
-            let bound = Cte {
-                name: alias.name.value.clone(),
-                columns: columns_of(outputs, &names, &alias.name.value),
-                open: false,
-                later: false,
-            };
-            if with.recursive {
-                if let Some(place) = self.ctes.get_mut(first + number) {
-                    *place = bound;
-                }
-            } else {
-                self.ctes.push(bound);
-            }
-        }
-        Ok(())
-    }
-
-    /// One query of WITH RECURSIVE. When it refers to itself, every column may come to depend on every other.
-    fn recursive(
-        &mut self,
-        query: &Query,
-        parent: Option<Rc<Scope>>,
-        place: usize,
-        names: &[String],
-    ) -> Result<Vec<Output>, Refusal> {
-        let SetExpr::SetOperation { left, op: _, set_quantifier: _, right } = &*query.body else {
-            return self.query(query, parent);
-        };
-        let simple =
-            query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none() && query.locks.is_empty();
-        if !simple {
-            return Err(Self::unsupported("ORDER BY, LIMIT or locking in a recursive query"));
-        }
-        let (mut outputs, _) = self.body(left, parent.clone(), None)?;
-        let name = self.ctes.get(place).map(|cte| cte.name.clone()).unwrap_or_default();
-        let own = Cte { columns: columns_of(outputs.clone(), names, &name), name, open: false, later: false };
-        if let Some(slot) = self.ctes.get_mut(place) {
-            *slot = own;
-        }
-        let (right, _) = self.body(right, parent, None)?;
-        let mut all = Deps::new();
-        for output in outputs.iter().chain(&right) {
-            merge(&mut all, &output.deps);
-        }
-        let same = outputs.iter().zip(&right).all(|(a, b)| b.deps.iter().all(|dep| a.deps.contains(dep)));
-        for output in &mut outputs {
-            output.plain = None;
-            if !same {
-                output.deps.clone_from(&all);
-            }
-        }
-        Ok(outputs)
-    }
-
     /// The body of a query: its outputs, and the scope of a plain SELECT.
-    fn body(
+    pub(super) fn body(
         &mut self,
         body: &SetExpr,
         parent: Option<Rc<Scope>>,
@@ -244,17 +166,35 @@ impl Binder<'_> {
                         }
                     }
                 }
-                self.order_outputs(order_by, &outputs)?;
+                // ORDER BY sees the columns of the rows.
+                let rows = ScopeItem {
+                    name: None,
+                    schema: None,
+                    relation: None,
+                    columns: columns_of(outputs.clone(), &[], ""),
+                    columns_visible: true,
+                    name_visible: false,
+                    open: false,
+                    deps: Deps::new(),
+                };
+                let scope = Scope { items: vec![rows], parent: context.scope.parent.clone(), block: None };
+                let context = Context::new(Rc::new(scope), Clause::Order);
+                for item in order_items(order_by)? {
+                    Self::order_options(item)?;
+                    self.order_expression(&item.expr, &context, &outputs)?;
+                }
                 Ok((outputs, None))
             }
-            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => {
                 if order_by.is_some() {
                     return Err(Self::unsupported("ORDER BY of a data-modifying statement"));
                 }
                 let (outputs, _) = self.statement(statement, parent)?;
                 Ok((outputs, None))
             }
-            SetExpr::Merge(_) => Err(Self::unsupported("MERGE")),
             SetExpr::Table(_) => Err(Self::unsupported("TABLE inside a set operation")),
         }
     }
@@ -490,6 +430,8 @@ fn returns_rows(body: &SetExpr) -> bool {
                 update.returning.is_some()
             } else if let Statement::Delete(delete) = statement {
                 delete.returning.is_some()
+            } else if let Statement::Merge(merge) = statement {
+                merge.output.is_some()
             } else {
                 true
             }
@@ -527,6 +469,8 @@ pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str
             deps: output.deps,
             origin: None,
             qualifier: Some(qualifier.clone()),
+            merged: None,
+            doubtful: false,
         })
         .collect()
 }

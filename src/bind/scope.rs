@@ -13,6 +13,10 @@ pub(super) struct ScopeColumn {
     pub origin: Option<(usize, ColumnIndex)>,
     /// Name of the FROM item to print before it in an expanded star; none for merged columns.
     pub qualifier: Option<Rc<str>>,
+    /// The base column whose value a merged column of USING always has.
+    pub merged: Option<(usize, ColumnIndex)>,
+    /// A star may leave it out (columns of SEARCH and CYCLE).
+    pub doubtful: bool,
 }
 
 /// One FROM item, or the unnamed result of a join.

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{pipeline::Run, recognise::recognises};
 use crate::{
-    bind::{Bound, Role, bind_own},
+    bind::{Bound, Clause, Role, bind_own},
     error::{Refusal, RefusalCode},
     policy::Treatment,
     rewrite::{Printed, protected, treatment},
@@ -64,7 +64,7 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
                     return Err(failed("a protected relation"));
                 }
             }
-            Role::Update | Role::Delete | Role::Insert => {
+            Role::Update | Role::Delete | Role::Insert | Role::Merge => {
                 if used.whole_row.is_some() {
                     return Err(failed("a whole row"));
                 }
@@ -72,7 +72,9 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
                     let hidden =
                         reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
                     let system = reference.column.is_none() && used.whole_row.is_none();
-                    if hidden && !system && !trusted(&reference.tokens) {
+                    // What ON CONFLICT names is never read.
+                    let named = reference.clause == Clause::Conflict && used.role == Role::Insert;
+                    if hidden && !system && !named && !trusted(&reference.tokens) {
                         return Err(failed("a hidden column"));
                     }
                 }

@@ -158,6 +158,12 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
                     .with_rule(&*column.rule);
             return Err(at(job, refusal, target.name.start));
         }
+        if assigned.update && assigned.partial {
+            let refusal =
+                Refusal::new(RefusalCode::Unsupported, "an element or a field of a masked column cannot be assigned")
+                    .with_hint("Assign the whole column.");
+            return Err(at(job, refusal, target.name.start));
+        }
         if assigned.update && assigned.value.is_none() && column.write_back == WriteBack::Keep {
             let refusal =
                 Refusal::new(RefusalCode::Unsupported, "a masked column cannot be assigned together with others")

@@ -29,7 +29,7 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
         let data = relation(job, used)?;
         match (used.role, protected(job.role, used)) {
             (Role::Source, Some(policy)) => source(job, id, own(id), policy, edits, &mut exact, &mut expand)?,
-            (Role::Source | Role::Update | Role::Delete | Role::Insert, _) => {
+            (Role::Source | Role::Update | Role::Delete | Role::Insert | Role::Merge, _) => {
                 if job.tokens.get(used.name.clone()).map(emit::text).as_deref() != Some(&qualified(data)) {
                     edits.replace(used.name.clone(), qualified(data), used.role != Role::Source);
                 }

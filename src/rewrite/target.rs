@@ -46,6 +46,9 @@ pub(super) fn targets(
             let Some(reference) = job.bound.references.get(*number).filter(|_| !exact.contains(number)) else {
                 continue;
             };
+            if reference.clause == Clause::Conflict {
+                continue; // Names an index: nothing is read.
+            }
             let Some(position) = reference.column else { continue };
             let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
             let searched = rule.search == Search::Exact
@@ -157,8 +160,11 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 .tokens
                 .get(range.start)
                 .is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter || token.is_word("null"));
-        // The cast gives a parameter the type it has in a plain assignment.
-        let value = if constant { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
+        // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
+        // explicit cast could run more than an assignment does.
+        let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
+        let value =
+            if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
         let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
         let text = format!(
             "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare} THEN {current} ELSE {value} END"

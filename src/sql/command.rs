@@ -12,7 +12,7 @@ use super::{Kind, Token};
 pub enum Command {
     /// SELECT, VALUES, TABLE, WITH, or a parenthesised query.
     Query,
-    /// INSERT, UPDATE, DELETE.
+    /// INSERT, UPDATE, DELETE, MERGE.
     Modify(&'static str),
     /// LOCK TABLE or TRUNCATE TABLE.
     Tables(&'static str),
@@ -63,7 +63,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("grant", "GRANT"),
     ("import", "IMPORT"),
     ("load", "LOAD"),
-    ("merge", "MERGE"),
     ("reassign", "REASSIGN OWNED"),
     ("refresh", "REFRESH MATERIALIZED VIEW"),
     ("reindex", "REINDEX"),
@@ -86,6 +85,7 @@ pub fn classify(tokens: &[Token]) -> Command {
         "insert" => Command::Modify("INSERT"),
         "update" => Command::Modify("UPDATE"),
         "delete" => Command::Modify("DELETE"),
+        "merge" => Command::Modify("MERGE"),
         "lock" => Command::Tables("LOCK TABLE"),
         "truncate" => Command::Tables("TRUNCATE TABLE"),
         "copy" => Command::Copy,

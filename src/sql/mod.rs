@@ -9,6 +9,8 @@ pub mod command;
 pub mod emit;
 mod escapes;
 pub mod forms;
+pub mod gaps;
+mod gaps_xml;
 pub mod keywords;
 pub mod lex;
 pub mod parse;

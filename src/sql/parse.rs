@@ -1,8 +1,8 @@
 //! Tokens → syntax tree (sqlparser), for queries and data modification.
 //!
 //! In: tokens of one statement. Out: a tree whose spans are token numbers, parsed to the end of input. Invariant: tokens
-//! that are kept from the parser here only ever *narrow* what it sees (lock strength words); all tokens are printed. The
-//! tree holds no content of a literal; who needs one asks the token ([`Token::literal`]).
+//! that are kept from the parser name nothing, or stand for themselves as [`gaps::GAP`]; all tokens are printed. The tree
+//! holds no content of a literal; who needs one asks the token ([`Token::literal`]).
 
 use sqlparser::{
     ast::{Expr, Ident, Query, SetExpr, Statement},
@@ -11,7 +11,7 @@ use sqlparser::{
     tokenizer::{Location, Span, Token as Parsed, TokenWithSpan},
 };
 
-use super::{Kind, MAX_CHAIN, MAX_DEPTH, Token};
+use super::{Kind, MAX_CHAIN, MAX_DEPTH, Token, gaps};
 use crate::error::{Refusal, RefusalCode};
 
 /// The number of the first token of `span`, counted in the slice that was parsed; none for an empty span.
@@ -24,7 +24,7 @@ pub fn ident_index(ident: &Ident) -> Option<usize> {
     token_index(ident.span)
 }
 
-/// Parses one SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or WITH statement.
+/// Parses one SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE or WITH statement.
 ///
 /// # Errors
 /// [`RefusalCode::NotParsed`], [`RefusalCode::TooDeep`].
@@ -77,16 +77,28 @@ static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
 fn parser(tokens: &[Token], first: usize) -> Result<Parser<'static>, Refusal> {
     check_depth(tokens)?;
+    let gaps = gaps::find(tokens);
     let mut parsed = Vec::with_capacity(tokens.len());
     let mut index = 0;
-    while let Some(token) = tokens.get(index) {
+    while index <= tokens.len() {
+        let column = (first + index + 1) as u64;
+        let span = Span::new(Location::new(1, column), Location::new(1, column + 1));
+        if let Some(step) = gaps.at(index) {
+            for (kind, value) in &step.shown {
+                let shown = Token { kind: *kind, value: (*value).into(), start: 0, end: 0 };
+                parsed.push(TokenWithSpan::new(translate(&shown), span));
+            }
+            if step.dropped > 0 {
+                index += step.dropped;
+                continue;
+            }
+        }
+        let Some(token) = tokens.get(index) else { break };
         let skip = unknown_words(tokens, index);
         if skip > 0 {
             index += skip;
             continue;
         }
-        let column = (first + index + 1) as u64;
-        let span = Span::new(Location::new(1, column), Location::new(1, column + 1));
         parsed.push(TokenWithSpan::new(translate(token), span));
         index += 1;
     }
@@ -94,7 +106,7 @@ fn parser(tokens: &[Token], first: usize) -> Result<Parser<'static>, Refusal> {
 }
 
 /// How many tokens at `index` are words that sqlparser does not know and that change no name's meaning: the strength in
-/// `FOR NO KEY UPDATE` and `FOR KEY SHARE`, `VARIADIC` before an argument, `BETWEEN SYMMETRIC`, and `EXCLUDE …` at the
+/// `FOR NO KEY UPDATE` and `FOR KEY SHARE`, `FOR READ ONLY`, `VARIADIC` before an argument, `BETWEEN SYMMETRIC`, and `EXCLUDE …` at the
 /// end of a window frame.
 fn unknown_words(tokens: &[Token], index: usize) -> usize {
     let word = |offset: usize, word: &str| {
@@ -107,6 +119,9 @@ fn unknown_words(tokens: &[Token], index: usize) -> usize {
     let exclusion = exclusion(tokens, index);
     if exclusion > 0 {
         return exclusion;
+    }
+    if word(0, "for") && word(1, "read") && word(2, "only") {
+        return 3;
     }
     let after_for = before.is_some_and(|token| token.is_word("for"));
     let in_list = before.is_some_and(|token| matches!(token.kind, Kind::Open | Kind::Comma));

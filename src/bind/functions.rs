@@ -1,0 +1,185 @@
+//! Functions in FROM, `ROWS FROM` and XMLTABLE. In: the call and its alias. Out: a FROM item whose columns depend on all
+//! arguments; where the columns of a function are not known, the item is open.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, ObjectName, ObjectNamePart, TableAlias, TableFactor, XmlNamespaceDefinition,
+    XmlPassingArgument, XmlPassingClause, XmlTableColumn, XmlTableColumnOption,
+};
+
+use super::{
+    binder::{Binder, Context},
+    bound::{Clause, Deps, Output, Usages},
+    query::columns_of,
+    scope::{Scope, ScopeItem, merge},
+};
+use crate::{catalog::functions::builtin_out_names, error::Refusal};
+
+impl Binder<'_> {
+    /// A function in FROM.
+    pub(super) fn function_item(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        with_ordinality: bool,
+        scope: &Scope,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let context = Context::new(Rc::new(scope.clone()), Clause::Other);
+        if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && let Some(rows) = self.gap(ident).filter(|rows| self.tokens.get(*rows).is_some_and(|t| t.is_word("rows")))
+        {
+            return self.rows_from(rows, args, alias, &context);
+        }
+        let (parts, tokens) = self.parts(name)?;
+        let (deps, constants) = self.arguments(args, &context)?;
+        self.mark(&deps, Usages::ARGUMENT);
+        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
+        let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
+        let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
+        let builtin = builtin_out_names(&function)
+            .filter(|_| known.is_none())
+            .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        let out_names = known.or(builtin).unwrap_or_default();
+        let outputs: Vec<Output> = if typed {
+            alias.into_iter().flat_map(|alias| &alias.columns).map(|column| output(&column.name.value, &deps)).collect()
+        } else if out_names.is_empty() {
+            vec![output(&function, &deps)]
+        } else {
+            out_names.iter().map(|name| output(name, &deps)).collect()
+        };
+        // A single unnamed result may be a row with columns of its own.
+        let composite = !typed && out_names.is_empty();
+        Ok(vec![self.function_result(outputs, alias, with_ordinality, composite)?])
+    }
+
+    /// `ROWS FROM (f(…), g(…)) [WITH ORDINALITY]`: how many columns each function gives is not known here, so that every
+    /// column may depend on all arguments.
+    fn rows_from(
+        &mut self,
+        at: usize,
+        calls: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        context: &Context,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let (visible, names) = self.alias(alias)?;
+        let mut deps = Deps::new();
+        let mut first = None;
+        for call in calls {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(function))) = call else {
+                return Err(self.at(Self::unsupported("this form of ROWS FROM"), at));
+            };
+            let more = self.function(function, context)?;
+            merge(&mut deps, &more);
+            if let Some(ObjectNamePart::Identifier(name)) = function.name.0.last() {
+                first.get_or_insert(name.value.clone());
+            }
+            for (id, position) in &more {
+                self.mark_used(*id, *position, true);
+            }
+        }
+        self.mark(&deps, Usages::ARGUMENT);
+        // Only the columns that the alias names are sure to be there.
+        let columns = names.iter().map(|name| output(name, &deps)).collect();
+        let name = visible.or(first);
+        Ok(vec![ScopeItem {
+            name_visible: name.is_some(),
+            columns: columns_of(columns, &[], name.as_deref().unwrap_or("")),
+            name: name.map(Into::into),
+            schema: None,
+            relation: None,
+            columns_visible: true,
+            open: true,
+            deps,
+        }])
+    }
+
+    /// `XMLTABLE(…)`
+    pub(super) fn xml_table(&mut self, table: &TableFactor, scope: &Scope) -> Result<Vec<ScopeItem>, Refusal> {
+        let TableFactor::XmlTable { namespaces, row_expression, passing, columns, alias } = table else {
+            return Err(Self::unsupported("this form of a table reference"));
+        };
+        let context = Context::new(Rc::new(scope.clone()), Clause::Other);
+        let mut deps = self.expr(row_expression, &context)?;
+        let mut expressions = Vec::new();
+        for XmlNamespaceDefinition { uri, name } in namespaces {
+            expressions.push(uri);
+            self.take(name)?;
+        }
+        let XmlPassingClause { arguments } = passing;
+        for XmlPassingArgument { expr, alias, by_value: _ } in arguments {
+            if alias.is_some() {
+                return Err(Self::unsupported("this form of XMLTABLE"));
+            }
+            expressions.push(expr);
+        }
+        let mut names = Vec::new();
+        for XmlTableColumn { name, option } in columns {
+            self.take_new(name)?;
+            names.push(name.value.clone());
+            match option {
+                XmlTableColumnOption::ForOrdinality => {}
+                XmlTableColumnOption::NamedInfo { r#type, path, default, nullable: _ } => {
+                    self.data_type(r#type)?;
+                    expressions.extend(path.iter().chain(default));
+                }
+            }
+        }
+        for expression in expressions {
+            let more = self.expr(expression, &context)?;
+            merge(&mut deps, &more);
+        }
+        self.mark(&deps, Usages::ARGUMENT);
+        let outputs = names.iter().map(|name| output(name, &deps)).collect();
+        let mut item = self.function_result(outputs, alias.as_ref(), false, false)?;
+        if alias.is_none() {
+            item.name = Some("xmltable".into());
+        }
+        Ok(vec![item])
+    }
+
+    pub(super) fn function_result(
+        &mut self,
+        mut outputs: Vec<Output>,
+        alias: Option<&TableAlias>,
+        with_ordinality: bool,
+        composite: bool,
+    ) -> Result<ScopeItem, Refusal> {
+        let (visible, names) = self.alias(alias)?;
+        let mut deps = Deps::new();
+        for output in &outputs {
+            merge(&mut deps, &output.deps);
+        }
+        // The alias of a function that returns one scalar column names the column too.
+        if let (1, Some(visible), Some(first), true) = (outputs.len(), &visible, outputs.first_mut(), composite) {
+            first.name = Some(visible.clone());
+        }
+        if with_ordinality {
+            outputs.push(Output { name: Some("ordinality".to_owned()), deps: Deps::new(), plain: None });
+        }
+        let function = outputs.first().and_then(|output| output.name.clone());
+        let name = visible.clone().or(function);
+        let mut names = names;
+        let base = outputs.len();
+        while names.len() > base && composite && outputs.len() < names.len() {
+            outputs.push(Output { name: None, deps: deps.clone(), plain: None });
+        }
+        names.truncate(outputs.len());
+        let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
+        Ok(ScopeItem {
+            name_visible: name.is_some(),
+            name: name.map(Into::into),
+            schema: None,
+            relation: None,
+            columns,
+            columns_visible: true,
+            open: composite,
+            deps,
+        })
+    }
+}
+
+fn output(name: &str, deps: &Deps) -> Output {
+    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
+}

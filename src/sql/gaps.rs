@@ -1,0 +1,509 @@
+//! Syntax of PostgreSQL that the parser does not know, and how the parser is shown it.
+//!
+//! In: the tokens of one statement. Out: [`Gaps`]: tokens that are kept from the parser, and tokens that it is shown in
+//! their stead. Nothing is changed in what is printed: PostgreSQL gets the client's tokens. Invariants: whatever is kept
+//! from the parser either names nothing of the database (labels of XML, words of the grammar), or stands in the tree as
+//! the name [`GAP`] with the number of its first token; [`crate::bind`] accepts that name only where it binds the tokens
+//! that it stands for, and a name token that nobody accounts for refuses the statement.
+//!
+//! | written | the parser sees |
+//! |---|---|
+//! | `ON CONFLICT (lower(a) COLLATE b) WHERE c DO …` | `ON CONFLICT (GAP) DO …` |
+//! | `WHERE CURRENT OF c` | `WHERE GAP` |
+//! | `SET a[1] = …`, `INSERT INTO t (a[1])` | `SET a.GAP = …` |
+//! | `FROM ROWS FROM (f(), g())` | `FROM GAP(f(), g())` |
+//! | `WITH RECURSIVE … ) SEARCH … CYCLE …` | `WITH RECURSIVE … )` |
+//! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
+//! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
+//! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
+//! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
+//! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
+//! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
+//! | `a IS DOCUMENT` | `a IS NULL` |
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::{
+    Kind, Nesting, Token, gaps_xml,
+    keywords::{Category, category},
+};
+
+/// The name that stands for tokens which the parser does not see. A client's quoted identifier of this value is a
+/// token of this value, which the token that a gap begins with never is.
+pub const GAP: &str = "\u{1}";
+
+/// What the parser sees otherwise than it is written.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    steps: BTreeMap<usize, Step>,
+    /// Tokens that name nothing of the database.
+    pub labels: Vec<usize>,
+}
+
+/// What happens at one token.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// What the parser sees before it.
+    pub shown: Vec<(Kind, &'static str)>,
+    /// How many tokens from it on the parser does not see.
+    pub dropped: usize,
+}
+
+impl Gaps {
+    /// What happens at token `index`.
+    pub fn at(&self, index: usize) -> Option<&Step> {
+        self.steps.get(&index)
+    }
+
+    /// The parser sees `shown` in the place of `tokens`.
+    pub(super) fn replace(&mut self, tokens: Range<usize>, shown: &[(Kind, &'static str)]) {
+        let step = self.steps.entry(tokens.start).or_default();
+        step.shown.extend(shown);
+        step.dropped = step.dropped.max(tokens.len());
+    }
+
+    pub(super) fn drop(&mut self, tokens: Range<usize>) {
+        self.replace(tokens, &[]);
+    }
+
+    fn brackets(&mut self, tokens: Range<usize>) {
+        self.replace(tokens.start..tokens.start, &[(Kind::Open, "(")]);
+        self.replace(tokens.end..tokens.end, &[(Kind::Close, ")")]);
+    }
+}
+
+const WORD: Kind = Kind::Word;
+pub(super) const COMMA: (Kind, &str) = (Kind::Comma, ",");
+
+/// Finds what the parser would not understand.
+pub fn find(tokens: &[Token]) -> Gaps {
+    let mut gaps = Gaps::default();
+    let mut assigned = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        // Behind a dot every word is a name.
+        let after_dot = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|t| t.kind == Kind::Dot);
+        if token.kind == Kind::Dot {
+            star(tokens, at, &mut gaps);
+        }
+        if token.kind != Kind::Word || after_dot {
+            continue;
+        }
+        match &*token.value {
+            "on" => {
+                if let Some(target) = conflict_target(tokens, at + 2).filter(|target| !target.plain) {
+                    let shown = [(Kind::Open, "("), (WORD, GAP), (Kind::Close, ")")];
+                    gaps.replace(target.whole, &shown);
+                }
+            }
+            "where" if current_of(tokens, at + 1).is_some() => gaps.replace(at + 1..at + 4, &[(WORD, GAP)]),
+            // SET lists do not nest, and are read once.
+            "set" if at >= assigned => assigned = assignments(tokens, at + 1, &mut gaps),
+            "insert" if word(tokens, at + 1, "into") => inserted(tokens, at + 2, &mut gaps),
+            "insert" if at.checked_sub(1).is_some_and(|then| word(tokens, then, "then")) => {
+                merge_insert(tokens, at + 1, &mut gaps);
+            }
+            "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
+            "search" | "cycle" if at > 0 && kind(tokens, at - 1) == Some(Kind::Close) => {
+                // A CYCLE behind a SEARCH is in its range.
+                if let Some(clauses) = recursion(tokens, at) {
+                    gaps.drop(clauses.tokens);
+                }
+            }
+            "rows" | "range" | "groups" => frame(tokens, at, &mut gaps),
+            "group"
+                if word(tokens, at + 1, "by") && (word(tokens, at + 2, "distinct") || word(tokens, at + 2, "all")) =>
+            {
+                gaps.drop(at + 2..at + 3);
+            }
+            "substring" => similar(tokens, at, &mut gaps),
+            "normalize" if is_call(tokens, at) => normal_form(tokens, at, &mut gaps),
+            other => gaps_xml::find(other, tokens, at, &mut gaps),
+        }
+    }
+    gaps
+}
+
+/// Whether the word at `at` is surely a call, and no alias with a list of columns: `FROM (…) AS normalize(a, nfc)` names
+/// columns, which may not be kept from the parser.
+pub(super) fn is_call(tokens: &[Token], at: usize) -> bool {
+    if kind(tokens, at + 1) != Some(Kind::Open) {
+        return false;
+    }
+    let before = |back: usize| at.checked_sub(back).and_then(|index| tokens.get(index));
+    let begins = before(1).is_some_and(|token| match token.kind {
+        Kind::Open | Kind::Comma | Kind::OpenBracket => true,
+        // `FROM t *` may have an alias.
+        Kind::Operator => !token.is_operator("*"),
+        Kind::Word => {
+            let by = token.is_word("by") && before(2).is_some_and(|two| two.is_word("group") || two.is_word("order"));
+            let name = before(2).is_some_and(|two| two.kind == Kind::Dot);
+            // XMLTABLE('path' PASSING …)
+            let passing = token.is_word("passing") && before(2).is_some_and(|two| two.kind == Kind::Text);
+            let xml = (token.is_word("content") || token.is_word("document"))
+                && before(2).is_some_and(|two| two.kind == Kind::Open)
+                && before(3).is_some_and(|three| three.is_word("xmlserialize") || three.is_word("xmlparse"));
+            by || passing || xml || (!name && EXPRESSION_FOLLOWS.contains(&&*token.value))
+        }
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Close
+        | Kind::CloseBracket
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => false,
+    });
+    // A query of WITH: `, normalize(a, nfc) AS (…)`.
+    let close = level_end(tokens, at + 2, |_| false);
+    let query = word(tokens, close + 1, "as")
+        && (kind(tokens, close + 2) == Some(Kind::Open)
+            || word(tokens, close + 2, "materialized")
+            || word(tokens, close + 2, "not"));
+    begins && !query
+}
+
+/// Reserved words, with which no item of FROM can end.
+const EXPRESSION_FOLLOWS: &[&str] =
+    &["select", "distinct", "where", "and", "or", "not", "when", "then", "else", "having", "returning"];
+
+/// `ROWS FROM (f(…)`, and not a column of that name before a sub-select or a join.
+fn rows_from(tokens: &[Token], at: usize) -> bool {
+    if !(word(tokens, at + 1, "from") && kind(tokens, at + 2) == Some(Kind::Open)) {
+        return false;
+    }
+    let mut name = at + 3;
+    while kind(tokens, name + 1) == Some(Kind::Dot) {
+        name += 2;
+    }
+    let called = tokens.get(name).is_some_and(names) && kind(tokens, name + 1) == Some(Kind::Open);
+    let close = level_end(tokens, name + 2, |_| false);
+    called && matches!(kind(tokens, close + 1), Some(Kind::Comma | Kind::Close))
+}
+
+/// The target of ON CONFLICT.
+#[derive(Debug)]
+pub struct ConflictTarget {
+    /// From the bracket to the last token of the condition.
+    pub whole: Range<usize>,
+    /// What stands between the brackets.
+    pub elements: Range<usize>,
+    /// The condition.
+    pub condition: Option<Range<usize>>,
+    /// Nothing but names of columns.
+    pub plain: bool,
+}
+
+/// The target of ON CONFLICT whose bracket opens at `open`, when `DO` follows it.
+pub fn conflict_target(tokens: &[Token], open: usize) -> Option<ConflictTarget> {
+    let conflict = open.checked_sub(1).is_some_and(|at| word(tokens, at, "conflict"));
+    let on = open.checked_sub(2).is_some_and(|at| word(tokens, at, "on"));
+    if !(conflict && on && kind(tokens, open) == Some(Kind::Open)) {
+        return None;
+    }
+    let close = level_end(tokens, open + 1, |_| false);
+    let elements = open + 1..close;
+    let names = tokens.get(elements.clone())?.iter().all(|token| token.is_name() || token.kind == Kind::Comma);
+    if word(tokens, close + 1, "do") {
+        return Some(ConflictTarget { whole: open..close + 1, elements, condition: None, plain: names });
+    }
+    if !word(tokens, close + 1, "where") {
+        return None;
+    }
+    let start = close + 2;
+    let end = level_end(tokens, start, |at| word(tokens, at, "do") || word(tokens, at, "on"));
+    (word(tokens, end, "do") && end > start).then_some(ConflictTarget {
+        whole: open..end,
+        elements,
+        condition: Some(start..end),
+        plain: false,
+    })
+}
+
+/// The name of the cursor in `CURRENT OF name`, which begins at `at`.
+pub fn current_of(tokens: &[Token], at: usize) -> Option<usize> {
+    let named = tokens.get(at + 2).is_some_and(Token::is_name);
+    (word(tokens, at, "current") && word(tokens, at + 1, "of") && named).then_some(at + 2)
+}
+
+/// Subscripts of the columns in `SET a[1] = …, (b[1], c) = …`, of which the first begins at `at`; the token that
+/// ends the list.
+fn assignments(tokens: &[Token], at: usize, gaps: &mut Gaps) -> usize {
+    let mut at = at;
+    loop {
+        let mut found = Vec::new();
+        let end = if kind(tokens, at) == Some(Kind::Open) {
+            let close = level_end(tokens, at + 1, |_| false);
+            let mut inner = at + 1;
+            while inner < close {
+                inner = subscripts(tokens, inner, &mut found) + 1;
+            }
+            close + 1
+        } else {
+            subscripts(tokens, at, &mut found)
+        };
+        if !tokens.get(end).is_some_and(|token| token.is_operator("=")) {
+            return at;
+        }
+        for range in found {
+            gaps.replace(range, &[(Kind::Dot, "."), (WORD, GAP)]);
+        }
+        let ends = |index: usize| {
+            kind(tokens, index) == Some(Kind::Comma) || word(tokens, index, "where") || word(tokens, index, "returning")
+        };
+        let next = level_end(tokens, end + 1, ends);
+        if kind(tokens, next) != Some(Kind::Comma) {
+            return next;
+        }
+        at = next + 1;
+    }
+}
+
+/// Subscripts in `INSERT INTO name (a[1], b)`, where the name begins at `at`.
+fn inserted(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    let mut at = at + 1;
+    while kind(tokens, at) == Some(Kind::Dot) {
+        at += 2;
+    }
+    if word(tokens, at, "as") {
+        at += 2;
+    }
+    let column = tokens.get(at + 1).is_some_and(names);
+    if kind(tokens, at) != Some(Kind::Open) || !column {
+        return;
+    }
+    let close = level_end(tokens, at + 1, |_| false);
+    let (mut found, mut inner) = (Vec::new(), at + 1);
+    while inner < close {
+        inner = subscripts(tokens, inner, &mut found);
+        if inner != close && kind(tokens, inner) != Some(Kind::Comma) {
+            return;
+        }
+        inner += 1;
+    }
+    for range in found {
+        gaps.replace(range, &[(Kind::Dot, "."), (WORD, GAP)]);
+    }
+}
+
+/// The subscripts of the name that begins at `at`, and the token after the name.
+fn subscripts(tokens: &[Token], at: usize, found: &mut Vec<Range<usize>>) -> usize {
+    let mut at = at + 1;
+    loop {
+        match kind(tokens, at) {
+            Some(Kind::Dot) => at += 2,
+            Some(Kind::OpenBracket) => {
+                let close = level_end(tokens, at + 1, |_| false);
+                found.push(at..close + 1);
+                at = close + 1;
+            }
+            Some(_) | None => return at,
+        }
+    }
+}
+
+/// `THEN INSERT DEFAULT VALUES` and `THEN INSERT (…) OVERRIDING … VALUE`, from behind INSERT on.
+fn merge_insert(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    if word(tokens, at, "default") && word(tokens, at + 1, "values") {
+        let shown = [(WORD, "values"), (Kind::Open, "("), (WORD, "default"), (Kind::Close, ")")];
+        gaps.replace(at..at + 2, &shown);
+        return;
+    }
+    let at = if kind(tokens, at) == Some(Kind::Open) { level_end(tokens, at + 1, |_| false) + 1 } else { at };
+    let who = word(tokens, at + 1, "system") || word(tokens, at + 1, "user");
+    if word(tokens, at, "overriding") && who && word(tokens, at + 2, "value") && word(tokens, at + 3, "values") {
+        gaps.drop(at..at + 3);
+    }
+}
+
+/// What stands behind a query of WITH RECURSIVE.
+#[derive(Debug)]
+pub struct Recursion {
+    /// All of it.
+    pub tokens: Range<usize>,
+    /// Columns of the query that are named.
+    pub columns: Vec<usize>,
+    /// Names of columns that are added.
+    pub added: Vec<usize>,
+}
+
+/// `SEARCH DEPTH|BREADTH FIRST BY a, … SET b` and `CYCLE a, … SET b [TO x DEFAULT y] USING c`, the first of which begins at
+/// `start`.
+pub fn recursion(tokens: &[Token], start: usize) -> Option<Recursion> {
+    let mut found = Recursion { tokens: start..start, columns: Vec::new(), added: Vec::new() };
+    let mut at = start;
+    if word(tokens, at, "search") {
+        let order = word(tokens, at + 1, "depth") || word(tokens, at + 1, "breadth");
+        if !(order && word(tokens, at + 2, "first") && word(tokens, at + 3, "by")) {
+            return None;
+        }
+        at = columns_set(tokens, at + 4, &mut found)?;
+    }
+    if word(tokens, at, "cycle") {
+        at = columns_set(tokens, at + 1, &mut found)?;
+        if word(tokens, at, "to") {
+            let constant = |at: usize| {
+                let truth = word(tokens, at, "true") || word(tokens, at, "false");
+                truth || tokens.get(at).is_some_and(Token::is_literal)
+            };
+            if !(constant(at + 1) && word(tokens, at + 2, "default") && constant(at + 3)) {
+                return None;
+            }
+            at += 4;
+        }
+        if !(word(tokens, at, "using") && tokens.get(at + 1).is_some_and(Token::is_name)) {
+            return None;
+        }
+        found.added.push(at + 1);
+        at += 2;
+    }
+    found.tokens = start..at;
+    (at > start).then_some(found)
+}
+
+/// `a, … SET b`: the token after it.
+fn columns_set(tokens: &[Token], mut at: usize, found: &mut Recursion) -> Option<usize> {
+    loop {
+        tokens.get(at).filter(|token| token.is_name())?;
+        found.columns.push(at);
+        if kind(tokens, at + 1) != Some(Kind::Comma) {
+            break;
+        }
+        at += 2;
+    }
+    tokens.get(at + 2).filter(|token| token.is_name())?;
+    if !word(tokens, at + 1, "set") {
+        return None;
+    }
+    found.added.push(at + 2);
+    Some(at + 3)
+}
+
+/// The longest bound of a window frame that is looked at, in tokens.
+const MAX_BOUND: usize = 64;
+
+/// Bounds of a window frame that begin with a string but are more than that.
+fn frame(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    let mut start = at + if word(tokens, at + 1, "between") { 2 } else { 1 };
+    let tokens = tokens.get(..tokens.len().min(at + MAX_BOUND)).unwrap_or(&[]);
+    loop {
+        let end = level_end(tokens, start, |index| {
+            word(tokens, index, "preceding") || word(tokens, index, "following") || word(tokens, index, "row")
+        });
+        if word(tokens, end, "preceding") || word(tokens, end, "following") {
+            if kind(tokens, start) == Some(Kind::Text) && end > start + 1 {
+                gaps.brackets(start..end);
+            }
+        } else if !word(tokens, end, "row") {
+            return;
+        }
+        if !word(tokens, end + 1, "and") {
+            return;
+        }
+        start = end + 2;
+    }
+}
+
+/// `c.*` that is a part of an expression.
+fn star(tokens: &[Token], dot: usize, gaps: &mut Gaps) {
+    let Some(name) = dot.checked_sub(1).filter(|name| tokens.get(*name).is_some_and(Token::is_name)) else { return };
+    if !tokens.get(dot + 1).is_some_and(|token| token.is_operator("*")) {
+        return;
+    }
+    let mut start = name;
+    while start >= 2 && kind(tokens, start - 1) == Some(Kind::Dot) && tokens.get(start - 2).is_some_and(Token::is_name)
+    {
+        start -= 2;
+    }
+    let follows = tokens.get(dot + 2).is_some_and(|token| match token.kind {
+        Kind::Operator | Kind::Typecast => true,
+        Kind::Word => matches!(&*token.value, "is" | "isnull" | "notnull" | "in" | "not" | "between"),
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Open
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Comma
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Assign
+        | Kind::Arrow => false,
+    });
+    let before = start.checked_sub(1).and_then(|before| tokens.get(before));
+    let operand = before.is_some_and(|token| {
+        token.kind == Kind::Operator || ["and", "or", "between"].iter().any(|word| token.is_word(word))
+    });
+    if follows || operand {
+        gaps.brackets(start..dot + 2);
+    }
+}
+
+/// `substring(a SIMILAR b ESCAPE c)`
+fn similar(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    if kind(tokens, at + 1) != Some(Kind::Open) {
+        return;
+    }
+    let similar = level_end(tokens, at + 2, |index| word(tokens, index, "similar") && !word(tokens, index + 1, "to"));
+    let escape = level_end(tokens, similar + 1, |index| word(tokens, index, "escape"));
+    if word(tokens, similar, "similar") && word(tokens, escape, "escape") {
+        gaps.replace(similar..similar + 1, &[COMMA]);
+        gaps.replace(escape..escape + 1, &[COMMA]);
+    }
+}
+
+/// `normalize(a, NFC)`
+fn normal_form(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    if kind(tokens, at + 1) != Some(Kind::Open) {
+        return;
+    }
+    let comma = level_end(tokens, at + 2, |index| kind(tokens, index) == Some(Kind::Comma));
+    let form = ["nfc", "nfd", "nfkc", "nfkd"].iter().any(|form| word(tokens, comma + 1, form));
+    if form && kind(tokens, comma + 2) == Some(Kind::Close) {
+        gaps.drop(comma..comma + 2);
+    }
+}
+
+/// From `start` on, the first token outside inner brackets that `ends` picks; else the bracket that closes the level, or the
+/// end.
+pub(super) fn level_end(tokens: &[Token], start: usize, ends: impl Fn(usize) -> bool) -> usize {
+    let mut depth = 0_usize;
+    let mut index = start;
+    while let Some(token) = tokens.get(index) {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes if depth == 0 => break,
+            Nesting::Closes => depth -= 1,
+            Nesting::Stays if depth == 0 && ends(index) => break,
+            Nesting::Stays => {}
+        }
+        index += 1;
+    }
+    index
+}
+
+pub(super) fn word(tokens: &[Token], at: usize, word: &str) -> bool {
+    tokens.get(at).is_some_and(|token| token.is_word(word))
+}
+
+pub(super) fn kind(tokens: &[Token], at: usize) -> Option<Kind> {
+    tokens.get(at).map(|token| token.kind)
+}
+
+/// Whether a token can be a column's name where a query could also begin.
+fn names(token: &Token) -> bool {
+    token.kind == Kind::Quoted
+        || (token.kind == WORD && category(&token.value) != Some(Category::Reserved)) && !token.is_word("values")
+}
