@@ -330,7 +330,7 @@ impl<'a> Judge<'a> {
         let arbiter: BTreeSet<i32> = conflict
             .and_then(|at| {
                 let relation = catalog.relation(Oid(target?))?;
-                let words = tokens[at + 2..].iter().take_while(|token| token.kind != Kind::Close);
+                let words = tokens[at + 2..].iter().take_while(|token| !token.is_word("do"));
                 let attnum = |word: &Token| relation.columns.iter().find(|column| *column.name == *word.name());
                 Some(words.filter_map(|word| Some(i32::from(attnum(word)?.attnum.0))).collect())
             })

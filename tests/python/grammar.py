@@ -213,7 +213,7 @@ def same(before, after):
 def writes(node):
     """Whether there is a data modification in it: references to its target are masked where they stand."""
     text = json.dumps(node)
-    return any(f'"{kind}Stmt"' in text for kind in ("Insert", "Update", "Delete"))
+    return any(f'"{kind}Stmt"' in text for kind in ("Insert", "Update", "Delete", "Merge"))
 
 
 def main():
