@@ -9,7 +9,7 @@ SUITES ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint test-venv test-upstream bench clean
+.PHONY: help demo test lint test-venv test-upstream bench count clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint           formatting and lints'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one)'
 	@echo 'make bench          how long plans take'
+	@echo 'make count          how many instructions (needs valgrind)'
 	@echo 'make clean          removes all that was built'
 
 demo:
@@ -57,6 +58,9 @@ test-upstream:
 
 bench:
 	$(CARGO) bench --locked --bench plan
+
+count:
+	@CARGO='$(CARGO)' sh bench/count.sh
 
 clean:
 	$(CARGO) clean

@@ -24,6 +24,8 @@ pub struct Binder<'a> {
     pub(super) tokens: &'a [Token],
     pub(super) bound: Bound,
     pub(super) ctes: Vec<Cte>,
+    /// Joins that merged columns.
+    pub(super) merges: usize,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
 }
@@ -114,7 +116,7 @@ pub(super) enum Resolved {
 impl<'a> Binder<'a> {
     fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
         let bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), own_text: false }
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, own_text: false }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
