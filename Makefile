@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint test-venv test-drivers test-upstream test-versions bench clean
+.PHONY: help demo test lint test-venv test-drivers test-upstream test-versions bench count clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
+	@echo 'make count          how many instructions (needs valgrind)'
 	@echo 'make clean          removes all that was built'
 
 demo:
@@ -82,6 +83,9 @@ test-versions:
 
 bench:
 	$(CARGO) bench --locked --bench plan
+
+count:
+	@CARGO='$(CARGO)' sh bench/count.sh
 
 clean:
 	$(CARGO) clean

@@ -1,9 +1,8 @@
 //! What the benchmarks plan: a small shop, its rules, and statements as drivers and ORMs send them.
 
-#![allow(dead_code, reason = "each benchmark uses a part")]
+#![allow(dead_code, clippy::unwrap_used, missing_docs, reason = "each benchmark uses a part")]
 
-use std::fmt::Write;
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use pgscrim::{
     catalog::{CatalogSnapshot, testing},
@@ -68,6 +67,19 @@ pub fn statements() -> Vec<(&'static str, String)> {
         ("update", "UPDATE customers SET full_name = $1, phone = $2, email = $3, city = $4 WHERE id = $5".to_owned()),
         ("list of 600", list),
     ]
+}
+
+/// The statement with a literal that is another for each number.
+pub fn numbered(sql: &str, number: usize) -> String {
+    if sql.contains("123456789012") {
+        sql.replace("123456789012", &(number + 1_000_000_007).to_string())
+    } else if sql.contains("RETURNING") || sql.starts_with("UPDATE") {
+        sql.replace("$5", &number.to_string())
+    } else if let Some((before, after)) = sql.split_once("LIMIT ") {
+        format!("{before}LIMIT {number}{}", after.trim_start_matches(|char: char| char.is_ascii_digit()))
+    } else {
+        format!("{sql} LIMIT {number}")
+    }
 }
 
 pub fn context(inputs: &Inputs) -> QueryContext {

@@ -50,6 +50,12 @@ fn stage_exact(cache: &PlanCache, sql: &str, inputs: &Arc<Inputs>, context: &Que
     black_box(cache.plan(sql, context, inputs).0.unwrap());
 }
 
+/// Texts of one shape, each with other literals.
+#[inline(never)]
+fn stage_shape(cache: &PlanCache, sql: &str, inputs: &Arc<Inputs>, context: &QueryContext) {
+    black_box(cache.plan(sql, context, inputs).0.unwrap());
+}
+
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     let case = args.next().unwrap_or_default();
@@ -59,7 +65,8 @@ fn main() {
     let cache = PlanCache::new(1 << 24);
     let (_, sql) = cases::statements().into_iter().find(|(name, _)| *name == case).unwrap();
     let _ = cache.plan(&sql, &context, &inputs).0.unwrap();
-    for _ in 0..rounds {
+    let _ = cache.plan(&cases::numbered(&sql, rounds), &context, &inputs).0.unwrap();
+    for round in 0..rounds {
         stage_sqlparser(black_box(&sql));
         let mut tokens = stage_lex(&sql);
         while tokens.last().is_some_and(|token| token.kind == pgscrim::sql::Kind::Semicolon) {
@@ -71,5 +78,6 @@ fn main() {
         black_box(stage_rewrite(&Job { bound: &bound, tokens: &tokens, catalog: &inputs.catalog, role }));
         stage_plan(&sql, &inputs, &context);
         stage_exact(&cache, &sql, &inputs, &context);
+        stage_shape(&cache, &cases::numbered(&sql, round), &inputs, &context);
     }
 }

@@ -7,7 +7,7 @@ mod cases;
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use pgscrim::engine::{PlanCache, plan};
 use sqlparser::{dialect::PostgreSqlDialect, parser::Parser};
 
@@ -22,6 +22,17 @@ fn benches(criterion: &mut Criterion) {
         });
         group.bench_function("never seen", |bencher| {
             bencher.iter(|| plan(black_box(&sql), &context, &inputs).unwrap());
+        });
+        let mut number = 0;
+        group.bench_function("shape seen", |bencher| {
+            bencher.iter_batched(
+                || {
+                    number += 1;
+                    cases::numbered(&sql, number)
+                },
+                |sql| cache.plan(black_box(&sql), &context, &inputs).0.unwrap(),
+                BatchSize::SmallInput,
+            );
         });
         group.bench_function("seen", |bencher| {
             bencher.iter(|| cache.plan(black_box(&sql), &context, &inputs).0.unwrap());

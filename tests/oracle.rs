@@ -19,11 +19,15 @@ mod corpus;
 #[path = "common/generator.rs"]
 #[allow(dead_code, missing_docs, clippy::pedantic, reason = "as in common")]
 mod generator;
+#[path = "common/literals.rs"]
+mod literals;
 
 use common::{planner, proxy::fixture, wire};
 use corpus::{Outcome, World};
 use generator::{Generator, Mutator};
-use pgscrim::engine::{Inputs, QueryContext, plan};
+use std::sync::Arc;
+
+use pgscrim::engine::{Found, Inputs, PlanCache, QueryContext, plan};
 
 fn inputs(world: &World) -> Inputs {
     let rules = std::fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
@@ -90,6 +94,29 @@ fn random_queries_answer_from_the_masked_database() {
     let some = refused[..refused.len().min(10)].join("\n");
     assert!(refused.len() * 50 < ran, "{} of {ran} refused, such as\n{some}", refused.len());
     assert!(ran > 300, "only {ran} queries ran");
+}
+
+/// With other literals in them, the statements of the corpus get from the plan cache what the pipeline would plan.
+#[test]
+fn plans_of_templates_are_plans_of_the_pipeline() {
+    let inputs = Arc::new(inputs(&World::new(0, false)));
+    let context = context(&inputs);
+    let cache = PlanCache::new(1 << 26);
+    let (mut served, mut all, mut problems) = (0, 0, Vec::new());
+    for statement in corpus::FILES.into_iter().flat_map(corpus::cases).flat_map(|case| case.statements) {
+        let sql = statement.sql;
+        for text in std::iter::once(sql.clone()).chain((0..5).filter_map(|seed| literals::other(&sql, seed))) {
+            let (kept, found) = cache.plan(&text, &context, &inputs);
+            all += 1;
+            served += usize::from(found == Found::Template);
+            if !literals::same(&kept, &plan(&text, &context, &inputs), &text) {
+                problems.push(format!("{found:?}: {text}"));
+            }
+        }
+    }
+    println!("templates served {served} of {all}");
+    assert!(problems.is_empty(), "{} differ\n{}", problems.len(), problems.join("\n"));
+    assert!(served > 500, "templates served {served} of {all}");
 }
 
 /// Statements made of pieces of the corpus: whatever the engine lets through must not tell the worlds apart.

@@ -24,6 +24,8 @@ pub struct Binder<'a> {
     pub(super) tokens: &'a [Token],
     pub(super) bound: Bound,
     pub(super) ctes: Vec<Cte>,
+    /// Joins that merged columns.
+    pub(super) merges: usize,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
 }
@@ -120,7 +122,7 @@ impl<'a> Binder<'a> {
                 *accounted = true;
             }
         }
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), own_text: false }
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, own_text: false }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {

@@ -25,6 +25,9 @@ enum Side {
     Right,
 }
 
+/// The most joins with NATURAL or USING in one statement.
+const MAX_MERGES: usize = 300;
+
 impl Binder<'_> {
     /// Binds one comma item of FROM and adds its items to `scope`.
     pub(super) fn table_with_joins(&mut self, table: &TableWithJoins, scope: &mut Scope) -> Result<(), Refusal> {
@@ -127,6 +130,12 @@ impl Binder<'_> {
         alias: Option<String>,
         side: Option<Side>,
     ) -> Result<Vec<ScopeItem>, Refusal> {
+        // A merged column comes from all tables that it was merged of, so the cost grows with the square of their number.
+        self.merges += 1;
+        if self.merges > MAX_MERGES {
+            let refusal = Refusal::new(RefusalCode::TooDeep, "too many joins with NATURAL or USING");
+            return Err(refusal.with_hint(format!("The limit is {MAX_MERGES} in one statement; use ON.")));
+        }
         let mut columns = Vec::new();
         for name in shared {
             let unknown = || {

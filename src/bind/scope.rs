@@ -57,6 +57,10 @@ pub(super) struct Cte {
 
 /// Adds `more` to `deps`, without repetition.
 pub(super) fn merge(deps: &mut Deps, more: &Deps) {
+    if deps.is_empty() {
+        deps.clone_from(more);
+        return;
+    }
     for dep in more {
         if !deps.contains(dep) {
             deps.push(*dep);

@@ -28,7 +28,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         Command::Query | Command::Modify(_) => {
             let rewritten = rewrite_statement(tokens, run)?;
             let (holes, reads) = (rewritten.printed.holes.clone(), rewritten.reads.clone());
-            let fillable = Fillable { holes, reads, recognised: rewritten.recognised };
+            let fillable = Fillable { holes, reads };
             let planned = pipeline::planned(kind, Effect::None, tokens, 0..0, rewritten, run);
             Ok(Planned { fillable: Some(fillable), ..planned })
         }

@@ -35,14 +35,12 @@ pub(super) struct Planned {
     pub fillable: Option<Fillable>,
 }
 
-/// Of a planned statement that is the same for other literals.
+/// Of a verified query or data modification: what a plan for other literals needs.
 pub(super) struct Fillable {
     /// Where the client's literals stand in the text.
     pub holes: Vec<Hole>,
     /// Literals whose content decided something.
     pub reads: Reads,
-    /// Whether every token of the text was recognised: it is one statement.
-    pub recognised: bool,
 }
 
 /// A plan, and one for all texts of its shape where there can be one.
@@ -74,9 +72,9 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
         statements.push(Arc::new(planned.statement));
         fillable = planned.fillable.filter(|_| statements.len() == 1);
     }
-    let recognised = fillable.as_ref().is_some_and(|found: &Fillable| found.recognised);
+    // A statement on its own was read to its end by its verification.
     let printed = || lex::lex(&text).map(|tokens| split::statements(&tokens).len());
-    if !recognised && printed() != Ok(statements.len()) {
+    if fillable.is_none() && printed() != Ok(statements.len()) {
         return Err(Refusal::new(RefusalCode::VerifyFailed, "the rewritten text failed its check").into());
     }
     let places = Places::Listed(places.into());
@@ -136,8 +134,6 @@ pub(super) struct Rewritten {
     pub sets_path: bool,
     /// Literals whose content decided something.
     pub reads: Reads,
-    /// Whether every token of the text was recognised.
-    pub recognised: bool,
 }
 
 /// Parses, binds, judges, rewrites, prints and verifies the tokens of one query or data modification.
@@ -148,12 +144,12 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let job = Job { bound: &bound, tokens, catalog: &run.inputs.catalog, role: run.role };
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
-    let recognised = verify(&printed, tokens, &bound, run)?;
+    verify(&printed, tokens, &bound, run)?;
     let changed = edits.any_trusted();
     let mut reads = edits.reads;
     reads.extend(&bound.reads);
     let sets_path = sets_path(&bound, tokens, &mut reads);
-    Ok(Rewritten { printed, bound, exact: edits.exact, changed, sets_path, reads, recognised })
+    Ok(Rewritten { printed, bound, exact: edits.exact, changed, sets_path, reads })
 }
 
 /// The planned form of a rewritten statement with `prefix` tokens before it.
@@ -165,7 +161,7 @@ pub(super) fn planned(
     rewritten: Rewritten,
     run: &Run<'_>,
 ) -> Planned {
-    let Rewritten { printed, bound, exact, changed, sets_path, reads: _, recognised: _ } = rewritten;
+    let Rewritten { printed, bound, exact, changed, sets_path, reads: _ } = rewritten;
     let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);

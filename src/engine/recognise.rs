@@ -143,52 +143,39 @@ impl<'a> Reader<'a> {
                 self.passed(token.kind, token.name(), next.as_ref())?;
                 self.at += 1;
             } else {
-                next = self.replaced(&lexeme, next, &mut lexer)?;
+                self.replaced(&lexeme, &mut next, &mut lexer)?;
             }
         }
         (!lexer.commented).then_some(())
     }
 
-    /// Reads `schema.name` or `alias.column`, of which the first token is read.
-    #[expect(clippy::option_option, reason = "not recognised, and no token behind it, are two answers")]
-    fn replaced(
-        &mut self,
-        first: &Lexeme<'a>,
-        dot: Option<Lexeme<'a>>,
-        lexer: &mut Lexer<'a>,
-    ) -> Option<Option<Lexeme<'a>>> {
+    /// Reads `schema.name` or `alias.column`, of which the first token is read, and `next` the second.
+    fn replaced(&mut self, first: &Lexeme<'a>, next: &mut Option<Lexeme<'a>>, lexer: &mut Lexer<'a>) -> Option<()> {
         let found = self.names.binary_search_by_key(&self.at, |(start, _)| *start).ok()?;
-        let (qualifier, name, end) = match &self.names.get(found)?.1 {
+        // Borrowed from the catalog or the binder, not from the text: the contents are equal.
+        let (qualifier, name, end): (&'a str, &'a str, usize) = match &self.names.get(found)?.1 {
             Name::Relation(used) => {
                 let relation = self.run.inputs.catalog.relation(used.oid)?;
-                (relation.schema.as_str(), relation.name.as_str(), used.name.end)
+                (&relation.schema, &relation.name, used.name.end)
             }
             Name::Column(used, tokens) => {
                 let column = self.client.get(tokens.end.checked_sub(1)?)?;
-                (used.alias.as_str(), column.name(), tokens.end)
+                (&used.alias, column.name(), tokens.end)
             }
         };
         let is_name =
             |lexeme: &Lexeme<'_>, name: &str| matches!(lexeme.kind, Kind::Word | Kind::Quoted) && lexeme.body.is(name);
-        let dot = dot.filter(|dot| dot.kind == Kind::Dot)?;
+        let dot = next.take().filter(|dot| dot.kind == Kind::Dot)?;
         let last = lexer.read().ok()??;
-        let next = lexer.read().ok()?;
+        *next = lexer.read().ok()?;
         if !is_name(first, qualifier) || !is_name(&last, name) {
             return None;
         }
-        // Borrowed from the catalog or the binder, not from the text: the contents are equal.
-        let (qualifier, name): (&'a str, &'a str) = match &self.names.get(found)?.1 {
-            Name::Relation(used) => {
-                let relation = self.run.inputs.catalog.relation(used.oid)?;
-                (&relation.schema, &relation.name)
-            }
-            Name::Column(used, tokens) => (&used.alias, self.client.get(tokens.end.checked_sub(1)?)?.name()),
-        };
         self.passed(first.kind, qualifier, Some(&dot))?;
         self.passed(Kind::Dot, "", Some(&last))?;
         self.passed(last.kind, name, next.as_ref())?;
         self.at = end;
-        Some(next)
+        Some(())
     }
 
     /// Judges one token of the text; none when it may name a protected relation.
