@@ -19,9 +19,13 @@ use crate::{
     sql::Kind,
 };
 
+/// The most items of one FROM: each is looked at again for every one behind it.
+const MAX_ITEMS: usize = 1000;
+
 impl Binder<'_> {
     /// Binds one comma item of FROM and adds its items to `scope`.
     pub(super) fn table_with_joins(&mut self, table: &TableWithJoins, scope: &mut Scope) -> Result<(), Refusal> {
+        few(scope.items.len())?;
         let mut left = self.factor(&table.relation, scope, &[])?;
         for join in &table.joins {
             left = self.join(left, join, scope)?;
@@ -35,6 +39,7 @@ impl Binder<'_> {
         if *global {
             return Err(Self::unsupported("GLOBAL JOIN"));
         }
+        few(left.len())?;
         let constraint = match join_operator {
             JoinOperator::Join(c)
             | JoinOperator::Inner(c)
@@ -522,6 +527,14 @@ impl Binder<'_> {
     ) -> Result<Range<usize>, Refusal> {
         self.whole_name(name, inheritance)
     }
+}
+
+fn few(items: usize) -> Result<(), Refusal> {
+    if items <= MAX_ITEMS {
+        return Ok(());
+    }
+    let refusal = Refusal::new(RefusalCode::TooDeep, "too many tables in one FROM");
+    Err(refusal.with_hint(format!("The limit is {MAX_ITEMS} tables.")))
 }
 
 fn output(name: &str, deps: &Deps) -> Output {
