@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|sqlsmith]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -36,6 +36,7 @@ for what in "$@"; do
     openssl) command -v openssl >/dev/null || need openssl, openssl openssl ;;
     kill) [ -x /bin/kill ] || [ -x /usr/bin/kill ] || need kill, procps '' ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
+    sqlsmith) command -v sqlsmith >/dev/null || need sqlsmith, sqlsmith '' ;;
     *) say "scripts/need.sh: unknown: $what"; exit 2 ;;
     esac
 done

@@ -11,6 +11,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
     reason = "a test"
 )]
 

@@ -201,7 +201,8 @@ fn repeatable(sql: &str) -> String {
     out
 }
 
-/// Statements that `sqlsmith` makes up from the catalog. Long form only; the program is Debian's package of that name.
+/// Statements that `sqlsmith` makes up from the catalog. Long form only (`make test-long`); the program is
+/// Debian's package of that name.
 #[test]
 fn statements_of_sqlsmith_do_not_tell_the_worlds_apart() {
     if !common::long() {
