@@ -38,9 +38,9 @@ fn send(client: &mut Client, sql: &str, script: &Script) -> Vec<Message> {
         None => client.simple(sql),
         Some(format) => {
             let uses = |number: usize| sql.contains(&format!("${number}"));
-            let used = (1..=script.parameters.len()).rev().find(|number| uses(*number)).unwrap_or(0);
+            let last = (1..=script.parameters.len()).rev().find(|number| uses(*number)).unwrap_or(0);
             let values: Vec<Option<&[u8]>> =
-                script.parameters[..used].iter().map(|value| Some(value.as_bytes())).collect();
+                script.parameters[..last].iter().map(|value| Some(value.as_bytes())).collect();
             client.extended(sql, &values, format)
         }
     }
@@ -182,12 +182,12 @@ impl Twins {
 fn random_scripts_do_not_tell_the_worlds_apart() {
     let mut twins = Twins::new();
     let first: u64 = std::env::var("PGSCRIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let count = if common::long() { 25_000 } else { 1_000 };
+    let count: u64 = if common::long() { 25_000 } else { 1_000 };
     for seed in first..first + count {
         let script = Author::new(seed).script();
         twins.judge(&format!("seed {seed}"), &script);
     }
-    twins.end(count as usize / 2);
+    twins.end(usize::try_from(count).unwrap() / 2);
 }
 
 /// The statement with samples that are the same each time.
@@ -196,7 +196,7 @@ fn repeatable(sql: &str) -> String {
     let mut out = parts.next().unwrap().to_owned();
     for part in parts {
         let (sample, rest) = part.split_once(')').unwrap();
-        out.push_str(&format!("tablesample {sample}) repeatable (1){rest}"));
+        out.extend(["tablesample ", sample, ") repeatable (1)", rest]);
     }
     out
 }
