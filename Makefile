@@ -11,11 +11,12 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test lint test-venv test-drivers test-upstream test-versions bench count clean
+.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench count clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
 	@echo 'make test           formatting, lints and every test'
+	@echo 'make test-long      the random tests at length: hours (Debian: with sqlsmith)'
 	@echo 'make lint           formatting and lints'
 	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
@@ -37,6 +38,10 @@ test: lint test-venv
 	    echo "$(CARGO) test"; $(CARGO) test --locked --lib --bins --tests; \
 	fi
 	$(CARGO) test --locked --doc
+
+test-long: test-venv
+	@sh scripts/need.sh cc postgres openssl kill sqlsmith
+	PGSCRIM_TEST_LONG=1 $(CARGO) test --locked --test oracle --test binder --test grammar --test noninterference --test fuzz
 
 lint:
 	@sh scripts/need.sh cc

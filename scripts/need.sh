@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -48,6 +48,7 @@ for what in "$@"; do
         has_drivers || need 'database drivers,' 'default-jdk-headless libpostgresql-jdbc-java golang-go golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev ruby ruby-pg php-cli php-pgsql unixodbc odbcinst odbc-postgresql' ''
         ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
+    sqlsmith) command -v sqlsmith >/dev/null || need sqlsmith, sqlsmith '' ;;
     *) say "scripts/need.sh: unknown: $what"; exit 2 ;;
     esac
 done

@@ -182,7 +182,7 @@ impl Twins {
 fn random_scripts_do_not_tell_the_worlds_apart() {
     let mut twins = Twins::new();
     let first: u64 = std::env::var("PGSCRIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let count = if common::long() { 25_000 } else { 1_000 };
+    let count: u64 = if common::long() { 25_000 } else { 1_000 };
     for seed in first..first + count {
         let script = Author::new(seed).script();
         twins.judge(&format!("seed {seed}"), &script);
@@ -201,7 +201,8 @@ fn repeatable(sql: &str) -> String {
     out
 }
 
-/// Statements that `sqlsmith` makes up from the catalog. Long form only; the program is Debian's package of that name.
+/// Statements that `sqlsmith` makes up from the catalog. Long form only (`make test-long`); the program is
+/// Debian's package of that name.
 #[test]
 fn statements_of_sqlsmith_do_not_tell_the_worlds_apart() {
     if !common::long() {

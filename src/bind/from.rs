@@ -28,9 +28,13 @@ enum Side {
 /// The most joins with NATURAL or USING in one statement.
 const MAX_MERGES: usize = 300;
 
+/// The most items of one FROM: each is looked at again for every one behind it.
+const MAX_ITEMS: usize = 1000;
+
 impl Binder<'_> {
     /// Binds one comma item of FROM and adds its items to `scope`.
     pub(super) fn table_with_joins(&mut self, table: &TableWithJoins, scope: &mut Scope) -> Result<(), Refusal> {
+        few(scope.items.len())?;
         let mut left = self.factor(&table.relation, scope, &[])?;
         for join in &table.joins {
             left = self.join(left, join, scope)?;
@@ -44,6 +48,7 @@ impl Binder<'_> {
         if *global {
             return Err(Self::unsupported("GLOBAL JOIN"));
         }
+        few(left.len())?;
         // Of which side merged columns have the value.
         let (constraint, side) = match join_operator {
             JoinOperator::Join(c)
@@ -495,6 +500,14 @@ impl Binder<'_> {
     ) -> Result<Range<usize>, Refusal> {
         self.whole_name(name, inheritance)
     }
+}
+
+fn few(items: usize) -> Result<(), Refusal> {
+    if items <= MAX_ITEMS {
+        return Ok(());
+    }
+    let refusal = Refusal::new(RefusalCode::TooDeep, "too many tables in one FROM");
+    Err(refusal.with_hint(format!("The limit is {MAX_ITEMS} tables.")))
 }
 
 fn visible(items: &[ScopeItem]) -> impl Iterator<Item = &ScopeColumn> {

@@ -58,6 +58,7 @@ pub(super) struct Cte {
 /// Adds `more` to `deps`, without repetition.
 pub(super) fn merge(deps: &mut Deps, more: &Deps) {
     if deps.is_empty() {
+        // The first of a chain `a AND b AND …`, which is as long as the chain.
         deps.clone_from(more);
         return;
     }

@@ -36,6 +36,7 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
             }
         }
     }
+    rows(job, edits)?;
     stars(job, &expand, edits)?;
     groups(job, edits)?;
     Ok(exact)
@@ -116,21 +117,27 @@ fn source(
     }
     edits.replace(used.whole.clone(), text, true);
 
-    // A row keeps its type. Above an outer join the cast would make a row of NULLs of a NULL row, so there it stays a
-    // record.
-    let outer = || job.tokens.iter().any(|token| ["left", "right", "full"].iter().any(|word| token.is_word(word)));
-    for (_, reference) in references().filter(|(_, reference)| reference.row) {
-        if outer() {
-            break;
-        }
-        let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-        edits.replace(reference.tokens.clone(), format!("({row})::{}", qualified(data)), false);
-    }
     for (number, reference) in references() {
         if reference.schema_qualified && !exact.contains(&number) {
             let end = reference.tokens.end;
             let column = job.tokens.get(end - 1..end).map(emit::text).unwrap_or_default();
             edits.replace(reference.tokens.clone(), format!("{}.{column}", quote_ident(&used.alias)), false);
+        }
+    }
+    Ok(())
+}
+
+/// A row keeps its type. Above an outer join the cast would make a row of NULLs of a NULL row, so there it stays a record.
+fn rows(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    if job.tokens.iter().any(|token| ["left", "right", "full"].iter().any(|word| token.is_word(word))) {
+        return Ok(());
+    }
+    for reference in job.bound.references.iter().filter(|reference| reference.row) {
+        let Some(used) = job.bound.relations.get(reference.relation) else { continue };
+        if used.role == Role::Source && protected(job.role, used).is_some() {
+            let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+            let text = format!("({row})::{}", qualified(relation(job, used)?));
+            edits.replace(reference.tokens.clone(), text, false);
         }
     }
     Ok(())

@@ -20,6 +20,10 @@ pub fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
         return Err(Refusal::new(RefusalCode::TextTooLong, "statement is too long")
             .with_hint(format!("The limit is {MAX_TEXT} bytes; send the data with COPY or in several statements.")));
     }
+    // No message can carry one; our own marks in texts rely on it (rewrite::edits).
+    if let Some(at) = memchr::memchr(0, text.as_bytes()) {
+        return Err(bad(at, "zero byte in a statement"));
+    }
     let mut tokens = Vec::with_capacity(text.len() / 5 + 4);
     let mut lexer = Lexer::new(text);
     while let Some(lexeme) = lexer.read()? {
