@@ -50,6 +50,7 @@ fn inputs(shadowed: bool) -> Inputs {
         "id bigint, full_name text not null, phone varchar(20), note text, born date, city text",
     );
     testing::table(&mut data, "orders", "id bigint, customer_id bigint, amount numeric(12,2)");
+    testing::table(&mut data, "files", "id bigint, owner text, doc json");
     related(&mut data, customers);
     system(&mut data);
     functions(&mut data, &[("public", "listed"), ("public", "reads_all")]);

@@ -383,6 +383,33 @@ fn encryption_requests_are_answered_plainly() {
     assert_eq!(world.proxy.as_ref().unwrap().connect("support", "shop").simple("SELECT 1").len(), 4);
 }
 
+/// The type that a client gives a parameter runs its functions, as a cast in the text does.
+#[test]
+fn types_of_parameters_run_no_function() {
+    let world = World::new(0, true);
+    let oid = |name: &str| -> u32 {
+        let rows = world.postgres.sql(corpus::DATABASE, &format!("SELECT '{name}'::regtype::oid::text"));
+        rows[0][0].as_deref().unwrap().parse().unwrap()
+    };
+    for name in ["pair", "pair[]"] {
+        let mut client = world.connect("support");
+        let messages = [
+            parse("", "SELECT abs($1)", &[oid(name)]),
+            wire::bind("", "", &[], &[Some(b"(1,x)")], &[]),
+            wire::execute("", 0),
+            sync(),
+        ];
+        client.send(&messages.concat());
+        let answer = client.until_ready();
+        assert_eq!(world.leak(&client.transcript), None, "{name}: {}", wire::describe(&answer));
+        let hint = wire::error(&answer).unwrap().field(b'H').unwrap_or_default();
+        assert!(hint.starts_with("PGS0211"), "{name}: {}", wire::describe(&answer));
+    }
+    let mut client = world.connect("support");
+    client.send(&[parse("", "SELECT abs($1)", &[oid("bigint")]), sync()].concat());
+    assert_eq!(kinds(&client.until_ready()), "1Z");
+}
+
 /// G14: what the proxy writes about a session holds no value.
 #[test]
 fn logs_metrics_and_audit_hold_no_value() {

@@ -341,6 +341,7 @@ impl<'a> Binder<'a> {
         if let Some(position) = reference.column.filter(|_| context.clause != Clause::Conflict) {
             let ungrouped = self.is_ungrouped(reference.relation, context);
             self.mark_used(reference.relation, position, ungrouped);
+            reference.ungrouped = ungrouped;
         }
         reference.clause = context.clause;
         self.bound.references.push(reference);
@@ -380,6 +381,7 @@ impl<'a> Binder<'a> {
             row,
             schema_qualified,
             clause: context.clause,
+            ungrouped: false,
         };
         match resolved {
             Resolved::Column(column) => {

@@ -209,6 +209,8 @@ pub struct Reference {
     pub schema_qualified: bool,
     /// Where it stands.
     pub clause: Clause,
+    /// GROUP BY must cover it.
+    pub ungrouped: bool,
 }
 
 /// One star.

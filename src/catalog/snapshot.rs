@@ -101,6 +101,18 @@ impl CatalogSnapshot {
         self.types.get(name).into_iter().flatten().filter_map(|index| self.data.types.get(*index))
     }
 
+    /// Whether a parameter of this type runs no user's function when its value comes in, or is cast without being asked. The
+    /// types of arrays and rows are not listed: where any type runs one, those of users count as if they did.
+    pub fn is_harmless_parameter(&self, oid: Oid) -> bool {
+        const FIRST_OF_USERS: u32 = 16_384;
+        let runs = |kind: &TypeData| kind.has_user_cast || kind.casts_implicitly;
+        let known = self.data.types.iter().find(|kind| kind.oid == oid);
+        match known {
+            Some(kind) => oid.0 < FIRST_OF_USERS || !runs(kind),
+            None => oid.0 < FIRST_OF_USERS || !self.data.types.iter().any(runs),
+        }
+    }
+
     /// The role with this name.
     pub fn role(&self, name: &str) -> Option<&RoleData> {
         self.roles.get(name).and_then(|index| self.data.roles.get(*index))

@@ -84,7 +84,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
             setting_allowed(&setting, None)?;
-            as_is(if setting == "search_path" { Effect::SearchPath } else { Effect::None })
+            as_is(if setting.eq_ignore_ascii_case("search_path") { Effect::SearchPath } else { Effect::None })
         }
         Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
         Command::Other("UNKNOWN") => Err(parse::syntax_error(Some(0), tokens, 0)),
@@ -399,5 +399,5 @@ fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
     let default = word(next + 1) == "default" && tokens.len() == next + 2;
     let value = if default { None } else { Some(value(next + 1)?) };
     setting_allowed(&name, value.as_deref()).map_err(place)?;
-    Ok(if name == "search_path" { Effect::SearchPath } else { Effect::None })
+    Ok(if name.eq_ignore_ascii_case("search_path") { Effect::SearchPath } else { Effect::None })
 }

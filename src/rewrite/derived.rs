@@ -1,20 +1,20 @@
 //! Sources: the masked derived table in the place of each protected relation, and the repairs around it.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::{collections::HashSet, fmt::Write as _, ops::Range};
 
 use foldhash::fast::FixedState;
 
 use super::{
     Edits, Job,
     exact::comparison,
-    names::{derived_item, hidden, protected, qualified, relation},
+    names::{derived_item, hidden, lacks_equality, protected, qualified, relation},
 };
 use crate::{
-    bind::{Clause, Role, WholeUse},
+    bind::{Clause, Reference, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment},
-    sql::{RESERVED_PREFIX, emit},
+    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit},
 };
 
 /// References (by number) whose comparison sees the stored value.
@@ -38,7 +38,7 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
     }
     rows(job, edits)?;
     stars(job, &expand, edits)?;
-    groups(job, edits)?;
+    groups(job, references, edits)?;
     Ok(exact)
 }
 
@@ -179,7 +179,7 @@ fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusa
 }
 
 /// `GROUP BY primary_key` covers a table's other columns, but not a derived table's: they are added.
-fn groups(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+fn groups(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result<(), Refusal> {
     for (number, block) in job.bound.blocks.iter().enumerate() {
         let Some(insert_at) = block.insert_at else { continue };
         let mut added = String::new();
@@ -199,7 +199,13 @@ fn groups(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             }
             for (position, column) in data.columns.iter().enumerate() {
                 let needed = used.marks.get(position).is_some_and(|mark| mark.ungrouped);
-                if needed && !grouped(position) {
+                if needed && !grouped(position) && lacks_equality(column) {
+                    let own = references.get(id).map_or(&[][..], Vec::as_slice).iter();
+                    let own = own.filter_map(|number| job.bound.references.get(*number));
+                    for reference in own.filter(|r| r.column == Some(position) && r.ungrouped && !r.schema_qualified) {
+                        one_of_group(job, reference, &column.name, edits);
+                    }
+                } else if needed && !grouped(position) {
                     let _ = write!(added, "{}.{}, ", quote_ident(&used.alias), quote_ident(&column.name));
                 }
             }
@@ -209,4 +215,39 @@ fn groups(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// A column that cannot be grouped by has one value in a group of one row: any of them is it.
+fn one_of_group(job: &Job<'_>, reference: &Reference, name: &str, edits: &mut Edits) {
+    let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+    let alias =
+        if is_item(job.tokens, &reference.tokens) { format!(" AS {}", quote_ident(name)) } else { String::new() };
+    edits.replace(reference.tokens.clone(), format!("(pg_catalog.array_agg({operand}))[1]{alias}"), false);
+}
+
+/// Whether the tokens are an item of a select list, without alias.
+fn is_item(tokens: &[Token], item: &Range<usize>) -> bool {
+    let ends = tokens.get(item.end).is_none_or(|token| {
+        matches!(token.kind, Kind::Comma | Kind::Close)
+            || ["from", "where", "group"].iter().any(|word| token.is_word(word))
+    });
+    let opens = |token: &Token| ["select", "distinct", "all"].iter().any(|word| token.is_word(word));
+    let mut before = tokens.get(..item.start).unwrap_or(&[]).iter().rev();
+    let begins = before.clone().next().is_some_and(|token| token.kind == Kind::Comma || opens(token));
+    let mut depth = 0_usize;
+    let listed = before.find_map(|token| match token.kind.nesting() {
+        Nesting::Closes => {
+            depth += 1;
+            None
+        }
+        Nesting::Opens if depth == 0 => Some(false),
+        Nesting::Opens => {
+            depth -= 1;
+            None
+        }
+        Nesting::Stays if depth == 0 && token.is_word("select") => Some(true),
+        Nesting::Stays if depth == 0 && token.is_word("from") => Some(false),
+        Nesting::Stays => None,
+    });
+    begins && ends && listed == Some(true)
 }

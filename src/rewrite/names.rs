@@ -60,3 +60,22 @@ pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, op
         },
     }
 }
+
+/// Whether values of a type have no equality operator, so that their text is compared.
+pub(super) fn lacks_equality(column: &Column) -> bool {
+    matches!(
+        column.type_name.as_str(),
+        "json"
+            | "xml"
+            | "point"
+            | "line"
+            | "lseg"
+            | "box"
+            | "path"
+            | "polygon"
+            | "circle"
+            | "_json"
+            | "_xml"
+            | "_point"
+    )
+}

@@ -9,11 +9,10 @@ use super::{
     derived::Exact,
     edits::HOLE,
     exact::comparison,
-    names::{hidden, protected, relation, seen},
+    names::{hidden, lacks_equality, protected, relation, seen},
 };
 use crate::{
     bind::{Clause, Role, WholeUse},
-    catalog::Column,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{Search, Treatment, WriteBack},
@@ -114,25 +113,6 @@ fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         edits.replace(star.tokens.clone(), columns.join(", "), true);
     }
     Ok(())
-}
-
-/// Whether values of a type have no equality operator, so that their text is compared.
-fn lacks_equality(column: &Column) -> bool {
-    matches!(
-        column.type_name.as_str(),
-        "json"
-            | "xml"
-            | "point"
-            | "line"
-            | "lseg"
-            | "box"
-            | "path"
-            | "polygon"
-            | "circle"
-            | "_json"
-            | "_xml"
-            | "_point"
-    )
 }
 
 /// A masked value that comes back unchanged changes nothing.

@@ -16,6 +16,7 @@ use crate::{
     audit::event::Outcome,
     engine::{Access, Effect, PlannedStatement, Protocol, Refused},
     error::{Refusal, RefusalCode},
+    names::Oid,
     wire::{Header, build, frame, frontend},
 };
 
@@ -310,6 +311,12 @@ impl Relay {
                 return Ok(());
             }
         };
+        if !frontend::types(parse.types).all(|oid| origin.stamp.inputs.catalog.is_harmless_parameter(Oid(oid))) {
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, "the type of a parameter is not allowed")
+                .with_hint("A value of this type runs a function that the rules do not list.");
+            self.refuse(refusal.into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();

@@ -49,6 +49,8 @@ use crate::{
 
 /// Connections beyond the limit that are told so, or may carry a cancel request, at once. Others are closed unheard.
 const BEYOND: usize = 64;
+/// Long statements that are judged at once; others wait. Each takes a thread, and memory in proportion to its text.
+const LONG: usize = 2;
 /// Memory for plans of all roles.
 const PLAN_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -69,6 +71,8 @@ pub struct Shared {
     keys: Arc<cancel::Keys>,
     connections: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
+    /// Long statements that are judged at once.
+    long: Arc<Semaphore>,
     /// Names connections within the audit log: start of the process and a counter.
     started: String,
     counter: AtomicU64,
@@ -90,6 +94,7 @@ impl Shared {
         Ok(Arc::new(Self {
             connections: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
             beyond: Arc::new(Semaphore::new(BEYOND)),
+            long: Arc::new(Semaphore::new(LONG)),
             config,
             inputs,
             audit,

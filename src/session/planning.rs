@@ -181,11 +181,13 @@ impl Relay {
             return answer;
         }
         self.shared.metrics.plan_cache(CacheResult::Bypass);
+        let place = Arc::clone(&self.shared.long).acquire_owned().await;
         let (sender, receiver) = oneshot::channel();
         let (text, stamp) = (text.to_owned(), Arc::clone(stamp));
         let started =
             std::thread::Builder::new().name("long statement".to_owned()).stack_size(LONG_STACK).spawn(move || {
                 let _ = sender.send(engine::plan(&text, &context, &stamp.inputs).map(Arc::new));
+                drop(place);
             });
         let failed = || Refusal::new(RefusalCode::NotReady, "no thread for a long statement").into();
         match started {

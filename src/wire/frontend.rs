@@ -40,6 +40,11 @@ pub fn parse(body: &[u8]) -> Result<Parse<'_>, Malformed> {
     Ok(Parse { name, text, types })
 }
 
+/// The OIDs in [`Parse::types`]; 0 where the server chooses.
+pub fn types(types: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    types.get(2..).unwrap_or_default().chunks_exact(4).filter_map(|oid| Some(u32::from_be_bytes(oid.try_into().ok()?)))
+}
+
 /// Portal and statement at the start of a Bind body; none when the NULs are not at hand yet.
 pub fn bind_names(start: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut fields = Fields::new(start);
