@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 settings.configure(
     DATABASES={"default": database("support"), "owner": database("owner")},
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "store"],
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.admin", "django.contrib.sessions", "django.contrib.messages", "django.contrib.postgres", "store"],
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     USE_TZ=True,
     SECRET_KEY="tests",
@@ -38,10 +38,17 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import DatabaseError, IntegrityError, connection, connections, transaction  # noqa: E402
-from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Prefetch, Q, Subquery, Sum, Value  # noqa: E402
-from django.db.models.functions import Concat, Length, Lower, Upper  # noqa: E402
+from django.contrib.admin.models import CHANGE, LogEntry  # noqa: E402
+from django.contrib.auth import authenticate, get_user_model  # noqa: E402
+from django.contrib.contenttypes.models import ContentType  # noqa: E402
+from django.contrib.postgres.aggregates import ArrayAgg, BoolOr, JSONBAgg, StringAgg  # noqa: E402
+from django.contrib.postgres.expressions import ArraySubquery  # noqa: E402
+from django.contrib.postgres.search import SearchHeadline, SearchQuery, SearchRank, SearchVector  # noqa: E402
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
+from django.db.models import Avg, Case, Count, Exists, F, Max, OuterRef, Prefetch, Q, Subquery, Sum, Value, When, Window  # noqa: E402
+from django.db.models.functions import Coalesce, Concat, JSONObject, Lag, Length, Lower, Rank, RowNumber, TruncMonth, Upper  # noqa: E402
 
-from store.models import Customer, Order, Tag  # noqa: E402
+from store.models import Customer, Order, Parcel, Tag  # noqa: E402
 
 
 def owner_part():
@@ -166,6 +173,77 @@ def writing():
     Tag.objects.all().delete()
 
 
+def analysing():
+    ranked = Order.objects.annotate(place=Window(RowNumber(), partition_by="customer_id", order_by=F("amount").desc()))
+    assert ranked.filter(place=1).count() == 20
+    running = Order.objects.annotate(before=Window(Lag("amount"), order_by="pk"), rank=Window(Rank(), order_by="customer__phone")).order_by("pk")
+    assert [(o.before, o.rank) for o in running[:4]] == [(None, 1), (10, 1), (11, 1), (12, 4)]
+    totals = Customer.objects.aggregate(hue=Count("id", filter=Q(city="Hue")), any=BoolOr(Q(city="nowhere")), phones=ArrayAgg("phone", order_by="id"), names=StringAgg("full_name", delimiter=Value(";"), distinct=True, default=Value("")), all=JSONBAgg("city", distinct=True))
+    assert (totals["hue"], totals["any"], totals["names"]) == (10, False, "N*** K***"), totals
+    assert totals["phones"][0] == "*****001" and len(totals["phones"]) == 20
+    shown = Customer.objects.annotate(o=JSONObject(name="full_name", tel="phone"), kind=Case(When(city="Hue", then=Value("h")), default=Value("o"))).order_by("pk")
+    assert (shown[0].o, shown[0].kind) == ({"name": "N*** K***", "tel": "*****001"}, "h")
+    amounts = ArraySubquery(Order.objects.filter(customer=OuterRef("pk")).order_by("amount").values("amount"))
+    assert Customer.objects.annotate(amounts=amounts).get(pk=2).amounts == [20, 21, 22]
+    monthly = Customer.objects.annotate(month=TruncMonth("created")).values("month").annotate(n=Count("*"), orders=Sum("orders__amount")).order_by("month")
+    assert sum(row["orders"] for row in monthly) > 0
+    # Whatever the case: an exact search too.
+    assert Customer.objects.filter(phone__iexact="0901234005").get().pk == 5
+    assert Customer.objects.filter(full_name__iregex="khai").count() == 0 and Customer.objects.filter(phone__endswith="001").count() == 1
+    assert Customer.objects.annotate(shown=Coalesce("email", Value("none"))).first().shown == "none"
+    assert Customer.objects.filter(Q(city="Hue") ^ Q(pk=1)).count() == 9
+    assert list(Customer.objects.exclude(orders__amount__gt=20).values_list("pk", flat=True)) == [1]
+    assert Customer.objects.filter(pk__in=Order.objects.filter(amount__gt=200).values("customer_id")).count() == 1
+    both = Customer.objects.filter(pk__lt=5).difference(Customer.objects.filter(pk__lt=3))
+    assert len(both) == 2 and len(Customer.objects.filter(pk__lt=5).intersection(Customer.objects.filter(pk__lt=3))) == 2
+    with transaction.atomic():
+        streamed = Customer.objects.order_by("pk").prefetch_related("orders").iterator(chunk_size=6)
+        assert [(c.phone, len(c.orders.all())) for c in streamed][19] == ("*****020", 3)
+        locked = Order.objects.select_related("customer").select_for_update(of=("self",), skip_locked=True, no_key=True)
+        assert locked.filter(customer_id=3).first().customer.phone == "*****003"
+
+
+def postgresql():
+    made = Parcel.objects.bulk_create([Parcel(code=f"p{n}", customer_id=n, data={"size": n, "to": {"city": "Hue"}}, labels=["fragile"] * (n % 2) + ["new"], weight=n) for n in range(1, 6)])
+    assert all(parcel.pk for parcel in made)
+    again = Parcel.objects.bulk_create([Parcel(code="p1", weight=9), Parcel(code="p6", weight=6)], update_conflicts=True, unique_fields=["code"], update_fields=["weight"])
+    assert [parcel.pk for parcel in again][0] == made[0].pk and Parcel.objects.get(code="p1").weight == 9
+    assert len(Parcel.objects.bulk_create([Parcel(code="p1")], ignore_conflicts=True)) == 1
+    assert Parcel.objects.filter(data__size__gte=3, data__to__city="Hue").count() == 3
+    assert Parcel.objects.filter(data__has_key="size").count() == 5 and Parcel.objects.filter(data__contains={"to": {"city": "Hue"}}).count() == 5
+    assert Parcel.objects.filter(labels__contains=["fragile"]).count() == 3 and Parcel.objects.filter(labels__overlap=["new"]).count() == 5
+    assert Parcel.objects.filter(labels__len=2, labels__0="fragile").count() == 3
+    assert Parcel.objects.values_list("data__to__city", flat=True).distinct().count() == 2
+    Parcel.objects.update(words=SearchVector("code", config="simple"))
+    found = Parcel.objects.annotate(rank=SearchRank(F("words"), SearchQuery("p3", config="simple"))).filter(words=SearchQuery("p3", config="simple"))
+    assert [parcel.code for parcel in found] == ["p3"]
+    # The full text of a masked column is that of its masks.
+    assert Customer.objects.annotate(search=SearchVector("full_name", config="simple")).filter(search=SearchQuery("nguyen", config="simple")).count() == 0
+    assert Customer.objects.annotate(head=SearchHeadline("full_name", SearchQuery("k", config="simple"))).order_by("pk").first().head.count("***") == 2
+    Parcel.objects.filter(code="p2").update(data={"size": 0}, weight=F("weight") + 1, labels=["x"])
+    assert Parcel.objects.get(code="p2").data == {"size": 0}
+    got, new = Parcel.objects.update_or_create(code="p2", defaults={"weight": 1}, create_defaults={"weight": 2})
+    assert (got.weight, new) == (1, False)
+    assert Parcel.objects.select_related("customer").get(code="p4").customer.phone == "*****004"
+    assert Parcel.objects.all().delete()[0] == 6
+
+
+def accounts():
+    user = get_user_model().objects.create_user("hoa", "hoa@gmail.com", "secret-pass-1")
+    assert authenticate(username="hoa", password="secret-pass-1") == user
+    assert user.has_perm("store.view_customer") is False and user.get_all_permissions() == set()
+    LogEntry.objects.log_actions(user.pk, Customer.objects.filter(pk=1), CHANGE, change_message=[{"changed": {"fields": ["phone"]}}])
+    entry = LogEntry.objects.select_related("content_type", "user").get()
+    assert entry.content_type == ContentType.objects.get_for_model(Customer) and entry.user.username == "hoa"
+    session = SessionStore()
+    session["cart"] = [1, 2]
+    session.save()
+    assert SessionStore(session.session_key)["cart"] == [1, 2]
+    session.delete()
+    entry.delete()
+    user.delete()
+
+
 def transactions():
     with transaction.atomic():
         Order.objects.filter(pk=1).update(amount=1)
@@ -208,6 +286,6 @@ def introspection():
 if sys.argv[1] == "owner":
     owner_part()
 else:
-    for part in (introspection, reading, locking, writing, transactions):
+    for part in (introspection, reading, locking, writing, analysing, postgresql, accounts, transactions):
         part()
 print("ok")

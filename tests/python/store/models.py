@@ -1,5 +1,8 @@
-"""A shop of three tables."""
+"""A shop of four tables."""
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 
@@ -19,3 +22,17 @@ class Customer(models.Model):
 class Order(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="orders")
     amount = models.IntegerField()
+
+
+class Parcel(models.Model):
+    """What only PostgreSQL has."""
+
+    code = models.CharField(max_length=20, unique=True)
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, null=True)
+    data = models.JSONField(default=dict)
+    labels = ArrayField(models.CharField(max_length=20), default=list)
+    words = SearchVectorField(null=True)
+    weight = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+
+    class Meta:
+        indexes = [GinIndex(fields=["words"], name="parcel_words")]
