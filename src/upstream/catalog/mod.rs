@@ -25,7 +25,7 @@ mod relations;
 mod roles;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::{
     Client, Connection, NoTls, Row, config::ChannelBinding, config::SslMode, error::SqlState, tls::NoTlsStream,
@@ -42,7 +42,7 @@ pub const STATEMENT_TIMEOUT: &str = "30s";
 /// Limit for a whole read once connected.
 const READ_LIMIT: Duration = Duration::from_secs(90);
 /// How often a read begins anew because DDL came into it.
-const READ_ATTEMPTS: usize = 8;
+const READ_ATTEMPTS: usize = 4;
 
 /// Why the catalog could not be read. `Display` says what, where and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -164,10 +164,13 @@ async fn login(config: &UpstreamConfig) -> Result<(Client, Connection<UpstreamSt
 async fn read_all(client: &Client, database: &str) -> Result<(CatalogData, Moment), CatalogError> {
     let reader = Reader { client, database };
     for _ in 0..READ_ATTEMPTS {
+        let started = Instant::now();
         let (data, moment) = read_once(&reader).await?;
         if watch::state(&reader).await? == moment.state {
             return Ok((data, moment));
         }
+        // A snapshot keeps old rows from VACUUM: not all the time that a migration takes.
+        tokio::time::sleep(started.elapsed() * 3).await;
     }
     Err(CatalogError::Changing { database: database.to_owned() })
 }
