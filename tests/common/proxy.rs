@@ -130,7 +130,10 @@ impl Proxy {
     /// The audit events so far, as JSON.
     pub fn audit(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
-        text.lines()
+        // The last line may still be on its way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("audit line: {error}: {line}")))
             .collect()
     }
