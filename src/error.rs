@@ -99,6 +99,12 @@ refusal_codes! {
     TypeNotAllowed = "PGS0211", "42501", Policy;
     /// A view over protected data whose definition is not understood.
     ViewNotUnderstood = "PGS0212", "42501", Policy;
+    /// A purpose that is not one of the role's.
+    PurposeNotAllowed = "PGS0213", "42501", Policy;
+    /// A write that could reach rows which the role may not see.
+    RowScope = "PGS0214", "42501", Policy;
+    /// Personal data for a legal duty, and no grant is in force.
+    NoGrant = "PGS0215", "42501", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;

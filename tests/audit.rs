@@ -60,6 +60,7 @@ fn config(path: &Path) -> AuditConfig {
 fn event(statement: u64, outcome: Outcome) -> AuditEvent {
     let text: Arc<str> = "SELECT phone FROM customers WHERE id = ?".into();
     AuditEvent {
+        documents: Vec::new(),
         time: UNIX_EPOCH + Duration::from_micros(1_764_000_000_123_456),
         duration: Duration::from_micros(1234),
         facts: Arc::new(ConnectionFacts {
@@ -76,6 +77,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
         planned: Arc::new(PlannedStatement {
             kind: "SELECT",
             access: Access {
+                grants: Vec::new(),
                 oids: Vec::new(),
                 text,
                 relations: vec!["public.customers".into()],

@@ -50,6 +50,8 @@ pub struct AuditEvent {
     pub duration: Duration,
     /// The connection.
     pub facts: Arc<ConnectionFacts>,
+    /// Documents of the grants of a legal duty that it was run under.
+    pub documents: Vec<Arc<str>>,
     /// Counts statements within the connection, from 1.
     pub statement: u64,
     /// Kind and access.

@@ -8,6 +8,7 @@
 //! | `connection`, `statement` | ids: unique for the connection; counts within it from 1 |
 //! | `client`, `application`, `user`, `database` | address and port or `unix`; `application_name`; login role; database |
 //! | `role`, `purpose`, `recipient` | policy role; why the data is used; who receives it |
+//! | `documents` | documents of the grants of a legal duty that the statement was run under |
 //! | `kind` | `SELECT`, `INSERT`, …; `UNKNOWN` when the text was not understood |
 //! | `text` | the statement with every literal replaced by `?`, at most 16 KiB |
 //! | `fingerprint` | first 16 hex digits of HMAC-SHA256 of `text`, keyed by `audit.key_file` |
@@ -75,6 +76,7 @@ struct Line<'a> {
     role: &'a str,
     purpose: &'a str,
     recipient: &'a str,
+    documents: Vec<&'a str>,
     database: &'a str,
     kind: &'a str,
     text: &'a str,
@@ -129,6 +131,7 @@ pub fn write_line(event: &AuditEvent, key: &FingerprintKey, out: &mut Vec<u8>) {
         role: &facts.role,
         purpose: &facts.purpose,
         recipient: &facts.recipient,
+        documents: event.documents.iter().map(|document| &**document).collect(),
         database: &facts.database,
         kind: event.planned.kind,
         text: &access.text,

@@ -48,6 +48,7 @@ pub(super) fn access(
         }
         relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
         let Some(policy) = run.role.relation(used.oid) else { continue };
+        rules.extend(policy.scope.iter().map(|scope| Arc::clone(&scope.rule)));
         for (position, mark) in used.marks.iter().enumerate() {
             let (Some(rule), Some(column)) = (policy.columns.get(position), relation.columns.get(position)) else {
                 continue;
@@ -77,6 +78,10 @@ pub(super) fn access(
             rules.insert(Arc::clone(&rule.rule));
         }
     }
+    let grants = run.role.grants.iter().filter(|grant| {
+        let opened = |column: &ColumnAccess| grant.categories.contains(&column.category);
+        columns.values().any(opened)
+    });
     let masked = bound.outputs.iter().filter(|output| {
         output.deps.iter().any(|(id, position)| {
             let policy = bound.relations.get(*id).and_then(|used| run.role.relation(used.oid));
@@ -90,6 +95,7 @@ pub(super) fn access(
         relations: relations.into_iter().map(Arc::from).collect(),
         oids,
         masked_outputs: u32::try_from(masked.count()).unwrap_or(u32::MAX),
+        grants: grants.cloned().collect(),
         columns: columns.into_values().collect(),
         decision,
         rules: rules.into_iter().collect(),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
     error::{Refusal, RefusalCode},
-    policy::settings::setting_allowed,
+    policy::settings::{is_tracked, setting_allowed},
     rewrite::{Edits, Job, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
@@ -76,15 +76,15 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         Command::Deallocate(at) => as_is(Effect::Deallocate(at.as_ref().map(name))),
         Command::Transaction("PREPARE TRANSACTION") => Err(not_allowed("PREPARE TRANSACTION")),
         Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
-        Command::Set(at) => as_is(set(tokens, *at)?),
+        Command::Set(at) => as_is(set(tokens, *at, &run.role.purposes)?),
         Command::Reset(at) => {
             let setting = name(at);
             if tokens.len() == 2 && setting == "all" {
                 return as_is(Effect::SearchPath);
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
-            setting_allowed(&setting, None)?;
-            as_is(if setting.eq_ignore_ascii_case("search_path") { Effect::SearchPath } else { Effect::None })
+            setting_allowed(&setting, None, &run.role.purposes)?;
+            as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
         }
         Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
         Command::Other("UNKNOWN") => Err(parse::syntax_error(Some(0), tokens, 0)),
@@ -261,9 +261,9 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
             if rewritten.sets_path {
                 return Err(Refusal::new(
                     RefusalCode::SettingNotAllowed,
-                    "search_path may not be set from inside here",
+                    "search_path and pgscrim.purpose may not be set from inside here",
                 )
-                .with_hint("Use SET search_path."));
+                .with_hint("Use SET."));
             }
             Ok(rewritten)
         }
@@ -327,7 +327,7 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
 }
 
 /// Judges SET.
-fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
+fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refusal> {
     let word = |index: usize| match tokens.get(index) {
         Some(token) if token.kind == Kind::Word => token.name(),
         Some(_) | None => "",
@@ -361,7 +361,7 @@ fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
                 }
             }
         }
-        if text.is_empty() {
+        if list.is_empty() {
             return Err(Refusal::new(RefusalCode::SettingNotAllowed, "SET without a value"));
         }
         Ok(text)
@@ -382,11 +382,11 @@ fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
             ));
         }
         ("names", _) => {
-            setting_allowed("client_encoding", Some(&value(at + 1)?)).map_err(place)?;
+            setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
             return Ok(Effect::None);
         }
         ("schema", _) => {
-            setting_allowed("search_path", Some(&value(at + 1)?)).map_err(place)?;
+            setting_allowed("search_path", Some(&value(at + 1)?), purposes).map_err(place)?;
             return Ok(Effect::SearchPath);
         }
         _ => {}
@@ -398,6 +398,6 @@ fn set(tokens: &[Token], at: usize) -> Result<Effect, Refusal> {
     }
     let default = word(next + 1) == "default" && tokens.len() == next + 2;
     let value = if default { None } else { Some(value(next + 1)?) };
-    setting_allowed(&name, value.as_deref()).map_err(place)?;
-    Ok(if name.eq_ignore_ascii_case("search_path") { Effect::SearchPath } else { Effect::None })
+    setting_allowed(&name, value.as_deref(), purposes).map_err(place)?;
+    Ok(if is_tracked(&name) { Effect::SearchPath } else { Effect::None })
 }

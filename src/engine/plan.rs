@@ -7,7 +7,7 @@ use crate::{
     catalog::CatalogSnapshot,
     error::Refusal,
     names::{AttNum, Oid},
-    policy::{Policy, RoleId, RolePolicy},
+    policy::{Grant, Policy, RoleId, RolePolicy},
     rewrite::Place,
 };
 
@@ -122,6 +122,8 @@ pub struct Access {
     pub oids: Vec<Oid>,
     /// Personal columns used.
     pub columns: Vec<ColumnAccess>,
+    /// Grants of a legal duty that open any of the columns, expired ones included.
+    pub grants: Vec<Arc<Grant>>,
     /// `forward`, `rewrite`
     pub decision: &'static str,
     /// Determining rules, `file:line`, without repetition.

@@ -53,6 +53,14 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
                 format!("permission denied for {}", relation.name),
             ));
         }
+        if let Some(scope) = run.role.relation(relation.oid).and_then(|policy| policy.scope.as_ref())
+            && tag != "LOCK TABLE"
+        {
+            let message = format!("{tag} is not possible on {}", relation.name);
+            return Err(Refusal::new(RefusalCode::RowScope, message)
+                .with_hint("This role sees some of its rows only.")
+                .with_rule(&*scope.rule));
+        }
         relations.push(relation);
         let only = if only { "ONLY " } else { "" };
         list.push(format!("{only}{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name)));

@@ -9,7 +9,10 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use crate::names::{AttNum, Oid};
+use crate::{
+    catalog::Column,
+    names::{AttNum, Oid},
+};
 
 /// Index of a role in [`Policy::roles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +27,7 @@ pub struct Policy {
     pub hash: String,
     /// Version of the catalog snapshot it was compiled against.
     pub catalog_version: u64,
-    /// Roles in file order; first match wins.
+    /// Roles in file order, each once for each of its purposes, the default first; first match wins.
     pub roles: Vec<RolePolicy>,
 }
 
@@ -39,8 +42,12 @@ pub struct RolePolicy {
     pub matching: super::rules::RoleMatch,
     /// Audited, never rewritten.
     pub exempt: bool,
-    /// Default purpose: the first of `purposes`, empty without any.
+    /// What the data is used for; empty for a role without `purposes`. Each purpose of a role is an entry of its own.
     pub purpose: String,
+    /// All purposes of the role, the default first.
+    pub purposes: Arc<[String]>,
+    /// `application_name` → purpose, for connections that ask for none.
+    pub application_purposes: Arc<[(String, String)]>,
     /// `recipient`, empty when not given.
     pub recipient: String,
     /// Whether EXPLAIN is allowed (of the rewritten statement).
@@ -51,6 +58,10 @@ pub struct RolePolicy {
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
     /// Names, without schemas, of all relations in `governed` of which the role does not get everything in clear.
     pub protected_names: HashSet<Box<str>, FixedState>,
+    /// Whether personal data is seen for a legal duty, under grants alone.
+    pub legal_duty: bool,
+    /// The grants of a role with a legal duty, expired ones included.
+    pub grants: Vec<Arc<Grant>>,
     /// User functions allowed by the rules, by OID.
     pub functions: HashSet<Oid, FixedState>,
 }
@@ -60,8 +71,11 @@ pub struct RolePolicy {
 pub struct RelationPolicy {
     /// By position of the column in [`crate::catalog::Relation::columns`].
     pub columns: Vec<ColumnPolicy>,
-    /// Whether any column is treated otherwise than [`Treatment::Clear`]; if not, the relation needs no rewriting.
+    /// Whether any column is treated otherwise than [`Treatment::Clear`], or only some rows are seen; if not, the relation
+    /// needs no rewriting.
     pub protected: bool,
+    /// Which rows the role sees; all without one.
+    pub scope: Option<Scope>,
     /// Why the whole relation is refused (a view whose definition is not understood).
     pub refuse: Option<String>,
 }
@@ -83,9 +97,52 @@ pub struct ColumnPolicy {
     pub write_back: WriteBack,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
+    /// What must hold of the row for the role to see what the treatment says, and NULL where it does not; part of the
+    /// treatment, and apart for comparisons with the stored value.
+    pub gate: Option<Gate>,
     /// How a derived table shows the column, once the engine has checked that it shows nothing else; none inside when
     /// it did not pass.
     pub item: OnceLock<Option<Box<str>>>,
+}
+
+/// A condition on the row of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// True or false, never NULL.
+    pub sql: SqlTemplate,
+    /// Whether the role sees the stored value where it holds, so that comparing with that value tells nothing more.
+    pub clear: bool,
+}
+
+/// Which rows of a relation a role sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// A condition on the row; where it is not true the row does not exist for the role.
+    pub sql: SqlTemplate,
+    /// Whether it is always evaluated before what the client wrote.
+    pub barrier: bool,
+    /// The determining rule, as `file:line`.
+    pub rule: Arc<str>,
+}
+
+/// A grant of a role with a legal duty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Number of the document, as audit events show it.
+    pub document: Arc<str>,
+    /// Seconds since 1970 at which it begins.
+    pub from: i64,
+    /// Seconds since 1970 at which it has ended.
+    pub until: i64,
+    /// The categories that it opens.
+    pub categories: Vec<Arc<str>>,
+}
+
+impl Grant {
+    /// Whether it is in force at a moment, in seconds since 1970.
+    pub fn is_in_force(&self, now: i64) -> bool {
+        (self.from..self.until).contains(&now)
+    }
 }
 
 /// What a role gets for a column.
@@ -122,26 +179,74 @@ pub struct Mask {
     pub sql: SqlTemplate,
 }
 
-/// SQL text with places for one operand.
+/// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
+pub const OPERAND: char = '\u{1}';
+/// Stands for the name of the row; likewise.
+pub const ROW: char = '\u{2}';
+
+/// SQL text with places for an operand (a reference to the column that is masked) and for the name of the row that it is
+/// a column of (the alias of its table).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlTemplate {
-    parts: Arc<[Box<str>]>,
+    text: Arc<str>,
+    /// Names that the text itself gives to rows: a row of such a name could not be referred to inside it.
+    captures: Arc<[Box<str>]>,
 }
 
 impl SqlTemplate {
-    /// `text` with `{}` wherever the operand stands.
+    /// `text` with [`OPERAND`] and [`ROW`] wherever they stand.
     pub fn new(text: &str) -> Self {
-        Self { parts: text.split("{}").map(Into::into).collect() }
+        Self { text: text.into(), captures: Arc::default() }
     }
 
-    /// `text` with `marker` wherever the operand stands: for texts that may hold `{}` themselves.
-    pub fn with_marker(text: &str, marker: &str) -> Self {
-        Self { parts: text.split(marker).map(Into::into).collect() }
+    /// The same text, which gives these names to rows of its own.
+    #[must_use]
+    pub fn capturing(self, names: impl IntoIterator<Item = Box<str>>) -> Self {
+        Self { captures: self.captures.iter().cloned().chain(names).collect(), ..self }
     }
 
-    /// The SQL with `operand` (a column reference) in every place.
+    /// The text, unfilled.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Names that the text itself gives to rows.
+    pub fn captures(&self) -> &[Box<str>] {
+        &self.captures
+    }
+
+    /// Whether it refers to the row.
+    pub fn names_row(&self) -> bool {
+        self.text.contains(ROW)
+    }
+
+    /// The SQL with `operand` in every place; for a text that does not refer to the row.
     pub fn fill(&self, operand: &str) -> String {
-        self.parts.join(operand)
+        debug_assert!(!self.names_row(), "a row without a name");
+        self.fill_row(operand, "")
+    }
+
+    /// The SQL with `operand` (a column reference) and `row` (a name of a FROM item, quoted where needed) in every place.
+    pub fn fill_row(&self, operand: &str, row: &str) -> String {
+        let mut out = String::with_capacity(self.text.len() + 2 * operand.len());
+        let mut rest = &*self.text;
+        while let Some(at) = rest.find([OPERAND, ROW]) {
+            let (before, from) = rest.split_at(at);
+            out.push_str(before);
+            out.push_str(if from.starts_with(OPERAND) { operand } else { row });
+            // Both are characters of one byte.
+            rest = from.get(1..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// The SQL of what is withheld: NULL of the column's type.
+pub fn withheld(column: &Column) -> String {
+    match &column.collation {
+        Some(collation) => format!("NULL::{} COLLATE {collation}", column.type_sql),
+        None => format!("NULL::{}", column.type_sql),
     }
 }
 
@@ -175,6 +280,13 @@ impl RelationPolicy {
 }
 
 impl Policy {
+    /// The same role for another purpose; none when it is not one of the role's.
+    pub fn for_purpose(&self, id: RoleId, purpose: &str) -> Option<RoleId> {
+        let name = &self.role(id)?.name;
+        let position = self.roles.iter().position(|role| role.name == *name && role.purpose == purpose)?;
+        u16::try_from(position).ok().map(RoleId)
+    }
+
     /// The role with this index.
     pub fn role(&self, id: RoleId) -> Option<&RolePolicy> {
         self.roles.get(usize::from(id.0))

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use super::{
     decode_role::decode_role,
+    decode_subject::Subjects,
     pattern,
     rules::{At, CategoryRule, ColumnRule, Complaints, RoleRule, RuleFile, RuleSet},
     toml_reader::{Table, Value},
@@ -20,6 +21,7 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
     let mut policy: Option<(At, String)> = None;
     let mut categories: Vec<CategoryRule> = Vec::new();
     let mut role_tables: Vec<Table<'_>> = Vec::new();
+    let mut subjects = Subjects::default();
     for (index, document) in parsed.iter().enumerate() {
         let start = At { file: index, start: 0, end: 0 };
         let mut table = Table::new(index, start, "a rule file", document);
@@ -37,21 +39,25 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
             let items = value.list("role (write `[[role]]`)", &mut complaints).unwrap_or_default();
             role_tables.extend(items.iter().filter_map(|item| item.table("[[role]]", &mut complaints)));
         }
+        subjects.take(&mut table, &mut complaints);
         table.finish(&mut complaints);
     }
     let mut roles = Vec::new();
     let mut names: HashMap<String, At> = HashMap::new();
     for table in role_tables {
-        let role = decode_role(table, &categories, &mut complaints);
-        if !role.name.is_empty()
+        let entries = decode_role(table, &categories, &mut complaints);
+        if let Some(role) = entries.first()
+            && !role.name.is_empty()
             && let Some(first) = names.insert(role.name.clone(), role.at)
         {
             let message = format!("role \"{}\" is defined twice", role.name);
             let help = format!("The first definition is at {}.", complaints.origin(first));
             complaints.add_with_help(role.at, message, help);
         }
-        roles.push(role);
+        roles.extend(entries);
     }
+    let grants = subjects.grants(&categories, &roles, &mut complaints);
+    let Subjects { subject, consent, refusal, erasure, .. } = subjects;
     complain_of_switches(&roles, &mut complaints);
     let whole = files.first().map_or_else(|| Arc::from("rules"), |file| file.path.clone());
     if complaints.is_empty() {
@@ -67,9 +73,9 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
     if !complaints.is_empty() {
         return Err(complaints.into_diagnostics());
     }
-    drop(parsed);
     let policy = policy.map(|(_, name)| name).unwrap_or_default();
-    Ok(RuleSet { files, policy, hash, categories, roles })
+    drop(parsed);
+    Ok(RuleSet { files, policy, hash, categories, roles, subject, consent, refusal, erasure, grants })
 }
 
 /// A restricted role by `application_name` before an exempt one for the same user would let the client choose.
@@ -155,7 +161,7 @@ fn decode_category(
     categories.push(CategoryRule { name: name.into(), at: key_at, columns, title, sensitive });
 }
 
-fn decode_column(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<ColumnRule> {
+pub(super) fn decode_column(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<ColumnRule> {
     let help = "Write schema.table.column, each part as the catalog stores it; a part that contains a dot in double \
                 quotes, `*` for any.";
     match pattern::split(text).map(<[pattern::Part; 3]>::try_from) {

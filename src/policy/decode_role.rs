@@ -1,12 +1,11 @@
-//! One `[[role]]` → [`RoleRule`]. In: its table and the categories. Out: the role, complaints.
+//! One `[[role]]` → a [`RoleRule`] for each of its purposes. In: its table and the categories. Out: the role, complaints.
+
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Search, WriteBack,
-    decode::category_index,
-    masks,
-    pattern::{self, Part},
-    rules::{At, CategoryRule, Complaints, FunctionRule, Given, NONE, RoleMatch, RoleRule, TreatmentRule},
-    toml_reader::{Table, Value},
+    decode_settings::{self, choice},
+    rules::{CategoryRule, Complaints, RoleMatch, RoleRule},
+    toml_reader::Table,
 };
 use crate::diagnostic::suggestion;
 
@@ -16,7 +15,7 @@ pub(super) fn decode_role(
     mut table: Table<'_>,
     categories: &[CategoryRule],
     complaints: &mut Complaints<'_>,
-) -> RoleRule {
+) -> Vec<RoleRule> {
     let at = table.at();
     let name = if let Some(value) = table.take("name") {
         let name = value.text("name", complaints).unwrap_or_default();
@@ -29,95 +28,108 @@ pub(super) fn decode_role(
         String::new()
     };
     let matching = decode_match(&mut table, complaints);
-    let purposes = table.take("purposes").and_then(|value| value.texts("purposes", complaints)).unwrap_or_default();
+    let purposes = decode_purposes(&mut table, complaints);
+    let application_purposes = decode_application_purposes(&mut table, &purposes, complaints);
     let recipient = table.take("recipient").and_then(|value| {
         let text = value.text("recipient", complaints)?;
         choice(value.at, "recipient", text, &RECIPIENTS, complaints)
     });
     let exempt = table.take("exempt").and_then(|value| value.flag("exempt", complaints)).unwrap_or(false);
-    let explain = table.take("explain").and_then(|value| value.flag("explain", complaints)).unwrap_or(false);
-    let see_entry = table.take_entry("see");
-    let otherwise_entry = table.take_entry("otherwise");
-    let search_entry = table.take_entry("search");
-    let write_back_entry = table.take_entry("write_back");
-    let functions_entry = table.take_entry("functions");
+    let legal_duty = table.take("legal_duty").and_then(|value| value.flag("legal_duty", complaints)).unwrap_or(false);
+    let differing = table.take_entry("for");
     if exempt {
         if matching.application_name.is_some() {
             let help = "Clients choose their application_name: match by user or member_of.";
             complaints.add_with_help(at, "an exempt role cannot be matched by application_name", help);
         }
-        let given = [&see_entry, &otherwise_entry, &search_entry, &write_back_entry, &functions_entry];
-        for entry in given.into_iter().flatten() {
-            let message = format!("an exempt role sees everything, {} has no meaning there", entry.key);
-            complaints.add_with_help(entry.key_at, message, "Remove it, or remove `exempt = true`.");
+        for (key, key_at) in
+            decode_settings::keys(&table).chain(differing.iter().map(|entry| (entry.key, entry.key_at)))
+        {
+            let message = format!("an exempt role sees everything, {key} has no meaning there");
+            complaints.add_with_help(key_at, message, "Remove it, or remove `exempt = true`.");
+        }
+        if legal_duty {
+            let help = "A legal duty sees what its grants say; remove one of the two.";
+            complaints.add_with_help(at, "a role cannot be exempt and have a legal duty", help);
         }
     }
-
-    let mut see: Vec<Option<Given>> = categories.iter().map(|_| None).collect();
-    if let Some(mut given) = see_entry.and_then(|entry| entry.value.table("see", complaints)) {
+    let base = decode_settings::decode(&mut table, None, categories, complaints);
+    let mut settings: Vec<_> = purposes.iter().map(|_| base.clone()).collect();
+    if let Some(mut given) = differing.and_then(|entry| entry.value.table("for", complaints)) {
         for entry in given.take_all() {
-            let treatment = decode_treatment(&entry.value, complaints);
-            let index = category_index(entry.key, entry.key_at, categories, complaints);
-            if entry.key == NONE {
-                let help = "Columns of category none are reviewed and not personal: every role sees them in clear.";
-                complaints.add_with_help(entry.key_at, "category none cannot be treated", help);
+            let position = purposes.iter().position(|purpose| purpose == entry.key);
+            if position.is_none() {
+                let help = suggestion(entry.key, "purposes", named(&purposes));
+                complaints.add_with_suggestion(entry.key_at, format!("unknown purpose \"{}\"", entry.key), help);
             }
-            if let (Some(slot), Some(treatment)) = (index.and_then(|index| see.get_mut(index)), treatment) {
-                *slot = Some(Given { treatment, at: join(entry.key_at, entry.value.at) });
-            }
-        }
-    }
-    let otherwise = otherwise_entry.and_then(|entry| {
-        let treatment = decode_treatment(&entry.value, complaints)?;
-        if let TreatmentRule::Mask(_) = treatment {
-            let help = "Categories have columns of many types: name masks in `see`; here write \"withhold\", \
-                        \"refuse\" or \"clear\".";
-            complaints.add_with_help(entry.value.at, "otherwise cannot be a mask", help);
-        }
-        Some(Given { treatment, at: join(entry.key_at, entry.value.at) })
-    });
-    let mut search = vec![Search::Masked; categories.len()];
-    if let Some(mut given) = search_entry.and_then(|entry| entry.value.table("search", complaints)) {
-        for entry in given.take_all() {
-            let mode = entry.value.text("search", complaints).and_then(|text| {
-                let known = ["masked", "exact", "refuse"];
-                match choice(entry.value.at, "search", text, &known, complaints)?.as_str() {
-                    "exact" => Some(Search::Exact),
-                    "refuse" => Some(Search::Refuse),
-                    _ => Some(Search::Masked),
-                }
-            });
-            let index = category_index(entry.key, entry.key_at, categories, complaints);
-            if let (Some(slot), Some(mode)) = (index.and_then(|index| search.get_mut(index)), mode) {
-                *slot = mode;
+            let what = format!("for.{}", entry.key);
+            let Some(mut own) = entry.value.table(&what, complaints) else { continue };
+            let own_settings = decode_settings::decode(&mut own, Some(&base), categories, complaints);
+            own.finish(complaints);
+            if let Some(slot) = position.and_then(|position| settings.get_mut(position)) {
+                *slot = own_settings;
             }
         }
     }
-    let write_back = write_back_entry.and_then(|entry| {
-        let text = entry.value.text("write_back", complaints)?;
-        match choice(entry.value.at, "write_back", text, &["keep", "refuse", "allow"], complaints)?.as_str() {
-            "refuse" => Some(WriteBack::Refuse),
-            "allow" => Some(WriteBack::Allow),
-            _ => Some(WriteBack::Keep),
-        }
-    });
-    let functions = functions_entry.and_then(|entry| entry.value.texts("functions", complaints)).unwrap_or_default();
-    let functions = functions.into_iter().filter_map(|(at, text)| decode_function(at, text, complaints)).collect();
     table.finish(complaints);
-    RoleRule {
-        name,
+    let all: Arc<[String]> = purposes.iter().filter(|purpose| !purpose.is_empty()).cloned().collect();
+    let application_purposes: Arc<[(String, String)]> = application_purposes.into();
+    let recipient = recipient.unwrap_or_default();
+    let entry = |(purpose, settings)| RoleRule {
+        name: name.clone(),
         at,
-        matching,
-        purposes: purposes.into_iter().map(|(_, text)| text.to_owned()).collect(),
-        recipient: recipient.unwrap_or_default(),
+        matching: matching.clone(),
+        purpose,
+        purposes: Arc::clone(&all),
+        application_purposes: Arc::clone(&application_purposes),
+        recipient: recipient.clone(),
         exempt,
-        explain,
-        see,
-        otherwise: otherwise.unwrap_or(Given { treatment: TreatmentRule::Withhold, at }),
-        search,
-        write_back: write_back.unwrap_or(WriteBack::Keep),
-        functions,
+        legal_duty,
+        settings,
+    };
+    purposes.into_iter().zip(settings).map(entry).collect()
+}
+
+/// The purposes, at least one: the empty one when none is given.
+fn decode_purposes(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Vec<String> {
+    let given = table.take("purposes").and_then(|value| value.texts("purposes", complaints)).unwrap_or_default();
+    let mut seen = HashSet::new();
+    for (at, purpose) in &given {
+        if purpose.trim() != *purpose || purpose.is_empty() || purpose.chars().any(char::is_control) {
+            let help = "A name has at least one character, no white space around it, and no control characters.";
+            complaints.add_with_help(*at, format!("\"{purpose}\" cannot be the name of a purpose"), help);
+        }
+        if !seen.insert(*purpose) {
+            complaints.add(*at, format!("purpose \"{purpose}\" is listed twice"));
+        }
     }
+    if given.is_empty() {
+        return vec![String::new()];
+    }
+    given.into_iter().map(|(_, purpose)| purpose.to_owned()).collect()
+}
+
+/// Without the empty one, which stands for a role without purposes.
+fn named(purposes: &[String]) -> impl Iterator<Item = &str> {
+    purposes.iter().map(String::as_str).filter(|purpose| !purpose.is_empty())
+}
+
+/// `application_purposes`: the purpose of connections with an `application_name` that ask for none.
+fn decode_application_purposes(
+    table: &mut Table<'_>,
+    purposes: &[String],
+    complaints: &mut Complaints<'_>,
+) -> Vec<(String, String)> {
+    let given = table.take("application_purposes").and_then(|value| value.table("application_purposes", complaints));
+    let mut found = Vec::new();
+    for entry in given.map(|mut given| given.take_all()).unwrap_or_default() {
+        let Some(purpose) = entry.value.text("application_purposes", complaints) else { continue };
+        let known: Vec<&str> = named(purposes).collect();
+        if let Some(purpose) = choice(entry.value.at, "purpose", purpose, &known, complaints) {
+            found.push((entry.key.to_owned(), purpose));
+        }
+    }
+    found
 }
 
 fn decode_match(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> RoleMatch {
@@ -149,44 +161,4 @@ fn decode_match(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> RoleM
     }
     keys.finish(complaints);
     matching
-}
-
-fn decode_treatment(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Option<TreatmentRule> {
-    if let Some(name) = value.raw.as_str() {
-        return match name {
-            "clear" | "pass" => Some(TreatmentRule::Clear),
-            "withhold" => Some(TreatmentRule::Withhold),
-            "refuse" => Some(TreatmentRule::Refuse),
-            _ => masks::decode(name, value.at, None, complaints).map(TreatmentRule::Mask),
-        };
-    }
-    if value.raw.as_table().is_none() {
-        let help = "Write \"clear\", \"withhold\", \"refuse\", the name of a mask, or a mask with parameters: \
-                    { mask = \"partial\", first = 3, last = 2 }.";
-        complaints.add_with_help(value.at, "a treatment is a string or a table", help);
-        return None;
-    }
-    masks::decode_table(value, complaints).map(TreatmentRule::Mask)
-}
-
-fn decode_function(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<FunctionRule> {
-    if let Ok(Ok([Part::Name(schema), Part::Name(name)])) = pattern::split(text).map(<[Part; 2]>::try_from) {
-        return Some(FunctionRule { schema, name, at });
-    }
-    complaints.add_with_help(at, "not the name of a function", "Write schema.name, without arguments or `*`.");
-    None
-}
-
-fn choice(at: At, what: &str, text: &str, known: &[&str], complaints: &mut Complaints<'_>) -> Option<String> {
-    if known.contains(&text) {
-        return Some(text.to_owned());
-    }
-    let help = suggestion(text, "values", known.iter().copied()).unwrap_or_default();
-    complaints.add_with_help(at, format!("unknown {what} \"{text}\""), help);
-    None
-}
-
-/// From the start of `first` to the end of `last`.
-fn join(first: At, last: At) -> At {
-    At { file: first.file, start: first.start, end: last.end }
 }

@@ -5,6 +5,8 @@ mod compile;
 pub mod compiled;
 mod decode;
 mod decode_role;
+mod decode_settings;
+mod decode_subject;
 pub mod masks;
 mod pattern;
 pub mod rules;
@@ -12,6 +14,6 @@ pub mod settings;
 mod toml_reader;
 
 pub use compiled::{
-    ColumnPolicy, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Search, SqlTemplate, Treatment,
-    WriteBack,
+    ColumnPolicy, Gate, Grant, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope, Search,
+    SqlTemplate, Treatment, WriteBack,
 };

@@ -27,7 +27,13 @@ pub struct RuleSet {
     pub(super) policy: String,
     pub(super) hash: String,
     pub(super) categories: Vec<CategoryRule>,
+    /// Each role once for each of its purposes.
     pub(super) roles: Vec<RoleRule>,
+    pub(super) subject: Option<SubjectRule>,
+    pub(super) consent: Option<RecordsRule>,
+    pub(super) refusal: Option<RecordsRule>,
+    pub(super) erasure: Option<RecordsRule>,
+    pub(super) grants: Vec<GrantRule>,
 }
 
 /// A place in the rule files.
@@ -51,8 +57,8 @@ pub(super) struct CategoryRule {
     pub sensitive: bool,
 }
 
-/// One entry of `columns`.
-#[derive(Debug)]
+/// One entry of `columns`, or another name of a column.
+#[derive(Clone, Debug)]
 pub(super) struct ColumnRule {
     pub parts: [super::pattern::Part; 3],
     pub text: String,
@@ -65,9 +71,20 @@ pub(super) struct RoleRule {
     pub name: String,
     pub at: At,
     pub matching: RoleMatch,
-    pub purposes: Vec<String>,
+    /// The purpose that this entry is for: a role is decoded once for each of its purposes.
+    pub purpose: String,
+    pub purposes: Arc<[String]>,
+    pub application_purposes: Arc<[(String, String)]>,
     pub recipient: String,
     pub exempt: bool,
+    /// Neither refusals nor erasure requests of subjects count; only grants open anything beyond `see`.
+    pub legal_duty: bool,
+    pub settings: Settings,
+}
+
+/// The part of `[[role]]` that may differ by purpose.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
     pub explain: bool,
     /// By index of the category.
     pub see: Vec<Option<Given>>,
@@ -76,6 +93,74 @@ pub(super) struct RoleRule {
     pub search: Vec<Search>,
     pub write_back: WriteBack,
     pub functions: Vec<FunctionRule>,
+    pub rows: Vec<RowsRule>,
+    /// Personal data is seen only where the subject has consented to the purpose.
+    pub consent: Option<At>,
+}
+
+/// One entry of `rows`: which rows of a table a role sees.
+#[derive(Clone, Debug)]
+pub(super) struct RowsRule {
+    pub table: [super::pattern::Part; 2],
+    pub condition: String,
+    pub barrier: Barrier,
+    pub at: At,
+}
+
+/// Whether what a client writes may be evaluated before it is known which rows the role sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// Where nothing in the statement can fail on a value.
+    Auto,
+    /// Never.
+    Always,
+}
+
+/// `[subject]`: whom personal data is about.
+#[derive(Debug)]
+pub(super) struct SubjectRule {
+    pub key: ColumnRule,
+    /// A column, and the column that it refers to.
+    pub links: Vec<(ColumnRule, ColumnRule)>,
+    /// Tables whose personal data is about nobody in the table of subjects.
+    pub unlinked: Vec<([super::pattern::Part; 2], At)>,
+    pub at: At,
+}
+
+/// `[consent]`, `[refusal]` and `[erasure]`: records about subjects.
+#[derive(Debug)]
+pub(super) struct RecordsRule {
+    pub table: [super::pattern::Part; 2],
+    /// Column that holds the subject's key.
+    pub subject: String,
+    /// Column that holds the purpose (`[consent]`) or the category (`[refusal]`).
+    pub of: Option<String>,
+    /// Which records count.
+    pub condition: Option<(String, At)>,
+    pub at: At,
+}
+
+/// A moment.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    /// Seconds since 1970, UTC.
+    pub seconds: i64,
+    /// RFC 3339.
+    pub text: String,
+}
+
+/// `[[grant]]`: what a document lets a legal duty see, of whom and until when.
+#[derive(Debug)]
+pub(super) struct GrantRule {
+    pub role: (String, At),
+    pub document: String,
+    pub from: Moment,
+    pub until: Moment,
+    /// Keys of subjects; none for all.
+    pub subjects: Option<Vec<String>>,
+    /// By index of the category.
+    pub see: Vec<Option<Given>>,
+    pub at: At,
 }
 
 /// A treatment and the place that gives it.
@@ -95,7 +180,7 @@ pub(super) enum TreatmentRule {
 }
 
 /// One entry of `functions`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FunctionRule {
     pub schema: String,
     pub name: String,

@@ -89,11 +89,36 @@ const SETTINGS: &[(&str, Values)] = &[
     ("xmloption", Values::Any),
 ];
 
+/// The setting by which a session chooses one of its role's purposes. PostgreSQL keeps its value, so that SET LOCAL, RESET
+/// and rollback act on it as on any setting.
+pub const PURPOSE: &str = "pgscrim.purpose";
+
+/// Whether a change of setting `name` changes how later statements are judged, so that the session must ask for its value.
+pub fn is_tracked(name: &str) -> bool {
+    name.eq_ignore_ascii_case("search_path") || name.eq_ignore_ascii_case(PURPOSE)
+}
+
 /// Whether a restricted role may give setting `name` any value at all, so that the value need not be known. The search path
 /// may have any value too, but the session must notice it.
 pub fn takes_any_value(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     lower != "search_path" && matches!(values_of(&lower), Some(Values::Any))
+}
+
+/// Whether a session may act for this purpose; the empty one stands for the default.
+///
+/// # Errors
+/// [`RefusalCode::PurposeNotAllowed`].
+pub fn purpose_allowed(purpose: &str, purposes: &[String]) -> Result<(), Refusal> {
+    if purpose.is_empty() || purposes.iter().any(|allowed| allowed == purpose) {
+        return Ok(());
+    }
+    let hint = match purposes {
+        [] => "The rules give this role no purposes.".to_owned(),
+        purposes => format!("This role may act for: {}.", purposes.join(", ")),
+    };
+    Err(Refusal::new(RefusalCode::PurposeNotAllowed, format!("purpose \"{}\" is not allowed", shown(purpose)))
+        .with_hint(hint))
 }
 
 fn values_of(lower: &str) -> Option<Values> {
@@ -105,12 +130,15 @@ fn values_of(lower: &str) -> Option<Values> {
 }
 
 /// Whether a restricted role may give setting `name` (any case) this value. `None` is RESET or `TO DEFAULT`: the
-/// session's own start, which was judged then.
+/// session's own start, which was judged then. `purposes` are those of the role.
 ///
 /// # Errors
-/// [`RefusalCode::SettingNotAllowed`].
-pub fn setting_allowed(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+/// [`RefusalCode::SettingNotAllowed`] and [`RefusalCode::PurposeNotAllowed`].
+pub fn setting_allowed(name: &str, value: Option<&str>, purposes: &[String]) -> Result<(), Refusal> {
     let lower = name.to_ascii_lowercase();
+    if lower == PURPOSE {
+        return value.map_or(Ok(()), |value| purpose_allowed(value, purposes));
+    }
     let Some(values) = values_of(&lower) else {
         return Err(refusal(format!("setting \"{}\" may not be changed by a restricted role", shown(name)))
             .with_hint("Leave it at its default, or set it for the role with ALTER ROLE as an administrator."));
@@ -174,7 +202,7 @@ mod tests {
             ("statement_timeout", "0"),
             ("client_min_messages", "WARNING"),
         ] {
-            assert_eq!(setting_allowed(name, Some(value)), Ok(()), "{name}={value}");
+            assert_eq!(setting_allowed(name, Some(value), &[]), Ok(()), "{name}={value}");
         }
     }
 
@@ -194,9 +222,22 @@ mod tests {
             ("app.user", "x"),
             ("", "x"),
         ] {
-            assert!(setting_allowed(name, Some(value)).is_err(), "{name}={value}");
+            assert!(setting_allowed(name, Some(value), &[]).is_err(), "{name}={value}");
         }
-        assert!(setting_allowed("log_statement", None).is_err());
-        assert_eq!(setting_allowed("client_encoding", None), Ok(()));
+        assert!(setting_allowed("log_statement", None, &[]).is_err());
+        assert_eq!(setting_allowed("client_encoding", None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn only_purposes_of_the_role_are_allowed() {
+        let purposes = ["order-handling".to_owned(), "verification".to_owned()];
+        for value in [Some("verification"), Some(""), None] {
+            assert_eq!(setting_allowed("PGSCRIM.purpose", value, &purposes), Ok(()), "{value:?}");
+        }
+        for value in ["marketing", "Verification", " verification"] {
+            let refusal = setting_allowed(PURPOSE, Some(value), &purposes).unwrap_err();
+            assert_eq!(refusal.code, RefusalCode::PurposeNotAllowed);
+        }
+        assert!(setting_allowed(PURPOSE, Some("verification"), &[]).is_err());
     }
 }

@@ -57,6 +57,12 @@ impl<'t> Table<'t> {
         self.at
     }
 
+    /// Where those of `keys` stand that nobody has taken.
+    pub fn places(&self, keys: &[&'static str]) -> Vec<(&'t str, At)> {
+        let found = keys.iter().filter_map(|key| self.rest.get_key_value(key));
+        found.map(|(key, (at, _))| (*key, *at)).collect()
+    }
+
     /// Takes the value of `key`.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.take_entry(key).map(|entry| entry.value)

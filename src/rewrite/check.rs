@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     policy::{
         Search, Treatment, WriteBack,
-        settings::{setting_allowed, takes_any_value},
+        settings::{is_tracked, setting_allowed, takes_any_value},
     },
     sql::{Kind, Reads, Token, keywords},
 };
@@ -285,7 +285,7 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Resul
     match (name, value) {
         (Some(name), None) if takes_any_value(name) => Ok(()),
         (Some(name), Some(value)) => {
-            setting_allowed(name, Some(value)).map_err(|refusal| at(job, refusal, function.token))
+            setting_allowed(name, Some(value), &job.role.purposes).map_err(|refusal| at(job, refusal, function.token))
         }
         (_, _) => Err(set_config_refused(job, function)),
     }
@@ -300,14 +300,14 @@ fn constant<'a>(job: &Job<'a>, constant: Constant, reads: &mut Reads) -> Option<
     }
 }
 
-/// Whether the statement calls `set_config('search_path', …)`, or may.
+/// Whether the statement calls `set_config` for a setting that the session tracks, or may.
 pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
     bound.functions.iter().filter(|function| function.name == "set_config").any(|function| {
         let name = match function.constants.first() {
             Some(Some(Constant::Text(token))) => tokens.get(*token).and_then(|token| token.literal(reads)),
             Some(Some(Constant::Truth(_)) | None) | None => None,
         };
-        name.is_none_or(|name| name.eq_ignore_ascii_case("search_path"))
+        name.is_none_or(is_tracked)
     })
 }
 

@@ -6,14 +6,17 @@ use foldhash::fast::FixedState;
 
 use super::{
     Edits, Job,
-    exact::comparison,
-    names::{derived_item, hidden, lacks_equality, protected, qualified, relation},
+    exact::searched,
+    names::{
+        ROW_ALIAS, derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause,
+    },
+    scope::is_barrier,
 };
 use crate::{
     bind::{Clause, Reference, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{RelationPolicy, Search, Treatment},
+    policy::{RelationPolicy, Search},
     sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit},
 };
 
@@ -69,24 +72,29 @@ fn source(
             continue;
         }
         let Some(position) = reference.column else { continue };
-        let is_exact = hidden(policy, position)
-            .is_some_and(|column| column.search == Search::Exact && column.treatment != Treatment::Refuse);
+        let Some(rule) = hidden(policy, position) else { continue };
         let stars_known =
             || job.bound.stars.iter().filter(|star| star.relations.contains(&id)).all(|star| star.complete);
-        if !is_exact || used.whole_row.is_some() || !stars_known() {
+        if used.whole_row.is_some() || !stars_known() {
             continue;
         }
-        let Some(range) = comparison(job, reference) else { continue };
+        let Some(range) = searched(job, reference, rule) else { continue };
         let column = data.columns.get(position).map_or("", |column| column.name.as_str());
         let part = |range| job.tokens.get(range).map(emit::text_with_holes).unwrap_or_default();
         let before = part(range.start..reference.tokens.start);
         let after = part(reference.tokens.end..range.end);
         let name = format!("{RESERVED_PREFIX}{number}");
-        list.push(format!("{before} {} {after} AS {name}", quote_ident(column)).trim_start().to_owned());
+        let compared = format!("{before} {} {after}", quote_ident(column)).trim_start().to_owned();
+        list.push(match &rule.gate {
+            Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", ROW_ALIAS)),
+            None => format!("{compared} AS {name}"),
+        });
         edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
         extra.push(name);
         exact.insert(number);
-        edits.exact.push((id, position));
+        if rule.search == Search::Exact {
+            edits.exact.push((id, position));
+        }
     }
     if !used.system.is_empty() {
         if let Some(WholeUse::Expression(_) | WholeUse::AliasColumns | WholeUse::Natural) = used.whole_row {
@@ -105,11 +113,14 @@ fn source(
 
     let mut text = String::from("(SELECT ");
     text.push_str(&list.join(", "));
-    let _ = write!(text, " FROM {}{}", if used.only { "ONLY " } else { "" }, qualified(data));
+    let _ = write!(text, " FROM {}", derived_from(policy, used, data));
     if let Some(sample) = &used.sample {
         let clause = job.tokens.get(sample.clone()).map(emit::text_with_holes).unwrap_or_default();
         let _ = write!(text, " {clause}");
         edits.replace(sample.clone(), String::new(), false);
+    }
+    if let Some(scope) = &policy.scope {
+        text.push_str(&scope_clause(scope, is_barrier(scope, job.tokens)));
     }
     text.push(')');
     if !used.has_alias {

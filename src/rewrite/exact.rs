@@ -5,8 +5,73 @@ use std::ops::Range;
 use super::Job;
 use crate::{
     bind::Reference,
-    sql::{Kind, Nesting, Token},
+    policy::{ColumnPolicy, Search, Treatment},
+    sql::{Kind, Nesting, Token, command},
 };
+
+/// The comparison around a reference that may see the stored value: by the rules, or because the role sees the value itself
+/// wherever the gate of the column is open. There the gate makes NULL of a value and `false` of a comparison, so the
+/// comparison must stand where both mean the same.
+pub(super) fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy) -> Option<Range<usize>> {
+    if rule.treatment == Treatment::Refuse {
+        return None;
+    }
+    let range = comparison(job, reference)?;
+    let behind_gate = || {
+        rule.search == Search::Masked
+            && rule.gate.as_ref().is_some_and(|gate| gate.clear)
+            && decides_alone(job.tokens, range.clone())
+    };
+    (rule.search == Search::Exact || behind_gate()).then_some(range)
+}
+
+/// Whether NULL and false mean the same at this place: only AND, OR and brackets stand between it and WHERE or ON.
+fn decides_alone(tokens: &[Token], mut range: Range<usize>) -> bool {
+    // Each round leaves one pair of brackets; their number is limited by the depth limit of statements.
+    loop {
+        let mut depth = 0_usize;
+        let mut open = None;
+        for (at, token) in tokens.get(..range.start).unwrap_or(&[]).iter().enumerate().rev() {
+            match token.kind.nesting() {
+                Nesting::Closes => depth += 1,
+                Nesting::Opens if depth == 0 => {
+                    open = Some(at);
+                    break;
+                }
+                Nesting::Opens => depth -= 1,
+                Nesting::Stays if depth > 0 => {}
+                Nesting::Stays => {
+                    if token.is_word("where") || token.is_word("on") {
+                        return true;
+                    }
+                    if ["not", "case", "when", "then", "else", "is", "select", "having", "set", "returning"]
+                        .iter()
+                        .any(|word| token.is_word(word) && !tells_null(tokens, at))
+                    {
+                        return false;
+                    }
+                }
+            }
+        }
+        let Some(open) = open else { return false };
+        let close = command::after_brackets(tokens, open);
+        let before = open.checked_sub(1).and_then(|at| tokens.get(at));
+        let joins = before.is_some_and(|before| {
+            before.kind == Kind::Open || ["where", "and", "or", "on"].iter().any(|word| before.is_word(word))
+        });
+        if !joins || !ends(tokens, close) {
+            return false;
+        }
+        range = open..close;
+    }
+}
+
+/// `IS [NOT] NULL` at this place: it ends a condition of its own.
+fn tells_null(tokens: &[Token], at: usize) -> bool {
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
+    (is(at, "is") && (is(at + 1, "null") || (is(at + 1, "not") && is(at + 2, "null"))))
+        || (is(at, "not") && is(at + 1, "null") && at.checked_sub(1).is_some_and(|before| is(before, "is")))
+}
 
 /// The tokens of `column = constant`, `constant = column`, `column IN (constants)`, `column = ANY (constant)` or
 /// `upper(column) = upper(constant)` around a reference, when the comparison stands on its own there.

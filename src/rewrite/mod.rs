@@ -9,6 +9,7 @@ mod derived;
 mod edits;
 mod exact;
 mod names;
+mod scope;
 mod target;
 
 pub use check::sets_path;
@@ -40,6 +41,7 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     let references = job.bound.references_by_relation();
     let exact = derived::sources(job, &references, &mut edits)?;
     target::targets(job, &references, &exact, &mut edits)?;
+    scope::targets(job, &mut edits)?;
     edits.sort()?;
     Ok(edits)
 }

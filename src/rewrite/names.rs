@@ -6,7 +6,7 @@ use crate::{
     catalog::{Column, Relation},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{ColumnPolicy, RelationPolicy, RolePolicy, Treatment},
+    policy::{ColumnPolicy, RelationPolicy, RolePolicy, Scope, Treatment, compiled::withheld},
 };
 
 /// What the role gets of the relation, when any of it is treated otherwise than clear.
@@ -44,20 +44,42 @@ pub fn derived_item(policy: &RelationPolicy, position: usize, column: &Column) -
     match treatment(policy, position) {
         Treatment::Clear => name.into_owned(),
         Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
-            format!("{} AS {name}", seen(policy, position, column, &name))
+            format!("{} AS {name}", seen(policy, position, column, &name, ROW_ALIAS))
         }
     }
 }
 
-/// The SQL by which the role sees a column, `operand` being a reference to it. Needs no parentheses as a list item.
-pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str) -> String {
+/// What stands behind FROM in a derived table, without TABLESAMPLE.
+pub fn derived_from(policy: &RelationPolicy, used: &RelationUse, relation: &Relation) -> String {
+    let only = if used.only { "ONLY " } else { "" };
+    let row = if names_row(policy) { format!(" AS {ROW_ALIAS}") } else { String::new() };
+    format!("{only}{}{row}", qualified(relation))
+}
+
+/// The condition of a scope in a derived table. As a barrier it keeps PostgreSQL from moving conditions into the table.
+pub fn scope_clause(scope: &Scope, barrier: bool) -> String {
+    format!(" WHERE {}{}", scope.sql.fill_row("", ROW_ALIAS), if barrier { " OFFSET 0" } else { "" })
+}
+
+/// Whether a mask or the scope refers to the row by its name.
+fn names_row(policy: &RelationPolicy) -> bool {
+    policy.scope.as_ref().is_some_and(|scope| scope.sql.names_row())
+        || policy.columns.iter().any(|column| match &column.treatment {
+            Treatment::Mask(mask) => mask.sql.names_row(),
+            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => false,
+        })
+}
+
+/// The name of the row inside a derived table, where masks or scopes refer to it.
+pub const ROW_ALIAS: &str = "pgs_row";
+
+/// The SQL by which the role sees a column, `operand` being a reference to it and `row` the name of its row. Needs no
+/// parentheses as a list item.
+pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str, row: &str) -> String {
     match treatment(policy, position) {
         Treatment::Clear => operand.to_owned(),
-        Treatment::Mask(mask) => mask.sql.fill(operand),
-        Treatment::Withhold | Treatment::Refuse => match &column.collation {
-            Some(collation) => format!("NULL::{} COLLATE {collation}", column.type_sql),
-            None => format!("NULL::{}", column.type_sql),
-        },
+        Treatment::Mask(mask) => mask.sql.fill_row(operand, row),
+        Treatment::Withhold | Treatment::Refuse => withheld(column),
     }
 }
 

@@ -8,14 +8,15 @@ use super::{
     check::label,
     derived::Exact,
     edits::HOLE,
-    exact::comparison,
-    names::{hidden, lacks_equality, protected, relation, seen},
+    exact::searched,
+    names::{hidden, lacks_equality, protected, relation, seen, treatment},
+    scope::check_capture,
 };
 use crate::{
-    bind::{Clause, Role, WholeUse},
+    bind::{Clause, RelationUse, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{Search, Treatment, WriteBack},
+    policy::{RelationPolicy, Search, Treatment, WriteBack},
     sql::{Kind, emit},
 };
 
@@ -50,17 +51,26 @@ pub(super) fn targets(
             }
             let Some(position) = reference.column else { continue };
             let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
-            let searched = rule.search == Search::Exact
-                && matches!(reference.clause, Clause::Where)
-                && comparison(job, reference).is_some();
             let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-            if searched {
-                // The stored value is compared, by explicit permission; the edit marks the place as ours.
+            let compared = if reference.clause == Clause::Where { searched(job, reference, rule) } else { None };
+            if let Some(range) = compared {
+                // The stored value is compared, by explicit permission or behind its gate; the edit marks the place as ours.
+                if let Some(gate) = &rule.gate {
+                    check_capture(&gate.sql, used)?;
+                    let gate = gate.sql.fill_row("", &quote_ident(&used.alias));
+                    edits.insert_own(range.start, format!("(({gate}) AND"));
+                    edits.insert_own(range.end, ")".to_owned());
+                }
                 edits.replace(reference.tokens.clone(), operand, true);
-                edits.exact.push((id, position));
+                if rule.search == Search::Exact {
+                    edits.exact.push((id, position));
+                }
                 continue;
             }
-            edits.replace(reference.tokens.clone(), format!("({})", seen(policy, position, column, &operand)), true);
+            check_captures(policy, position, used)?;
+            let row = quote_ident(&used.alias);
+            let masked = seen(policy, position, column, &operand, &row);
+            edits.replace(reference.tokens.clone(), format!("({masked})"), true);
             if let Some(item) = job.bound.items.iter().find(|item| item.tokens.contains(&reference.tokens.start))
                 && let Some(name) = &item.name
                 && name != "?column?"
@@ -74,6 +84,13 @@ pub(super) fn targets(
     }
     returning_stars(job, edits)?;
     guards(job, edits)
+}
+
+fn check_captures(policy: &RelationPolicy, position: usize, used: &RelationUse) -> Result<(), Refusal> {
+    match treatment(policy, position) {
+        Treatment::Mask(mask) => check_capture(&mask.sql, used),
+        Treatment::Clear | Treatment::Withhold | Treatment::Refuse => Ok(()),
+    }
 }
 
 /// `RETURNING *` and `RETURNING t.*`.
@@ -103,7 +120,7 @@ fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 let policy = protected(job.role, used)?;
                 hidden(policy, position)?;
                 let data = job.catalog.relation(used.oid)?.columns.get(position)?;
-                Some(seen(policy, position, data, &reference))
+                Some(seen(policy, position, data, &reference, &quote_ident(&used.alias)))
             });
             columns.push(match origin {
                 Some(masked) => format!("{masked} AS {}", quote_ident(&column.name)),
@@ -134,7 +151,8 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let data = relation(job, used)?;
         let Some(column) = data.columns.get(assigned.column) else { continue };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
-        let mask = seen(policy, assigned.column, column, &current);
+        check_captures(policy, assigned.column, used)?;
+        let mask = seen(policy, assigned.column, column, &current, &quote_ident(&used.alias));
         let constant = range.len() == 1
             && job
                 .tokens

@@ -14,7 +14,10 @@ use crate::{
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, UpstreamErrorKind},
     net::ByteStream,
-    policy::{LoginIdentity, RoleId},
+    policy::{
+        LoginIdentity, RoleId,
+        settings::{PURPOSE, purpose_allowed},
+    },
     upstream::{self, ConnectError},
     wire::{Fields, backend, build, frame, startup},
 };
@@ -74,7 +77,14 @@ pub(super) async fn authenticate(
         Ok(found) => found.map_or((None, false), |(role, exempt)| (Some(role), exempt)),
         Err(refusal) => return Err(Ended::told(&mut client, refusal).await),
     };
-    let parameters = if exempt { Ok(request.parameters.clone()) } else { request.restricted() };
+    let purposes = role.and_then(|role| Some(shared.inputs.current()?.policy.role(role)?.purposes.to_vec()));
+    let purposes = purposes.unwrap_or_default();
+    let parameters = if exempt {
+        let purpose = request.setting(PURPOSE).unwrap_or_default();
+        purpose_allowed(&purpose, &purposes).map(|()| request.parameters.clone())
+    } else {
+        request.restricted(&purposes)
+    };
     let parameters = match parameters {
         Ok(parameters) => parameters,
         Err(refusal) => return Err(Ended::told(&mut client, refusal).await),

@@ -9,7 +9,7 @@ use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, is_transaction_control},
     path::Settled,
-    planning::not_analysed,
+    planning::{Stamp, not_analysed},
     relay::{Relay, Stop, violation},
 };
 use crate::{
@@ -427,6 +427,10 @@ impl Relay {
                 return Ok(());
             }
         };
+        if !self.exempt && !self.serves_purpose(&prepared.origin.stamp) {
+            self.refuse(other_purpose("portal").into(), "", false, None).await;
+            return Ok(());
+        }
         let Some(planned) = prepared.planned else {
             self.model.queue.push_back(Entry::Execute(None));
             self.server.output.extend_from_slice(whole);
@@ -471,9 +475,21 @@ impl Relay {
         Ok(Step::Next)
     }
 
-    /// Whether the statements that EXECUTE names are still what was judged.
+    /// Whether what was judged by `stamp` was judged for the purpose of now: rows that were computed for one purpose are not
+    /// handed out for another.
+    fn serves_purpose(&self, stamp: &Stamp) -> bool {
+        stamp.inputs.policy.role(stamp.role).is_some_and(|role| *role.purpose == *self.facts.purpose)
+    }
+
+    /// Whether the statements that EXECUTE and FETCH name are still what was judged.
     async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Refusal>, Stop> {
         for planned in statements {
+            if let Effect::Fetch(name) = &planned.effect
+                && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
+                && !self.serves_purpose(&cursor.origin.stamp)
+            {
+                return Ok(Err(other_purpose("cursor")));
+            }
             let Effect::Execute(name) = &planned.effect else { continue };
             // A name that is not known here fails on the server.
             let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
@@ -509,7 +525,7 @@ impl Relay {
         let planned = Arc::new(PlannedStatement { kind, access, effect: Effect::None, outputs: None });
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
-        let run = Run::new(slot, planned, origin, self.statements, self.model.transaction);
+        let run = Run::new(slot, planned, Vec::new(), origin, self.statements, self.model.transaction);
         let run = run.understood(kind != "UNKNOWN");
         self.finish(run, Outcome::Refused(refusal));
     }
@@ -533,4 +549,9 @@ fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
     }
     Err(Refusal::new(RefusalCode::SettingNotAllowed, "search_path changes earlier in the same message")
         .with_hint("Send the statement that changes it on its own."))
+}
+
+fn other_purpose(what: &str) -> Refusal {
+    Refusal::new(RefusalCode::PurposeNotAllowed, format!("the {what} was opened for another purpose"))
+        .with_hint("Set pgscrim.purpose back, or open it again.")
 }

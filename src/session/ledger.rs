@@ -18,8 +18,9 @@ use crate::{
         event::{ConnectionFacts, Outcome},
     },
     engine::{Effect, PlannedStatement},
-    error::Refusal,
+    error::{Refusal, RefusalCode},
     metrics::{DecisionLabel, RoleMetrics},
+    policy::Grant,
 };
 
 /// One statement that was sent.
@@ -27,6 +28,8 @@ use crate::{
 pub(super) struct Run {
     slot: AuditSlot,
     pub planned: Arc<PlannedStatement>,
+    /// Documents of the grants that it is run under.
+    documents: Vec<Arc<str>>,
     pub origin: Arc<Origin>,
     /// Where the statement comes from that EXECUTE names.
     pub inner: Option<Arc<Origin>>,
@@ -46,6 +49,7 @@ impl Run {
     pub fn new(
         slot: AuditSlot,
         planned: Arc<PlannedStatement>,
+        documents: Vec<Arc<str>>,
         origin: Arc<Origin>,
         number: u64,
         transaction: char,
@@ -55,6 +59,7 @@ impl Run {
         Self {
             slot,
             planned,
+            documents,
             origin,
             inner: None,
             proved: false,
@@ -90,6 +95,7 @@ impl Run {
             time: self.time,
             duration: self.started.elapsed(),
             facts: Arc::clone(facts),
+            documents: self.documents,
             statement: self.number,
             outcome,
             rows: self.rows,
@@ -134,7 +140,8 @@ impl Relay {
         }
         let inner = self.inner(planned);
         let planned = attributed(planned, inner.as_ref());
-        let mut run = Run::new(slot, planned, Arc::clone(origin), self.statements, self.model.transaction);
+        let documents = in_force(&planned.access.grants)?;
+        let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);
@@ -157,6 +164,23 @@ impl Relay {
             | Effect::Catalog => None,
         }
     }
+}
+
+/// The documents of the grants that are in force now. Where grants are needed and none is, nothing is read: the server
+/// would answer with NULL, and nobody would know why.
+fn in_force(grants: &[Arc<Grant>]) -> Result<Vec<Arc<str>>, Refusal> {
+    if grants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let documents: Vec<_> =
+        grants.iter().filter(|grant| grant.is_in_force(now)).map(|grant| Arc::clone(&grant.document)).collect();
+    if documents.is_empty() {
+        return Err(Refusal::new(RefusalCode::NoGrant, "no grant for this data is in force")
+            .with_hint("A [[grant]] of the rules names its document, its begin and its end."));
+    }
+    Ok(documents)
 }
 
 /// EXECUTE and FETCH access what the statement or cursor does that they name.

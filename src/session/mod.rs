@@ -18,6 +18,7 @@ mod negotiate;
 mod options;
 mod path;
 mod planning;
+mod purpose;
 mod relay;
 mod scrub;
 

@@ -1,6 +1,6 @@
-//! Stage `session`: the search path of a restricted session. The server is asked, because only it knows what
-//! `"$user"`, settings of role and database, and temporary schemas come to. Invariant: no statement is planned while
-//! the path may have changed since it was asked for.
+//! Stage `session`: the search path and the purpose of a session. The server is asked, because only it knows what
+//! `"$user"`, settings of role and database, and temporary schemas come to, and what the end of a transaction undoes.
+//! Invariant: no statement of a restricted role is planned while they may have changed since they were asked for.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::{
 
 /// Everything in it is named in full, so that it means the same on any path.
 const QUESTION: &str = "SELECT pg_catalog.current_schemas(true), \
-     pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding')";
+     pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), \
+     pg_catalog.current_setting('pgscrim.purpose', true)";
 /// Longest message in the answer.
 const LIMIT: usize = 1024 * 1024;
 
@@ -43,7 +44,11 @@ pub(super) enum Settled {
 impl Relay {
     /// Makes sure that the path is known.
     pub(super) async fn settle_path(&mut self) -> Result<Settled, Stop> {
-        if self.exempt || (!self.path.stale && !self.path.moving) {
+        if !self.path.stale && !self.path.moving {
+            return Ok(Settled::Yes);
+        }
+        // An exempt session has no path to know, and is never held up; its events say its purpose.
+        if self.exempt && !(self.has_purposes() && self.path.stale && self.model.is_idle()) {
             return Ok(Settled::Yes);
         }
         if self.model.is_idle() {
@@ -61,8 +66,11 @@ impl Relay {
             return Ok(Settled::Later);
         }
         Ok(Settled::No(
-            Refusal::new(RefusalCode::SettingNotAllowed, "search_path changes earlier in the same pipeline")
-                .with_hint("Send the statement that changes it on its own, and wait for its answer."),
+            Refusal::new(
+                RefusalCode::SettingNotAllowed,
+                "search_path or pgscrim.purpose changes earlier in the same pipeline",
+            )
+            .with_hint("Send the statement that changes it on its own, and wait for its answer."),
         ))
     }
 
@@ -106,6 +114,12 @@ impl Relay {
         let mut values = answer.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
         let schemas = values.next().and_then(|array| name_array(&array));
         let (strings, encoding) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        self.asked_purpose = values.next().unwrap_or_default();
+        self.act_for_purpose(&Arc::clone(&self.stamp.inputs))?;
+        if self.exempt {
+            self.path.stale = false;
+            return Ok(Ok(()));
+        }
         let Some(schemas) = schemas.filter(|_| strings == "on" && encoding == "UTF8") else {
             return Err(Stop::Tell(
                 Refusal::new(

@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     metrics::{CacheResult, PlanStage},
-    policy::LoginIdentity,
+    policy::RoleId,
     reload::Known,
 };
 
@@ -31,6 +31,7 @@ pub(super) struct Stamp {
     pub inputs: Arc<Inputs>,
     pub policy: Arc<str>,
     pub hash: Arc<str>,
+    pub role: RoleId,
     pub path: Arc<[String]>,
     /// The moment that the catalog is a picture of.
     pub known: Option<Arc<Known>>,
@@ -92,28 +93,8 @@ impl Relay {
     pub(super) fn inputs(&mut self) -> Result<Arc<Stamp>, Stop> {
         let Some(inputs) = self.shared.inputs.current() else { return Ok(Arc::clone(&self.stamp)) };
         if !Arc::ptr_eq(&inputs, &self.stamp.inputs) {
-            let who = LoginIdentity {
-                user: self.request.user.clone(),
-                database: self.request.database.clone(),
-                application_name: self.request.application.clone(),
-            };
             // Another order or another set of roles may have come into force.
-            let found = inputs.policy.role_for(&who, &inputs.catalog);
-            let role = found.and_then(|id| inputs.policy.role(id).map(|role| (id, role)));
-            match role {
-                Some((id, role)) if role.exempt == self.exempt => {
-                    self.role = id;
-                    if role.name != *self.facts.role {
-                        self.adopt(&role.name, &role.purpose, &role.recipient);
-                    }
-                }
-                Some(_) | None => {
-                    return Err(Stop::Tell(
-                        Refusal::new(RefusalCode::NoRole, "the rules no longer allow this connection")
-                            .with_hint("Connect again."),
-                    ));
-                }
-            }
+            self.act_for_purpose(&inputs)?;
         }
         let known = self.shared.inputs.known(&inputs);
         let same_moment = match (&known, &self.stamp.known) {
@@ -123,9 +104,10 @@ impl Relay {
         };
         let same = same_moment
             && Arc::ptr_eq(&inputs, &self.stamp.inputs)
-            && Arc::ptr_eq(&self.path.schemas, &self.stamp.path);
+            && Arc::ptr_eq(&self.path.schemas, &self.stamp.path)
+            && self.role == self.stamp.role;
         if !same {
-            self.stamp = Arc::new(Stamp::new(inputs, Arc::clone(&self.path.schemas), known));
+            self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known));
         }
         Ok(Arc::clone(&self.stamp))
     }
@@ -198,9 +180,9 @@ impl Relay {
 }
 
 impl Stamp {
-    pub fn new(inputs: Arc<Inputs>, path: Arc<[String]>, known: Option<Arc<Known>>) -> Self {
+    pub fn new(inputs: Arc<Inputs>, role: RoleId, path: Arc<[String]>, known: Option<Arc<Known>>) -> Self {
         let (policy, hash) = (inputs.policy.id.as_str().into(), inputs.policy.hash.as_str().into());
-        Self { inputs, policy, hash, path, known }
+        Self { inputs, policy, hash, role, path, known }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
     net::Peer,
-    policy::RoleId,
+    policy::{RoleId, settings::PURPOSE},
     reload::Changing,
 };
 
@@ -53,6 +53,8 @@ pub(super) struct Relay {
     pub request: Request,
     pub exempt: bool,
     pub role: RoleId,
+    /// The purpose that the session has asked for; empty for the default.
+    pub asked_purpose: String,
     pub facts: Arc<ConnectionFacts>,
     pub counters: Arc<RoleMetrics>,
     pub stamp: Arc<Stamp>,
@@ -85,7 +87,9 @@ impl Relay {
         connection: Arc<str>,
     ) -> Option<(Self, BytesMut)> {
         let Authenticated { client, server, role, request, ready, key } = authenticated;
-        let (exempt, facts) = {
+        let asked_purpose = request.setting(PURPOSE).unwrap_or_default();
+        let (role, exempt, facts) = {
+            let role = super::purpose::role_for_purpose(&inputs.policy, role, &asked_purpose, &request.application)?;
             let policy = inputs.policy.role(role)?;
             let facts = ConnectionFacts {
                 connection,
@@ -97,14 +101,14 @@ impl Relay {
                 recipient: policy.recipient.as_str().into(),
                 database: request.database.as_str().into(),
             };
-            (policy.exempt, Arc::new(facts))
+            (role, policy.exempt, Arc::new(facts))
         };
         let schemas: Arc<[String]> = default_path(&request, &inputs).into();
         let transaction = ready.last().map_or('I', |status| char::from(*status));
         let known = shared.inputs.known(&inputs);
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
-            stamp: Arc::new(Stamp::new(inputs, Arc::clone(&schemas), known)),
+            stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known)),
             path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
             model: Model::new(transaction),
             shared,
@@ -113,6 +117,7 @@ impl Relay {
             request,
             exempt,
             role,
+            asked_purpose,
             facts,
             client_passing: 0,
             client_dropping: 0,
@@ -291,16 +296,6 @@ impl Relay {
 
     pub fn finish(&self, run: Run, outcome: Outcome) {
         run.finish(outcome, &self.facts, &self.counters);
-    }
-
-    /// Another role of the rules is in force for this login.
-    pub fn adopt(&mut self, name: &str, purpose: &str, recipient: &str) {
-        let mut facts = ConnectionFacts::clone(&self.facts);
-        facts.role = name.into();
-        facts.purpose = purpose.into();
-        facts.recipient = recipient.into();
-        self.counters = self.shared.metrics.role(name);
-        self.facts = Arc::new(facts);
     }
 }
 

@@ -157,7 +157,7 @@ fn seen(place: Place, role: &RolePolicy, inputs: &Inputs) -> Option<String> {
     let column = format!("{}.{}", place.0, place.2);
     match column_policy(place, role, inputs).map(|column| &column.treatment) {
         None | Some(Treatment::Clear) => Some(column),
-        Some(Treatment::Mask(mask)) => Some(mask.sql.fill(&column)),
+        Some(Treatment::Mask(mask)) => Some(mask.sql.fill_row(&column, place.0)),
         Some(Treatment::Withhold) => Some("NULL::text".to_owned()),
         Some(Treatment::Refuse) => None,
     }

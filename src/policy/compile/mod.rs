@@ -2,8 +2,11 @@
 //! governed relation has a policy; what a relation hands on (views, inheritance) is governed no less than its source.
 
 mod assign;
+mod condition;
 mod inherit;
 mod roles;
+mod scopes;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -82,9 +85,10 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
     }
     let mut bases = inherit::tables(&assignments, catalog);
     views::views(rules, &assignments, catalog, lineage, &mut bases);
+    let subjects = subjects::Subjects::new(rules, catalog, &mut complaints);
     let mut compiled = Vec::with_capacity(rules.roles.len());
     for declared in &rules.roles {
-        compiled.push(roles::role(declared, rules, &assignments, &bases, catalog, &mut complaints));
+        compiled.push(roles::role(declared, rules, &assignments, &bases, subjects.as_ref(), catalog, &mut complaints));
     }
     if !complaints.is_empty() {
         return Err(complaints.into_diagnostics());

@@ -2,12 +2,18 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt::Write as _,
     sync::{Arc, OnceLock},
 };
 
 use foldhash::fast::FixedState;
 
-use super::{Assignments, Bases, Basis, CategoryId, RelationBasis};
+use super::{
+    Assignments, Bases, Basis, CategoryId, RelationBasis,
+    inherit::is_view,
+    scopes::{Scopes, scopes},
+    subjects::{Asked, Subjects, Wanted, grants_of},
+};
 use crate::{
     catalog::{
         CatalogSnapshot, Column, Relation,
@@ -16,13 +22,16 @@ use crate::{
     diagnostic::suggestion,
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        ColumnPolicy, RelationPolicy, RolePolicy, Search, Treatment, WriteBack,
-        rules::{At, Complaints, Given, RoleRule, RuleSet, TreatmentRule},
+        ColumnPolicy, Gate, Grant, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
+        compiled::{OPERAND, withheld},
+        rules::{At, Complaints, Given, GrantRule, RoleRule, RuleSet, TreatmentRule},
     },
 };
 
 struct Pass<'a> {
     role: &'a RoleRule,
+    subjects: Option<&'a Subjects<'a>>,
+    scopes: &'a Scopes,
     rules: &'a RuleSet,
     assignments: &'a Assignments,
     catalog: &'a CatalogSnapshot,
@@ -34,16 +43,22 @@ pub(super) fn role(
     rules: &RuleSet,
     assignments: &Assignments,
     bases: &Bases,
+    subjects: Option<&Subjects<'_>>,
     catalog: &CatalogSnapshot,
     complaints: &mut Complaints<'_>,
 ) -> RolePolicy {
     let functions = functions(role, catalog, complaints);
-    let mut pass = Pass { role, rules, assignments, catalog, origins: HashMap::new() };
+    let scopes = scopes(role, rules, catalog, complaints);
+    if let (Some(at), true) = (role.settings.consent, role.purpose.is_empty()) {
+        let help = "Add `purposes = [\"…\"]`: consent is given to a purpose.";
+        complaints.add_with_help(at, "consent is needed, and the role has no purpose", help);
+    }
+    let mut pass = Pass { role, subjects, scopes: &scopes, rules, assignments, catalog, origins: HashMap::new() };
     let mut governed: HashMap<Oid, RelationPolicy, FixedState> = HashMap::default();
     for relation in &catalog.data().relations {
         let policy = match bases.get(&relation.oid) {
             Some(found) => Some(pass.relation(relation, found, &functions, complaints)),
-            None => pass.system_relation(relation),
+            None => pass.system_relation(relation).or_else(|| pass.scoped(relation)),
         };
         if let Some(policy) = policy {
             governed.insert(relation.oid, policy);
@@ -57,18 +72,22 @@ pub(super) fn role(
         origin: rules.origin(role.at).to_string(),
         matching: role.matching.clone(),
         exempt: role.exempt,
-        purpose: role.purposes.first().cloned().unwrap_or_default(),
+        purpose: role.purpose.clone(),
+        purposes: Arc::clone(&role.purposes),
+        application_purposes: Arc::clone(&role.application_purposes),
         recipient: role.recipient.clone(),
-        explain: role.explain,
+        explain: role.settings.explain,
         governed,
         protected_names,
+        legal_duty: role.legal_duty,
+        grants: grants_of(rules, role).map(|grant| Arc::new(compiled_grant(grant, rules))).collect(),
         functions,
     }
 }
 
 fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
     let mut allowed = HashSet::default();
-    for rule in &role.functions {
+    for rule in &role.settings.functions {
         let found: Vec<_> = catalog.functions_named(&rule.name).filter(|f| f.schema == rule.schema).collect();
         if found.is_empty() {
             let all = catalog.data().functions.iter().filter(|function| function.schema == rule.schema);
@@ -107,8 +126,10 @@ impl Pass<'_> {
                 None => "it calls a function that is not known".to_owned(),
             })
         };
-        let protected = columns.iter().any(|column| column.treatment != Treatment::Clear);
-        RelationPolicy { columns, protected, refuse }
+        let refuse = refuse.or_else(|| self.scopes.refused.get(&relation.oid).cloned());
+        let scope = self.scopes.scopes.get(&relation.oid).cloned();
+        let protected = scope.is_some() || columns.iter().any(|column| column.treatment != Treatment::Clear);
+        RelationPolicy { columns, protected, scope, refuse }
     }
 
     /// Whether the role gets stored values of a column with this basis.
@@ -117,8 +138,8 @@ impl Pass<'_> {
             Basis::Free => true,
             Basis::Unclassified | Basis::Derived => false,
             Basis::Categories(categories) => categories.iter().all(|category| {
-                let see = self.role.see.get(category.0).and_then(Option::as_ref);
-                let given = see.unwrap_or(&self.role.otherwise);
+                let see = self.role.settings.see.get(category.0).and_then(Option::as_ref);
+                let given = see.unwrap_or(&self.role.settings.otherwise);
                 self.rules.is_none(*category) || matches!(given.treatment, TreatmentRule::Clear)
             }),
         }
@@ -140,6 +161,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
+            gate: None,
             item: OnceLock::new(),
         };
         match basis {
@@ -147,7 +169,7 @@ impl Pass<'_> {
             Basis::Unclassified | Basis::Derived => ColumnPolicy {
                 personal: true,
                 treatment: if self.role.exempt { Treatment::Clear } else { Treatment::Withhold },
-                write_back: self.role.write_back,
+                write_back: self.role.settings.write_back,
                 ..free
             },
             Basis::Categories(categories) => self.classified(relation, column, categories, free, complaints),
@@ -169,10 +191,10 @@ impl Pass<'_> {
             let given = if self.role.exempt || self.rules.is_none(*category) {
                 clear.clone()
             } else {
-                let see = self.role.see.get(category.0).cloned().flatten();
-                see.unwrap_or_else(|| self.role.otherwise.clone())
+                let see = self.role.settings.see.get(category.0).cloned().flatten();
+                see.unwrap_or_else(|| self.role.settings.otherwise.clone())
             };
-            let own = self.role.search.get(category.0).copied().unwrap_or(Search::Masked);
+            let own = self.role.settings.search.get(category.0).copied().unwrap_or(Search::Masked);
             if !self.rules.is_none(*category) {
                 search = stricter_search(search, own);
             }
@@ -195,12 +217,18 @@ impl Pass<'_> {
                 }
             },
         };
+        let (treatment, gate) = if personal && !self.role.exempt {
+            self.conditional(relation, column, categories, &given, treatment, complaints)
+        } else {
+            (treatment, None)
+        };
         ColumnPolicy {
             category: Some(self.rules.category_name(category)),
             personal,
             treatment,
+            gate,
             search: if personal { search } else { Search::Masked },
-            write_back: self.role.write_back,
+            write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
             ..free
         }
@@ -261,14 +289,141 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
+            gate: None,
             item: OnceLock::new(),
         });
-        Some(RelationPolicy { columns: columns.collect(), protected: true, refuse })
+        Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, refuse })
+    }
+
+    /// A relation without classified columns of which the role sees some rows only, or that reads one.
+    fn scoped(&mut self, relation: &Relation) -> Option<RelationPolicy> {
+        let scope = self.scopes.scopes.get(&relation.oid).cloned();
+        let refuse = self.scopes.refused.get(&relation.oid).cloned();
+        if scope.is_none() && refuse.is_none() {
+            return None;
+        }
+        let rule = self.origin(self.role.at);
+        let columns = relation.columns.iter().map(|column| ColumnPolicy {
+            attnum: column.attnum,
+            category: None,
+            personal: false,
+            treatment: Treatment::Clear,
+            search: Search::Masked,
+            write_back: WriteBack::Keep,
+            rule: Arc::clone(&rule),
+            gate: None,
+            item: OnceLock::new(),
+        });
+        Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, refuse })
+    }
+
+    /// What becomes of a treatment that depends on the row: on its subject's records, or on a grant.
+    fn conditional(
+        &mut self,
+        relation: &Relation,
+        column: &Column,
+        categories: &[CategoryId],
+        given: &Given,
+        treatment: Treatment,
+        complaints: &mut Complaints<'_>,
+    ) -> (Treatment, Option<Gate>) {
+        if self.role.legal_duty {
+            return (self.granted(relation, column, categories, treatment, complaints), None);
+        }
+        let (shown, clear) = match &treatment {
+            Treatment::Withhold | Treatment::Refuse => return (treatment, None),
+            Treatment::Clear => (OPERAND.to_string(), true),
+            Treatment::Mask(mask) => (mask.sql.text().to_owned(), false),
+        };
+        let Some(subjects) = self.subjects else { return (treatment, None) };
+        let names: Vec<Arc<str>> =
+            categories.iter().filter(|id| !self.rules.is_none(**id)).map(|id| self.rules.category_name(*id)).collect();
+        let consent = self.role.settings.consent.map(|_| self.role.purpose.as_str());
+        match subjects.ask(relation, Wanted { consent, refusal: &names, erasure: true }) {
+            Asked::Nothing => (treatment, None),
+            Asked::Condition(condition, label) => {
+                let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
+                let name = format!("{}{label}", treatment.label()).into();
+                let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
+                (Treatment::Mask(Mask { name, sql }), Some(Gate { sql: condition, clear }))
+            }
+            Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => (treatment, None),
+            Asked::NoSubject => {
+                if !is_view(relation.kind) && !subjects.is_unlinked(relation.oid) {
+                    let name = QualifiedName::new(&relation.schema, &relation.name);
+                    let help = format!(
+                        "Add `\"{name}.…\" = \"…\"` to its links, or {name} to its list `unlinked` if its data is about \
+                         nobody in the table of subjects."
+                    );
+                    let at = self.rules.subject.as_ref().map_or(given.at, |subject| subject.at);
+                    let message =
+                        format!("{name} has personal data, and no link of [subject] leads from it to the subject");
+                    complaints.add_with_help(at, message, help);
+                }
+                (Treatment::Withhold, None)
+            }
+        }
+    }
+
+    /// What the grants of a legal duty open.
+    fn granted(
+        &mut self,
+        relation: &Relation,
+        column: &Column,
+        categories: &[CategoryId],
+        treatment: Treatment,
+        complaints: &mut Complaints<'_>,
+    ) -> Treatment {
+        let mut arms = String::new();
+        for grant in grants_of(self.rules, self.role) {
+            let opened = categories.iter().filter(|id| !self.rules.is_none(**id));
+            let opened: Option<Vec<_>> = opened.map(|id| Some((*id, grant.see.get(id.0)?.as_ref()?.clone()))).collect();
+            let Some(opened) = opened.and_then(|all| all.into_iter().reduce(stricter)) else { continue };
+            let shown = match &opened.1.treatment {
+                TreatmentRule::Clear => OPERAND.to_string(),
+                TreatmentRule::Withhold | TreatmentRule::Refuse => continue,
+                TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
+                    Ok(mask) => mask.sql.text().to_owned(),
+                    Err(why) => {
+                        self.misfit(relation, column, opened.0, &opened.1, &spec.label(), &why, complaints);
+                        continue;
+                    }
+                },
+            };
+            let Some(subjects) = self.subjects else {
+                let help = "Add `[subject]`: a grant names subjects by their key.";
+                complaints.add_with_help(grant.at, "a grant, and the rules do not say who the subjects are", help);
+                continue;
+            };
+            if let Some(condition) = subjects.granted(relation, grant) {
+                let _ = write!(arms, " WHEN {condition} THEN {shown}");
+            }
+        }
+        if arms.is_empty() {
+            return treatment;
+        }
+        let otherwise = match &treatment {
+            Treatment::Clear => OPERAND.to_string(),
+            Treatment::Mask(mask) => mask.sql.text().to_owned(),
+            Treatment::Withhold | Treatment::Refuse => withheld(column),
+        };
+        let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
+        Treatment::Mask(Mask { name: "by grant".into(), sql })
     }
 
     fn origin(&mut self, at: At) -> Arc<str> {
         let rules = self.rules;
         self.origins.entry((at.file, at.start)).or_insert_with(|| rules.origin(at)).clone()
+    }
+}
+
+fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {
+    let opened = rules.categories.iter().zip(&grant.see).filter(|(_, see)| see.is_some());
+    Grant {
+        document: grant.document.as_str().into(),
+        from: grant.from.seconds,
+        until: grant.until.seconds,
+        categories: opened.map(|(category, _)| Arc::clone(&category.name)).collect(),
     }
 }
 

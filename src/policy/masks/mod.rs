@@ -123,7 +123,7 @@ impl MaskSpec {
             return Err("a column of secrets takes only the masks null, constant and full".to_owned());
         }
         let sql = site.finish((self.def.build)(&site, &params)?);
-        Ok(Mask { name: self.label().into(), sql: SqlTemplate::with_marker(&sql, site::OPERAND) })
+        Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql) })
     }
 
     /// A mask from its name and parameters in TOML, for tests.
@@ -136,7 +136,7 @@ impl MaskSpec {
         );
         let file = super::rules::RuleFile { path: "mask".into(), text: text.into() };
         let rules = super::rules::RuleSet::parse(&[file]).map_err(|diagnostics| diagnostics.to_string())?;
-        let given = rules.roles.first().and_then(|role| role.see.first()).cloned().flatten();
+        let given = rules.roles.first().and_then(|role| role.settings.see.first()).cloned().flatten();
         match given.map(|given| given.treatment) {
             Some(super::rules::TreatmentRule::Mask(spec)) => Ok(spec),
             _ => Err("not a mask".to_owned()),

@@ -10,6 +10,7 @@ use crate::{
 
 /// Stands for the operand until the template is made. Parameters cannot hold it.
 pub(super) const OPERAND: &str = "\u{1}";
+const _: () = assert!(matches!(crate::policy::compiled::OPERAND, '\u{1}'));
 
 /// The fixed stars of text masks.
 pub(super) const STARS: &str = "*****";

@@ -1,0 +1,146 @@
+//! A condition that a rule writes as SQL → an [`SqlTemplate`] over the name of the row. Invariants: it reads one row of its
+//! relation and whatever sub-selects name with their schema; nothing in it means something else on another search path.
+
+use crate::{
+    bind::{Role, bind_own},
+    catalog::{CatalogSnapshot, Relation},
+    names::quote_ident,
+    policy::{SqlTemplate, compiled::ROW},
+    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, lex::lex, parse::parse_statement},
+};
+
+/// Words, and the operators that PostgreSQL looks up for them.
+const IMPLIED: [(&str, &[&str]); 7] = [
+    ("like", &["~~", "!~~"]),
+    ("ilike", &["~~*", "!~~*"]),
+    ("similar", &["~", "!~"]),
+    ("between", &["<=", ">=", "<", ">"]),
+    ("in", &["=", "<>"]),
+    ("distinct", &["="]),
+    ("case", &["="]),
+];
+
+/// The condition `text` on rows of `relation`.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapshot) -> Result<SqlTemplate, String> {
+    if text.chars().any(char::is_control) {
+        return Err("it holds control characters".to_owned());
+    }
+    is_one_expression(text)?;
+    let before = format!("SELECT 1 FROM {}.{} WHERE (", quote_ident(&relation.schema), quote_ident(&relation.name));
+    let tokens = lex(&format!("{before}{text})")).map_err(|refusal| refusal.message)?;
+    let start = lex(&before).map_err(|refusal| refusal.message)?.len();
+    let end = tokens.len().saturating_sub(1);
+    let statement = parse_statement(&tokens, 0).map_err(|refusal| refusal.message)?;
+    let bound = bind_own(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
+    let Some(own) = bound.relations.first().filter(|own| own.oid == relation.oid) else {
+        return Err("it does not stand on its own".to_owned());
+    };
+    if own.whole_row.is_some() || !own.system.is_empty() || own.starred {
+        return Err("it reads the row as a whole, or a system column".to_owned());
+    }
+    if bound.relations.iter().any(|used| used.role != Role::Source) {
+        return Err("it writes".to_owned());
+    }
+    for function in bound.functions.iter().filter(|function| function.schema.is_none()) {
+        if catalog.functions_named(&function.name).next().is_some() {
+            return Err(format!("function {} needs its schema, or pg_catalog, before its name", function.name));
+        }
+    }
+    let inside = tokens.get(start..end).unwrap_or(&[]);
+    shadowed(inside, catalog)?;
+    for (name, types) in &bound.types {
+        if types.len() == 1 && catalog.types_named(name).next().is_some() {
+            return Err(format!("type {name} needs its schema, or pg_catalog, before its name"));
+        }
+    }
+    let mut out = String::new();
+    let mut print = |part: &str| {
+        if !out.is_empty() && !part.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(part);
+    };
+    let mut names = Vec::new();
+    let mut references: Vec<_> = bound.references.iter().filter(|reference| reference.relation == 0).collect();
+    references.sort_by_key(|reference| reference.tokens.start);
+    let mut at = start;
+    for reference in references {
+        let column = reference.column.and_then(|position| relation.columns.get(position));
+        let column = column.ok_or("it reads a column that is not known")?;
+        let between = tokens.get(at..reference.tokens.start).ok_or("it reads one column in two ways")?;
+        names.extend(between);
+        print(&emit::text(between));
+        print(&format!("{ROW}.{}", quote_ident(&column.name)));
+        at = reference.tokens.end;
+    }
+    let rest = tokens.get(at..end).unwrap_or(&[]);
+    names.extend(rest);
+    print(&emit::text(rest));
+    let names = names.into_iter().filter(|token| token.is_name()).map(|token| token.name().into());
+    Ok(SqlTemplate::new(&out).capturing(names))
+}
+
+/// Complains of a text that would end the brackets around it.
+fn is_one_expression(text: &str) -> Result<(), String> {
+    let tokens = lex(text).map_err(|refusal| refusal.message)?;
+    let mut depth = 0_usize;
+    for token in &tokens {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.checked_sub(1).ok_or("a bracket is closed that was not opened")?,
+            Nesting::Stays => {}
+        }
+        match token.kind {
+            Kind::Semicolon => return Err("it is more than one expression".to_owned()),
+            Kind::Parameter => return Err("it has a parameter".to_owned()),
+            Kind::Word | Kind::Quoted if token.name().starts_with(RESERVED_PREFIX) => {
+                return Err(format!("names that start with \"{RESERVED_PREFIX}\" are reserved"));
+            }
+            Kind::Word
+            | Kind::Quoted
+            | Kind::Text
+            | Kind::National
+            | Kind::Bits
+            | Kind::Hex
+            | Kind::Number
+            | Kind::Operator
+            | Kind::Open
+            | Kind::Close
+            | Kind::OpenBracket
+            | Kind::CloseBracket
+            | Kind::Comma
+            | Kind::Dot
+            | Kind::Colon
+            | Kind::Typecast
+            | Kind::Assign
+            | Kind::Arrow => {}
+        }
+    }
+    match (tokens.is_empty(), depth) {
+        (true, _) => Err("it is empty".to_owned()),
+        (false, 0) => Ok(()),
+        (false, _) => Err("a bracket is not closed".to_owned()),
+    }
+}
+
+/// Complains of an operator that a user has made too: which one is meant would depend on the search path.
+fn shadowed(tokens: &[Token], catalog: &CatalogSnapshot) -> Result<(), String> {
+    let made = |operator: &str| catalog.operators_named(operator).next().is_some();
+    for (index, token) in tokens.iter().enumerate() {
+        let qualified = index.checked_sub(1).and_then(|before| tokens.get(before));
+        let qualified = qualified.is_some_and(|before| before.kind == Kind::Dot);
+        if token.kind == Kind::Operator && !qualified && made(token.name()) {
+            let operator = token.name();
+            return Err(format!("a user made an operator {operator} too: write OPERATOR(pg_catalog.{operator})"));
+        }
+        let implied = IMPLIED.iter().find(|(word, _)| token.is_word(word));
+        if let Some(operator) = implied.and_then(|(_, operators)| operators.iter().find(|operator| made(operator))) {
+            let word = token.name().to_uppercase();
+            return Err(format!("{word} may mean a user's operator {operator}: write it with OPERATOR(pg_catalog.…)"));
+        }
+    }
+    Ok(())
+}

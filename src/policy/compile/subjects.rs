@@ -1,0 +1,345 @@
+//! Data subjects: how a row leads to its subject, and what the subject's records (consent, refusal, erasure requests) and
+//! the grants of a legal duty say of it. In: rules and catalog. Out: conditions in SQL over the name of a row.
+//!
+//! Invariants: every such condition is true or false, never NULL; the records are read when a statement runs, by the same
+//! snapshot as its data; a table of personal data that leads to no subject is complained about, and what else leads to
+//! none (a view) is withheld.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use foldhash::fast::FixedState;
+
+use super::condition::condition;
+use crate::{
+    catalog::{CatalogSnapshot, Column, Relation},
+    diagnostic::suggestion,
+    names::{Oid, QualifiedName, quote_ident, quote_literal},
+    policy::{
+        SqlTemplate,
+        compiled::ROW,
+        pattern::Part,
+        rules::{At, ColumnRule, Complaints, GrantRule, RecordsRule, RoleRule, RuleSet},
+    },
+};
+
+/// Longest chain of links.
+const LONGEST_CHAIN: usize = 8;
+
+/// A column of a relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    relation: Oid,
+    /// `schema.table`, for SQL.
+    table: String,
+    column: String,
+}
+
+/// Records about subjects, resolved.
+#[derive(Debug)]
+struct Records {
+    table: String,
+    subject: String,
+    of: Option<String>,
+    condition: Option<SqlTemplate>,
+}
+
+/// How rows lead to subjects, and what is recorded of these.
+#[derive(Debug)]
+pub(super) struct Subjects<'a> {
+    catalog: &'a CatalogSnapshot,
+    key: Place,
+    /// From a relation: its column, and what it refers to.
+    links: HashMap<Oid, (String, Place), FixedState>,
+    unlinked: HashSet<Oid, FixedState>,
+    consent: Option<Records>,
+    refusal: Option<Records>,
+    erasure: Option<Records>,
+    equals: &'static str,
+}
+
+/// What is to be asked of the subject of a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted<'a> {
+    /// Consent to this purpose.
+    pub consent: Option<&'a str>,
+    /// No refusal for any of these categories.
+    pub refusal: &'a [Arc<str>],
+    /// No request for erasure.
+    pub erasure: bool,
+}
+
+/// The answer for one relation.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Nothing is to be asked.
+    Nothing,
+    /// The condition, and how a label says it.
+    Condition(SqlTemplate, String),
+    /// Its rows lead to no subject.
+    NoSubject,
+}
+
+impl<'a> Subjects<'a> {
+    /// Resolves what the rules say; none when they say nothing, or nothing sound.
+    pub fn new(rules: &RuleSet, catalog: &'a CatalogSnapshot, complaints: &mut Complaints<'_>) -> Option<Self> {
+        let subject = rules.subject.as_ref()?;
+        let key = place(&subject.key, catalog, complaints);
+        let mut links: HashMap<Oid, (String, Place), FixedState> = HashMap::default();
+        for (from, to) in &subject.links {
+            let (Some(from_place), Some(to_place)) = (place(from, catalog, complaints), place(to, catalog, complaints))
+            else {
+                continue;
+            };
+            comparable(&from_place, &to_place, from.at, catalog, complaints);
+            if links.insert(from_place.relation, (from_place.column, to_place)).is_some() {
+                let message = format!("a second link leads from the table of {}", from.text);
+                complaints.add_with_help(from.at, message, "One table has one link.");
+            }
+        }
+        let mut unlinked = HashSet::default();
+        for (name, at) in &subject.unlinked {
+            unlinked.extend(table(name, *at, catalog, complaints).map(|relation| relation.oid));
+        }
+        let key = key?;
+        let mut records = |rule: &Option<RecordsRule>| {
+            rule.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints))
+        };
+        let (consent, refusal, erasure) = (records(&rules.consent), records(&rules.refusal), records(&rules.erasure));
+        let equals = if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" };
+        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, equals };
+        for (from, _) in &subject.links {
+            let start = place(from, catalog, &mut Complaints::new(&rules.files));
+            if let Some(start) = start
+                && subjects.to_subject(start.relation, "x", &|key| key.to_owned()).is_none()
+            {
+                let message = format!("the links from {} do not lead to the subject", from.text);
+                complaints.add_with_help(from.at, message, format!("They must end at {}.", subject.key.text));
+            }
+        }
+        Some(subjects)
+    }
+
+    /// Whether the rules say that the rows of a relation are about nobody.
+    pub fn is_unlinked(&self, relation: Oid) -> bool {
+        self.family(relation).any(|member| self.unlinked.contains(&member))
+    }
+
+    /// The condition on a row of `relation` that `wanted` comes to.
+    pub fn ask(&self, relation: &Relation, wanted: Wanted<'_>) -> Asked {
+        let mut parts = Vec::new();
+        let mut label = String::new();
+        let mut captures: Vec<Box<str>> = Vec::new();
+        let mut ask = |records: Option<&Records>, of: Option<&str>, yes: bool| -> bool {
+            let Some(records) = records else { return true };
+            let Some(exists) = self.exists(relation.oid, records, of) else { return false };
+            parts.push(if yes { exists } else { format!("NOT {exists}") });
+            captures.extend(records.condition.iter().flat_map(|condition| condition.captures().iter().cloned()));
+            true
+        };
+        if let Some(purpose) = wanted.consent {
+            if !ask(self.consent.as_ref(), Some(purpose), true) {
+                return Asked::NoSubject;
+            }
+            label.push_str(" if consented");
+        }
+        let refusal = !wanted.refusal.is_empty() && self.refusal.is_some();
+        let erasure = wanted.erasure && self.erasure.is_some();
+        for category in wanted.refusal {
+            if !ask(self.refusal.as_ref(), Some(category), false) {
+                return Asked::NoSubject;
+            }
+        }
+        if erasure && !ask(self.erasure.as_ref(), None, false) {
+            return Asked::NoSubject;
+        }
+        match (refusal, erasure) {
+            (true, true) => label.push_str(" unless refused or erased"),
+            (true, false) => label.push_str(" unless refused"),
+            (false, true) => label.push_str(" unless erased"),
+            (false, false) => {}
+        }
+        if parts.is_empty() {
+            return Asked::Nothing;
+        }
+        Asked::Condition(SqlTemplate::new(&parts.join(" AND ")).capturing(captures), label)
+    }
+
+    /// The condition on a row of `relation` under which `grant` opens it.
+    pub fn granted(&self, relation: &Relation, grant: &GrantRule) -> Option<String> {
+        let moment = |text: &str| format!("TIMESTAMP WITH TIME ZONE {}", quote_literal(text));
+        // Both comparisons are qualified where a user's operator of that name exists.
+        let compare = |operator: &str| {
+            let made = self.catalog.operators_named(operator).next().is_some();
+            if made { format!("OPERATOR(pg_catalog.{operator})") } else { operator.to_owned() }
+        };
+        let now = "pg_catalog.statement_timestamp()";
+        let (from, until) = (moment(&grant.from.text), moment(&grant.until.text));
+        let time = format!("{now} {} {from} AND {now} {} {until}", compare(">="), compare("<"));
+        let Some(keys) = &grant.subjects else { return Some(time) };
+        let is_one = |key: &str| {
+            let each: Vec<String> =
+                keys.iter().map(|one| format!("{key} {} {}", self.equals, quote_literal(one))).collect();
+            format!("({})", each.join(" OR "))
+        };
+        Some(format!("{time} AND {}", self.to_subject(relation.oid, &ROW.to_string(), &is_one)?))
+    }
+
+    fn exists(&self, relation: Oid, records: &Records, of: Option<&str>) -> Option<String> {
+        let Records { table, subject, of: column, condition } = records;
+        let equals = self.equals;
+        let of =
+            column.as_ref().zip(of).map(|(column, of)| format!(" AND pgs_r.{column} {equals} {}", quote_literal(of)));
+        let condition = condition.as_ref().map(|condition| format!(" AND ({})", condition.fill_row("", "pgs_r")));
+        let (of, condition) = (of.unwrap_or_default(), condition.unwrap_or_default());
+        self.to_subject(relation, &ROW.to_string(), &|key| {
+            format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{of}{condition})")
+        })
+    }
+
+    /// What `about` says of the subject of the row `row` of `relation`, given the SQL of its key.
+    fn to_subject(&self, relation: Oid, row: &str, about: &dyn Fn(&str) -> String) -> Option<String> {
+        self.follow(relation, row, 0, about)
+    }
+
+    fn follow(&self, relation: Oid, row: &str, depth: usize, about: &dyn Fn(&str) -> String) -> Option<String> {
+        if relation == self.key.relation || self.family(relation).any(|member| member == self.key.relation) {
+            return Some(about(&format!("{row}.{}", quote_ident(&self.key.column))));
+        }
+        let (column, to) = self.family(relation).find_map(|member| self.links.get(&member))?;
+        let reference = format!("{row}.{}", quote_ident(column));
+        if *to == self.key {
+            return Some(about(&reference));
+        }
+        if depth == LONGEST_CHAIN {
+            return None;
+        }
+        let next = format!("pgs_l{depth}");
+        let inner = self.follow(to.relation, &next, depth + 1, about)?;
+        let (table, target, equals) = (&to.table, quote_ident(&to.column), self.equals);
+        Some(format!("EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner})"))
+    }
+
+    /// The relation and what it inherits from: a child has the columns of its parents.
+    fn family(&self, relation: Oid) -> impl Iterator<Item = Oid> {
+        let mut found = vec![relation];
+        let mut next = 0;
+        while let Some(oid) = found.get(next).copied() {
+            next += 1;
+            for parent in self.catalog.parents(oid) {
+                if !found.contains(parent) {
+                    found.push(*parent);
+                }
+            }
+        }
+        found.into_iter()
+    }
+}
+
+fn resolve_records(
+    rule: &RecordsRule,
+    key: &Place,
+    catalog: &CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> Option<Records> {
+    let relation = table(&rule.table, rule.at, catalog, complaints)?;
+    let mut column = |name: &str| -> Option<Column> {
+        let found = relation.column(name).cloned();
+        if found.is_none() {
+            let near = suggestion(name, "columns", relation.columns.iter().map(|column| column.name.as_str()));
+            let table = QualifiedName::new(&relation.schema, &relation.name);
+            complaints.add_with_suggestion(rule.at, format!("unknown column \"{name}\" of {table}"), near);
+        }
+        found
+    };
+    let subject = column(&rule.subject);
+    let of = rule.of.as_deref().map(&mut column);
+    let of = match of {
+        None => None,
+        Some(found) => {
+            let found = found?;
+            let name = quote_ident(&found.name).into_owned();
+            // A label that an enum does not have would be an error of every statement.
+            let is_text = matches!(found.type_name.as_str(), "text" | "varchar" | "bpchar");
+            Some(if is_text { name } else { format!("{name}::pg_catalog.text") })
+        }
+    };
+    let subject = subject?;
+    let here = Place { relation: relation.oid, table: sql_name(relation), column: subject.name.clone() };
+    comparable(&here, key, rule.at, catalog, complaints);
+    let condition = match &rule.condition {
+        None => None,
+        Some((text, at)) => match condition(text, relation, catalog) {
+            Ok(condition) => Some(condition),
+            Err(why) => {
+                complaints.add_with_help(*at, format!("this condition cannot be used: {why}"), CONDITION_HELP);
+                return None;
+            }
+        },
+    };
+    Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), of, condition })
+}
+
+/// What a condition may be.
+pub(super) const CONDITION_HELP: &str =
+    "Write one SQL condition over the columns of the table; sub-selects name tables with their schema.";
+
+/// Complains of two columns of types that have no common equality.
+fn comparable(a: &Place, b: &Place, at: At, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) {
+    let kind = |place: &Place| {
+        let column = catalog.relation(place.relation)?.column(&place.column)?;
+        Some(match column.type_name.as_str() {
+            "int2" | "int4" | "int8" => "an integer".to_owned(),
+            "text" | "varchar" | "bpchar" => "a text".to_owned(),
+            other => other.to_owned(),
+        })
+    };
+    if let (Some(first), Some(second)) = (kind(a), kind(b))
+        && first != second
+    {
+        let message = format!("{}.{} is {first}, and {}.{} is {second}", a.table, a.column, b.table, b.column);
+        complaints.add_with_help(at, message, "Link columns of one type.");
+    }
+}
+
+fn place(rule: &ColumnRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> Option<Place> {
+    let [schema, name, Part::Name(column)] = &rule.parts else { return None };
+    let relation = table(&[schema.clone(), name.clone()], rule.at, catalog, complaints)?;
+    if relation.column(column).is_none() {
+        let near = suggestion(column, "columns", relation.columns.iter().map(|column| column.name.as_str()));
+        let table = QualifiedName::new(&relation.schema, &relation.name);
+        complaints.add_with_suggestion(rule.at, format!("unknown column \"{column}\" of {table}"), near);
+        return None;
+    }
+    Some(Place { relation: relation.oid, table: sql_name(relation), column: column.clone() })
+}
+
+/// The table that a rule names.
+pub(super) fn table<'c>(
+    name: &[Part; 2],
+    at: At,
+    catalog: &'c CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> Option<&'c Relation> {
+    let [Part::Name(schema), Part::Name(table)] = name else { return None };
+    let found = catalog.relation_named(schema, table).filter(|relation| !relation.is_system());
+    if found.is_none() {
+        let names = catalog.data().relations.iter().filter(|relation| relation.schema == *schema);
+        let near = suggestion(table, "tables", names.map(|relation| relation.name.as_str()));
+        complaints.add_with_suggestion(at, format!("unknown table {}", QualifiedName::new(schema, table)), near);
+    }
+    found
+}
+
+fn sql_name(relation: &Relation) -> String {
+    format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name))
+}
+
+/// The grants of a role.
+pub(super) fn grants_of<'r>(rules: &'r RuleSet, role: &RoleRule) -> impl Iterator<Item = &'r GrantRule> {
+    let name = role.name.clone();
+    let has_duty = role.legal_duty;
+    rules.grants.iter().filter(move |grant| has_duty && grant.role.0 == name)
+}

@@ -1,0 +1,243 @@
+//! `[subject]`, `[consent]`, `[refusal]`, `[erasure]` and `[[grant]]`. In: their tables. Out: rules, complaints.
+
+use super::{
+    decode::decode_column,
+    decode_settings::{decode_see, decode_table_name},
+    rules::{At, CategoryRule, ColumnRule, Complaints, GrantRule, Moment, RecordsRule, RoleRule, SubjectRule},
+    toml_reader::{Table, Value},
+};
+use crate::diagnostic::suggestion;
+
+/// What the rule files say of data subjects; grants wait until roles and categories are known.
+#[derive(Default)]
+pub(super) struct Subjects<'t> {
+    pub subject: Option<SubjectRule>,
+    pub consent: Option<RecordsRule>,
+    pub refusal: Option<RecordsRule>,
+    pub erasure: Option<RecordsRule>,
+    grants: Vec<Table<'t>>,
+}
+
+impl<'t> Subjects<'t> {
+    /// Takes what one file says.
+    pub fn take(&mut self, file: &mut Table<'t>, complaints: &mut Complaints<'_>) {
+        if let Some(entry) = file.take_entry("subject")
+            && let Some(table) = entry.value.table("[subject]", complaints)
+        {
+            let first = self.subject.as_ref().map(|subject| subject.at);
+            once("[subject]", entry.key_at, first, complaints);
+            self.subject = decode_subject(table, entry.key_at, complaints).or(self.subject.take());
+        }
+        let slots = [
+            ("consent", Some("purpose"), &mut self.consent),
+            ("refusal", Some("category"), &mut self.refusal),
+            ("erasure", None, &mut self.erasure),
+        ];
+        for (key, of, slot) in slots {
+            if let Some(entry) = file.take_entry(key) {
+                let what = format!("[{key}]");
+                once(&what, entry.key_at, slot.as_ref().map(|records| records.at), complaints);
+                if let Some(table) = entry.value.table(&what, complaints) {
+                    *slot = decode_records(table, &what, of, entry.key_at, complaints).or(slot.take());
+                }
+            }
+        }
+        if let Some(value) = file.take("grant") {
+            let items = value.list("grant (write `[[grant]]`)", complaints).unwrap_or_default();
+            self.grants.extend(items.iter().filter_map(|item| item.table("[[grant]]", complaints)));
+        }
+    }
+
+    /// Decodes the grants; complains about records without a `[subject]`.
+    pub fn grants(
+        &mut self,
+        categories: &[CategoryRule],
+        roles: &[RoleRule],
+        complaints: &mut Complaints<'_>,
+    ) -> Vec<GrantRule> {
+        if self.subject.is_none() {
+            let known = [("[consent]", &self.consent), ("[refusal]", &self.refusal), ("[erasure]", &self.erasure)];
+            for (what, records) in known {
+                if let Some(records) = records {
+                    let help = "Add `[subject]` with `key = \"schema.table.column\"` and the `links` that lead to it.";
+                    complaints.add_with_help(records.at, format!("{what} without [subject]"), help);
+                }
+            }
+        }
+        for role in roles {
+            if let (Some(at), None) = (role.settings.consent, &self.consent) {
+                let help = "Add `[consent]`, which says where consent is recorded.";
+                complaints.add_with_help(at, "consent is needed, and the rules do not say where it is recorded", help);
+            }
+        }
+        let tables = std::mem::take(&mut self.grants);
+        tables.into_iter().filter_map(|table| decode_grant(table, categories, roles, complaints)).collect()
+    }
+}
+
+fn once(what: &str, at: At, first: Option<At>, complaints: &mut Complaints<'_>) {
+    if let Some(first) = first {
+        let help = format!("The first definition is at {}.", complaints.origin(first));
+        complaints.add_with_help(at, format!("{what} is defined twice"), help);
+    }
+}
+
+fn decode_subject(mut table: Table<'_>, at: At, complaints: &mut Complaints<'_>) -> Option<SubjectRule> {
+    let key = table.take("key").and_then(|value| {
+        let text = value.text("key", complaints)?;
+        exact_column(value.at, text, complaints)
+    });
+    if key.is_none() {
+        complaints.add_with_help(at, "[subject] has no key", "Add `key = \"schema.table.column\"`, a unique column.");
+    }
+    let mut links = Vec::new();
+    if let Some(mut given) = table.take("links").and_then(|value| value.table("links", complaints)) {
+        for entry in given.take_all() {
+            let from = exact_column(entry.key_at, entry.key, complaints);
+            let to = entry.value.text("links", complaints).and_then(|to| exact_column(entry.value.at, to, complaints));
+            links.extend(from.zip(to));
+        }
+    }
+    let unlinked = table.take("unlinked").and_then(|value| value.texts("unlinked", complaints)).unwrap_or_default();
+    let unlinked = unlinked.into_iter().filter_map(|(at, text)| Some((decode_table_name(text, at, complaints)?, at)));
+    let unlinked = unlinked.collect();
+    table.finish(complaints);
+    Some(SubjectRule { key: key?, links, unlinked, at })
+}
+
+/// A column name without `*`.
+fn exact_column(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<ColumnRule> {
+    let column = decode_column(at, text, complaints)?;
+    if column.parts.contains(&super::pattern::Part::Any) {
+        complaints.add_with_help(at, "`*` cannot stand here", "Name one column: \"schema.table.column\".");
+        return None;
+    }
+    Some(column)
+}
+
+fn decode_records(
+    mut table: Table<'_>,
+    what: &str,
+    of: Option<&'static str>,
+    at: At,
+    complaints: &mut Complaints<'_>,
+) -> Option<RecordsRule> {
+    let mut need = |key: &'static str| -> Option<Value<'_>> {
+        let value = table.take(key);
+        if value.is_none() {
+            let help = format!("Add `{key} = \"…\"`.");
+            complaints.add_with_help(at, format!("{what} has no {key}"), help);
+        }
+        value
+    };
+    let (records, subject, of) = (need("records"), need("subject"), of.and_then(|of| Some((of, need(of)?))));
+    let records = records.and_then(|value| {
+        let text = value.text("records", complaints)?;
+        decode_table_name(text, value.at, complaints)
+    });
+    let subject = subject.and_then(|value| value.text("subject", complaints));
+    let of = of.and_then(|(of, value)| value.text(of, complaints)).map(str::to_owned);
+    let condition = table.take("where").and_then(|value| {
+        let text = value.text("where", complaints)?;
+        Some((text.to_owned(), value.at))
+    });
+    table.finish(complaints);
+    Some(RecordsRule { table: records?, subject: subject?.to_owned(), of, condition, at })
+}
+
+fn decode_grant(
+    mut table: Table<'_>,
+    categories: &[CategoryRule],
+    roles: &[RoleRule],
+    complaints: &mut Complaints<'_>,
+) -> Option<GrantRule> {
+    let at = table.at();
+    let mut need = |key: &'static str| -> Option<Value<'_>> {
+        let value = table.take(key);
+        if value.is_none() {
+            complaints.add_with_help(at, format!("this grant has no {key}"), format!("Add `{key} = …`."));
+        }
+        value
+    };
+    let keys = ["role", "document", "from", "until", "subjects", "see"];
+    let [role, document, from, until, subjects, see_value] = keys.map(&mut need);
+    let role = role.and_then(|value| Some((value.text("role", complaints)?.to_owned(), value.at)));
+    if let Some((name, role_at)) = &role {
+        match roles.iter().find(|role| role.name == *name) {
+            None => {
+                let help = suggestion(name, "roles", roles.iter().map(|role| role.name.as_str()));
+                complaints.add_with_suggestion(*role_at, format!("unknown role \"{name}\""), help);
+            }
+            Some(role) if !role.legal_duty => {
+                let help = "Add `legal_duty = true` to the role: only such a role is opened by grants.";
+                complaints.add_with_help(*role_at, format!("role \"{name}\" has no legal duty"), help);
+            }
+            Some(_) => {}
+        }
+    }
+    let document = document.and_then(|value| {
+        let text = value.text("document", complaints)?;
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            complaints.add(value.at, "document must be a number or name of at least one character");
+        }
+        Some(text.to_owned())
+    });
+    let from_at = from.map(|value| value.at);
+    let from = from.and_then(|value| moment(&value, "from", complaints));
+    let until = until.and_then(|value| moment(&value, "until", complaints));
+    if let (Some(from), Some(until), Some(at)) = (&from, &until, from_at)
+        && from.seconds >= until.seconds
+    {
+        complaints.add(at, "this grant ends before it begins");
+    }
+    let subjects = subjects.and_then(|value| decode_subjects(&value, complaints));
+    let mut see: Vec<_> = categories.iter().map(|_| None).collect();
+    if let Some(value) = see_value {
+        decode_see(&value, categories, &mut see, complaints);
+    }
+    table.finish(complaints);
+    Some(GrantRule { role: role?, document: document?, from: from?, until: until?, subjects: subjects?, see, at })
+}
+
+/// `subjects = "all"`, or a list of keys: integers or strings.
+#[expect(clippy::option_option, reason = "outer: sound or not; inner: some subjects or all")]
+fn decode_subjects(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Option<Option<Vec<String>>> {
+    if value.raw.as_str() == Some("all") {
+        return Some(None);
+    }
+    let help = "Write the keys of the subjects, such as [17, 4211], or \"all\".";
+    let Some(array) = value.raw.as_array() else {
+        complaints.add_with_help(value.at, "subjects must be a list of keys, or \"all\"", help);
+        return None;
+    };
+    let mut keys = Vec::new();
+    for item in array {
+        let raw = item.get_ref();
+        match (raw.as_str(), raw.as_integer()) {
+            (Some(text), _) if !text.chars().any(char::is_control) => keys.push(text.to_owned()),
+            (None, Some(number)) => keys.push(number.as_str().replace('_', "")),
+            (_, _) => {
+                complaints.add_with_help(value.at, "a subject's key is an integer or a string", help);
+                return None;
+            }
+        }
+    }
+    if keys.is_empty() {
+        complaints.add_with_help(value.at, "subjects lists nobody", help);
+        return None;
+    }
+    Some(Some(keys))
+}
+
+/// A date and time with offset.
+fn moment(value: &Value<'_>, what: &str, complaints: &mut Complaints<'_>) -> Option<Moment> {
+    let read = value.raw.as_datetime().and_then(|datetime| {
+        let text = datetime.to_string();
+        Some(Moment { seconds: text.parse::<jiff::Timestamp>().ok()?.as_second(), text })
+    });
+    if read.is_none() {
+        let help = "Write a date and time with its offset and without quotes, such as 2026-12-01T00:00:00+07:00.";
+        complaints.add_with_help(value.at, format!("{what} is not a moment"), help);
+    }
+    read
+}

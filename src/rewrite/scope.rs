@@ -1,0 +1,179 @@
+//! Row scopes: conditions on the rows of sources (inside the derived table) and of targets of UPDATE and DELETE (beside
+//! the client's own condition).
+//!
+//! PostgreSQL may evaluate what the client wrote before the scope, and an expression that fails on a value (a division, a
+//! cast, a function) would tell of rows that the role does not see. So the scope becomes a barrier, by which PostgreSQL
+//! evaluates it first, unless nothing in the statement can fail on a value: then indexes serve both conditions.
+
+use std::ops::Range;
+
+use super::{
+    Edits, Job,
+    names::{protected, relation},
+};
+use crate::{
+    bind::{RelationUse, Role},
+    error::{Refusal, RefusalCode},
+    names::quote_ident,
+    policy::{Scope, SqlTemplate},
+    sql::{Kind, Nesting, Token},
+};
+
+/// Words before a bracket that call nothing, and functions that fail on no value or run only on rows that have passed.
+const QUIET_BEFORE_BRACKET: &[&str] = &[
+    "all", "and", "any", "as", "avg", "by", "coalesce", "count", "distinct", "exists", "from", "having", "in", "join",
+    "lateral", "lower", "max", "min", "not", "on", "or", "select", "set", "some", "sum", "union", "upper", "using",
+    "values", "when", "where",
+];
+/// Words that stand for functions or operators which can fail on a value.
+const LOUD: &[&str] = &["at", "cast", "escape", "ilike", "like", "operator", "overlaps", "similar"];
+/// Comparisons of built-in types fail on no value.
+const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
+/// Words before the bracket of a sub-select that may have any number of rows.
+const OPENS_ROWS: &[&str] =
+    &["all", "any", "as", "except", "exists", "from", "in", "intersect", "join", "lateral", "some", "union"];
+
+/// Whether something in the statement can fail on a value of a row.
+pub(super) fn is_loud(tokens: &[Token]) -> bool {
+    let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
+    tokens.iter().enumerate().any(|(at, token)| match token.kind {
+        Kind::Word | Kind::Quoted => {
+            let word = token.kind == Kind::Word;
+            let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
+            let listed = |words: &[&str]| word && words.contains(&token.name());
+            let names = before(at).is_some_and(|before| before.kind == Kind::Dot);
+            // A scalar sub-select fails on a second row.
+            let scalar = word
+                && matches!(token.name(), "select" | "values" | "with" | "table")
+                && before(at).is_some_and(|open| open.kind == Kind::Open)
+                && !before(at - 1)
+                    .is_some_and(|word| word.kind == Kind::Comma || OPENS_ROWS.iter().any(|known| word.is_word(known)));
+            (opens && !listed(QUIET_BEFORE_BRACKET)) || (listed(LOUD) && !names) || scalar
+        }
+        Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
+            matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
+                || ["select", "distinct", "all", "returning"].iter().any(|word| before.is_word(word))
+        }),
+        Kind::Operator => !QUIET_OPERATORS.contains(&token.name()),
+        Kind::Typecast => !before(at).is_some_and(Token::is_literal),
+        Kind::OpenBracket | Kind::CloseBracket | Kind::Colon | Kind::Assign | Kind::Arrow | Kind::Semicolon => true,
+        Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Open
+        | Kind::Close
+        | Kind::Comma
+        | Kind::Dot => false,
+    })
+}
+
+/// Whether the scope must be evaluated before what the client wrote.
+pub(super) fn is_barrier(scope: &Scope, tokens: &[Token]) -> bool {
+    scope.barrier || is_loud(tokens)
+}
+
+/// Refuses a target's name that the text of a condition gives to rows of its own.
+pub(super) fn check_capture(sql: &SqlTemplate, used: &RelationUse) -> Result<(), Refusal> {
+    if sql.captures().iter().any(|name| **name == *used.alias) {
+        let message =
+            format!("the name \"{}\" of the table that is written stands in a condition of the rules", used.alias);
+        return Err(Refusal::new(RefusalCode::Unsupported, message).with_hint("Give it another alias."));
+    }
+    Ok(())
+}
+
+/// Keeps UPDATE and DELETE to the rows that the role sees; what cannot be kept to them is refused.
+pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for used in &job.bound.relations {
+        let Some(scope) = protected(job.role, used).and_then(|policy| policy.scope.as_ref()) else { continue };
+        let refuse = |what: &str| {
+            let name = relation(job, used).map(|data| data.name.clone()).unwrap_or_default();
+            let refusal = Refusal::new(RefusalCode::RowScope, format!("{what} is not possible on {name}"))
+                .with_hint("This role sees some of its rows only.")
+                .with_rule(&*scope.rule);
+            Err(match job.tokens.get(used.name.start) {
+                Some(token) => refusal.at(token.start),
+                None => refusal,
+            })
+        };
+        match used.role {
+            Role::Merge => return refuse("MERGE"),
+            // A row that the role may not see could be the one in conflict.
+            Role::Insert if updates_on_conflict(job, used) => return refuse("ON CONFLICT DO UPDATE"),
+            Role::Source | Role::Insert => {}
+            Role::Update | Role::Delete => {
+                check_capture(&scope.sql, used)?;
+                if !add(job, used, scope, edits) {
+                    return refuse("WHERE CURRENT OF");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn updates_on_conflict(job: &Job<'_>, used: &RelationUse) -> bool {
+    let id = job.bound.relations.iter().position(|other| std::ptr::eq(other, used));
+    job.bound.assigned.iter().any(|assigned| Some(assigned.relation) == id && assigned.update)
+}
+
+/// Adds the scope to the condition of the statement; false when it has none that can be added to.
+fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> bool {
+    let Clauses { condition, end } = clauses(job.tokens, used.whole.end);
+    let sql = scope.sql.fill_row("", &quote_ident(&used.alias));
+    match condition {
+        None => edits.insert_own(end, format!("WHERE ({sql})")),
+        Some(range) => {
+            if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
+                return false;
+            }
+            if is_barrier(scope, job.tokens) {
+                edits.insert_own(range.start, format!("({sql}) AND CASE WHEN ({sql}) THEN ("));
+                edits.insert_own(range.end, ") ELSE false END".to_owned());
+            } else {
+                edits.insert_own(range.start, format!("({sql}) AND ("));
+                edits.insert_own(range.end, ")".to_owned());
+            }
+        }
+    }
+    true
+}
+
+/// The clauses of an UPDATE or DELETE behind its target.
+struct Clauses {
+    /// The tokens behind WHERE.
+    condition: Option<Range<usize>>,
+    /// The token before which WHERE goes.
+    end: usize,
+}
+
+fn clauses(tokens: &[Token], from: usize) -> Clauses {
+    let mut depth = 0_usize;
+    let mut start = None;
+    let mut end = tokens.len();
+    for (at, token) in tokens.iter().enumerate().skip(from) {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes if depth == 0 => {
+                end = at;
+                break;
+            }
+            Nesting::Closes => depth -= 1,
+            Nesting::Stays if depth == 0 => {
+                let label = at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|t| t.kind == Kind::Dot);
+                if token.is_word("where") && !label && start.is_none() {
+                    start = Some(at + 1);
+                }
+                if token.kind == Kind::Semicolon || (token.is_word("returning") && !label) {
+                    end = at;
+                    break;
+                }
+            }
+            Nesting::Stays => {}
+        }
+    }
+    Clauses { condition: start.map(|start| start..end), end }
+}
