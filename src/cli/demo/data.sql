@@ -182,6 +182,21 @@ INSERT INTO erasure_requests (customer_id, requested_at, done_at)
 SELECT id, created_at + interval '400 days', CASE WHEN roll(id, 'erased', 2) = 0 THEN created_at + interval '412 days' END
 FROM customers WHERE id > 1 AND roll(id, 'erase', 200) = 0 ORDER BY id;
 
+INSERT INTO consents (customer_id, purpose, category, granted_at)
+SELECT c.id, 'refusal', k.category, c.created_at + interval '10 days'
+FROM customers c, unnest('{phone,email,birth}'::text[]) AS k(category)
+WHERE c.id > 3 AND roll(c.id, k.category || ' refused', 100) < 2 ORDER BY c.id, k.category;
+
+-- Those whom the demo shows: the first has agreed to marketing, the second has asked to be erased, the third declines to
+-- give a telephone number.
+DELETE FROM consents WHERE customer_id IN (1, 2, 3) AND purpose <> 'order-handling';
+DELETE FROM erasure_requests WHERE customer_id IN (1, 2, 3);
+INSERT INTO consents (customer_id, purpose, category, granted_at)
+SELECT v.customer_id, v.purpose, v.category, c.created_at
+FROM (VALUES (1, 'marketing', NULL), (2, 'marketing', NULL), (3, 'marketing', NULL), (3, 'refusal', 'phone'))
+    AS v(customer_id, purpose, category) JOIN customers c ON c.id = v.customer_id;
+INSERT INTO erasure_requests (customer_id, requested_at) VALUES (2, '2026-10-01 08:00+07');
+
 -- The customer whom the demo shows.
 UPDATE customers SET full_name = 'Nguyễn Thị Minh Khai', phone = '0901234567', email = 'minhkhai@gmail.com',
     birth_date = '1990-05-17', gender = 'nữ', note = 'Gọi trước khi giao, số phụ 0912345678',
@@ -223,7 +238,7 @@ CREATE INDEX ON shipments (tracking_no);
 CREATE INDEX ON payments (order_id);
 CREATE INDEX ON warranty_claims (order_id);
 CREATE INDEX ON warranty_claims (customer_id);
-CREATE INDEX ON consents (customer_id);
+CREATE INDEX ON consents (customer_id, purpose);
 CREATE INDEX ON erasure_requests (customer_id);
 REFRESH MATERIALIZED VIEW monthly_sales;
 RESET SESSION AUTHORIZATION;

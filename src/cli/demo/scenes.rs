@@ -36,6 +36,8 @@ pub struct Scene {
     pub title: &'static str,
     columns: &'static [Place],
     from: &'static str,
+    /// Aliases and tables in `from`.
+    tables: &'static [(&'static str, &'static str)],
     /// Fixed conditions, on columns that are not personal.
     condition: &'static str,
     /// A personal column compared with a literal.
@@ -53,6 +55,7 @@ pub const SCENES: &[Scene] = &[
             ("c", "customers", "birth_date"),
         ],
         from: "customers c",
+        tables: &[("c", "customers")],
         condition: "c.id = 1",
         search: None,
     },
@@ -65,6 +68,7 @@ pub const SCENES: &[Scene] = &[
             ("s", "shipments", "tracking_no"),
         ],
         from: "orders o JOIN shipments s ON s.order_id = o.id",
+        tables: &[("o", "orders"), ("s", "shipments")],
         condition: "o.id = 1",
         search: None,
     },
@@ -77,6 +81,7 @@ pub const SCENES: &[Scene] = &[
             ("p", "payments", "status"),
         ],
         from: "payments p",
+        tables: &[("p", "payments")],
         condition: "p.order_id = 1",
         search: None,
     },
@@ -84,13 +89,28 @@ pub const SCENES: &[Scene] = &[
         title: "Her warranty claim",
         columns: &[("w", "warranty_claims", "description"), ("w", "warranty_claims", "video_url")],
         from: "warranty_claims w",
+        tables: &[("w", "warranty_claims")],
         condition: "w.order_id = 1",
+        search: None,
+    },
+    Scene {
+        title: "One who agreed to marketing, one who asked to be erased, one who declines to give a telephone number",
+        columns: &[
+            ("c", "customers", "id"),
+            ("c", "customers", "full_name"),
+            ("c", "customers", "phone"),
+            ("c", "customers", "email"),
+        ],
+        from: "customers c",
+        tables: &[("c", "customers")],
+        condition: "c.id IN (1, 2, 3) ORDER BY c.id",
         search: None,
     },
     Scene {
         title: "Who has this telephone number?",
         columns: &[("c", "customers", "id"), ("c", "customers", "full_name"), ("c", "customers", "phone")],
         from: "customers c",
+        tables: &[("c", "customers")],
         condition: "",
         search: Some((("c", "customers", "phone"), "0901234567")),
     },
@@ -120,6 +140,10 @@ impl Scene {
 
     fn statement(&self, columns: &[String], search: Option<String>) -> String {
         let condition = search.unwrap_or_else(|| self.condition.to_owned());
+        self.with_condition(columns, &condition)
+    }
+
+    fn with_condition(&self, columns: &[String], condition: &str) -> String {
         format!("SELECT {} FROM {} WHERE {condition}", columns.join(", "), self.from)
     }
 
@@ -142,7 +166,14 @@ impl Scene {
                 Some(format!("{operand} = {}", quote_literal(value)))
             }
         };
-        Some(self.statement(&columns, search))
+        let mut condition = search.unwrap_or_else(|| self.condition.to_owned());
+        for (alias, table) in self.tables {
+            let relation = inputs.catalog.relation_named("public", table)?;
+            if let Some(scope) = role.relation(relation.oid).and_then(|policy| policy.scope.as_ref()) {
+                condition = format!("({}) AND {condition}", scope.sql.fill_row("", alias));
+            }
+        }
+        Some(self.with_condition(&columns, &condition))
     }
 }
 
