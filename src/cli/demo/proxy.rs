@@ -26,6 +26,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub const RULES: &[(&str, &str)] = &[
     ("10-data.toml", include_str!("../../../rules/acros/10-data.toml")),
     ("20-roles.toml", include_str!("../../../rules/acros/20-roles.toml")),
+    ("30-subjects.toml", include_str!("../../../rules/acros/30-subjects.toml")),
 ];
 
 /// What is asked of the proxy.
