@@ -257,7 +257,7 @@ fn derived(text: &str, used: &RelationUse, alias: Option<&str>, policy: &Relatio
 fn item<'a>(relation: &Relation, policy: &'a RelationPolicy, position: usize, run: &Run<'_>) -> Option<&'a str> {
     let column = policy.columns.get(position)?;
     let checked = || {
-        let text = derived_item(policy, position, relation.columns.get(position)?);
+        let text = derived_item(policy, position, relation.columns.get(position)?, false);
         shows_one_column(&text, relation, position, run).then(|| text.into())
     };
     column.item.get_or_init(checked).as_deref()
@@ -339,7 +339,7 @@ see = { phone = "phone_last", name = "withhold" }
         let tokens = lex(sql).unwrap();
         let statement = parse::parse_statement(&tokens, 0).unwrap();
         let bound = bind_statement(&statement, &tokens, &inputs.catalog, &path).unwrap();
-        let job = Job { bound: &bound, tokens: &tokens, catalog: &inputs.catalog, role: run.role };
+        let job = Job::new(&bound, &tokens, &inputs.catalog, run.role);
         let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
         if sql.contains("/* as written */") {
             printed = Edits::default().print(&tokens, 0..tokens.len());

@@ -184,6 +184,19 @@ pub const OPERAND: char = '\u{1}';
 /// Stands for the name of the row; likewise.
 pub const ROW: char = '\u{2}';
 
+/// Before and behind what is printed only for [`Row::few`].
+pub const FEW: (char, char) = ('\u{3}', '\u{4}');
+
+/// The row that a filled [`SqlTemplate`] is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its name, quoted where needed.
+    pub name: &'a str,
+    /// Whether the statement reads few rows, however many the planner expects (it has a LIMIT): sub-selects then look each
+    /// row up by index, where the planner would read their table once and keep it as a hash table.
+    pub few: bool,
+}
+
 /// SQL text with places for an operand (a reference to the column that is masked) and for the name of the row that it is
 /// a column of (the alias of its table).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,19 +236,25 @@ impl SqlTemplate {
     /// The SQL with `operand` in every place; for a text that does not refer to the row.
     pub fn fill(&self, operand: &str) -> String {
         debug_assert!(!self.names_row(), "a row without a name");
-        self.fill_row(operand, "")
+        self.fill_row(operand, Row { name: "", few: false })
     }
 
-    /// The SQL with `operand` (a column reference) and `row` (a name of a FROM item, quoted where needed) in every place.
-    pub fn fill_row(&self, operand: &str, row: &str) -> String {
+    /// The SQL with `operand` (a column reference) and the name of `row` in every place.
+    pub fn fill_row(&self, operand: &str, row: Row<'_>) -> String {
         let mut out = String::with_capacity(self.text.len() + 2 * operand.len());
         let mut rest = &*self.text;
-        while let Some(at) = rest.find([OPERAND, ROW]) {
+        while let Some(at) = rest.find([OPERAND, ROW, FEW.0, FEW.1]) {
             let (before, from) = rest.split_at(at);
             out.push_str(before);
-            out.push_str(if from.starts_with(OPERAND) { operand } else { row });
-            // Both are characters of one byte.
-            rest = from.get(1..).unwrap_or_default();
+            if from.starts_with(OPERAND) {
+                out.push_str(operand);
+            } else if from.starts_with(ROW) {
+                out.push_str(row.name);
+            }
+            let left_out = from.starts_with(FEW.0) && !row.few;
+            // Each is a character of one byte.
+            let end = if left_out { from.find(FEW.1).unwrap_or_default() } else { 0 };
+            rest = from.get(end + 1..).unwrap_or_default();
         }
         out.push_str(rest);
         out

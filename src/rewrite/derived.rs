@@ -7,9 +7,7 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::searched,
-    names::{
-        ROW_ALIAS, derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause,
-    },
+    names::{derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause},
     scope::is_barrier,
 };
 use crate::{
@@ -63,7 +61,7 @@ fn source(
         if !every && !marked {
             continue;
         }
-        list.push(derived_item(policy, position, column));
+        list.push(derived_item(policy, position, column, job.few));
     }
     let mut extra = used.system.clone();
     let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
@@ -86,7 +84,7 @@ fn source(
         let name = format!("{RESERVED_PREFIX}{number}");
         let compared = format!("{before} {} {after}", quote_ident(column)).trim_start().to_owned();
         list.push(match &rule.gate {
-            Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", ROW_ALIAS)),
+            Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", job.inner_row())),
             None => format!("{compared} AS {name}"),
         });
         edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
@@ -120,7 +118,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(scope, is_barrier(scope, job.tokens)));
+        text.push_str(&scope_clause(job, scope, is_barrier(job, scope, edits)));
     }
     text.push(')');
     if !used.has_alias {

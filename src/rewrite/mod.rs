@@ -16,7 +16,13 @@ pub use check::sets_path;
 pub use edits::{Edit, Edits, Place, Printed, Trusted};
 pub use names::{derived_item, protected, qualified, treatment};
 
-use crate::{bind::Bound, catalog::CatalogSnapshot, error::Refusal, policy::RolePolicy, sql::Token};
+use crate::{
+    bind::Bound,
+    catalog::CatalogSnapshot,
+    error::Refusal,
+    policy::{RolePolicy, compiled::Row},
+    sql::Token,
+};
 
 /// What rewriting works on.
 pub struct Job<'a> {
@@ -28,6 +34,21 @@ pub struct Job<'a> {
     pub catalog: &'a CatalogSnapshot,
     /// The role.
     pub role: &'a RolePolicy,
+    /// Whether the statement has a LIMIT: see [`Row::few`].
+    few: bool,
+}
+
+impl<'a> Job<'a> {
+    /// A job of what was bound on these tokens.
+    pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
+        let few = tokens.iter().any(|token| token.is_word("limit") || token.is_word("fetch"));
+        Self { bound, tokens, catalog, role, few }
+    }
+
+    /// The row inside a derived table.
+    fn inner_row(&self) -> Row<'static> {
+        Row { name: names::ROW_ALIAS, few: self.few }
+    }
 }
 
 /// Judges and rewrites one bound statement.

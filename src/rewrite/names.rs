@@ -6,7 +6,10 @@ use crate::{
     catalog::{Column, Relation},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{ColumnPolicy, RelationPolicy, RolePolicy, Scope, Treatment, compiled::withheld},
+    policy::{
+        ColumnPolicy, RelationPolicy, RolePolicy, Scope, Treatment,
+        compiled::{Row, withheld},
+    },
 };
 
 /// What the role gets of the relation, when any of it is treated otherwise than clear.
@@ -38,13 +41,13 @@ pub fn qualified(relation: &Relation) -> String {
     format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name))
 }
 
-/// What a derived table lists for a column.
-pub fn derived_item(policy: &RelationPolicy, position: usize, column: &Column) -> String {
+/// What a derived table lists for a column; `few` as in [`Row::few`].
+pub fn derived_item(policy: &RelationPolicy, position: usize, column: &Column, few: bool) -> String {
     let name = quote_ident(&column.name);
     match treatment(policy, position) {
         Treatment::Clear => name.into_owned(),
         Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
-            format!("{} AS {name}", seen(policy, position, column, &name, ROW_ALIAS))
+            format!("{} AS {name}", seen(policy, position, column, &name, Row { name: ROW_ALIAS, few }))
         }
     }
 }
@@ -57,8 +60,8 @@ pub fn derived_from(policy: &RelationPolicy, used: &RelationUse, relation: &Rela
 }
 
 /// The condition of a scope in a derived table. As a barrier it keeps PostgreSQL from moving conditions into the table.
-pub fn scope_clause(scope: &Scope, barrier: bool) -> String {
-    format!(" WHERE {}{}", scope.sql.fill_row("", ROW_ALIAS), if barrier { " OFFSET 0" } else { "" })
+pub fn scope_clause(job: &Job<'_>, scope: &Scope, barrier: bool) -> String {
+    format!(" WHERE {}{}", scope.sql.fill_row("", job.inner_row()), if barrier { " OFFSET 0" } else { "" })
 }
 
 /// Whether a mask or the scope refers to the row by its name.
@@ -73,9 +76,9 @@ fn names_row(policy: &RelationPolicy) -> bool {
 /// The name of the row inside a derived table, where masks or scopes refer to it.
 pub const ROW_ALIAS: &str = "pgs_row";
 
-/// The SQL by which the role sees a column, `operand` being a reference to it and `row` the name of its row. Needs no
+/// The SQL by which the role sees a column, `operand` being a reference to it and `row` its row. Needs no
 /// parentheses as a list item.
-pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str, row: &str) -> String {
+pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str, row: Row<'_>) -> String {
     match treatment(policy, position) {
         Treatment::Clear => operand.to_owned(),
         Treatment::Mask(mask) => mask.sql.fill_row(operand, row),

@@ -15,8 +15,8 @@ use crate::{
     bind::{RelationUse, Role},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{Scope, SqlTemplate},
-    sql::{Kind, Nesting, Token},
+    policy::{Scope, SqlTemplate, compiled::Row},
+    sql::{Kind, Nesting, Reads, Token},
 };
 
 /// Words before a bracket that call nothing, and functions that fail on no value or run only on rows that have passed.
@@ -26,17 +26,50 @@ const QUIET_BEFORE_BRACKET: &[&str] = &[
     "values", "when", "where",
 ];
 /// Words that stand for functions or operators which can fail on a value.
-const LOUD: &[&str] = &["at", "cast", "escape", "ilike", "like", "operator", "overlaps", "similar"];
+const LOUD: &[&str] = &["at", "cast", "escape", "operator", "overlaps", "similar"];
 /// Comparisons of built-in types fail on no value.
 const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 /// Words before the bracket of a sub-select that may have any number of rows.
 const OPENS_ROWS: &[&str] =
     &["all", "any", "as", "except", "exists", "from", "in", "intersect", "join", "lateral", "some", "union"];
 
-/// Whether something in the statement can fail on a value of a row.
-pub(super) fn is_loud(tokens: &[Token]) -> bool {
+/// Whether something in the statement can fail on a value of a row that the scope hides. What the select list of the
+/// outermost query holds is evaluated on rows that have passed every condition, unless it has conditions of its own.
+fn is_loud(tokens: &[Token], reads: &mut Reads) -> bool {
+    let listed = select_list(tokens);
+    let mut loud = false;
+    for at in (0..tokens.len()).filter(|at| !listed.contains(at)) {
+        loud |= is_loud_at(tokens, at, reads);
+    }
+    loud
+}
+
+/// The tokens of the outermost select list; none where it holds a sub-select.
+fn select_list(tokens: &[Token]) -> Range<usize> {
+    let mut depth = 0_usize;
+    let mut start = None;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays => {}
+        }
+        let select = token.is_word("select");
+        match start {
+            None if depth == 0 && select => start = Some(at + 1),
+            // A set operation has conditions in front of its second list; that one is judged like any other text.
+            Some(start) if depth == 0 && token.is_word("from") => return start..at,
+            Some(_) if select => return 0..0,
+            Some(_) | None => {}
+        }
+    }
+    0..0
+}
+
+fn is_loud_at(tokens: &[Token], at: usize, reads: &mut Reads) -> bool {
     let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
-    tokens.iter().enumerate().any(|(at, token)| match token.kind {
+    let Some(token) = tokens.get(at) else { return true };
+    match token.kind {
         Kind::Word | Kind::Quoted => {
             let word = token.kind == Kind::Word;
             let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
@@ -48,7 +81,8 @@ pub(super) fn is_loud(tokens: &[Token]) -> bool {
                 && before(at).is_some_and(|open| open.kind == Kind::Open)
                 && !before(at - 1)
                     .is_some_and(|word| word.kind == Kind::Comma || OPENS_ROWS.iter().any(|known| word.is_word(known)));
-            (opens && !listed(QUIET_BEFORE_BRACKET)) || (listed(LOUD) && !names) || scalar
+            let pattern = word && matches!(token.name(), "like" | "ilike") && !is_safe_pattern(tokens, at + 1, reads);
+            (opens && !listed(QUIET_BEFORE_BRACKET)) || (listed(LOUD) && !names) || scalar || pattern
         }
         Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
             matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
@@ -67,12 +101,17 @@ pub(super) fn is_loud(tokens: &[Token]) -> bool {
         | Kind::Close
         | Kind::Comma
         | Kind::Dot => false,
-    })
+    }
+}
+
+/// A pattern fails on the values that reach a backslash at its end.
+fn is_safe_pattern(tokens: &[Token], at: usize, reads: &mut Reads) -> bool {
+    tokens.get(at).and_then(|token| token.literal(reads)).is_some_and(|pattern| !pattern.contains('\\'))
 }
 
 /// Whether the scope must be evaluated before what the client wrote.
-pub(super) fn is_barrier(scope: &Scope, tokens: &[Token]) -> bool {
-    scope.barrier || is_loud(tokens)
+pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope, edits: &mut Edits) -> bool {
+    scope.barrier || is_loud(job.tokens, &mut edits.reads)
 }
 
 /// Refuses a target's name that the text of a condition gives to rows of its own.
@@ -123,14 +162,14 @@ fn updates_on_conflict(job: &Job<'_>, used: &RelationUse) -> bool {
 /// Adds the scope to the condition of the statement; false when it has none that can be added to.
 fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> bool {
     let Clauses { condition, end } = clauses(job.tokens, used.whole.end);
-    let sql = scope.sql.fill_row("", &quote_ident(&used.alias));
+    let sql = scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
     match condition {
         None => edits.insert_own(end, format!("WHERE ({sql})")),
         Some(range) => {
             if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
                 return false;
             }
-            if is_barrier(scope, job.tokens) {
+            if is_barrier(job, scope, edits) {
                 edits.insert_own(range.start, format!("({sql}) AND CASE WHEN ({sql}) THEN ("));
                 edits.insert_own(range.end, ") ELSE false END".to_owned());
             } else {

@@ -16,7 +16,7 @@ use crate::{
     bind::{Clause, RelationUse, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{RelationPolicy, Search, Treatment, WriteBack},
+    policy::{RelationPolicy, Search, Treatment, WriteBack, compiled::Row},
     sql::{Kind, emit},
 };
 
@@ -57,7 +57,7 @@ pub(super) fn targets(
                 // The stored value is compared, by explicit permission or behind its gate; the edit marks the place as ours.
                 if let Some(gate) = &rule.gate {
                     check_capture(&gate.sql, used)?;
-                    let gate = gate.sql.fill_row("", &quote_ident(&used.alias));
+                    let gate = gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
                     edits.insert_own(range.start, format!("(({gate}) AND"));
                     edits.insert_own(range.end, ")".to_owned());
                 }
@@ -68,8 +68,8 @@ pub(super) fn targets(
                 continue;
             }
             check_captures(policy, position, used)?;
-            let row = quote_ident(&used.alias);
-            let masked = seen(policy, position, column, &operand, &row);
+            let row = Row { name: &quote_ident(&used.alias), few: job.few };
+            let masked = seen(policy, position, column, &operand, row);
             edits.replace(reference.tokens.clone(), format!("({masked})"), true);
             if let Some(item) = job.bound.items.iter().find(|item| item.tokens.contains(&reference.tokens.start))
                 && let Some(name) = &item.name
@@ -120,7 +120,7 @@ fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 let policy = protected(job.role, used)?;
                 hidden(policy, position)?;
                 let data = job.catalog.relation(used.oid)?.columns.get(position)?;
-                Some(seen(policy, position, data, &reference, &quote_ident(&used.alias)))
+                Some(seen(policy, position, data, &reference, Row { name: &quote_ident(&used.alias), few: job.few }))
             });
             columns.push(match origin {
                 Some(masked) => format!("{masked} AS {}", quote_ident(&column.name)),
@@ -152,7 +152,8 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let Some(column) = data.columns.get(assigned.column) else { continue };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
         check_captures(policy, assigned.column, used)?;
-        let mask = seen(policy, assigned.column, column, &current, &quote_ident(&used.alias));
+        let row = Row { name: &quote_ident(&used.alias), few: job.few };
+        let mask = seen(policy, assigned.column, column, &current, row);
         let constant = range.len() == 1
             && job
                 .tokens

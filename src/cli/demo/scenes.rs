@@ -10,7 +10,7 @@ use super::shop;
 use crate::{
     engine::Inputs,
     names::quote_literal,
-    policy::{ColumnPolicy, LoginIdentity, RoleId, RolePolicy, Search, Treatment},
+    policy::{ColumnPolicy, LoginIdentity, RoleId, RolePolicy, Search, Treatment, compiled::Row},
 };
 
 /// The logins, in the order in which they are shown, with what they are.
@@ -170,7 +170,7 @@ impl Scene {
         for (alias, table) in self.tables {
             let relation = inputs.catalog.relation_named("public", table)?;
             if let Some(scope) = role.relation(relation.oid).and_then(|policy| policy.scope.as_ref()) {
-                condition = format!("({}) AND {condition}", scope.sql.fill_row("", alias));
+                condition = format!("({}) AND {condition}", scope.sql.fill_row("", Row { name: alias, few: false }));
             }
         }
         Some(self.with_condition(&columns, &condition))
@@ -188,7 +188,7 @@ fn seen(place: Place, role: &RolePolicy, inputs: &Inputs) -> Option<String> {
     let column = format!("{}.{}", place.0, place.2);
     match column_policy(place, role, inputs).map(|column| &column.treatment) {
         None | Some(Treatment::Clear) => Some(column),
-        Some(Treatment::Mask(mask)) => Some(mask.sql.fill_row(&column, place.0)),
+        Some(Treatment::Mask(mask)) => Some(mask.sql.fill_row(&column, Row { name: place.0, few: false })),
         Some(Treatment::Withhold) => Some("NULL::text".to_owned()),
         Some(Treatment::Refuse) => None,
     }

@@ -19,7 +19,7 @@ use crate::{
     names::{Oid, QualifiedName, quote_ident, quote_literal},
     policy::{
         SqlTemplate,
-        compiled::ROW,
+        compiled::{FEW, ROW, Row},
         pattern::Part,
         rules::{At, ColumnRule, Complaints, GrantRule, RecordsRule, RoleRule, RuleSet},
     },
@@ -192,10 +192,11 @@ impl<'a> Subjects<'a> {
         let equals = self.equals;
         let of =
             column.as_ref().zip(of).map(|(column, of)| format!(" AND pgs_r.{column} {equals} {}", quote_literal(of)));
-        let condition = condition.as_ref().map(|condition| format!(" AND ({})", condition.fill_row("", "pgs_r")));
+        let condition = condition.as_ref().map(|condition| format!(" AND ({})", condition.fill_row("", RECORD)));
         let (of, condition) = (of.unwrap_or_default(), condition.unwrap_or_default());
         self.to_subject(relation, &ROW.to_string(), &|key| {
-            format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{of}{condition})")
+            let few = looked_up(key);
+            format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{of}{condition}{few})")
         })
     }
 
@@ -219,7 +220,10 @@ impl<'a> Subjects<'a> {
         let next = format!("pgs_l{depth}");
         let inner = self.follow(to.relation, &next, depth + 1, about)?;
         let (table, target, equals) = (&to.table, quote_ident(&to.column), self.equals);
-        Some(format!("EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner})"))
+        let few = looked_up(&reference);
+        Some(format!(
+            "EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner}{few})"
+        ))
     }
 
     /// The relation and what it inherits from: a child has the columns of its parents.
@@ -236,6 +240,16 @@ impl<'a> Subjects<'a> {
         }
         found.into_iter()
     }
+}
+
+/// The row of records in a sub-select; its conditions are the sub-select's own.
+const RECORD: Row<'_> = Row { name: "pgs_r", few: false };
+
+/// What keeps PostgreSQL from making a hash table of a sub-select: a use of the outer row beside its comparison. A reference
+/// that is not to the outermost row is a join, which is planned well without.
+fn looked_up(reference: &str) -> String {
+    let outermost = reference.starts_with(ROW);
+    if outermost { format!("{} AND {reference} IS NOT NULL{}", FEW.0, FEW.1) } else { String::new() }
 }
 
 fn resolve_records(
