@@ -105,6 +105,8 @@ refusal_codes! {
     RowScope = "PGS0214", "42501", Policy;
     /// Personal data for a legal duty, and no grant is in force.
     NoGrant = "PGS0215", "42501", Policy;
+    /// More personal data in clear, or more searches, than the role may have.
+    LimitExceeded = "PGS0216", "53400", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;

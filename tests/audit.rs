@@ -78,6 +78,8 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
             kind: "SELECT",
             access: Access {
                 grants: Vec::new(),
+                discloses: false,
+                observed: None,
                 oids: Vec::new(),
                 text,
                 relations: vec!["public.customers".into()],

@@ -15,6 +15,7 @@
 //! | `relations` | relations read or written, `schema.table` |
 //! | `columns` | personal columns used: `column`, `category`, `usage` (list), `treatment` |
 //! | `decision` | `forward`, `rewrite` or `refuse` |
+//! | `observed`, `observed_refusal` | of an observed role: the decision there would have been, and the code of the refusal |
 //! | `rules` | the determining rules, `file:line` |
 //! | `outcome` | `completed`, `failed` (on the server), `refused` (by pgscrim) or `broken` (connection lost) |
 //! | `sqlstate` | of the error; `00000` when completed; null when broken |
@@ -84,6 +85,8 @@ struct Line<'a> {
     relations: Vec<&'a str>,
     columns: Vec<Column<'a>>,
     decision: &'a str,
+    observed: Option<&'a str>,
+    observed_refusal: Option<&'a str>,
     rules: Vec<&'a str>,
     outcome: &'static str,
     sqlstate: Option<&'a str>,
@@ -148,6 +151,8 @@ pub fn write_line(event: &AuditEvent, key: &FingerprintKey, out: &mut Vec<u8>) {
             })
             .collect(),
         decision: if refusal.is_some() { "refuse" } else { access.decision },
+        observed: access.observed.as_ref().map(|observed| observed.decision),
+        observed_refusal: access.observed.as_ref().and_then(|observed| observed.refusal),
         rules,
         outcome,
         sqlstate,

@@ -13,7 +13,7 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
-use super::{Failure, args, print};
+use super::{Failure, args, coverage, print};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -55,11 +55,19 @@ pub(super) fn command() -> Command {
         ])
         .args([args::config_file(), args::json()])
         .args(args::keys(|key| key == "audit.path"));
-    Command::new("audit").about("The audit log").subcommand_required(true).subcommand(tail)
+    Command::new("audit")
+        .about("The audit log")
+        .subcommand_required(true)
+        .subcommand(tail)
+        .subcommand(coverage::command())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let Some(("tail", matches)) = matches.subcommand() else { return Err(Failure::new("no such command")) };
+    let matches = match matches.subcommand() {
+        Some(("tail", matches)) => matches,
+        Some(("coverage", matches)) => return coverage::run(matches),
+        Some(_) | None => return Err(Failure::new("no such command")),
+    };
     let path = args::Given::new(matches)?.audit_path()?;
     let lines = match matches.get_one::<String>("lines").map(String::as_str) {
         Some("all") => usize::MAX,

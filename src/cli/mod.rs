@@ -8,6 +8,7 @@ pub mod audit;
 pub mod catalog;
 pub mod check;
 mod check_command;
+mod coverage;
 pub mod demo;
 pub mod explain;
 pub mod http;

@@ -41,6 +41,7 @@ pub(super) fn access(
     let mut oids = Vec::new();
     let mut columns: BTreeMap<String, ColumnAccess> = BTreeMap::new();
     let mut rules = BTreeSet::new();
+    let mut discloses = false;
     for (id, used) in bound.relations.iter().enumerate() {
         let Some(relation) = run.inputs.catalog.relation(used.oid) else { continue };
         if !relation.is_system() && !oids.contains(&used.oid) {
@@ -48,6 +49,7 @@ pub(super) fn access(
         }
         relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
         let Some(policy) = run.role.relation(used.oid) else { continue };
+        let shown = Usages(Usages::PROJECTED.0 | Usages::RETURNED.0);
         rules.extend(policy.scope.iter().map(|scope| Arc::clone(&scope.rule)));
         for (position, mark) in used.marks.iter().enumerate() {
             let (Some(rule), Some(column)) = (policy.columns.get(position), relation.columns.get(position)) else {
@@ -62,6 +64,7 @@ pub(super) fn access(
                 QualifiedName::new(relation.schema.as_str(), relation.name.as_str()),
                 rule_part(&column.name)
             );
+            discloses |= mark.usages.any(shown) && rule.personal && rule.shows_stored();
             let usage = USAGES.iter().filter(|(set, _)| mark.usages.any(*set)).map(|(_, usage)| *usage);
             let entry = columns.entry(name.clone()).or_insert_with(|| ColumnAccess {
                 column: name.into(),
@@ -98,6 +101,8 @@ pub(super) fn access(
         grants: grants.cloned().collect(),
         columns: columns.into_values().collect(),
         decision,
+        discloses,
+        observed: None,
         rules: rules.into_iter().collect(),
     }
 }

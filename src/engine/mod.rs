@@ -7,6 +7,7 @@ mod access;
 mod cache;
 mod command;
 mod copy;
+mod observe;
 mod pipeline;
 pub mod plan;
 mod recognise;
@@ -16,8 +17,8 @@ mod verify;
 
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
 pub use plan::{
-    Access, ColumnAccess, Effect, Inputs, OutputColumn, Permit, Plan, PlannedStatement, Protocol, QueryContext,
-    Refused, Usage,
+    Access, ColumnAccess, Effect, Inputs, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
+    QueryContext, Refused, Usage,
 };
 
 use crate::error::{Refusal, RefusalCode};
@@ -36,5 +37,12 @@ fn judge(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<pipeline
         return Err(Refusal::new(RefusalCode::NotReady, "the connection's policy role is gone").into());
     };
     let run = pipeline::Run { inputs, role, path: &context.search_path };
-    if role.exempt { Ok(pipeline::exempt(text, &run)) } else { pipeline::restricted(text, context, &run) }
+    if !role.exempt {
+        return pipeline::restricted(text, context, &run);
+    }
+    let judged = pipeline::exempt(text, &run);
+    Ok(match &role.observed {
+        Some(restricted) => observe::observe(judged, text, context, &pipeline::Run { role: restricted, ..run }),
+        None => judged,
+    })
 }

@@ -128,8 +128,21 @@ pub struct Access {
     pub decision: &'static str,
     /// Determining rules, `file:line`, without repetition.
     pub rules: Vec<Arc<str>>,
+    /// Whether personal data reaches the client in clear.
+    pub discloses: bool,
+    /// What an observed role would have got.
+    pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.
     pub masked_outputs: u32,
+}
+
+/// What would have been done with a statement of an observed role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// `forward`, `rewrite` or `refuse`
+    pub decision: &'static str,
+    /// Code of the refusal, such as `PGS0203`.
+    pub refusal: Option<&'static str>,
 }
 
 /// One personal column that a statement uses.

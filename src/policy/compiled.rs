@@ -60,6 +60,10 @@ pub struct RolePolicy {
     pub protected_names: HashSet<Box<str>, FixedState>,
     /// Whether personal data is seen for a legal duty, under grants alone.
     pub legal_duty: bool,
+    /// How much personal data a login may have in clear.
+    pub limits: Limits,
+    /// What the role would get if it were restricted: its events say so, and nothing else changes. Such a role is exempt.
+    pub observed: Option<Arc<RolePolicy>>,
     /// The grants of a role with a legal duty, expired ones included.
     pub grants: Vec<Arc<Grant>>,
     /// User functions allowed by the rules, by OID.
@@ -125,6 +129,19 @@ pub struct Scope {
     pub rule: Arc<str>,
 }
 
+/// How much personal data a login may have in clear: a brake on bulk export. None without a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of one statement.
+    pub rows_per_statement: Option<u64>,
+    /// Rows within a day of UTC.
+    pub rows_per_day: Option<u64>,
+    /// Statements within a minute.
+    pub statements_per_minute: Option<u64>,
+    /// Statements within a minute that compare a stored value which the role does not see (`search = "exact"`).
+    pub searches_per_minute: Option<u64>,
+}
+
 /// A grant of a role with a legal duty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -144,6 +161,9 @@ impl Grant {
         (self.from..self.until).contains(&now)
     }
 }
+
+/// How the treatment is called that grants of a legal duty decide.
+pub const BY_GRANT: &str = "by grant";
 
 /// What a role gets for a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,6 +315,17 @@ impl RelationPolicy {
     /// Whether the role does not get everything of the relation in clear.
     pub fn is_governed(&self) -> bool {
         self.protected || self.refuse.is_some()
+    }
+}
+
+impl ColumnPolicy {
+    /// Whether the role may get a stored value of the column.
+    pub fn shows_stored(&self) -> bool {
+        match &self.treatment {
+            Treatment::Clear => true,
+            Treatment::Mask(mask) => self.gate.as_ref().is_some_and(|gate| gate.clear) || &*mask.name == BY_GRANT,
+            Treatment::Withhold | Treatment::Refuse => false,
+        }
     }
 }
 

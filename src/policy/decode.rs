@@ -80,12 +80,12 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
 
 /// A restricted role by `application_name` before an exempt one for the same user would let the client choose.
 fn complain_of_switches(roles: &[RoleRule], complaints: &mut Complaints<'_>) {
-    for (index, exempt) in roles.iter().enumerate().filter(|(_, role)| role.exempt) {
+    for (index, exempt) in roles.iter().enumerate().filter(|(_, role)| role.exempt || role.observe) {
         let earlier = roles.iter().take(index).find(|role| {
             let users = role.matching.user.iter().flatten();
             let same = |user: &String| exempt.matching.user.as_ref().is_none_or(|users| users.contains(user));
             let shared = role.matching.user.is_none() || users.into_iter().any(same);
-            !role.exempt && role.matching.application_name.is_some() && shared
+            !role.exempt && !role.observe && role.matching.application_name.is_some() && shared
         });
         if let Some(earlier) = earlier {
             let message = format!("clients can leave role \"{}\" for exempt role \"{}\"", earlier.name, exempt.name);

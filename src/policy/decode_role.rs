@@ -36,11 +36,18 @@ pub(super) fn decode_role(
     });
     let exempt = table.take("exempt").and_then(|value| value.flag("exempt", complaints)).unwrap_or(false);
     let legal_duty = table.take("legal_duty").and_then(|value| value.flag("legal_duty", complaints)).unwrap_or(false);
+    let observe = table.take("observe").and_then(|value| value.flag("observe", complaints)).unwrap_or(false);
     let differing = table.take_entry("for");
-    if exempt {
+    if exempt || observe {
         if matching.application_name.is_some() {
             let help = "Clients choose their application_name: match by user or member_of.";
-            complaints.add_with_help(at, "an exempt role cannot be matched by application_name", help);
+            let what = if exempt { "exempt" } else { "observed" };
+            complaints.add_with_help(at, format!("an {what} role cannot be matched by application_name"), help);
+        }
+    }
+    if exempt {
+        if observe {
+            complaints.add(at, "an exempt role cannot be observed: nothing of it would be masked or refused");
         }
         for (key, key_at) in
             decode_settings::keys(&table).chain(differing.iter().map(|entry| (entry.key, entry.key_at)))
@@ -85,6 +92,7 @@ pub(super) fn decode_role(
         recipient: recipient.clone(),
         exempt,
         legal_duty,
+        observe,
         settings,
     };
     purposes.into_iter().zip(settings).map(entry).collect()

@@ -2,7 +2,7 @@
 //! starts from. Out: the settings, complaints.
 
 use super::{
-    Search, WriteBack,
+    Limits, Search, WriteBack,
     decode::category_index,
     masks,
     pattern::{self, Part},
@@ -12,7 +12,8 @@ use super::{
 use crate::diagnostic::suggestion;
 
 /// Every key that is decoded here.
-const KEYS: [&str; 8] = ["see", "otherwise", "search", "write_back", "functions", "explain", "rows", "consent"];
+const KEYS: [&str; 9] =
+    ["see", "otherwise", "search", "write_back", "functions", "explain", "rows", "consent", "limits"];
 
 /// Those of them that the table has and that have no meaning for an exempt role.
 pub(super) fn keys<'t>(table: &Table<'t>) -> impl Iterator<Item = (&'t str, At)> {
@@ -35,6 +36,7 @@ pub(super) fn decode(
         write_back: WriteBack::Keep,
         functions: Vec::new(),
         rows: Vec::new(),
+        limits: Limits::default(),
         consent: None,
     });
     if let Some(explain) = table.take("explain").and_then(|value| value.flag("explain", complaints)) {
@@ -69,6 +71,9 @@ pub(super) fn decode(
             settings.rows.retain(|other| other.table != rows.table);
             settings.rows.push(rows);
         }
+    }
+    if let Some(value) = table.take("limits") {
+        decode_limits(&value, &mut settings.limits, complaints);
     }
     if let Some(entry) = table.take_entry("consent")
         && let Some(needed) = entry.value.flag("consent", complaints)
@@ -163,6 +168,29 @@ fn decode_rows(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<RowsRu
         }
     }
     found
+}
+
+fn decode_limits(value: &Value<'_>, limits: &mut Limits, complaints: &mut Complaints<'_>) {
+    let Some(mut given) = value.table("limits", complaints) else { return };
+    let Limits { rows_per_statement, rows_per_day, statements_per_minute, searches_per_minute } = limits;
+    for (key, slot) in [
+        ("rows_per_statement", rows_per_statement),
+        ("rows_per_day", rows_per_day),
+        ("statements_per_minute", statements_per_minute),
+        ("searches_per_minute", searches_per_minute),
+    ] {
+        let Some(value) = given.take(key) else { continue };
+        let number = value.raw.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok());
+        if number.is_none() {
+            complaints.add_with_help(
+                value.at,
+                format!("{key} must be a number"),
+                "Write a whole number, 0 for none at all.",
+            );
+        }
+        *slot = number;
+    }
+    given.finish(complaints);
 }
 
 /// `schema.table`

@@ -14,6 +14,6 @@ pub mod settings;
 mod toml_reader;
 
 pub use compiled::{
-    ColumnPolicy, Gate, Grant, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope, Search,
+    ColumnPolicy, Gate, Grant, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope, Search,
     SqlTemplate, Treatment, WriteBack,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{LoginIdentity, Policy, RoleId, Search, WriteBack, decode, masks::MaskSpec};
+use super::{Limits, LoginIdentity, Policy, RoleId, Search, WriteBack, decode, masks::MaskSpec};
 use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostic, Diagnostics, Place},
@@ -66,7 +66,7 @@ pub(super) struct ColumnRule {
 }
 
 /// `[[role]]`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RoleRule {
     pub name: String,
     pub at: At,
@@ -79,6 +79,8 @@ pub(super) struct RoleRule {
     pub exempt: bool,
     /// Neither refusals nor erasure requests of subjects count; only grants open anything beyond `see`.
     pub legal_duty: bool,
+    /// Nothing is enforced, and events say what would have been.
+    pub observe: bool,
     pub settings: Settings,
 }
 
@@ -94,6 +96,7 @@ pub(super) struct Settings {
     pub write_back: WriteBack,
     pub functions: Vec<FunctionRule>,
     pub rows: Vec<RowsRule>,
+    pub limits: Limits,
     /// Personal data is seen only where the subject has consented to the purpose.
     pub consent: Option<At>,
 }
@@ -198,6 +201,14 @@ pub struct RoleMatch {
     pub database: Option<Vec<String>>,
     /// `application_name`
     pub application_name: Option<Vec<String>>,
+}
+
+impl RoleRule {
+    /// The same role, exempt and without limits.
+    pub fn as_exempt(&self) -> Self {
+        let settings = Settings { limits: Limits::default(), ..self.settings.clone() };
+        Self { exempt: true, legal_duty: false, settings, ..self.clone() }
+    }
 }
 
 impl RuleSet {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{
     auth::parameter_passes,
     inflight::Entry,
+    limits,
     planning::Origin,
     relay::{Relay, Stop},
     scrub,
@@ -55,6 +56,9 @@ impl Relay {
                 self.holding = true;
                 break Ok(());
             }
+            if let Some(limit) = self.beyond_limit(header.kind) {
+                break Err(self.stop_answer(limits::too_many_rows(limit)));
+            }
             if self.passes_by_header(header) {
                 self.server_passing = header.total;
                 continue;
@@ -92,6 +96,12 @@ impl Relay {
     fn server_broke(&self) -> Stop {
         self.shared.metrics.upstream_error(UpstreamErrorKind::Protocol);
         Stop::ServerLost
+    }
+
+    /// The limit of rows that this frame would go beyond.
+    fn beyond_limit(&mut self, kind: u8) -> Option<u64> {
+        let run = if matches!(kind, b'D' | b'd') { self.current_run()? } else { return None };
+        run.row_limit.filter(|limit| run.rows >= *limit)
     }
 
     /// Whether a frame passes without its body being looked at.

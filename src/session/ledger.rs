@@ -40,6 +40,8 @@ pub(super) struct Run {
     started: Instant,
     number: u64,
     transaction: char,
+    /// Rows that it may have.
+    pub row_limit: Option<u64>,
     /// Rows and bytes seen so far.
     pub rows: u64,
     pub bytes: u64,
@@ -68,6 +70,7 @@ impl Run {
             started,
             number,
             transaction,
+            row_limit: None,
             rows: 0,
             bytes: 0,
         }
@@ -141,7 +144,13 @@ impl Relay {
         let inner = self.inner(planned);
         let planned = attributed(planned, inner.as_ref());
         let documents = in_force(&planned.access.grants)?;
+        let role = origin.stamp.inputs.policy.role(origin.stamp.role);
+        let row_limit = match role {
+            Some(role) => self.shared.disclosed.admit(role, &self.facts.user, &planned.access)?,
+            None => None,
+        };
         let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
+        run.row_limit = row_limit;
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);

@@ -13,6 +13,7 @@ mod from_server;
 mod hold;
 mod inflight;
 mod ledger;
+mod limits;
 mod link;
 mod negotiate;
 mod options;
@@ -69,6 +70,7 @@ pub struct Shared {
     /// TLS towards clients; `reload` it on SIGHUP.
     pub certificates: Certificates,
     plans: PlanCache,
+    disclosed: limits::Disclosed,
     keys: Arc<cancel::Keys>,
     connections: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
@@ -102,6 +104,7 @@ impl Shared {
             metrics,
             certificates,
             plans: PlanCache::new(PLAN_CACHE_BYTES),
+            disclosed: limits::Disclosed::default(),
             keys: Arc::default(),
             started: format!("{:x}", since.as_millis()),
             counter: AtomicU64::new(0),

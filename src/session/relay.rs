@@ -295,6 +295,10 @@ impl Relay {
     }
 
     pub fn finish(&self, run: Run, outcome: Outcome) {
+        let stamp = &run.origin.stamp;
+        if let Some(role) = stamp.inputs.policy.role(stamp.role) {
+            self.shared.disclosed.had(role, &self.facts.user, &run.planned.access, run.rows);
+        }
         run.finish(outcome, &self.facts, &self.counters);
     }
 }

@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc};
 use foldhash::fast::FixedState;
 
 use super::{
-    Policy,
+    Policy, RolePolicy,
     rules::{At, Complaints, NONE, RuleSet},
 };
 use crate::{
@@ -88,7 +88,15 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
     let subjects = subjects::Subjects::new(rules, catalog, &mut complaints);
     let mut compiled = Vec::with_capacity(rules.roles.len());
     for declared in &rules.roles {
-        compiled.push(roles::role(declared, rules, &assignments, &bases, subjects.as_ref(), catalog, &mut complaints));
+        let mut compile =
+            |role| roles::role(role, rules, &assignments, &bases, subjects.as_ref(), catalog, &mut complaints);
+        let restricted = compile(declared);
+        compiled.push(if declared.observe {
+            let exempt = compile(&declared.as_exempt());
+            RolePolicy { observed: Some(Arc::new(restricted)), ..exempt }
+        } else {
+            restricted
+        });
     }
     if !complaints.is_empty() {
         return Err(complaints.into_diagnostics());

@@ -23,7 +23,7 @@ use crate::{
     names::{Oid, QualifiedName, rule_part},
     policy::{
         ColumnPolicy, Gate, Grant, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
-        compiled::{OPERAND, withheld},
+        compiled::{BY_GRANT, OPERAND, withheld},
         rules::{At, Complaints, Given, GrantRule, RoleRule, RuleSet, TreatmentRule},
     },
 };
@@ -48,7 +48,7 @@ pub(super) fn role(
     complaints: &mut Complaints<'_>,
 ) -> RolePolicy {
     let functions = functions(role, catalog, complaints);
-    let scopes = scopes(role, rules, catalog, complaints);
+    let scopes = if role.exempt { Scopes::default() } else { scopes(role, rules, catalog, complaints) };
     if let (Some(at), true) = (role.settings.consent, role.purpose.is_empty()) {
         let help = "Add `purposes = [\"…\"]`: consent is given to a purpose.";
         complaints.add_with_help(at, "consent is needed, and the role has no purpose", help);
@@ -80,6 +80,8 @@ pub(super) fn role(
         governed,
         protected_names,
         legal_duty: role.legal_duty,
+        limits: role.settings.limits,
+        observed: None,
         grants: grants_of(rules, role).map(|grant| Arc::new(compiled_grant(grant, rules))).collect(),
         functions,
     }
@@ -408,7 +410,7 @@ impl Pass<'_> {
             Treatment::Withhold | Treatment::Refuse => withheld(column),
         };
         let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        Treatment::Mask(Mask { name: "by grant".into(), sql })
+        Treatment::Mask(Mask { name: BY_GRANT.into(), sql })
     }
 
     fn origin(&mut self, at: At) -> Arc<str> {
