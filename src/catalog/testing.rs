@@ -1,6 +1,8 @@
 //! Catalogs built by hand, for unit tests of every stage. Out: [`CatalogData`] with made-up OIDs.
 
-use super::data::{CatalogData, ColumnData, RelationData, RelationKind, RoleData, SchemaData, UsesColumn};
+use super::data::{
+    CatalogData, ColumnData, FunctionData, RelationData, RelationKind, RoleData, SchemaData, UsesColumn,
+};
 use crate::names::{AttNum, Oid};
 
 /// An empty UTF-8 database `shop` of PostgreSQL 15 with schemas `pg_catalog` and `public`.
@@ -66,6 +68,24 @@ pub fn relation(data: &mut CatalogData, name: &str, kind: RelationKind, columns:
 pub fn role(data: &mut CatalogData, name: &str, member_of: &[&str]) {
     let member_of = member_of.iter().map(|group| (*group).to_owned()).collect();
     data.roles.push(RoleData { name: name.to_owned(), superuser: false, can_login: true, member_of });
+}
+
+/// Adds the function that `pgscrim install` makes for keyed masks.
+pub fn keyed_function(data: &mut CatalogData) {
+    data.schemas.push(SchemaData { oid: Oid(30_000), name: "pgscrim".to_owned() });
+    data.functions.push(FunctionData {
+        oid: Oid(30_001),
+        schema: "pgscrim".to_owned(),
+        name: "keyed".to_owned(),
+        volatility: 's',
+        extension: None,
+        kind: 'f',
+        security_definer: true,
+        returns_set: false,
+        out_names: Vec::new(),
+        argument_types: vec![Oid(23), Oid(25), Oid(25)],
+        result_type: Some(Oid(17)),
+    });
 }
 
 /// Splits at commas outside parentheses.

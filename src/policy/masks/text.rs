@@ -3,6 +3,7 @@
 
 use super::{
     Built, MaskDef,
+    keyed::FULL_WIDTH_DIGITS,
     params::{EMPTY, NULL, ParamDef, ParamKind, Params, integer},
     site::{Site, lit},
 };
@@ -50,7 +51,7 @@ fn scrubbed(site: &Site<'_>, kinds: Option<&[String]>) -> Result<String, String>
         return Err(format!("unknown kind \"{unknown}\"; kinds are email, url, card, phone, cccd and number"));
     }
     // Full-width digits are digits to the reader.
-    let mut text = site.call("translate", &[&site.x(), "'０１２３４５６７８９'", "'0123456789'"]);
+    let mut text = site.call("translate", &[&site.x(), FULL_WIDTH_DIGITS, "'0123456789'"]);
     for (name, pattern, token) in KINDS {
         if kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind == name)) {
             text = site.call("regexp_replace", &[&text, &lit(pattern), &lit(token), "'g'"]);
