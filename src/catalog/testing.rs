@@ -108,6 +108,9 @@ fn split(columns: &str) -> Vec<&str> {
 /// A column from `name type [not null]`. Types that are not listed are enums of users.
 pub fn column(attnum: i16, text: &str) -> ColumnData {
     let (name, ty) = text.split_once(' ').unwrap_or((text, "text"));
+    if let Some(element) = ty.strip_suffix("[]") {
+        return array(column(attnum, &format!("{name} {element}")));
+    }
     let (ty, not_null) = ty.strip_suffix(" not null").map_or((ty, false), |ty| (ty, true));
     let (base, modifier) = match ty.split_once('(') {
         Some((base, modifier)) => (base, Some(modifier.trim_end_matches(')'))),
@@ -139,7 +142,6 @@ pub fn column(attnum: i16, text: &str) -> ColumnData {
         "uuid" => (2950, "uuid", "pg_catalog.uuid", 'U'),
         "bytea" => (17, "bytea", "pg_catalog.bytea", 'U'),
         "inet" => (869, "inet", "pg_catalog.inet", 'I'),
-        "text[]" => (1009, "_text", "pg_catalog.text[]", 'A'),
         _ => (16_000, base, base, 'E'),
     };
     ColumnData {
@@ -156,5 +158,24 @@ pub fn column(attnum: i16, text: &str) -> ColumnData {
         generated_from: None,
         collation: None,
         comment: None,
+    }
+}
+
+/// An array column with elements like the values of `element`.
+fn array(element: ColumnData) -> ColumnData {
+    let type_oid = match element.type_oid.0 {
+        25 => 1009,
+        1043 => 1015,
+        1042 => 1014,
+        _ => 16_001,
+    };
+    ColumnData {
+        type_oid: Oid(type_oid),
+        type_sql: format!("{}[]", element.type_sql),
+        type_sql_plain: format!("{}[]", element.type_sql_plain),
+        type_name: format!("_{}", element.type_name),
+        type_kind: 'b',
+        type_category: 'A',
+        ..element
     }
 }

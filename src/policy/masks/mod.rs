@@ -6,11 +6,13 @@
 //! print the value), and the SQL holds no name that an object of the database can shadow.
 
 mod address;
+mod arrays;
 mod dates;
 mod email;
 mod family;
 mod generic;
 mod json;
+mod json_path;
 pub mod keyed;
 mod names;
 mod numbers;
@@ -118,11 +120,26 @@ impl MaskSpec {
     pub fn fit(&self, column: &Column, catalog: &CatalogSnapshot) -> Result<Mask, String> {
         let params = Params::new(self.def.params, &self.given);
         let site = Site::new(column, catalog, &params)?;
-        if is_secret(&column.name) && !["null", "constant", "full"].contains(&self.def.name) {
-            return Err("a column of secrets takes only the masks null, constant and full".to_owned());
-        }
-        let sql = site.finish((self.def.build)(&site, &params)?);
+        self.check_secret(column)?;
+        let built = match arrays::element(column).filter(|_| !self.is_whole()) {
+            Some(element) => arrays::each(&site, &element, self.def, &params)?,
+            None => (self.def.build)(&site, &params)?,
+        };
+        let sql = site.finish(built);
         Ok(Mask { name: self.label().into(), sql: SqlTemplate::with_marker(&sql, site::OPERAND) })
+    }
+
+    /// Whether it puts something in the place of the whole value, whatever is in it.
+    fn is_whole(&self) -> bool {
+        ["null", "constant", "full"].contains(&self.def.name)
+    }
+
+    /// Complains when a part of a secret would be shown.
+    fn check_secret(&self, column: &Column) -> Result<(), String> {
+        if is_secret(&column.name) && !self.is_whole() {
+            return Err(format!("{} holds secrets and takes only the masks null, constant and full", column.name));
+        }
+        Ok(())
     }
 
     /// A mask from its name and parameters in TOML, for tests.
