@@ -70,6 +70,7 @@ const EXAMPLES: &[(&str, &str, &str, &str, &str)] = &[
     ("pseudo_int", "lo = -5, hi = 5", "smallint", "37", "-2"),
     ("pseudo_int", "lo = 1, hi = 1000", "numeric(12,2)", "5.00", "765.00"),
     ("pseudo_int", "lo = 1, hi = 1000", "numeric", "5", "765"),
+    ("phone_e164_hash", "", "varchar(20)[]", "{0901234567,NULL,+84901234567}", "{ph_EZ6Q56TD4W,NULL,ph_EZ6Q56TD4W}"),
     (
         "json",
         "paths = { '$.phone' = 'phone_e164_hash' }",
@@ -316,7 +317,7 @@ fn the_key_is_its_owners_alone_and_shows_nowhere() {
     server.sql(
         "postgres",
         "CREATE ROLE app LOGIN; CREATE ROLE other LOGIN; CREATE ROLE auditor LOGIN IN ROLE pg_read_all_data; CREATE ROLE curious LOGIN;
-         ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO curious; ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO curious;",
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO curious; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO curious;",
     );
     let script = install(&key(), 1, &["app"]);
     let output = run(&server, "postgres", &script);
@@ -339,6 +340,7 @@ fn the_key_is_its_owners_alone_and_shows_nowhere() {
         ("other", keyed, Err("permission denied for schema pgscrim")),
         ("curious", table, Err("permission denied for table pgscrim_key")),
         ("curious", keyed, Err("permission denied for function keyed")),
+        ("curious", "CREATE TABLE pgscrim.t (a int)", Err("permission denied for schema pgscrim")),
         ("auditor", table, Ok("")),
         ("auditor", keyed, Err("permission denied for function keyed")),
     ] {
@@ -350,6 +352,12 @@ fn the_key_is_its_owners_alone_and_shows_nowhere() {
             Err(words) => assert!(complaint.contains(words) && shown.is_empty(), "{user}: {sql}: {shown}{complaint}"),
         }
     }
+    // Nor by way of what the server knows of its columns.
+    assert!(run(&server, "postgres", &install(&Key::new(&[9; 32]).unwrap(), 2, &[])).status.success());
+    server.sql("postgres", "ANALYZE pgscrim.pgscrim_key");
+    let known =
+        "SELECT string_agg(staattnum::text, ',') FROM pg_statistic WHERE starelid = 'pgscrim.pgscrim_key'::regclass";
+    assert_eq!(value(&server, known), "1");
     // A key that is not there is an error, without the value.
     let output = run(&server, "app", "SELECT pgscrim.keyed(9, 'phone', '0909999999')");
     let complaint = common::text(&output.stderr);
@@ -397,8 +405,12 @@ fn what_belongs_to_somebody_else_is_left_alone() {
 
     let left = "SELECT count(*) FROM pg_proc WHERE proname = 'keyed'";
     assert!(run(&server, "dba", &install(&key(), 2, &[])).status.success());
+    let comment = value(&server, "SELECT obj_description('pgscrim.pgscrim_key'::regclass)");
+    assert!(comment.ends_with("versions: 1, 2"), "{comment}");
     assert!(run(&server, "dba", &uninstall(Some(1))).status.success());
     assert_eq!(value(&server, "SELECT string_agg(version::text, ',') FROM pgscrim.pgscrim_key"), "2");
+    let comment = value(&server, "SELECT obj_description('pgscrim.pgscrim_key'::regclass)");
+    assert!(comment.ends_with("versions: 2"), "{comment}");
     for _ in 0..2 {
         let output = run(&server, "dba", &uninstall(None));
         assert!(output.status.success(), "{}", common::text(&output.stderr));
@@ -443,6 +455,18 @@ fn a_database_without_the_function_as_installed_is_a_rule_error() {
         let why = complaint(data);
         assert!(why.contains("not the one that `pgscrim install` makes"), "{why}");
     }
+    for (comment, version) in
+        [(None, 1), (Some("Keys; versions: "), 1), (Some("Keys; versions: 1, 12"), 2), (Some("1"), 1)]
+    {
+        let mut data = data();
+        data.relations[0].comment = comment.map(str::to_owned);
+        let why = spec("hash", &format!("key = {version}")).fit(&column, &CatalogSnapshot::new(data, 1)).unwrap_err();
+        assert_eq!(
+            why,
+            format!("key version {version} is not installed; run `pgscrim install --key-version {version}`")
+        );
+    }
+    assert!(spec("hash", "key = 2").fit(&column, &CatalogSnapshot::new(data(), 1)).is_ok());
     let mut elsewhere = data();
     elsewhere.functions[0].schema = "public".into();
     assert!(complaint(elsewhere).contains("does not have"));
@@ -625,6 +649,7 @@ fn the_command_takes_a_key_that_nobody_else_can_read() {
         (vec!["--key-file", &short], "the key has 31 bytes and needs at least 32"),
         (vec!["--key-file", &empty], "the key has 0 bytes"),
         (vec!["--key-file", &long], "this is another file"),
+        (vec!["--grant-to", "app,Public", "--key-file", &short], "--grant-to names roles"),
         (vec!["--key-version", "0", "--key-file", &short], "0 is not in 1.."),
     ] {
         let output = pgscrim(&arguments, &[]);

@@ -73,6 +73,11 @@ pub fn role(data: &mut CatalogData, name: &str, member_of: &[&str]) {
 /// Adds the function that `pgscrim install` makes for keyed masks.
 pub fn keyed_function(data: &mut CatalogData) {
     data.schemas.push(SchemaData { oid: Oid(30_000), name: "pgscrim".to_owned() });
+    relation(data, "pgscrim_key", RelationKind::Table, "version integer not null, inner_pad bytea, outer_pad bytea");
+    if let Some(table) = data.relations.last_mut() {
+        "pgscrim".clone_into(&mut table.schema);
+        table.comment = Some("Keys; versions: 1, 2".to_owned());
+    }
     data.functions.push(FunctionData {
         oid: Oid(30_001),
         schema: "pgscrim".to_owned(),

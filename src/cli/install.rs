@@ -62,6 +62,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_flag("uninstall") {
         return print(&uninstall(version));
     }
+    let roles = matches.get_many::<String>("grant-to").into_iter().flatten().map(|role| role.trim());
+    let roles: Vec<&str> = roles.filter(|role| !role.is_empty()).collect();
+    // Quotes do not make it a role's name.
+    if roles.iter().any(|role| role.eq_ignore_ascii_case("public")) {
+        return Err(Failure::new("--grant-to names roles; public would let everybody try values"));
+    }
     let key = match matches.get_one::<String>("key-file").filter(|path| !path.is_empty()) {
         Some(path) => Key::from_file(path.as_ref()),
         None => match std::env::var_os("PGSCRIM_MASK_KEY").filter(|value| !value.is_empty()) {
@@ -69,8 +75,5 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             None => return Err(Failure::new("a key is needed: --key-file FILE, or PGSCRIM_MASK_KEY")),
         },
     };
-    let roles: Vec<&str> =
-        matches.get_many::<String>("grant-to").into_iter().flatten().map(|role| role.trim()).collect();
-    let roles: Vec<&str> = roles.into_iter().filter(|role| !role.is_empty()).collect();
     print(&install(&key.map_err(Failure::new)?, version.unwrap_or(1), &roles))
 }

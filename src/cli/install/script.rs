@@ -4,18 +4,15 @@
 use super::Key;
 use crate::{
     names::{quote_ident, quote_literal},
-    policy::masks::keyed::{FUNCTION, SCHEMA},
+    policy::masks::keyed::{FUNCTION, SCHEMA, TABLE, VERSIONS},
 };
 
-/// The table with the keys, in [`SCHEMA`]. No restricted role reads a relation of this name through the proxy
-/// (`is_refused_anywhere`).
-const TABLE: &str = "pgscrim_key";
 const ARGUMENTS: &str = "(integer, text, text)";
 
 /// The script that installs `key` under `version`; `roles` may call the function.
 pub fn install(key: &Key, version: i32, roles: &[&str]) -> String {
     let [inner, outer] = key.pads();
-    let grants = grants(roles);
+    let (grants, listed) = (grants(roles), listed());
     format!(
         r"-- pgscrim install: what keyed masks need in the database. Made by pgscrim {package}; for psql.
 --
@@ -55,10 +52,10 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.{TABLE} (
   inner_pad bytea NOT NULL CHECK (octet_length(inner_pad) = 64),
   outer_pad bytea NOT NULL CHECK (octet_length(outer_pad) = 64)
 );
-COMMENT ON TABLE {SCHEMA}.{TABLE} IS 'Keys of pgscrim''s masks: the first blocks of HMAC-SHA256. Readable by its owner only.';
-
--- Row-level security without a policy: members of pg_read_all_data see no row.
+-- Row-level security without a policy: members of pg_read_all_data see no row. They can read pg_statistic, where ANALYZE
+-- would put what it finds in a column.
 ALTER TABLE {SCHEMA}.{TABLE} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE {SCHEMA}.{TABLE} ALTER COLUMN inner_pad SET STATISTICS 0, ALTER COLUMN outer_pad SET STATISTICS 0;
 
 -- From everybody but the owner, also what ALTER DEFAULT PRIVILEGES gave.
 REVOKE ALL ON TABLE {SCHEMA}.{TABLE} FROM PUBLIC;
@@ -72,6 +69,13 @@ BEGIN
   LOOP
     EXECUTE format('REVOKE ALL ON TABLE {SCHEMA}.{TABLE} FROM %s CASCADE', granted.role);
   END LOOP;
+  -- A second function of the name could be the closer match for what masks call.
+  FOR granted IN
+    SELECT DISTINCT a.grantee::regrole AS role FROM pg_namespace n, aclexplode(n.nspacl) a
+     WHERE n.nspname = '{SCHEMA}' AND a.privilege_type = 'CREATE' AND a.grantee NOT IN (0, n.nspowner)
+  LOOP
+    EXECUTE format('REVOKE CREATE ON SCHEMA {SCHEMA} FROM %s CASCADE', granted.role);
+  END LOOP;
   IF EXISTS (SELECT FROM {SCHEMA}.{TABLE} k WHERE k.version = {version}) THEN
     RAISE EXCEPTION 'key version {version} is installed already'
       USING HINT = 'Another key under the same version would change every pseudonym. Take another version.';
@@ -83,6 +87,7 @@ COPY {SCHEMA}.{TABLE} (version, inner_pad, outer_pad) FROM stdin;
 {version}	\\x{inner}	\\x{outer}
 \.
 
+{listed}
 -- HMAC-SHA256 of domain and value; no text holds the byte 0 between them. It runs as its owner, who may read the
 -- table, and its errors show no value.
 CREATE OR REPLACE FUNCTION {SCHEMA}.{FUNCTION}(version integer, domain text, value text) RETURNS bytea
@@ -112,6 +117,16 @@ COMMIT;
     )
 }
 
+/// Writes the versions into the comment of the table, where pgscrim finds them when it checks rules.
+fn listed() -> String {
+    format!(
+        "DO $pgscrim$\nBEGIN\n  \
+           EXECUTE format('COMMENT ON TABLE {SCHEMA}.{TABLE} IS %L', 'Keys of the masks of pgscrim, for its owner alone; {VERSIONS}'\n    \
+             || (SELECT coalesce(string_agg(k.version::text, ', ' ORDER BY k.version), '') FROM {SCHEMA}.{TABLE} k));\n\
+         END\n$pgscrim$;\n"
+    )
+}
+
 fn grants(roles: &[&str]) -> String {
     if roles.is_empty() {
         return format!(
@@ -129,7 +144,8 @@ pub fn uninstall(version: Option<i32>) -> String {
     let removal = match version {
         Some(version) => format!(
             "-- Masks of rules that name this key fail from now on; the function stays for the others.\n\
-             DELETE FROM {SCHEMA}.{TABLE} WHERE version = {version};\n"
+             DELETE FROM {SCHEMA}.{TABLE} WHERE version = {version};\n{}",
+            listed()
         ),
         None => format!(
             "-- Statements that need a keyed mask fail from now on, and rules with one are invalid.\n\

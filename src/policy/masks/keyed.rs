@@ -24,6 +24,12 @@ use crate::{
 pub const SCHEMA: &str = "pgscrim";
 /// The function that hashes, in [`SCHEMA`]: `keyed(version integer, domain text, value text) returns bytea`.
 pub const FUNCTION: &str = "keyed";
+/// The table with the keys, in [`SCHEMA`]. No restricted role reads a relation of this name through the proxy
+/// ([`is_refused_anywhere`](crate::catalog::system::is_refused_anywhere)).
+pub const TABLE: &str = "pgscrim_key";
+/// In the comment of [`TABLE`], what stands before the versions of the keys in it, which are divided by commas: all that
+/// the catalog shows of them.
+pub const VERSIONS: &str = "versions: ";
 
 pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "hash", params: HASH, build: hash },
@@ -131,12 +137,12 @@ impl Site<'_> {
     /// When the database has not what computes it, or the rule's domain is no word.
     pub fn keyed(&self, params: &Params<'_>, domain: &str, value: &str) -> Result<String, String> {
         self.need_utf8()?;
-        installed(self.catalog())?;
+        let version = params.integer("key", 1);
+        installed(self.catalog(), version)?;
         let domain = params.text("domain").unwrap_or(domain);
         if !is_word(domain) {
             return Err("domain must be 1 to 40 letters, digits, \"_\", \".\" or \"-\" of ASCII".to_owned());
         }
-        let version = params.integer("key", 1);
         Ok(format!("{SCHEMA}.{FUNCTION}({version},{},{value})", lit(domain)))
     }
 
@@ -174,8 +180,8 @@ impl Site<'_> {
     }
 }
 
-/// Whether the database has the one function that `pgscrim install` makes.
-fn installed(catalog: &CatalogSnapshot) -> Result<(), String> {
+/// Whether the database has the one function that `pgscrim install` makes, and this version of the key.
+fn installed(catalog: &CatalogSnapshot, version: i64) -> Result<(), String> {
     let mut found = catalog.functions_named(FUNCTION).filter(|function| function.schema == SCHEMA);
     let Some(function) = found.next() else {
         return Err(format!(
@@ -203,13 +209,18 @@ fn installed(catalog: &CatalogSnapshot) -> Result<(), String> {
         && *argument_types == [INTEGER, TEXT, TEXT]
         && *result_type == Some(BYTEA);
     // A second one of the name could be the closer match.
-    if as_made && found.next().is_none() {
-        Ok(())
-    } else {
-        Err(format!(
+    if !as_made || found.next().is_some() {
+        return Err(format!(
             "the function {SCHEMA}.{FUNCTION} of the database is not the one that `pgscrim install` makes; find out whose it \
              is, drop it, and run `pgscrim install`"
-        ))
+        ));
+    }
+    let comment = catalog.relation_named(SCHEMA, TABLE).and_then(|table| table.comment.as_deref()).unwrap_or_default();
+    let versions = comment.split_once(VERSIONS).map_or("", |(_, versions)| versions);
+    if versions.split(',').any(|known| known.trim().parse() == Ok(version)) {
+        Ok(())
+    } else {
+        Err(format!("key version {version} is not installed; run `pgscrim install --key-version {version}`"))
     }
 }
 
