@@ -25,7 +25,11 @@ use std::{
 use common::{Folder, Postgres, Proxy, proxy, psql, wire};
 use hmac::{Hmac, KeyInit, Mac};
 use pgscrim::{
-    catalog::{CatalogSnapshot, Column, data::CatalogData, testing},
+    catalog::{
+        CatalogSnapshot, Column,
+        data::{CatalogData, OperatorData},
+        testing,
+    },
     cli::install::{Key, install, uninstall},
     names::{Oid, quote_literal},
     policy::{Mask, masks::MaskSpec},
@@ -146,9 +150,20 @@ fn digest(key: &[u8], domain: &str, value: &str) -> String {
 fn documented_examples() {
     let server = installed("", &[]);
     let mut failures = Vec::new();
-    for (name, parameters, ty, stored, expected) in EXAMPLES {
+    // A database that holds operators of these names has them qualified.
+    let mut shadowed = data();
+    shadowed.operators.extend(["||", "~", "=", "+", "*", "->", "->>"].map(|name| OperatorData {
+        schema: "public".into(),
+        name: name.into(),
+        extension: None,
+        volatility: 'i',
+    }));
+    let catalogs = [CatalogSnapshot::new(data(), 1), CatalogSnapshot::new(shadowed, 1)];
+    for ((name, parameters, ty, stored, expected), catalog) in
+        EXAMPLES.iter().flat_map(|example| catalogs.iter().map(move |catalog| (example, catalog)))
+    {
         let column = testing::column(1, &format!("x {ty}"));
-        let mask = fit(name, parameters, &column);
+        let mask = spec(name, parameters).fit(&column, catalog).unwrap();
         let sql = format!(
             "CREATE TEMP TABLE t (x {ty}); INSERT INTO t VALUES ({}), (NULL);
              CREATE TEMP VIEW v AS SELECT {} AS m FROM t AS c;
@@ -516,14 +531,24 @@ columns = ["public.customers.phone", "public.orders.ship_phone"]
 columns = ["public.customers.full_name"]
 [category.email]
 columns = ["public.customers.email"]
-[category.code]
+[category.age]
 columns = ["public.customers.age"]
+[category.code]
+columns = ["public.codes.h"]
+[category.customer]
+columns = ["public.codes.p"]
+[category.fake]
+columns = ["public.codes.f"]
+[category.phones]
+columns = ["public.codes.a"]
+[category.document]
+columns = ["public.codes.j"]
 [category.none]
 columns = ["public.customers.id", "public.orders.id"]
 [[role]]
 name = "analysts"
 match = { user = "analyst" }
-see = { phone = "phone_e164_hash", name = "name_pseudo", email = "email_pseudo", code = { mask = "pseudo_int", lo = 1, hi = 99 } }
+see = { phone = "phone_e164_hash", name = "name_pseudo", email = "email_pseudo", age = { mask = "pseudo_int", lo = 1, hi = 99 }, code = { mask = "hash", form = "digits", domain = "crm" }, customer = { mask = "pseudonym", prefix = "kh" }, fake = "phone_valid_fake", phones = "phone_e164_hash", document = { mask = "json", paths = { "$.to[*].phone" = "phone_e164_hash" } } }
 [[role]]
 name = "owner"
 match = { user = "postgres" }
@@ -540,7 +565,9 @@ fn a_role_joins_by_pseudonyms_and_cannot_compute_any() {
              CREATE TABLE orders (id bigint PRIMARY KEY, ship_phone text);
              INSERT INTO customers VALUES (1, 'Nguyễn Thị Minh Khai', '0901234567', 'minh.khai@gmail.com', 37), (2, 'An', '0912345678', '', 40), (3, 'B', NULL, NULL, NULL);
              INSERT INTO orders VALUES (10, '+84 90 123 45 67'), (11, '84901234567'), (12, '0988888888'), (13, NULL);
-             GRANT SELECT, INSERT, UPDATE ON customers, orders TO analyst; GRANT SELECT ON pgscrim.pgscrim_key TO analyst",
+             CREATE TABLE codes (h text, p varchar(20), f varchar(10), a varchar(20)[], j jsonb);
+             INSERT INTO codes VALUES ('090 123 4567', 'KH-001', '0901234567', '{{0901234567,NULL}}', '{{\"to\": [{{\"phone\": \"0901234567\"}}]}}');
+             GRANT SELECT ON codes TO analyst; GRANT SELECT, INSERT, UPDATE ON customers, orders TO analyst; GRANT SELECT ON pgscrim.pgscrim_key TO analyst",
             proxy::SERVICE_LOGIN
         ),
     );
@@ -568,6 +595,9 @@ fn a_role_joins_by_pseudonyms_and_cannot_compute_any() {
         ["1|10", "1|11"]
     );
     assert_eq!(rows("SELECT count(DISTINCT ship_phone) FROM orders"), ["2"]);
+    let codes =
+        "5d25ab63a6816513|kh_ZMCFKPJSYM|0000476131|{ph_EZ6Q56TD4W,NULL}|{\"to\": [{\"phone\": \"ph_EZ6Q56TD4W\"}]}";
+    assert_eq!(rows("SELECT * FROM codes WHERE f LIKE '0000%'"), [codes]);
     assert_eq!(rows("SELECT id FROM customers WHERE phone = 'ph_EZ6Q56TD4W'"), ["1"]);
     // Writing back what was read changes nothing.
     assert_eq!(
