@@ -404,38 +404,38 @@ fn what_belongs_to_somebody_else_is_left_alone() {
     let server = Postgres::start();
     server.sql(
         "postgres",
-        "CREATE ROLE dba LOGIN; CREATE ROLE mallory LOGIN; GRANT CREATE ON DATABASE postgres TO dba, mallory;
+        "CREATE ROLE \"Odd.Dba\" LOGIN; CREATE ROLE mallory LOGIN; GRANT CREATE ON DATABASE postgres TO \"Odd.Dba\", mallory;
          SET ROLE mallory; CREATE SCHEMA pgscrim; GRANT ALL ON SCHEMA pgscrim TO PUBLIC;",
     );
     let script = install(&key(), 1, &[]);
-    let output = run(&server, "dba", &script);
+    let output = run(&server, "Odd.Dba", &script);
     let complaint = common::text(&output.stderr);
-    assert!(!output.status.success() && complaint.contains("belongs to another role than dba"), "{complaint}");
+    assert!(!output.status.success() && complaint.contains("belongs to another role than Odd.Dba"), "{complaint}");
     server.sql("postgres", "DROP SCHEMA pgscrim");
     // An owner without further rights is enough.
-    let output = run(&server, "dba", &script);
+    let output = run(&server, "Odd.Dba", &script);
     assert!(output.status.success(), "{}", common::text(&output.stderr));
-    let output = run(&server, "dba", "SELECT octet_length(pgscrim.keyed(1, 'd', 'v'))");
+    let output = run(&server, "Odd.Dba", "SELECT octet_length(pgscrim.keyed(1, 'd', 'v'))");
     assert_eq!(common::text(&output.stdout).trim(), "32", "{}", common::text(&output.stderr));
 
     let left = "SELECT count(*) FROM pg_proc WHERE proname = 'keyed'";
-    assert!(run(&server, "dba", &install(&key(), 2, &[])).status.success());
+    assert!(run(&server, "Odd.Dba", &install(&key(), 2, &[])).status.success());
     let comment = value(&server, "SELECT obj_description('pgscrim.pgscrim_key'::regclass)");
     assert!(comment.ends_with("versions: 1, 2"), "{comment}");
-    assert!(run(&server, "dba", &uninstall(Some(1))).status.success());
+    assert!(run(&server, "Odd.Dba", &uninstall(Some(1))).status.success());
     assert_eq!(value(&server, "SELECT string_agg(version::text, ',') FROM pgscrim.pgscrim_key"), "2");
     let comment = value(&server, "SELECT obj_description('pgscrim.pgscrim_key'::regclass)");
     assert!(comment.ends_with("versions: 2"), "{comment}");
     for _ in 0..2 {
-        let output = run(&server, "dba", &uninstall(None));
+        let output = run(&server, "Odd.Dba", &uninstall(None));
         assert!(output.status.success(), "{}", common::text(&output.stderr));
         assert_eq!(value(&server, left), "0");
         assert_eq!(value(&server, "SELECT count(*) FROM pg_namespace WHERE nspname = 'pgscrim'"), "0");
     }
     // A schema that holds more stays, without the key.
-    assert!(run(&server, "dba", &script).status.success());
+    assert!(run(&server, "Odd.Dba", &script).status.success());
     server.sql("postgres", "CREATE TABLE pgscrim.consent (id int)");
-    let output = run(&server, "dba", &uninstall(None));
+    let output = run(&server, "Odd.Dba", &uninstall(None));
     assert!(common::text(&output.stderr).contains("schema pgscrim stays"), "{}", common::text(&output.stderr));
     assert_eq!(
         value(&server, "SELECT string_agg(relname, ',') FROM pg_class WHERE relnamespace = 'pgscrim'::regnamespace"),

@@ -34,13 +34,13 @@ CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 -- A schema that somebody else made in advance could hold a function of theirs.
 DO $pgscrim$
 BEGIN
-  IF (SELECT nspowner::regrole <> current_user::regrole FROM pg_namespace WHERE nspname = '{SCHEMA}') THEN
+  IF (SELECT pg_get_userbyid(nspowner) <> current_user FROM pg_namespace WHERE nspname = '{SCHEMA}') THEN
     RAISE EXCEPTION 'schema {SCHEMA} belongs to another role than %', current_user;
   END IF;
   IF EXISTS (SELECT FROM pg_class WHERE relname = '{TABLE}' AND relnamespace = '{SCHEMA}'::regnamespace
-                AND relowner::regrole <> current_user::regrole)
+                AND pg_get_userbyid(relowner) <> current_user)
      OR EXISTS (SELECT FROM pg_proc WHERE proname = '{FUNCTION}' AND pronamespace = '{SCHEMA}'::regnamespace
-                   AND proowner::regrole <> current_user::regrole) THEN
+                   AND pg_get_userbyid(proowner) <> current_user) THEN
     RAISE EXCEPTION 'schema {SCHEMA} holds objects of another role than %', current_user;
   END IF;
 END
