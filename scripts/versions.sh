@@ -36,7 +36,7 @@ for version in "$@"; do
         touch "$folder/complete"
     fi
     echo "--- PostgreSQL $version"
-    PGSCRIM_PG_BIN=$folder/native/bin cargo nextest run --locked --test functions --test catalog --test masks --test leaks \
+    PGSCRIM_PG_BIN=$folder/native/bin cargo nextest run --locked --test functions --test catalog --test masks --test keyed --test leaks \
         --test leaks_protocol --test connections --test clients_rust --test operations --test ddl \
         --test transparency --test oracle
 done

@@ -110,6 +110,8 @@ fn functions(data: &mut CatalogData, names: &[(&str, &str)]) {
             security_definer: true,
             returns_set: false,
             out_names: Vec::new(),
+            argument_types: Vec::new(),
+            result_type: None,
         });
     }
 }

@@ -67,7 +67,7 @@ fn a_statement_has_no_more_rows_than_its_role_may() {
 
 #[test]
 fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
-    let (_postgres, proxy) = start("{ rows_per_day = 25 }");
+    let (postgres, proxy) = start("{ rows_per_day = 25 }");
     let mut client = proxy.connect("support", "shop");
     let ten = "SELECT full_name FROM customers LIMIT 10";
     assert_eq!((rows(&client.simple(ten)), rows(&client.extended(ten, &[], 1))), (10, 10));
@@ -76,7 +76,7 @@ fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
     let mut other = proxy.connect("support", "shop");
     assert_eq!(refused(&other.simple("SELECT full_name FROM customers LIMIT 1")), "PGS0216");
     assert_eq!(rows(&other.simple("SELECT phone FROM customers")), 50);
-    drop((other, client, proxy, _postgres));
+    drop((other, client, proxy, postgres));
 
     let (_postgres, proxy) = start("{ statements_per_minute = 4, searches_per_minute = 2 }");
     let mut client = proxy.connect("support", "shop");

@@ -44,6 +44,8 @@ fn shop() -> Arc<CatalogSnapshot> {
         security_definer: false,
         returns_set: false,
         out_names: Vec::new(),
+        argument_types: Vec::new(),
+        result_type: None,
     });
     CatalogSnapshot::new(data, 1)
 }

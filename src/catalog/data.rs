@@ -180,6 +180,12 @@ pub struct FunctionData {
     pub returns_set: bool,
     /// Names of OUT, INOUT and TABLE arguments, in order; without any, the columns of the composite type returned.
     pub out_names: Vec<String>,
+    /// `proargtypes`: types of the IN and INOUT arguments, in order.
+    #[serde(default)]
+    pub argument_types: Vec<Oid>,
+    /// `prorettype`; none in catalog files of before it was read.
+    #[serde(default)]
+    pub result_type: Option<Oid>,
 }
 
 /// An operator made by users or extensions.

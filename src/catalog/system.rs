@@ -254,6 +254,8 @@ const EXTENSIONS_REFUSED: &[&str] = &[
     "pg_stat_statements",
     "pg_stat_statements_info",
     "pg_store_plans",
+    // The key of masks, from which their pseudonyms could be computed.
+    "pgscrim_key",
 ];
 
 /// Refused on purpose, so that a test can tell them from forgotten ones.

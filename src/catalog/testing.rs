@@ -1,6 +1,8 @@
 //! Catalogs built by hand, for unit tests of every stage. Out: [`CatalogData`] with made-up OIDs.
 
-use super::data::{CatalogData, ColumnData, RelationData, RelationKind, RoleData, SchemaData, UsesColumn};
+use super::data::{
+    CatalogData, ColumnData, FunctionData, RelationData, RelationKind, RoleData, SchemaData, UsesColumn,
+};
 use crate::names::{AttNum, Oid};
 
 /// An empty UTF-8 database `shop` of PostgreSQL 15 with schemas `pg_catalog` and `public`.
@@ -68,6 +70,29 @@ pub fn role(data: &mut CatalogData, name: &str, member_of: &[&str]) {
     data.roles.push(RoleData { name: name.to_owned(), superuser: false, can_login: true, member_of });
 }
 
+/// Adds the function that `pgscrim install` makes for keyed masks.
+pub fn keyed_function(data: &mut CatalogData) {
+    data.schemas.push(SchemaData { oid: Oid(30_000), name: "pgscrim".to_owned() });
+    relation(data, "pgscrim_key", RelationKind::Table, "version integer not null, inner_pad bytea, outer_pad bytea");
+    if let Some(table) = data.relations.last_mut() {
+        "pgscrim".clone_into(&mut table.schema);
+        table.comment = Some("Keys; versions: 1, 2".to_owned());
+    }
+    data.functions.push(FunctionData {
+        oid: Oid(30_001),
+        schema: "pgscrim".to_owned(),
+        name: "keyed".to_owned(),
+        volatility: 's',
+        extension: None,
+        kind: 'f',
+        security_definer: true,
+        returns_set: false,
+        out_names: Vec::new(),
+        argument_types: vec![Oid(23), Oid(25), Oid(25)],
+        result_type: Some(Oid(17)),
+    });
+}
+
 /// Splits at commas outside parentheses.
 fn split(columns: &str) -> Vec<&str> {
     let mut depth = 0;
@@ -88,6 +113,9 @@ fn split(columns: &str) -> Vec<&str> {
 /// A column from `name type [not null]`. Types that are not listed are enums of users.
 pub fn column(attnum: i16, text: &str) -> ColumnData {
     let (name, ty) = text.split_once(' ').unwrap_or((text, "text"));
+    if let Some(element) = ty.strip_suffix("[]") {
+        return array(column(attnum, &format!("{name} {element}")));
+    }
     let (ty, not_null) = ty.strip_suffix(" not null").map_or((ty, false), |ty| (ty, true));
     let (base, modifier) = match ty.split_once('(') {
         Some((base, modifier)) => (base, Some(modifier.trim_end_matches(')'))),
@@ -119,7 +147,6 @@ pub fn column(attnum: i16, text: &str) -> ColumnData {
         "uuid" => (2950, "uuid", "pg_catalog.uuid", 'U'),
         "bytea" => (17, "bytea", "pg_catalog.bytea", 'U'),
         "inet" => (869, "inet", "pg_catalog.inet", 'I'),
-        "text[]" => (1009, "_text", "pg_catalog.text[]", 'A'),
         _ => (16_000, base, base, 'E'),
     };
     ColumnData {
@@ -136,5 +163,24 @@ pub fn column(attnum: i16, text: &str) -> ColumnData {
         generated_from: None,
         collation: None,
         comment: None,
+    }
+}
+
+/// An array column with elements like the values of `element`.
+fn array(element: ColumnData) -> ColumnData {
+    let type_oid = match element.type_oid.0 {
+        25 => 1009,
+        1043 => 1015,
+        1042 => 1014,
+        _ => 16_001,
+    };
+    ColumnData {
+        type_oid: Oid(type_oid),
+        type_sql: format!("{}[]", element.type_sql),
+        type_sql_plain: format!("{}[]", element.type_sql_plain),
+        type_name: format!("_{}", element.type_name),
+        type_kind: 'b',
+        type_category: 'A',
+        ..element
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::{
-    catalog::{CatalogSnapshot, data::RelationKind},
+    catalog::{CatalogSnapshot, data::RelationKind, system::is_refused_anywhere},
     diagnostic::Diagnostics,
     names::QualifiedName,
     policy::{
@@ -140,7 +140,8 @@ fn ungoverned(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
             | RelationKind::Toast
             | RelationKind::Composite => false,
         };
-        table && !relation.is_system() && !policy.roles.iter().any(|role| role.relation(relation.oid).is_some())
+        let open = !relation.is_system() && !is_refused_anywhere(&relation.name);
+        table && open && !policy.roles.iter().any(|role| role.relation(relation.oid).is_some())
     });
     let mut names: Vec<String> = tables.map(|t| QualifiedName::new(&t.schema, &t.name).to_string()).collect();
     names.sort();

@@ -89,7 +89,8 @@ struct Report {
 
 #[derive(Debug, Serialize)]
 struct Role {
-    role: String,
+    #[serde(rename = "role")]
+    name: String,
     /// Distinct statements.
     statements: usize,
     /// Of these, how many are or would be rewritten.
@@ -130,12 +131,12 @@ impl Statement {
 }
 
 impl Role {
-    fn new(role: String, statements: BTreeMap<String, Statement>) -> Self {
+    fn new(name: String, statements: BTreeMap<String, Statement>) -> Self {
         let (count, executions) = (statements.len(), statements.values().map(|statement| statement.executions).sum());
         let rewritten = statements.values().filter(|statement| statement.decision == "rewrite").count();
         let mut refused: Vec<_> = statements.into_values().filter(|statement| statement.decision == "refuse").collect();
         refused.sort_by(|a, b| b.executions.cmp(&a.executions).then_with(|| a.text.cmp(&b.text)));
-        Self { role, statements: count, rewritten, executions, refused }
+        Self { name, statements: count, rewritten, executions, refused }
     }
 }
 
@@ -143,12 +144,12 @@ impl Report {
     fn to_text(&self) -> String {
         let mut out = String::new();
         for role in &self.roles {
-            let Role { role, statements, rewritten, executions, refused } = role;
+            let Role { name, statements, rewritten, executions, refused } = role;
             let of = u64::try_from(*statements).unwrap_or(u64::MAX).max(1);
             let share = u64::try_from(refused.len()).unwrap_or(u64::MAX).saturating_mul(1000) / of;
             let _ = writeln!(
                 out,
-                "role {role}: {statements} statements, sent {executions} times; {rewritten} rewritten, {} refused ({}.{} %)",
+                "role {name}: {statements} statements, sent {executions} times; {rewritten} rewritten, {} refused ({}.{} %)",
                 refused.len(),
                 share / 10,
                 share % 10

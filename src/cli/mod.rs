@@ -12,6 +12,7 @@ mod coverage;
 pub mod demo;
 pub mod explain;
 pub mod http;
+pub mod install;
 mod logging;
 pub mod serve;
 
@@ -73,6 +74,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("explain", matches)) => explain::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("catalog", matches)) => catalog::run(matches),
+        Some(("install", matches)) => install::run(matches),
         Some(("demo", matches)) => demo::run(matches),
         Some(_) | None => Err(Failure::new("no such command")),
     };
@@ -108,6 +110,7 @@ pub fn command() -> Command {
             explain::command(),
             audit::command(),
             catalog::command(),
+            install::command(),
             demo::command(),
         ])
 }

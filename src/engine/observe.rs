@@ -17,7 +17,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
             let would = restricted.plan.statements.get(number).map(|statement| &statement.access)?;
             let Access { columns, rules, masked_outputs, .. } = would.clone();
             let observed = Some(Observed { decision: would.decision, refusal: None });
-            Some(Access { columns, rules, masked_outputs, observed, ..planned.access.clone() })
+            Some(Access { columns, rules, observed, masked_outputs, ..planned.access.clone() })
         }
         // The message as a whole would have been refused.
         Err(refused) => {

@@ -38,12 +38,10 @@ pub(super) fn decode_role(
     let legal_duty = table.take("legal_duty").and_then(|value| value.flag("legal_duty", complaints)).unwrap_or(false);
     let observe = table.take("observe").and_then(|value| value.flag("observe", complaints)).unwrap_or(false);
     let differing = table.take_entry("for");
-    if exempt || observe {
-        if matching.application_name.is_some() {
-            let help = "Clients choose their application_name: match by user or member_of.";
-            let what = if exempt { "exempt" } else { "observed" };
-            complaints.add_with_help(at, format!("an {what} role cannot be matched by application_name"), help);
-        }
+    if (exempt || observe) && matching.application_name.is_some() {
+        let help = "Clients choose their application_name: match by user or member_of.";
+        let what = if exempt { "exempt" } else { "observed" };
+        complaints.add_with_help(at, format!("an {what} role cannot be matched by application_name"), help);
     }
     if exempt {
         if observe {

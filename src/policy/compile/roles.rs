@@ -24,6 +24,7 @@ use crate::{
     policy::{
         ColumnPolicy, Gate, Grant, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
+        masks::keyed,
         rules::{At, Complaints, Given, GrantRule, RoleRule, RuleSet, TreatmentRule},
     },
 };
@@ -90,6 +91,11 @@ pub(super) fn role(
 fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
     let mut allowed = HashSet::default();
     for rule in &role.settings.functions {
+        if (rule.schema.as_str(), rule.name.as_str()) == (keyed::SCHEMA, keyed::FUNCTION) {
+            let help = "With it a client finds the value of a pseudonym by trying; masks call it without being listed.";
+            complaints.add_with_help(rule.at, "the function of keyed masks may not be listed", help);
+            continue;
+        }
         let found: Vec<_> = catalog.functions_named(&rule.name).filter(|f| f.schema == rule.schema).collect();
         if found.is_empty() {
             let all = catalog.data().functions.iter().filter(|function| function.schema == rule.schema);

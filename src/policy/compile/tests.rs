@@ -91,6 +91,8 @@ fn what_shadows_a_builtin_is_kept_out_by_qualification() {
         security_definer: false,
         returns_set: false,
         out_names: Vec::new(),
+        argument_types: Vec::new(),
+        result_type: None,
     });
     let (policy, _) = compile(RULES, data);
     let governed = policy.role(RoleId(0)).unwrap().relation(customers).unwrap();

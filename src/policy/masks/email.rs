@@ -3,6 +3,7 @@
 
 use super::{
     Built, MaskDef,
+    keyed::KEYED_PARAMS,
     params::{EMPTY, NULL, ParamDef, ParamKind, Params},
     site::{Site, case, lit},
 };
@@ -11,6 +12,7 @@ pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "email", params: EMAIL, build: email },
     MaskDef { name: "email_domain", params: &[NULL, EMPTY], build: domain },
     MaskDef { name: "email_anon", params: &[NULL, EMPTY], build: anon },
+    MaskDef { name: "email_pseudo", params: KEYED_PARAMS, build: pseudo },
 ];
 
 const EMAIL: &[ParamDef] = &[ParamDef { name: "public_domains", kind: ParamKind::Texts, required: false }, NULL, EMPTY];
@@ -63,4 +65,14 @@ fn anon(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
         &piece(LAST_LABEL),
     ]);
     Ok(Built::Text(case(&site.like("^[^@]+@"), &shown, &site.stars())))
+}
+
+/// `minh.khai@gmail.com` → `u3fa9c2b17d@example.invalid`, which nobody can be (RFC 2606). That of one stays as it is.
+fn pseudo(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    site.need_room(27)?;
+    let digest = site.keyed(params, "email", &site.lower())?;
+    let hex = site.call("left", &[&site.call("encode", &[&digest, "'hex'"]), "10"]);
+    let shown = site.concat(&["'u'", &hex, "'@example.invalid'"]);
+    let masked = site.like("^u[0-9a-f]{10}@example[.]invalid$");
+    Ok(Built::Text(case(&masked, &site.x(), &site.unless_empty(&shown))))
 }

@@ -8,6 +8,7 @@
 use super::{
     Built, MaskDef, MaskSpec,
     family::Family,
+    json_path::{self, Node},
     params::{ParamDef, ParamKind, Params, required},
     site::{Site, case, lit},
 };
@@ -47,26 +48,115 @@ fn json_keep(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
 
 /// The members of the operand whose keys are in `keys`, without a sub-select: the text is planned with each statement.
 fn kept(site: &Site<'_>, keys: &[String]) -> String {
-    let mut members = Vec::new();
-    for key in keys {
+    let members = keys.iter().map(|key| {
         let key = lit(key);
-        let member = site.op(&site.raw(), "->", &key);
-        let object = site.call("jsonb_build_object", &[&key, &member]);
-        let empty = site.cast("'{}'", "jsonb");
-        members.push(format!("CASE WHEN {member} IS NOT NULL THEN {object} ELSE {empty} END"));
-    }
-    let members: Vec<&str> = members.iter().map(String::as_str).collect();
-    format!("({})", site.concat(&members))
+        let value = site.op(&site.raw(), "->", &key);
+        member(site, &value, &key, &value)
+    });
+    together(site, &members.collect::<Vec<_>>())
 }
 
-/// The operand with stars in place of every member whose key is not in `keys`.
-fn hidden_but(site: &Site<'_>, keys: &[String]) -> Result<String, String> {
-    let list = array_literal(site, keys.iter().map(String::as_str))?;
-    let known = site.any_of("k", &list);
-    let each = site.call("jsonb_each", &[&site.raw()]);
+/// An object of one member, or an empty one where there is no `value`.
+fn member(site: &Site<'_>, value: &str, key: &str, shown: &str) -> String {
+    let object = site.call("jsonb_build_object", &[key, shown]);
+    format!("CASE WHEN {value} IS NOT NULL THEN {object} ELSE {} END", site.cast("'{}'", "jsonb"))
+}
+
+/// Objects put together; of two members with one key, the later one.
+fn together(site: &Site<'_>, objects: &[String]) -> String {
+    let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+    format!("({})", site.concat(&objects))
+}
+
+/// Masks on paths; members that are not named are left out, at every level that a path leads through, unless `unknown`
+/// says otherwise.
+fn json(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    need_jsonb(site)?;
+    let root = json_path::tree(params.masks("paths"))?;
+    let document = Document { site, unknown: params.text("unknown").unwrap_or("drop") };
+    let x = site.raw();
+    let (kind, shown) = match &root {
+        Node::Object(members) => ("object", document.object(&x, members, 0)?),
+        Node::Array(element) => ("array", document.array(&x, element, 0)?),
+        Node::Mask(_) => return Err("a path names a member or elements".to_owned()),
+    };
+    let fits = document.is(&x, kind);
+    Ok(Built::Cast(format!("CASE WHEN {fits} THEN {shown} WHEN {x} IS NOT NULL THEN {HIDDEN} END")))
+}
+
+/// One document, and what becomes of members that no path names.
+struct Document<'a> {
+    site: &'a Site<'a>,
+    unknown: &'a str,
+}
+
+impl Document<'_> {
+    fn is(&self, value: &str, kind: &str) -> String {
+        self.site.op(&self.site.call("jsonb_typeof", &[value]), "=", &lit(kind))
+    }
+
+    /// What is shown of `value`, which is `text` as a text. What is not of the kind that the paths say is hidden.
+    fn shown(&self, value: &str, text: &str, name: &str, node: &Node<'_>, depth: usize) -> Result<String, String> {
+        let (kind, shown) = match node {
+            Node::Mask(spec) => ("string", self.masked(text, name, spec)?),
+            Node::Object(members) => ("object", self.object(value, members, depth)?),
+            Node::Array(element) => ("array", self.array(value, element, depth)?),
+        };
+        let (null, hidden) = (self.site.cast("'null'", "jsonb"), self.site.cast(HIDDEN, "jsonb"));
+        Ok(format!(
+            "CASE WHEN {} THEN {shown} WHEN {} THEN {null} ELSE {hidden} END",
+            self.is(value, kind),
+            self.is(value, "null")
+        ))
+    }
+
+    fn masked(&self, text: &str, name: &str, spec: &MaskSpec) -> Result<String, String> {
+        let column = member_column(self.site.column, name);
+        spec.check_secret(&column)?;
+        let params = Params::new(spec.def.params, &spec.given);
+        let inner = self.site.inner(&column, &params, text.to_owned())?;
+        Ok(self.site.call("to_jsonb", &[&inner.finish((spec.def.build)(&inner, &params)?)]))
+    }
+
+    fn object(&self, value: &str, members: &[(&str, Node<'_>)], depth: usize) -> Result<String, String> {
+        let site = self.site;
+        let mut objects = match self.unknown {
+            "pass" => vec![value.to_owned()],
+            "mask" => {
+                let keys = array_literal(site, members.iter().map(|(key, _)| *key))?;
+                vec![hidden_but(site, value, &keys)]
+            }
+            _ => Vec::new(),
+        };
+        for (key, node) in members {
+            let literal = lit(key);
+            let inside = format!("({})", site.op(value, "->", &literal));
+            let text = format!("({})", site.op(value, "->>", &literal));
+            let shown = self.shown(&inside, &text, key, node, depth)?;
+            objects.push(member(site, &inside, &literal, &shown));
+        }
+        Ok(together(site, &objects))
+    }
+
+    fn array(&self, value: &str, element: &Node<'_>, depth: usize) -> Result<String, String> {
+        let site = self.site;
+        let (e, i) = (format!("e{depth}"), format!("i{depth}"));
+        let text = format!("({})", site.op(&e, "#>>", &site.cast("'{}'", "_text")));
+        let shown = self.shown(&e, &text, "", element, depth + 1)?;
+        let elements = site.call("jsonb_array_elements", &[value]);
+        let list = site.call("jsonb_agg", &[&format!("{shown} ORDER BY {i}")]);
+        let empty = site.cast("'[]'", "jsonb");
+        Ok(format!("coalesce((SELECT {list} FROM {elements} WITH ORDINALITY pgs_a{depth}({e},{i})),{empty})"))
+    }
+}
+
+/// `value`, an object, with stars in place of every member whose key is not in the list `keys`.
+fn hidden_but(site: &Site<'_>, value: &str, keys: &str) -> String {
+    let known = site.any_of("k", keys);
+    let each = site.call("jsonb_each", &[value]);
     let empty = site.cast("'{}'", "jsonb");
     let members = site.call("jsonb_object_agg", &["k", &case(&known, "v", &site.cast(HIDDEN, "jsonb"))]);
-    Ok(format!("coalesce((SELECT {members} FROM {each} pgs_e(k,v)),{empty})"))
+    format!("coalesce((SELECT {members} FROM {each} pgs_e(k,v)),{empty})")
 }
 
 /// `object` where the operand is an object, stars for other values, NULL for NULL.
@@ -74,68 +164,6 @@ fn guarded(site: &Site<'_>, object: &str) -> String {
     let x = site.raw();
     let is_object = site.op(&site.call("jsonb_typeof", &[&x]), "=", "'object'");
     format!("CASE WHEN {is_object} THEN {object} WHEN {x} IS NOT NULL THEN {HIDDEN} END")
-}
-
-/// Masks on paths of one or two keys; members that are not named are left out unless `unknown` says otherwise.
-fn json(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
-    need_jsonb(site)?;
-    let masks = params.masks("paths");
-    let mut paths: Vec<(Vec<&str>, &MaskSpec)> = Vec::new();
-    for (text, spec) in masks {
-        paths.push((path(text)?, spec));
-    }
-    let mut keys: Vec<String> = paths.iter().filter_map(|(path, _)| path.first().map(|k| (*k).to_owned())).collect();
-    keys.sort();
-    keys.dedup();
-    let mut document = match params.text("unknown") {
-        Some("pass") => site.raw(),
-        Some("mask") => hidden_but(site, &keys)?,
-        _ => kept(site, &keys),
-    };
-    for (path, spec) in &paths {
-        let member = member_column(site.column);
-        let here = array_literal(site, path.iter().copied())?;
-        let text = site.op(&site.raw(), "#>>", &here);
-        let inner_params = Params::new(spec.def.params, &spec.given);
-        let inner = site.inner(&member, &inner_params, format!("({text})"))?;
-        let masked = inner.finish((spec.def.build)(&inner, &inner_params)?);
-        let kind = site.call("jsonb_typeof", &[&format!("({})", site.op(&site.raw(), "#>", &here))]);
-        let hidden = site.cast(HIDDEN, "jsonb");
-        let null = site.cast("'null'", "jsonb");
-        let value = format!(
-            "CASE WHEN {} THEN {} WHEN {} THEN {null} ELSE {hidden} END",
-            site.op(&kind, "=", "'string'"),
-            site.call("to_jsonb", &[&masked]),
-            site.op(&kind, "=", "'null'"),
-        );
-        document = match path.as_slice() {
-            [_] => site.call("jsonb_set", &[&document, &here, &value, "false"]),
-            [parent, ..] => {
-                // Where the parent is no object there is no such member: the parent is hidden instead.
-                let above = array_literal(site, [*parent])?;
-                let parent_kind = site.call("jsonb_typeof", &[&format!("({})", site.op(&site.raw(), "#>", &above))]);
-                let is_object = site.op(&parent_kind, "=", "'object'");
-                let target = format!("CASE WHEN {is_object} THEN {here} ELSE {above} END");
-                let new = format!("CASE WHEN {is_object} THEN {value} ELSE {hidden} END");
-                site.call("jsonb_set", &[&document, &target, &new, "false"])
-            }
-            [] => document,
-        };
-    }
-    Ok(Built::Cast(guarded(site, &document)))
-}
-
-/// `$.contact.email` → its keys.
-fn path(text: &str) -> Result<Vec<&str>, String> {
-    let keys: Vec<&str> = text.strip_prefix("$.").unwrap_or_default().split('.').collect();
-    let valid = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    if text.contains(['[', '*']) {
-        return Err(format!("path \"{text}\" reaches into arrays, which is not supported yet"));
-    }
-    if !keys.iter().all(valid) || keys.len() > 2 {
-        return Err(format!("path \"{text}\" is not understood; write \"$.key\" or \"$.key.key\""));
-    }
-    Ok(keys)
 }
 
 /// A text array. Keys of letters, digits, `_`, `-` and spaces need no escapes within its double quotes.
@@ -152,8 +180,9 @@ fn array_literal<'k>(site: &Site<'_>, keys: impl IntoIterator<Item = &'k str>) -
 }
 
 /// A column for a string inside a document: text, nullable.
-fn member_column(column: &Column) -> Column {
+fn member_column(column: &Column, name: &str) -> Column {
     Column {
+        name: if name.is_empty() { column.name.clone() } else { name.to_owned() },
         type_oid: crate::names::Oid(25),
         typmod: -1,
         type_sql: "pg_catalog.text".to_owned(),

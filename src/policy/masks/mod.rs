@@ -6,11 +6,14 @@
 //! print the value), and the SQL holds no name that an object of the database can shadow.
 
 mod address;
+mod arrays;
 mod dates;
 mod email;
 mod family;
 mod generic;
 mod json;
+mod json_path;
+pub mod keyed;
 mod names;
 mod numbers;
 mod params;
@@ -64,7 +67,7 @@ pub struct MaskSpec {
     given: Vec<(&'static str, ParamValue)>,
 }
 
-const FAMILIES: [&[MaskDef]; 10] = [
+const FAMILIES: [&[MaskDef]; 11] = [
     generic::MASKS,
     names::MASKS,
     phone::MASKS,
@@ -75,19 +78,17 @@ const FAMILIES: [&[MaskDef]; 10] = [
     dates::MASKS,
     numbers::MASKS,
     text::MASKS,
+    keyed::MASKS,
 ];
 
-/// Masks that need a secret key.
-const KEYED: [&str; 9] = [
-    "hash",
-    "pseudonym",
-    "name_pseudo",
-    "pseudo_int",
-    "phone_e164_hash",
-    "phone_valid_fake",
-    "email_pseudo",
-    "date_shift_keyed",
-    "blur",
+/// Masks that people know from other tools, why there are none, and what to use instead.
+const REFUSED: [(&str, &str, &str); 2] = [
+    (
+        "date_shift_keyed",
+        "shifts all dates of a person alike, by another column of the row, and a mask sees its own column alone",
+        "Use date_month, date_year or birth_band.",
+    ),
+    ("blur", "needs the image, which is not in the column", "Use url_placeholder, or url_host."),
 ];
 
 /// Masks that a proxy cannot offer: repeated reading would average noise away, and DISTINCT, joins and paging break.
@@ -119,11 +120,26 @@ impl MaskSpec {
     pub fn fit(&self, column: &Column, catalog: &CatalogSnapshot) -> Result<Mask, String> {
         let params = Params::new(self.def.params, &self.given);
         let site = Site::new(column, catalog, &params)?;
-        if is_secret(&column.name) && !["null", "constant", "full"].contains(&self.def.name) {
-            return Err("a column of secrets takes only the masks null, constant and full".to_owned());
-        }
-        let sql = site.finish((self.def.build)(&site, &params)?);
+        self.check_secret(column)?;
+        let built = match arrays::element(column).filter(|_| !self.is_whole()) {
+            Some(element) => arrays::each(&site, &element, self.def, &params)?,
+            None => (self.def.build)(&site, &params)?,
+        };
+        let sql = site.finish(built);
         Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql) })
+    }
+
+    /// Whether it puts something in the place of the whole value, whatever is in it.
+    fn is_whole(&self) -> bool {
+        ["null", "constant", "full"].contains(&self.def.name)
+    }
+
+    /// Complains when a part of a secret would be shown.
+    fn check_secret(&self, column: &Column) -> Result<(), String> {
+        if is_secret(&column.name) && !self.is_whole() {
+            return Err(format!("{} holds secrets and takes only the masks null, constant and full", column.name));
+        }
+        Ok(())
     }
 
     /// A mask from its name and parameters in TOML, for tests.
@@ -158,9 +174,8 @@ pub(super) fn decode(
     complaints: &mut Complaints<'_>,
 ) -> Option<MaskSpec> {
     let Some(def) = all().find(|def| def.name == name) else {
-        if KEYED.contains(&name) {
-            let help = "Use a mask that needs no key, or \"withhold\".";
-            complaints.add_with_help(at, format!("mask \"{name}\" needs a secret key and is not supported yet"), help);
+        if let Some((_, why, help)) = REFUSED.iter().find(|(refused, ..)| *refused == name) {
+            complaints.add_with_help(at, format!("mask \"{name}\" is not offered: it {why}"), *help);
         } else if VOLATILE.iter().any(|prefix| name.starts_with(prefix)) {
             let help = "Reading it again and again would reveal the value; masks are deterministic.";
             complaints.add_with_help(at, format!("mask \"{name}\" is random and not offered"), help);

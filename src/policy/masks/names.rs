@@ -3,6 +3,7 @@
 
 use super::{
     Built, MaskDef,
+    keyed::KEYED_PARAMS,
     params::{Params, TEXT_PARAMS},
     site::{Site, case, lit},
 };
@@ -12,6 +13,7 @@ pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "name_family", params: TEXT_PARAMS, build: family },
     MaskDef { name: "name_given", params: TEXT_PARAMS, build: given },
     MaskDef { name: "name_words", params: TEXT_PARAMS, build: words },
+    MaskDef { name: "name_pseudo", params: KEYED_PARAMS, build: pseudo },
 ];
 
 const SEVERAL_WORDS: &str = r"\S\s+\S";
@@ -45,4 +47,11 @@ fn words(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     site.need_room(4)?;
     let (pattern, replacement) = (lit(r"(\S)\S*"), lit(r"\1***"));
     Ok(Built::Text(site.call("regexp_replace", &[&site.x(), &pattern, &replacement, "'g'"])))
+}
+
+/// `Nguyễn Thị Minh Khai` → `Khách 4QK7ZD`, whatever case and white space.
+fn pseudo(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    site.need_room(12)?;
+    let digest = site.keyed(params, "name", &site.lower())?;
+    Ok(Built::Text(site.unless_empty(&site.concat(&[&lit("Khách "), &site.letters(&digest, 6)]))))
 }

@@ -28,7 +28,7 @@ const ROUND: super::params::ParamDef =
     super::params::ParamDef { name: "k", ..required("k", ParamKind::Integer(2, 1_000_000_000_000)) };
 
 /// Whether `value` is a value of the column.
-fn holds(site: &Site<'_>, value: i64) -> Result<(), String> {
+pub(super) fn holds(site: &Site<'_>, value: i64) -> Result<(), String> {
     let fits = match site.family {
         Family::Integer { min, max } => (min..=max).contains(&value),
         Family::Numeric { digits: None } | Family::Float => true,

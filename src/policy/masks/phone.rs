@@ -9,6 +9,7 @@
 use super::{
     Built, MaskDef,
     family::Family,
+    keyed::KEYED_PARAMS,
     params::{EMPTY, NULL, ParamDef, Params, TEXT_PARAMS, flag, integer},
     site::{Site, case, lit},
 };
@@ -18,6 +19,8 @@ pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "phone_last", params: LAST, build: last },
     MaskDef { name: "phone_format", params: TEXT_PARAMS, build: format },
     MaskDef { name: "phone_bigint", params: &[], build: bigint },
+    MaskDef { name: "phone_e164_hash", params: KEYED_PARAMS, build: e164_hash },
+    MaskDef { name: "phone_valid_fake", params: KEYED_PARAMS, build: valid_fake },
 ];
 
 const LAST: &[ParamDef] = &[integer("n", 1, 4), flag("strip"), NULL, EMPTY];
@@ -80,4 +83,33 @@ fn bigint(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     let most = site.op(&x, "<", "1000000000000");
     let shown = site.op(&prefix, "+", &end);
     Ok(Built::Cast(format!("CASE WHEN {least} AND {most} THEN {shown} WHEN {x} IS NOT NULL THEN 0 END")))
+}
+
+/// The number as it is dialled from abroad, without `+`: `84901234567`, however a number of Vietnam is stored, with or
+/// without country code, leading zero and separators. Numbers of other countries lose `+` and `00`.
+fn canonical(site: &Site<'_>) -> String {
+    let dialled = site.call("regexp_replace", &[&site.digits(), "'^00'", "''"]);
+    // Nine digits (mobile) or ten (land line) after the zero; a bigint lost the zero.
+    let national = lit("^(84)?0?([1-9][0-9]{8,9})$");
+    site.call("regexp_replace", &[&dialled, &national, &lit(r"84\2")])
+}
+
+/// `0901234567`, `+84 90 123 45 67` → `ph_6FQ2XK7ZDM`; what has no digits is hidden.
+fn e164_hash(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    site.need_room(13)?;
+    let digest = site.keyed(params, "phone", &canonical(site))?;
+    let shown = site.concat(&["'ph_'", &site.letters(&digest, 10)]);
+    let masked = site.like("^ph_[A-Z2-9]{10}$");
+    let number = site.like("[0-9０-９]");
+    let (x, stars) = (site.x(), site.stars());
+    Ok(Built::Text(format!("CASE WHEN {masked} THEN {x} WHEN {number} THEN {shown} ELSE {stars} END")))
+}
+
+/// `0901234567` → `0000482913`: ten digits, as forms demand, that cannot be dialled.
+fn valid_fake(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    site.need_room(10)?;
+    let digest = site.keyed(params, "phone", &canonical(site))?;
+    let number = site.cast(&site.remainder(&digest, 1_000_000), "text");
+    let shown = site.concat(&["'0000'", &site.call("lpad", &[&number, "6", "'0'"])]);
+    Ok(Built::Text(case(&site.like("^0000[0-9]{6}$"), &site.x(), &site.unless_empty(&shown))))
 }

@@ -50,6 +50,11 @@ impl<'a> Site<'a> {
         Ok(Site { operand, ..Site::new(column, self.catalog, params)? })
     }
 
+    /// The catalog that the mask is made for.
+    pub fn catalog(&self) -> &'a CatalogSnapshot {
+        self.catalog
+    }
+
     /// The operand as it stands.
     pub fn raw(&self) -> String {
         self.operand.clone()

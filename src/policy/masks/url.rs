@@ -13,15 +13,19 @@ pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "url_ext", params: PLAIN, build: ext },
     MaskDef { name: "url_signed_strip", params: PLAIN, build: signed_strip },
     MaskDef { name: "data_uri", params: PLAIN, build: data_uri },
-    MaskDef { name: "bytea_placeholder", params: &[], build: bytea_placeholder },
+    MaskDef { name: "bytea_placeholder", params: FILE, build: bytea_placeholder },
 ];
 
 const PLACEHOLDER: &[ParamDef] = &[required("url", ParamKind::Text), NULL, EMPTY];
+const FILE: &[ParamDef] = &[ParamDef { name: "kind", kind: ParamKind::Choice(&["png", "mp4"]), required: false }];
 const PLAIN: &[ParamDef] = &[NULL, EMPTY];
 
 /// A grey picture of one pixel, in hexadecimal and in base64.
 const PIXEL_HEX: &str = "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a4944415478da6368000000820081da45083b0000000049454e44ae426082";
 const PIXEL: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg==";
+
+/// A film without pictures: the boxes `ftyp` (isom, mp41) and an empty `mdat`.
+const FILM_HEX: &str = "000000186674797069736f6d0000020069736f6d6d703431000000086d646174";
 
 const SCHEME: &str = "^[a-zA-Z][a-zA-Z0-9+.-]*://";
 /// Anchored at both ends, so that user information is never taken for a host.
@@ -66,11 +70,12 @@ fn data_uri(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     Ok(Built::Text(case(&is_data, &lit(PIXEL), &site.stars())))
 }
 
-/// A picture of one pixel in place of any file.
-fn bytea_placeholder(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
+/// A picture of one pixel, or an empty film, in place of any file.
+fn bytea_placeholder(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
     if site.column.type_oid.0 != 17 {
         return Err(site.misfit("a bytea column"));
     }
-    let picture = lit(&format!("\\x{PIXEL_HEX}"));
-    Ok(Built::Cast(format!("CASE WHEN {} IS NOT NULL THEN {picture} END", site.raw())))
+    let file = if params.text("kind") == Some("mp4") { FILM_HEX } else { PIXEL_HEX };
+    let file = lit(&format!("\\x{file}"));
+    Ok(Built::Cast(format!("CASE WHEN {} IS NOT NULL THEN {file} END", site.raw())))
 }

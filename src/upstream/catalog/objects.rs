@@ -11,7 +11,8 @@ const FUNCTIONS: &str = "
 SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, x.extname::text, p.prokind, p.prosecdef, p.proretset,
        p.proargnames, coalesce(p.proargmodes::text[], '{}'),
        coalesce((SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
-                  WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '{}')
+                  WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
+       p.proargtypes::oid[], p.prorettype
   FROM pg_proc p
   JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_type t ON t.oid = p.prorettype
@@ -102,6 +103,8 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 security_definer: row.try_get(6)?,
                 returns_set: row.try_get(7)?,
                 out_names: out_names(&names.unwrap_or_default(), &modes, columns),
+                argument_types: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
+                result_type: Some(Oid(row.try_get(12)?)),
             })
         })
         .await?;
