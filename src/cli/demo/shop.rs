@@ -2,12 +2,16 @@
 //! `shop` with its logins. Invariant: the content is the same at every run.
 
 use super::postgres::{PostgresError, PrivatePostgres};
+use crate::cli::install::{Key, install};
 
 /// Name of the database.
 pub const DATABASE: &str = "shop";
 
 /// Password of every login of the shop.
 pub const PASSWORD: &str = "demo";
+
+/// Key of the pseudonyms: no secret, so that the demo shows the same at every run.
+const KEY: &[u8] = b"the key of the demo, known to all";
 
 /// The service login of pgscrim.
 pub const SERVICE_LOGIN: &str = "pgscrim";
@@ -29,5 +33,8 @@ pub fn load(server: &PrivatePostgres) -> Result<(), PostgresError> {
     server.sql("postgres", ROLES_SQL)?;
     server.sql(DATABASE, SCHEMA_SQL)?;
     server.sql(DATABASE, DATA_SQL)?;
+    // What masks with a key need; the key is as invented as the data.
+    let key = Key::new(KEY).expect("the key of the demo is long enough");
+    server.sql(DATABASE, &install(&key, 1, &["service_development_app"]))?;
     Ok(())
 }
