@@ -31,6 +31,8 @@ pub(super) fn command() -> Command {
         .args([
             Arg::new("files")
                 .value_name("FILE")
+                .env("PGSCRIM_AUDIT_FILES")
+                .value_delimiter(':')
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(PathBuf))
                 .help("Audit logs [default: the one of the configuration]"),

@@ -49,6 +49,11 @@ pub(super) fn command() -> Command {
                 .value_name("NAME")
                 .default_value("")
                 .help("application_name of the connection, with --user"),
+            Arg::new("purpose")
+                .long("purpose")
+                .env("PGSCRIM_PURPOSE")
+                .value_name("PURPOSE")
+                .help("One of the role's purposes [default: its first]"),
             Arg::new("search_path")
                 .long("search-path")
                 .env("PGSCRIM_SEARCH_PATH")
@@ -70,6 +75,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let role = match matches.get_one::<String>("role") {
         Some(name) => named_role(&policy, name)?,
         None => matched_role(&policy, &catalog, user.unwrap_or_default(), matches)?,
+    };
+    let role = match matches.get_one::<String>("purpose") {
+        Some(purpose) => for_purpose(&policy, role, purpose)?,
+        None => role,
     };
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
     let path = matches.get_one::<String>("search_path").unwrap_or(&catalog.data().default_search_path);
@@ -101,8 +110,16 @@ fn statement(matches: &ArgMatches) -> Result<String, Failure> {
 fn named_role(policy: &Policy, name: &str) -> Result<RoleId, Failure> {
     let position = policy.roles.iter().position(|role| role.name == name);
     position.and_then(|position| u16::try_from(position).ok()).map(RoleId).ok_or_else(|| {
-        let names: Vec<&str> = policy.roles.iter().map(|role| role.name.as_str()).collect();
+        let mut names: Vec<&str> = policy.roles.iter().map(|role| role.name.as_str()).collect();
+        names.dedup();
         Failure::new(format!("the rules have no role \"{name}\" (there are: {})", names.join(", ")))
+    })
+}
+
+fn for_purpose(policy: &Policy, role: RoleId, purpose: &str) -> Result<RoleId, Failure> {
+    policy.for_purpose(role, purpose).ok_or_else(|| {
+        let known = policy.role(role).map(|role| role.purposes.join(", ")).unwrap_or_default();
+        Failure::new(format!("the role has no purpose \"{purpose}\" (there are: {known})"))
     })
 }
 
