@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValue, parser::ValueSource};
 
-use super::Failure;
+use super::{Failure, output::Format};
 use crate::{
     catalog::{CatalogData, CatalogSnapshot},
     config::{self, Config, KEYS, Override, Secret, UpstreamConfig},
@@ -33,9 +33,35 @@ pub fn catalog_file() -> Arg {
         .help("Catalog file, as `pgscrim catalog dump` writes it, instead of a live server")
 }
 
-/// `--json`
-pub fn json() -> Arg {
-    Arg::new("json").long("json").env("PGSCRIM_JSON").action(ArgAction::SetTrue).help("Print JSON")
+/// `--format` with these choices, the first of which is the default, and `--json`, which is short for one of them.
+pub fn format(choices: &'static [Format]) -> [Arg; 2] {
+    let names: Vec<&str> = choices.iter().map(|format| format.name()).collect();
+    // An empty variable is how many tools unset one.
+    let values = names.iter().map(|name| PossibleValue::new(*name)).chain([PossibleValue::new("").hide(true)]);
+    [
+        Arg::new("format")
+            .long("format")
+            .env("PGSCRIM_FORMAT")
+            .value_name("FORMAT")
+            .value_parser(values.collect::<Vec<_>>())
+            .hide_possible_values(true)
+            .help(format!("How to print: {}", names.join(", "))),
+        Arg::new("json")
+            .long("json")
+            .env("PGSCRIM_JSON")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("format")
+            .help("Print JSON, as --format json does"),
+    ]
+}
+
+/// What `--format` and `--json` ask for.
+pub fn chosen_format(matches: &ArgMatches) -> Format {
+    if matches.get_flag("json") {
+        return Format::Json;
+    }
+    let name = matches.get_one::<String>("format").map(String::as_str).unwrap_or_default();
+    Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or(Format::Human)
 }
 
 /// One argument for each key of the configuration that `wanted` says yes to.
@@ -123,8 +149,15 @@ impl Given {
     /// # Errors
     /// When they cannot be read.
     pub fn rule_files(&self) -> Result<Vec<RuleFile>, Failure> {
-        let directory = config::rules(self.file(), &self.overrides).map_err(Failure::new)?;
-        read_rule_files(&directory).map_err(|error: FilesError| Failure::new(error))
+        read_rule_files(&self.rules_directory()?).map_err(|error: FilesError| Failure::new(error))
+    }
+
+    /// The directory of rule files.
+    ///
+    /// # Errors
+    /// When nothing names one.
+    pub fn rules_directory(&self) -> Result<PathBuf, Failure> {
+        config::rules(self.file(), &self.overrides).map_err(Failure::new)
     }
 
     /// The catalog: of the file named by `--catalog`, or else of the server.

@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command};
 
-use super::{Failure, args, check, print};
+use super::{Failure, args, check, output::Format, print};
 
 pub(super) fn command() -> Command {
     Command::new("check")
@@ -12,7 +12,8 @@ pub(super) fn command() -> Command {
              pgscrim check --config pgscrim.toml\n  \
              pgscrim check --rules rules/acros --catalog shop.catalog.json --json",
         )
-        .args([args::config_file(), args::catalog_file(), args::json()])
+        .args([args::config_file(), args::catalog_file()])
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "rules" || key.starts_with("upstream.")))
 }
 
@@ -23,6 +24,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     crate::policy::rules::RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
     let catalog = given.snapshot(matches)?;
     let report = check::check(&files, &catalog).map_err(Failure::RulesInvalid)?;
-    let text = if matches.get_flag("json") { report.to_json() } else { report.to_text() };
+    let text = if args::chosen_format(matches) == Format::Json { report.to_json() } else { report.to_text() };
     print(&format!("{}\n", text.trim_end()))
 }

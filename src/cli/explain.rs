@@ -6,7 +6,7 @@ use std::{fmt::Write as _, sync::Arc};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
-use super::{Failure, args, print};
+use super::{Failure, args, output::Format, print};
 use crate::{
     catalog::CatalogSnapshot,
     engine::{self, Access, Inputs, Plan, Protocol, QueryContext, Refused},
@@ -55,7 +55,8 @@ pub(super) fn command() -> Command {
                 .value_name("SCHEMAS")
                 .help("search_path of the session [default: the server's own]"),
         ])
-        .args([args::config_file(), args::catalog_file(), args::json()])
+        .args([args::config_file(), args::catalog_file()])
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "rules" || key.starts_with("upstream.")))
 }
 
@@ -77,7 +78,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let context = QueryContext { role, search_path, protocol: Protocol::Simple };
     let inputs = Inputs { catalog, policy: Arc::new(policy) };
     let outcome = engine::plan(&sql, &context, &inputs);
-    let text = if matches.get_flag("json") {
+    let text = if args::chosen_format(matches) == Format::Json {
         let value = as_json(&name, &inputs, &outcome);
         serde_json::to_string_pretty(&value).map_err(Failure::new)? + "\n"
     } else {
@@ -123,7 +124,7 @@ fn matched_role(
 }
 
 /// The schemas that a `search_path` setting means, as the server resolves them.
-fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[String]> {
+pub(super) fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[String]> {
     let mut schemas: Vec<String> = setting
         .split(',')
         .map(|item| {

@@ -1,0 +1,185 @@
+//! What a DBA runs beside the proxy, from the outside: `test`, `diff`, `discover`, the findings of `check`, and the JSON
+//! Schema of the rule files.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "a test")]
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use pgscrim::catalog::{
+    CatalogData,
+    testing::{database, role, table},
+};
+
+/// Where the program runs: a folder with `rules/` and `catalog.json`.
+struct Desk(common::Folder);
+
+impl Desk {
+    fn new(catalog: &CatalogData) -> Self {
+        let folder = common::Folder::new();
+        folder.write("catalog.json", &serde_json::to_string(catalog).unwrap());
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        self.0.write(name, text);
+    }
+
+    fn copy_pack(&self, pack: &str, to: &str) {
+        for entry in fs::read_dir(packs().join(pack)).unwrap() {
+            let path = entry.unwrap().path();
+            self.write(
+                &format!("{to}/{}", path.file_name().unwrap().to_str().unwrap()),
+                &fs::read_to_string(&path).unwrap(),
+            );
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+        command.args(arguments).stdin(Stdio::null()).current_dir(self.0.path());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PGSCRIM_")) {
+            command.env_remove(name);
+        }
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        Ran { code: status.code().unwrap(), out: common::text(&stdout), err: common::text(&stderr) }
+    }
+
+    /// Runs with the catalog file; the exit code must be `code`.
+    fn offline(&self, code: i32, arguments: &[&str]) -> Ran {
+        let ran = self.run(&[arguments, &["--catalog", "catalog.json"]].concat());
+        assert_eq!(ran.code, code, "{arguments:?}\n{}\n{}", ran.out, ran.err);
+        ran
+    }
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}
+
+fn packs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")
+}
+
+/// The schema that the starter pack is written for.
+fn starter() -> CatalogData {
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, full_name text, phone varchar(20), email text, created_at timestamptz");
+    for login in ["support_app", "reporting_app", "shop_owner"] {
+        role(&mut data, login, &[]);
+    }
+    data
+}
+
+const TEST: &str = "[[test]]\nname = \"t\"\nrole = \"support\"\n";
+
+#[test]
+fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
+    let desk = Desk::new(&starter());
+    desk.copy_pack("starter", "rules");
+    let ran = desk.offline(0, &["test", "rules"]);
+    assert!(ran.out.contains("ok      support sees names") && ran.out.ends_with("5 passed, 0 failed\n"), "{}", ran.out);
+    // The same by the configured directory, and by one file of tests.
+    desk.offline(0, &["test", "--rules", "rules"]);
+    desk.offline(0, &["test", "rules/starter.test.toml"]);
+
+    let rules = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    desk.write("rules/rules.toml", &rules.replace("email = \"email\"", "email = \"clear\""));
+    let ran = desk.offline(1, &["test", "rules"]);
+    assert!(ran.out.contains("FAILED  support sees names"), "{}", ran.out);
+    assert!(ran.out.contains("(rules/starter.test.toml:4)\n        email: expected email, got clear\n"), "{}", ran.out);
+    let json = desk.offline(1, &["test", "rules", "--format", "json"]).json();
+    assert_eq!((&json[0]["passed"], &json[0]["line"]), (&false.into(), &4.into()));
+    assert_eq!(json[0]["got"]["columns"][2]["treatments"][0], "partial(3,2)");
+    let github = desk.offline(1, &["test", "rules", "--format", "github"]).out;
+    assert!(
+        github.starts_with("::error title=rule-test,file=rules/starter.test.toml,line=4::support sees names"),
+        "{github}"
+    );
+    assert_eq!(github.lines().count(), 1);
+}
+
+#[test]
+fn tests_say_what_came_out_instead() {
+    let desk = Desk::new(&starter());
+    desk.copy_pack("starter", "rules");
+    for (test, problem) in [
+        (
+            "sql = \"SELECT phone FROM customers\"\nexpect = {}",
+            "phone: personal and not named in `expect`, got partial(3,2)",
+        ),
+        (
+            "sql = \"SELECT id FROM customers\"\nexpect = { phone = \"clear\" }",
+            "there is no output column phone (there are: id)",
+        ),
+        (
+            "sql = \"SELECT phone || email AS b FROM customers\"\nexpect = { b = \"email\" }",
+            "b: expected email, got email + partial(3,2)",
+        ),
+        (
+            "sql = \"SELECT phone FROM customers\"\nrefuse = \"PGS0201\"",
+            "expected refusal PGS0201, but the statement is allowed",
+        ),
+        ("sql = \"SELECT nothing FROM customers\"\nrefuse = \"PGS0201\"", "expected refusal PGS0201, got PGS0103"),
+        ("sql = \"SELECT nothing FROM customers\"\nexpect = {}", "expected columns, got refusal PGS0103"),
+        ("sql = \"SELECT 1; SELECT 2\"\nexpect = {}", "a test has one statement, this text has 2"),
+        (
+            "sql = \"SELECT phone FROM customers\"\nexpect = { \"#1\" = \"partial(3,2)\" }\nrules = [\"other.toml\"]",
+            "other.toml did not decide; rules.toml:",
+        ),
+    ] {
+        desk.write("rules/starter.test.toml", &format!("{TEST}{test}\n"));
+        let ran = desk.offline(1, &["test", "rules"]);
+        assert!(ran.out.contains(problem), "{test}\n{}", ran.out);
+    }
+    for test in [
+        "sql = \"SELECT phone AS a, phone AS a FROM customers\"\nexpect = { a = \"partial(3,2)\" }",
+        "sql = \"SELECT count(*) FROM customers\"\nexpect = {}",
+        "sql = \"UPDATE customers SET created_at = now() WHERE id = 1\"\nexpect = {}",
+    ] {
+        desk.write("rules/starter.test.toml", &format!("{TEST}{test}\n"));
+        desk.offline(0, &["test", "rules"]);
+    }
+}
+
+#[test]
+fn tests_that_cannot_be_judged_end_with_code_2() {
+    let desk = Desk::new(&starter());
+    desk.copy_pack("starter", "rules");
+    let statement = "sql = \"SELECT 1\"\nexpect = {}\n";
+    for (text, complaint) in [
+        (format!("{TEST}{statement}"), ""),
+        (format!("{TEST}{statement}extra = 1\n"), "rules/starter.test.toml:6:1"),
+        (format!("{}{statement}", TEST.replace("support", "suport")), "Did you mean \"support\"?"),
+        (
+            format!("{}{statement}", TEST.replace("role = \"support", "user = \"stranger")),
+            "no role of the rules matches",
+        ),
+        (format!("{TEST}purpose = \"fun\"\n{statement}"), "has no purpose \"fun\""),
+        (format!("{TEST}purpose = \"customer-care\"\n{statement}"), ""),
+    ] {
+        desk.write("rules/starter.test.toml", &text);
+        let ran = desk.offline(if complaint.is_empty() { 0 } else { 2 }, &["test", "rules"]);
+        assert!(ran.err.contains(complaint), "{text}\n{}", ran.err);
+    }
+    fs::remove_file(desk.0.join("rules/starter.test.toml")).unwrap();
+    assert!(desk.offline(2, &["test", "rules"]).err.contains("there are no tests in rules"));
+    desk.offline(2, &["test", "nowhere"]);
+    assert_eq!(desk.run(&["test", "rules", "--catalog", "none.json"]).code, 2);
+    // A file of tests is no rule file.
+    desk.write("rules/other.test.toml", "nonsense = 1\n");
+    desk.offline(0, &["check", "--rules", "rules"]);
+}
