@@ -183,3 +183,141 @@ fn tests_that_cannot_be_judged_end_with_code_2() {
     desk.write("rules/other.test.toml", "nonsense = 1\n");
     desk.offline(0, &["check", "--rules", "rules"]);
 }
+
+/// Exit code, and the changes as `sight who what old -> new`.
+fn diff(desk: &Desk, old: &str, new: &str) -> (i32, Vec<String>) {
+    desk.write("old/rules.toml", old);
+    desk.write("new/rules.toml", new);
+    let ran = desk.run(&["diff", "old", "new", "--catalog", "catalog.json", "--json"]);
+    assert!(ran.code < 2, "{}", ran.err);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let json = ran.json();
+    let changes = json["changes"].as_array().unwrap().iter().map(|change| {
+        let [sight, who, what, old, new] = ["sight", "who", "what", "old", "new"].map(|key| text(&change[key]));
+        format!("{sight}: {who}: {what}: {old} -> {new}")
+    });
+    (ran.code, changes.collect())
+}
+
+#[test]
+fn a_diff_tells_who_sees_more_and_who_sees_less() {
+    let mut data = starter();
+    role(&mut data, "anna", &["staff"]);
+    let desk = Desk::new(&data);
+    let old = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    assert_eq!(diff(&desk, &old, &old), (0, vec![]));
+    let staff = "[[role]]\nname = \"staff\"\nmatch = { member_of = [\"staff\"] }\n";
+    let email = "public.customers.email";
+    for (from, to, code, expected) in [
+        ("email = \"email\"", "email = \"clear\"", 1, vec![format!("more: support: {email}: email -> clear")]),
+        ("email = \"email\"", "email = \"refuse\"", 0, vec![format!("less: support: {email}: email -> refuse")]),
+        (
+            "email = \"email\"",
+            "email = \"email_domain\"",
+            1,
+            vec![format!("else: support: {email}: email -> email_domain")],
+        ),
+        // A mask of the same name with another parameter.
+        (
+            "first = 3",
+            "first = 4",
+            1,
+            vec![
+                "else: support: public.customers.phone: partial(3,2); search exact -> partial(4,2); search exact"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "search = { phone = \"exact\" }",
+            "search = { email = \"exact\" }",
+            1,
+            vec![
+                format!("more: support: {email}: email -> email; search exact"),
+                "less: support: public.customers.phone: partial(3,2); search exact -> partial(3,2)".to_owned(),
+            ],
+        ),
+        (
+            "[[role]]\nname = \"support\"",
+            "[[role]]\nname = \"support\"\nexplain = true\nwrite_back = \"allow\"",
+            1,
+            vec![
+                "more: support: explain: false -> true".to_owned(),
+                "same: support: write_back: keep -> allow".to_owned(),
+            ],
+        ),
+        // A login of nobody, and of somebody who is in the server's catalog.
+        (
+            "[[role]]\nname = \"reporting\"",
+            &format!("{staff}[[role]]\nname = \"reporting\""),
+            1,
+            vec![
+                "more: login anna: role: no role -> staff".to_owned(),
+                "more: a member of staff: role: no role -> staff".to_owned(),
+                "same: staff: role: - -> added".to_owned(),
+            ],
+        ),
+        // Another name for the same is no change of what anybody sees.
+        (
+            "name = \"support\"",
+            "name = \"helpdesk\"",
+            0,
+            vec![
+                "same: helpdesk: role: - -> added".to_owned(),
+                "same: support: role: - -> removed".to_owned(),
+                "same: login support_app: role: support -> helpdesk".to_owned(),
+            ],
+        ),
+        (
+            "match = { user = [\"reporting_app\"] }",
+            "match = { user = [\"reports\"] }",
+            1,
+            vec![
+                "more: login reports: role: no role -> reporting".to_owned(),
+                "less: login reporting_app: role: reporting -> no role".to_owned(),
+            ],
+        ),
+        (
+            "match = { user = [\"support_app\"] }",
+            "match = { user = [\"support_app\", \"reporting_app\"] }",
+            1,
+            vec!["more: login reporting_app: role: reporting -> support (3 more)".to_owned()],
+        ),
+    ] {
+        let new = old.replacen(from, to, 1);
+        assert_ne!(old, new, "{from}");
+        assert_eq!(diff(&desk, &old, &new), (code, expected), "{from} => {to}");
+    }
+}
+
+#[test]
+fn a_diff_shows_what_is_no_longer_governed_and_who_becomes_exempt() {
+    let desk = Desk::new(&starter());
+    let old = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    let new = old.replace("see = { name = \"name_initials\" }", "exempt = true");
+    let (code, changes) = diff(&desk, &old, &new);
+    assert_eq!(code, 1);
+    assert!(changes.contains(&"more: reporting: exempt: false -> true".to_owned()), "{changes:?}");
+    assert!(changes.contains(&"more: reporting: public.customers.phone: withhold -> clear".to_owned()), "{changes:?}");
+
+    // Taking the last column of a table out of its category opens the whole table.
+    let old = "policy = \"p\"\n[category.phone]\ncolumns = [\"public.customers.phone\"]\n[[role]]\nname = \"r\"\nmatch = { user = \"u\" }\n";
+    let new = old.replace("\"public.customers.phone\"", "");
+    let (code, changes) = diff(&desk, old, &new);
+    assert_eq!((code, changes.len()), (1, 5), "{changes:?}");
+    desk.write("new/rules.toml", &old.replace("\"u\" }", "\"u\" }\notherwise = \"clear\""));
+    let ran = desk.offline(1, &["diff", "old", "new"]);
+    assert!(
+        ran.out.contains("sees more\n  r  public.customers.phone  withhold -> clear  new/rules.toml:7\n"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 more, 0 something else, 0 less\n"), "{}", ran.out);
+    let github = desk.offline(1, &["diff", "old", "new", "--format", "github"]).out;
+    assert_eq!(
+        github,
+        "::warning title=sees-more,file=new/rules.toml,line=7::r sees more: public.customers.phone withhold -> clear\n"
+    );
+    desk.write("new/rules.toml", "policy = 1\n");
+    assert!(desk.offline(2, &["diff", "old", "new"]).err.contains("new/rules.toml:1:"));
+    desk.offline(2, &["diff", "old", "nowhere"]);
+}

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod check;
 mod check_command;
 pub mod demo;
+pub mod diff;
 pub mod explain;
 pub mod http;
 mod logging;
@@ -86,6 +87,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => serve::run(matches),
         Some(("check", matches)) => check_command::run(matches),
         Some(("test", matches)) => test::run(matches),
+        Some(("diff", matches)) => diff::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("catalog", matches)) => catalog::run(matches),
@@ -114,9 +116,10 @@ pub fn command() -> Command {
              pgscrim check --rules rules/acros --upstream-url postgres://pgscrim@127.0.0.1/shop\n  \
              pgscrim serve --config pgscrim.toml\n  \
              pgscrim test --config pgscrim.toml\n  \
+             pgscrim diff --config pgscrim.toml rules-in-force my-rules\n  \
              pgscrim explain --config pgscrim.toml --role packing 'SELECT * FROM customers'\n  \
              pgscrim audit tail --config pgscrim.toml\n\n\
-             Exit codes: 0 fine, 1 could not run, 2 refused, 3 rules invalid. Those of test are in its own help.",
+             Exit codes: 0 fine, 1 could not run, 2 refused, 3 rules invalid. Those of test and diff are in their own help.",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -125,6 +128,7 @@ pub fn command() -> Command {
             serve::command(),
             check_command::command(),
             test::command(),
+            diff::command(),
             explain::command(),
             audit::command(),
             catalog::command(),

@@ -240,10 +240,10 @@ fn determining(outcome: &Result<Plan, Box<Refused>>) -> BTreeSet<String> {
     match outcome {
         Ok(plan) => {
             let statements = plan.statements.iter();
-            statements.flat_map(|statement| &statement.access.rules).map(|rule| rule.to_string()).collect()
+            statements.flat_map(|statement| &statement.access.rules).map(ToString::to_string).collect()
         }
         Err(refused) => {
-            let rules = refused.access.rules.iter().map(|rule| rule.to_string());
+            let rules = refused.access.rules.iter().map(ToString::to_string);
             rules.chain(refused.refusal.rule.clone()).collect()
         }
     }
