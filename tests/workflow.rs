@@ -321,3 +321,124 @@ fn a_diff_shows_what_is_no_longer_governed_and_who_becomes_exempt() {
     assert!(desk.offline(2, &["diff", "old", "new"]).err.contains("new/rules.toml:1:"));
     desk.offline(2, &["diff", "old", "nowhere"]);
 }
+
+/// A server with tables whose names and comments tell little, and whose content tells a lot.
+fn odd_shop() -> common::Postgres {
+    let postgres = common::Postgres::start();
+    postgres.sql(
+        "postgres",
+        "CREATE ROLE pgscrim LOGIN; CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;
+         CREATE TABLE people (id bigint PRIMARY KEY, a text, b varchar(30), c text, d text, e jsonb, f text, g numeric, h text[], hoten text, mail text);
+         INSERT INTO people SELECT n, '09012340' || lpad(n::text, 2, '0'), 'bimat' || n || '@geheim.vn', 'Nguyễn Thị Bí Mật',
+             '4111111111111111', '{\"tel\": \"0901234567\"}', 'SP-' || n, n, ARRAY['x'], 'x', 'y' FROM generate_series(1, 60) n;
+         COMMENT ON COLUMN people.f IS 'CCCD của khách BÍ-MẬT-TRONG-CHÚ-THÍCH';
+         CREATE TABLE big (id bigint, v text) PARTITION BY RANGE (id);
+         CREATE TABLE big_1 PARTITION OF big FOR VALUES FROM (0) TO (1000000);
+         INSERT INTO big SELECT n, '0901234567' FROM generate_series(1, 50000) n;
+         CREATE TABLE tall (id bigint, v text);
+         INSERT INTO tall SELECT n, '0901234567' FROM generate_series(1, 50000) n;
+         CREATE TABLE empty (v text);
+         CREATE TABLE slow (v text);
+         CREATE VIEW nap AS SELECT pg_sleep(100)::text AS email;
+         CREATE TABLE products (id bigint, sku text, price numeric)",
+    );
+    // Without it no table has a size to sample by.
+    postgres.sql("postgres", "VACUUM ANALYZE");
+    postgres
+}
+
+fn url(postgres: &common::Postgres, user: &str) -> String {
+    format!("postgres://{user}@127.0.0.1:{}/postgres", postgres.port)
+}
+
+#[test]
+fn discover_writes_a_file_that_check_takes_and_prints_no_content() {
+    let postgres = odd_shop();
+    let desk = Desk(common::Folder::new());
+    let by_name = desk.run(&["discover", "--upstream-url", &url(&postgres, "pgscrim")]);
+    assert_eq!(by_name.code, 0, "{}", by_name.err);
+    assert!(by_name.out.contains("\"public.people.hoten\", # its name holds \"ho ten\""), "{}", by_name.out);
+    assert!(by_name.out.contains("\"public.people.f\", # its comment holds \"cccd\""), "{}", by_name.out);
+    assert!(by_name.out.contains("    # \"public.people.b\", # review"), "{}", by_name.out);
+    assert!(by_name.out.contains("\n# \"public.products\"\n") && !by_name.out.contains("big_1"), "{}", by_name.out);
+
+    let sampled =
+        desk.run(&["discover", "--upstream-url", &url(&postgres, "reader"), "--sample", "--out", "10-data.toml"]);
+    assert_eq!((sampled.code, sampled.out.as_str()), (0, ""), "{}", sampled.err);
+    let text = fs::read_to_string(desk.0.join("10-data.toml")).unwrap();
+    for line in [
+        "\"public.people.a\", # 60 of 60 sampled values look like telephone numbers",
+        "\"public.people.b\", # 60 of 60 sampled values look like e-mail addresses",
+        "\"public.people.c\", # 60 of 60 sampled values look like names of people",
+        "\"public.people.d\", # 60 of 60 sampled values look like card numbers with a valid check digit",
+        "\"public.people.e\", # 60 of 60 sampled values contain an e-mail address or a telephone number",
+        "\"public.tall.v\", # 300 of 300 sampled values look like telephone numbers",
+        "\"public.big.v\", # 300 of 300 sampled values look like telephone numbers",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    for secret in ["0901234", "geheim", "Bí", "BÍ", "4111", "SP-", "bimat"] {
+        assert!(!text.contains(secret) && !sampled.err.contains(secret), "{secret}\n{text}");
+        assert!(!postgres.log().contains(secret), "{secret}");
+    }
+    // With a role it is a rule set.
+    desk.write("rules/10-data.toml", &text);
+    desk.write("rules/20-roles.toml", "[[role]]\nname = \"r\"\nmatch = { user = \"reader\" }\n");
+    let check = desk.run(&["check", "--rules", "rules", "--upstream-url", &url(&postgres, "pgscrim")]);
+    assert_eq!(check.code, 0, "{}", check.err);
+    // What was reviewed is not overwritten.
+    let again = desk.run(&["discover", "--upstream-url", &url(&postgres, "pgscrim"), "--out", "10-data.toml"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("10-data.toml"), "{}", again.err);
+    let json =
+        desk.run(&["discover", "--upstream-url", &url(&postgres, "reader"), "--sample", "--format", "json"]).json();
+    let people = json["tables"].as_array().unwrap().iter().find(|table| table["name"] == "public.people").unwrap();
+    assert_eq!(people["columns"][1]["guess"]["kind"], "phone");
+    assert_eq!(people["columns"][0]["guess"], serde_json::Value::Null);
+}
+
+#[test]
+fn discover_says_which_tables_it_could_not_sample() {
+    let postgres = odd_shop();
+    let desk = Desk(common::Folder::new());
+    let denied = desk.run(&["discover", "--upstream-url", &url(&postgres, "pgscrim"), "--sample"]);
+    assert_eq!(denied.code, 1);
+    assert!(denied.err.contains("no table could be sampled") && denied.err.contains("GRANT SELECT"), "{}", denied.err);
+    postgres.sql("postgres", "GRANT SELECT ON people TO pgscrim");
+    let some = desk.run(&["discover", "--upstream-url", &url(&postgres, "pgscrim"), "--sample"]);
+    assert_eq!(some.code, 0, "{}", some.err);
+    assert!(some.err.contains("public.empty was not sampled: the service login may not read it"), "{}", some.err);
+    assert!(some.out.contains("\n# not sampled: public.big: ") && some.out.contains("60 of 60"), "{}", some.out);
+    assert_eq!(desk.run(&["discover", "--catalog", "x.json", "--sample"]).code, 1);
+    assert_eq!(desk.run(&["discover", "--upstream-url", "postgres://pgscrim@127.0.0.1:1/shop"]).code, 1);
+}
+
+/// A table that somebody holds, and a value that makes an expression of a policy fail: neither stops the rest, and the
+/// server's words, which hold the value, are not repeated.
+#[test]
+fn a_table_that_cannot_be_read_costs_no_more_than_itself() {
+    let postgres = odd_shop();
+    postgres.sql(
+        "postgres",
+        "CREATE POLICY odd ON slow USING (v::int > 0); ALTER TABLE slow ENABLE ROW LEVEL SECURITY; INSERT INTO slow VALUES ('topsecret');
+         CREATE PROCEDURE hold() LANGUAGE plpgsql AS $$ BEGIN LOCK TABLE empty IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(20); END $$",
+    );
+    let port = postgres.port.to_string();
+    let mut holder =
+        common::psql("127.0.0.1", postgres.port, "postgres", "postgres").args(["-c", "CALL hold()"]).spawn().unwrap();
+    common::wait_for("the lock", std::time::Duration::from_secs(10), || {
+        let rows = postgres.sql(
+            "postgres",
+            "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'empty'::regclass",
+        );
+        (rows[0][0].as_deref() == Some("1")).then_some(())
+    });
+    let desk = Desk(common::Folder::new());
+    let ran = desk.run(&["discover", "--upstream-url", &url(&postgres, "reader"), "--sample"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("public.empty was not sampled: it is locked"), "{} {port}", ran.err);
+    assert!(ran.err.contains("public.slow was not sampled: the server answered with SQLSTATE 22P02"), "{}", ran.err);
+    assert!(!ran.err.contains("topsecret") && ran.out.contains("60 of 60"), "{}", ran.out);
+    let _ = holder.kill();
+    let _ = holder.wait();
+}

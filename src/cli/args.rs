@@ -64,6 +64,16 @@ pub fn chosen_format(matches: &ArgMatches) -> Format {
     Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or(Format::Human)
 }
 
+/// `--sample`
+pub fn sample() -> Arg {
+    Arg::new("sample")
+        .long("sample")
+        .env("PGSCRIM_SAMPLE")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("catalog")
+        .help("Also look at some rows of each table; no value is printed, logged or kept")
+}
+
 /// One argument for each key of the configuration that `wanted` says yes to.
 pub fn keys(wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Arg> {
     KEYS.iter().filter(move |key| wanted(key.path)).map(|key| {
@@ -165,18 +175,23 @@ impl Given {
     /// # Errors
     /// When it cannot be read.
     pub fn catalog(&self, matches: &ArgMatches) -> Result<CatalogData, Failure> {
-        if let Ok(Some(path)) = matches.try_get_one::<String>("catalog") {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::new(format!("could not read the catalog file {path}: {error}")))?;
-            return serde_json::from_str(&text)
-                .map_err(|error| Failure::new(format!("{path} is not a catalog file: {error}")));
+        if let Some(data) = catalog_of_file(matches)? {
+            return Ok(data);
         }
         let upstream = self.upstream()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))?;
-        runtime.block_on(upstream::read_catalog(&upstream)).map(|(data, _state)| data).map_err(Failure::new)
+        block_on(upstream::read_catalog(&upstream))?.map(|(data, _moment)| data).map_err(Failure::new)
+    }
+
+    /// The same with what depends on columns; a file may lack it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn catalog_in_full(&self, matches: &ArgMatches) -> Result<CatalogData, Failure> {
+        if let Some(data) = catalog_of_file(matches)? {
+            return Ok(data);
+        }
+        let upstream = self.upstream()?;
+        block_on(upstream::read_catalog_in_full(&upstream))?.map_err(Failure::new)
     }
 
     /// The catalog, indexed.
@@ -186,4 +201,25 @@ impl Given {
     pub fn snapshot(&self, matches: &ArgMatches) -> Result<std::sync::Arc<CatalogSnapshot>, Failure> {
         Ok(CatalogSnapshot::new(self.catalog(matches)?, 1))
     }
+}
+
+/// The catalog of the file named by `--catalog`; none without one.
+fn catalog_of_file(matches: &ArgMatches) -> Result<Option<CatalogData>, Failure> {
+    let Ok(Some(path)) = matches.try_get_one::<String>("catalog") else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("could not read the catalog file {path}: {error}")))?;
+    let data = CatalogData::from_json(&text);
+    data.map(Some).map_err(|error| Failure::new(format!("{path} is not a catalog file: {error}")))
+}
+
+/// Waits for `future` on a runtime of its own.
+///
+/// # Errors
+/// When there can be none.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(future))
+        .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))
 }

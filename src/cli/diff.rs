@@ -314,10 +314,10 @@ type Found = (Sight, String, String, String);
 /// Everything in which `after` is not `before`, each with the rule of `after` that decides it.
 fn compare(before: &RolePolicy, after: &RolePolicy, catalog: &CatalogSnapshot) -> Vec<(Found, String)> {
     let mut found = Vec::new();
-    for (what, value) in ASPECTS {
-        let (old, new) = (value(before, catalog), value(after, catalog));
+    for permission in PERMISSIONS {
+        let (old, new) = ((permission.read)(before, catalog), (permission.read)(after, catalog));
         if let Some(sight) = old.compared(&new) {
-            found.push(((sight, (*what).to_owned(), old.shown(), new.shown()), after.origin.clone()));
+            found.push(((sight, permission.name.to_owned(), old.shown(), new.shown()), after.origin.clone()));
         }
     }
     for relation in catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
@@ -337,13 +337,18 @@ fn full_name(relation: &Relation, column: &Column) -> String {
 }
 
 /// What a role may do beside reading columns. A new kind of permission is one more line.
-const ASPECTS: &[(&str, fn(&RolePolicy, &CatalogSnapshot) -> Aspect)] = &[
-    ("exempt", |role, _| Aspect::Opens(role.exempt)),
-    ("explain", |role, _| Aspect::Opens(role.exempt || role.explain)),
-    ("functions", |role, catalog| Aspect::Allows(functions(role, catalog))),
-    ("write_back", |role, _| Aspect::Says(write_back(role))),
-    ("recipient", |role, _| Aspect::Says(role.recipient.clone())),
+const PERMISSIONS: &[Permission] = &[
+    Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
+    Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
+    Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
+    Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
+    Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
 ];
+
+struct Permission {
+    name: &'static str,
+    read: fn(&RolePolicy, &CatalogSnapshot) -> Aspect,
+}
 
 /// The value of a permission, and with it which values show more.
 enum Aspect {

@@ -10,7 +10,9 @@ pub mod catalog;
 pub mod check;
 mod check_command;
 pub mod demo;
+pub mod detect;
 pub mod diff;
+pub mod discover;
 pub mod explain;
 pub mod http;
 mod logging;
@@ -85,6 +87,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
+        Some(("discover", matches)) => discover::run(matches),
         Some(("check", matches)) => check_command::run(matches),
         Some(("test", matches)) => test::run(matches),
         Some(("diff", matches)) => diff::run(matches),
@@ -113,6 +116,7 @@ pub fn command() -> Command {
         .after_help(
             "Start with:\n  \
              pgscrim demo\n  \
+             pgscrim discover --upstream-url postgres://pgscrim@127.0.0.1/shop > my-rules/10-data.toml\n  \
              pgscrim check --rules rules/acros --upstream-url postgres://pgscrim@127.0.0.1/shop\n  \
              pgscrim serve --config pgscrim.toml\n  \
              pgscrim test --config pgscrim.toml\n  \
@@ -126,6 +130,7 @@ pub fn command() -> Command {
         .max_term_width(110)
         .subcommands([
             serve::command(),
+            discover::command(),
             check_command::command(),
             test::command(),
             diff::command(),
