@@ -442,3 +442,154 @@ fn a_table_that_cannot_be_read_costs_no_more_than_itself() {
     let _ = holder.kill();
     let _ = holder.wait();
 }
+
+const LEAKY: &str = "
+CREATE ROLE pgscrim LOGIN; CREATE ROLE care LOGIN; CREATE ROLE boss LOGIN SUPERUSER; CREATE ROLE reader LOGIN;
+GRANT pg_read_all_data TO reader;
+CREATE TABLE customers (
+    id bigint PRIMARY KEY, email text UNIQUE, phone text NOT NULL UNIQUE, full_name text, note text, code text, plain text,
+    initials text GENERATED ALWAYS AS (left(full_name, 1)) STORED,
+    shout text GENERATED ALWAYS AS (upper(full_name)) STORED
+);
+CREATE INDEX by_name ON customers (full_name);
+CREATE INDEX by_lower ON customers (lower(full_name)) WHERE note IS NULL;
+CREATE INDEX by_code ON customers (code) INCLUDE (full_name);
+CREATE INDEX by_hash ON customers USING hash (note);
+CREATE TABLE calls (id bigint PRIMARY KEY, caller text REFERENCES customers (phone), kept text REFERENCES customers (phone));
+CREATE TABLE people (email text PRIMARY KEY);
+CREATE TABLE born (id bigint, birth date) PARTITION BY RANGE (extract(year FROM birth));
+CREATE TABLE born_1 PARTITION OF born FOR VALUES FROM (1900) TO (2100);
+CREATE VIEW names AS SELECT id, full_name AS n FROM customers;
+CREATE VIEW counted AS SELECT count(*) FROM calls;
+CREATE FUNCTION find_name(n bigint) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT full_name FROM customers WHERE id = n; END;
+CREATE FUNCTION list_names() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
+CREATE FUNCTION harmless() RETURNS bigint LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(*) FROM products; END;
+CREATE TABLE staff (id bigint, so_dien_thoai text, x text);
+INSERT INTO staff SELECT n, 'x', 'bimat' || n || '@geheim.vn' FROM generate_series(1, 20) n;
+";
+
+const LEAKY_RULES: &str = r#"policy = "p"
+[category.name]
+columns = ["public.customers.full_name"]
+[category.phone]
+columns = ["public.customers.phone", "public.calls.kept"]
+[category.email]
+columns = ["public.customers.email", "public.people.email"]
+[category.birth]
+columns = ["public.born.birth"]
+[category.none]
+columns = ["public.customers.id", "public.customers.note", "public.customers.code", "public.customers.initials", "public.calls.id", "public.calls.caller", "public.born.id"]
+[[role]]
+name = "care"
+match = { user = ["care", "gone"] }
+see = { phone = "phone_last", email = "email" }
+functions = ["public.list_names"]
+[[role]]
+name = "chief"
+match = { user = ["boss"], database = ["other"] }
+otherwise = "clear"
+[[role]]
+name = "owner"
+match = { user = ["postgres"] }
+exempt = true
+"#;
+
+#[test]
+fn check_finds_what_leaks_around_the_rules() {
+    let postgres = common::Postgres::start();
+    postgres.sql("postgres", "CREATE TABLE products (id bigint)");
+    postgres.sql("postgres", LEAKY);
+    let desk = Desk(common::Folder::new());
+    desk.write("rules/rules.toml", LEAKY_RULES);
+    let url = |user: &str| url(&postgres, user);
+    let found = |json: &serde_json::Value| -> Vec<String> {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let findings = json["findings"].as_array().unwrap().iter();
+        findings.map(|finding| format!("{} {}", text(&finding["code"]), text(&finding["object"]))).collect()
+    };
+    let json = desk.run(&["check", "--rules", "rules", "--upstream-url", &url("pgscrim"), "--json"]).json();
+    let expected = [
+        "PGC101 role care",
+        "PGC102 role chief",
+        "PGC103 role chief",
+        "PGC201 public.customers.plain",
+        "PGC201 public.customers.shout",
+        "PGC202 public.customers.note",
+        "PGC203 public.staff.so_dien_thoai",
+        "PGC301 public.people.email",
+        "PGC302 public.calls.kept",
+        "PGC404 public.customers.initials",
+        "PGC406 function public.list_names",
+        "PGC409 public.born",
+        "PGC410 public.calls.caller",
+        "PGC303 public.customers.email",
+        "PGC303 public.customers.phone",
+        "PGC402 public.names",
+        "PGC403 public.customers.shout",
+        "PGC405 function public.find_name",
+        "PGC407 index public.by_name",
+        "PGC408 index public.by_lower",
+    ];
+    assert_eq!(found(&json), expected, "{json:#}");
+    let of = |code: &str| json["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code).unwrap();
+    assert_eq!(of("PGC202")["spot"], serde_json::json!({ "file": "rules/rules.toml", "line": 11 }));
+    assert_eq!(of("PGC301")["spot"]["line"], 15);
+    assert!(of("PGC406")["message"].as_str().unwrap().contains("may be called by care"), "{json:#}");
+
+    // The same from a catalog file.
+    let dump = desk.run(&["catalog", "dump", "--upstream-url", &url("pgscrim")]);
+    desk.write("catalog.json", &dump.out);
+    let offline = desk.offline(0, &["check", "--rules", "rules", "--json"]).json();
+    assert_eq!(offline["findings"], json["findings"]);
+
+    // Content tells of one more column, and is not shown.
+    let sampled = desk.run(&["check", "--rules", "rules", "--upstream-url", &url("reader"), "--sample"]);
+    assert_eq!(sampled.code, 0, "{}", sampled.err);
+    assert!(
+        sampled.out.contains("warning PGC203: public.staff.x looks like personal data (email): 20 of 20"),
+        "{}",
+        sampled.out
+    );
+    assert!(!sampled.out.contains("geheim"), "{}", sampled.out);
+}
+
+#[test]
+fn check_speaks_the_languages_of_ci() {
+    let desk = Desk::new(&starter());
+    desk.copy_pack("starter", "rules");
+    // The rules of the pack, without a warning.
+    desk.offline(0, &["check", "--rules", "rules", "--strict"]);
+    let rules = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    desk.write("rules/rules.toml", &rules.replace(", \"public.customers.created_at\"", ""));
+    desk.offline(0, &["check", "--rules", "rules"]);
+    let strict = desk.offline(1, &["check", "--rules", "rules", "--strict"]);
+    assert!(
+        strict.out.contains("warning PGC201: public.customers.created_at") && strict.err.contains("1 warnings"),
+        "{}",
+        strict.err
+    );
+    let github = desk.offline(0, &["check", "--rules", "rules", "--format", "github"]).out;
+    assert!(
+        github.starts_with("::warning title=PGC201,file=rules/rules.toml,line=10::public.customers.created_at is"),
+        "{github}"
+    );
+    let sarif = desk.offline(0, &["check", "--rules", "rules", "--format", "sarif"]).json();
+    let run = &sarif["runs"][0];
+    assert_eq!(run["results"][0]["ruleId"], "PGC201");
+    let known = run["tool"]["driver"]["rules"].as_array().unwrap();
+    for result in run["results"].as_array().unwrap() {
+        assert!(known.iter().any(|rule| rule["id"] == result["ruleId"]), "{result}");
+    }
+    desk.write("rules/rules.toml", &rules.replace("customers.phone", "customers.fone"));
+    let github = desk.offline(3, &["check", "--rules", "rules", "--format", "github"]);
+    assert!(
+        github.out.starts_with("::error title=PGC001,file=rules/rules.toml,line=18::unknown column"),
+        "{}",
+        github.out
+    );
+    assert!(github.err.contains('^'));
+    assert_eq!(desk.offline(3, &["check", "--rules", "rules", "--json"]).json()["errors"][0]["line"], 18);
+    desk.write("rules/rules.toml", "policy = 1");
+    let sarif = desk.offline(3, &["check", "--rules", "rules", "--format", "sarif"]).json();
+    assert_eq!(sarif["runs"][0]["results"][0]["level"], "error");
+}

@@ -3,26 +3,18 @@
 //! reason beside each, everything else as comments to review. Invariant: no content of a row, and no comment of the
 //! database, is in it.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write as _,
-    fs::File,
-    io::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs::File, io::Write as _};
 
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
 use super::{
     Failure, args,
-    detect::{Guess, Kind, guess, samples::Samples},
+    detect::{Guess, Kind, guess, holds_rows, inherited, samples::Samples},
     output::{self, Format},
     print,
 };
-use crate::{
-    catalog::{CatalogData, CatalogSnapshot, Column, Relation, data::RelationKind},
-    names::Oid,
-};
+use crate::catalog::{CatalogData, CatalogSnapshot, Column, Relation};
 
 pub(super) fn command() -> Command {
     Command::new("discover")
@@ -140,24 +132,6 @@ pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let not_sampled = samples.missed.iter().map(|missed| format!("{}: {}", missed.table, missed.reason)).collect();
     Discovery { database: data.database.clone(), tables, not_sampled }
-}
-
-fn holds_rows(relation: &Relation) -> bool {
-    let kind = match relation.kind {
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
-        RelationKind::View
-        | RelationKind::MaterializedView
-        | RelationKind::Sequence
-        | RelationKind::Toast
-        | RelationKind::Composite => false,
-    };
-    kind && !relation.is_system()
-}
-
-/// Names of the columns that the parents of a table have, which stand for those of the table.
-fn inherited(table: Oid, catalog: &CatalogSnapshot) -> HashSet<&str> {
-    let parents = catalog.parents(table).iter().filter_map(|parent| catalog.relation(*parent));
-    parents.flat_map(|parent| parent.columns.iter().map(|column| column.name.as_str())).collect()
 }
 
 /// A part of a name as rule files write it. A star of its own would mean any name there.

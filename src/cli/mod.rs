@@ -14,6 +14,7 @@ pub mod detect;
 pub mod diff;
 pub mod discover;
 pub mod explain;
+pub mod findings;
 pub mod http;
 mod logging;
 pub mod output;

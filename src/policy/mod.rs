@@ -7,6 +7,7 @@ mod decode;
 mod decode_role;
 pub mod masks;
 mod pattern;
+mod places;
 pub mod rule_tests;
 pub mod rules;
 pub mod settings;

@@ -8,12 +8,15 @@ pub mod content;
 pub mod samples;
 mod words;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::Serialize;
 
 use self::content::Tally;
-use crate::catalog::{Column, Relation};
+use crate::{
+    catalog::{CatalogSnapshot, Column, Relation, data::RelationKind},
+    names::Oid,
+};
 
 /// A kind of personal data that is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -149,6 +152,25 @@ fn by_name(relation: &Relation, column: &Column) -> Option<Guess> {
 fn by_comment(column: &Column) -> Option<Guess> {
     let (kind, phrase) = words::of_comment(column.comment.as_deref()?)?;
     fits(kind, column).then(|| Guess { kind, reason: format!("its comment holds \"{phrase}\"") })
+}
+
+/// Whether a relation holds rows of its own, unlike a view; materialized views take what their sources have.
+pub(super) fn holds_rows(relation: &Relation) -> bool {
+    let kind = match relation.kind {
+        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+        RelationKind::View
+        | RelationKind::MaterializedView
+        | RelationKind::Sequence
+        | RelationKind::Toast
+        | RelationKind::Composite => false,
+    };
+    kind && !relation.is_system()
+}
+
+/// Names of the columns that the parents of a table have, which stand for those of the table.
+pub(super) fn inherited(table: Oid, catalog: &CatalogSnapshot) -> HashSet<&str> {
+    let parents = catalog.parents(table).iter().filter_map(|parent| catalog.relation(*parent));
+    parents.flat_map(|parent| parent.columns.iter().map(|column| column.name.as_str())).collect()
 }
 
 /// Whether a column of this type can hold the kind.
