@@ -570,7 +570,7 @@ fn check_speaks_the_languages_of_ci() {
     );
     let github = desk.offline(0, &["check", "--rules", "rules", "--format", "github"]).out;
     assert!(
-        github.starts_with("::warning title=PGC201,file=rules/rules.toml,line=10::public.customers.created_at is"),
+        github.starts_with("::warning title=PGC201,file=rules/rules.toml,line=11::public.customers.created_at is"),
         "{github}"
     );
     let sarif = desk.offline(0, &["check", "--rules", "rules", "--format", "sarif"]).json();
@@ -583,12 +583,12 @@ fn check_speaks_the_languages_of_ci() {
     desk.write("rules/rules.toml", &rules.replace("customers.phone", "customers.fone"));
     let github = desk.offline(3, &["check", "--rules", "rules", "--format", "github"]);
     assert!(
-        github.out.starts_with("::error title=PGC001,file=rules/rules.toml,line=18::unknown column"),
+        github.out.starts_with("::error title=PGC001,file=rules/rules.toml,line=19::unknown column"),
         "{}",
         github.out
     );
     assert!(github.err.contains('^'));
-    assert_eq!(desk.offline(3, &["check", "--rules", "rules", "--json"]).json()["errors"][0]["line"], 18);
+    assert_eq!(desk.offline(3, &["check", "--rules", "rules", "--json"]).json()["errors"][0]["line"], 19);
     desk.write("rules/rules.toml", "policy = 1");
     let sarif = desk.offline(3, &["check", "--rules", "rules", "--format", "sarif"]).json();
     assert_eq!(sarif["runs"][0]["results"][0]["level"], "error");

@@ -16,6 +16,7 @@ mod numbers;
 mod params;
 mod payment;
 mod phone;
+pub mod schema;
 mod site;
 mod text;
 mod url;
