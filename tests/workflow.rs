@@ -593,3 +593,19 @@ fn check_speaks_the_languages_of_ci() {
     let sarif = desk.offline(3, &["check", "--rules", "rules", "--format", "sarif"]).json();
     assert_eq!(sarif["runs"][0]["results"][0]["level"], "error");
 }
+
+#[test]
+fn explain_points_at_the_rules_that_decide() {
+    let desk = Desk::new(&starter());
+    desk.copy_pack("starter", "rules");
+    let explain = ["explain", "--rules", "rules", "--role", "support", "SELECT phone FROM customers"];
+    let text = desk.offline(0, &explain).out;
+    assert!(
+        text.contains("  category by rules/rules.toml:19\n") && text.contains("  treatment by rules/rules.toml:32\n"),
+        "{text}"
+    );
+    let json = desk.offline(0, &[&explain[..], &["--format", "json"]].concat()).json();
+    let column = &json["statements"][0]["columns"][0];
+    assert_eq!(column["category_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 19 }));
+    assert_eq!(column["treatment_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 32 }));
+}

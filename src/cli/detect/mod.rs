@@ -218,6 +218,14 @@ mod tests {
             ("tenKhachHang", Kind::Name),
             ("full_name", Kind::Name),
             ("recipient_name", Kind::Name),
+            ("nguoi_nhan", Kind::Name),
+            ("recipient_phone", Kind::Phone),
+            ("sdt_nguoi_nhan", Kind::Phone),
+            ("dia_chi_nguoi_nhan", Kind::Address),
+            ("email_khach_hang", Kind::Email),
+            ("e_mail", Kind::Email),
+            ("chu_the", Kind::Name),
+            ("so_the", Kind::Card),
             ("sdt", Kind::Phone),
             ("SĐT", Kind::Phone),
             ("so_dt", Kind::Phone),
@@ -298,12 +306,19 @@ mod tests {
             "phone timestamptz",
             "trang_thai_email text",
             "shipping_method text",
+            "recipient_id bigint",
+            "ma_nguoi_nhan text",
+            "line text",
         ] {
             assert_eq!(kinds("products", column), [None], "{column}");
         }
         // A name alone is one of a person in a table of people.
         assert_eq!(kinds("customers", "name text, ten text, total int"), [Some(Kind::Name), Some(Kind::Name), None]);
         assert_eq!(kinds("KhachHang", "ten text"), [Some(Kind::Name)]);
+        assert_eq!(
+            kinds("addresses", "line text, line2 text, name text"),
+            [Some(Kind::Address), Some(Kind::Address), None]
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "security answer",
         ],
     ),
-    (Kind::Email, &["email", "e mail", "mail address", "thu dien tu", "hop thu", "dia chi mail"]),
+    (Kind::Email, &["email", "mail address", "thu dien tu", "hop thu", "dia chi mail"]),
     (
         Kind::Network,
         &["ip address", "ip addr", "ip", "dia chi ip", "mac address", "mac addr", "device id", "imei", "user agent"],
@@ -72,8 +72,6 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "card holder",
             "cardholder",
             "account holder",
-            "chu the",
-            "chu tai khoan",
             "full name",
             "ho ten",
             "ho va ten",
@@ -89,11 +87,8 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "customer name",
             "client name",
             "contact name",
-            "contact person",
             "recipient name",
-            "recipient",
             "receiver name",
-            "consignee",
             "sender name",
             "ship name",
             "ship to name",
@@ -118,17 +113,12 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "ten khach",
             "ten kh",
             "ten nguoi nhan",
-            "nguoi nhan",
             "ten nguoi gui",
-            "nguoi gui",
             "ten nguoi mua",
-            "nguoi mua",
             "ten nhan vien",
             "ten nguoi dung",
             "ten thanh vien",
             "ten lien he",
-            "nguoi lien he",
-            "nguoi dai dien",
             "maiden name",
         ],
     ),
@@ -375,8 +365,28 @@ const PHRASES: &[(Kind, &[&str])] = &[
     ),
 ];
 
+/// Words for people, which mean their names where nothing says what else of them: `nguoi_nhan`, but not `sdt_nguoi_nhan`.
+const PERSONS: &[&str] = &[
+    "recipient",
+    "consignee",
+    "contact person",
+    "nguoi nhan",
+    "nguoi gui",
+    "nguoi mua",
+    "nguoi lien he",
+    "nguoi dai dien",
+    "chu the",
+    "chu tai khoan",
+];
+
 /// Words that mean a name of a person in a table of people only.
 const BARE_NAMES: &[&str] = &["name", "ten", "ho"];
+
+/// Words that mean a part of an address in a table of addresses only.
+const BARE_ADDRESSES: &[&str] = &["line", "line 1", "line 2", "dong 1", "dong 2", "detail", "chi tiet"];
+
+/// Words of tables that hold addresses.
+const ADDRESSES: &[&str] = &["address", "addresses", "dia chi"];
 
 /// Words of tables that hold people.
 const PEOPLE: &[&str] = &[
@@ -491,9 +501,18 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
     if found.is_some() || vetoed {
         return found;
     }
-    let people = || PEOPLE.iter().any(|word| find(&split(table), word, false));
-    let bare = BARE_NAMES.iter().find(|word| words.len() == 1 && **word == last);
-    bare.filter(|_| people()).map(|word| (Kind::Name, *word))
+    let keyed = matches!(last, "id" | "at" | "on" | "uuid") || words.first().map(String::as_str) == Some("ma");
+    if let Some(phrase) = longest(&words, PERSONS, true).filter(|_| !keyed) {
+        return Some((Kind::Name, phrase));
+    }
+    let table = split(table);
+    let bare = |list: &[&'static str], tables: &[&str]| {
+        let whole = words.concat();
+        let found = list.iter().find(|word| word.split(' ').collect::<String>() == whole);
+        found.filter(|_| tables.iter().any(|word| find(&table, word, false))).copied()
+    };
+    let name = bare(BARE_NAMES, PEOPLE).map(|word| (Kind::Name, word));
+    name.or_else(|| bare(BARE_ADDRESSES, ADDRESSES).map(|word| (Kind::Address, word)))
 }
 
 /// The kind of a column by its comment, and the words that tell.
@@ -594,7 +613,8 @@ mod tests {
 
     #[test]
     fn the_lists_are_written_as_they_are_compared() {
-        let lists = PHRASES.iter().flat_map(|(_, list)| *list).chain(BARE_NAMES).chain(PEOPLE).chain(VETOES);
+        let lists =
+            PHRASES.iter().flat_map(|(_, list)| *list).chain(BARE_NAMES).chain(PEOPLE).chain(VETOES).chain(PERSONS);
         for phrase in lists {
             assert_eq!(split(phrase).join(" "), *phrase);
         }
