@@ -248,7 +248,7 @@ mod tests {
     fn what_is_missing_or_unknown_is_complained_about_with_a_caret() {
         let base = "[[test]]\nname = \"n\"\nrole = \"r\"\nsql = \"SELECT 1\"\n";
         for (text, message) in [
-            (format!("{base}"), "this test expects nothing"),
+            (base.to_owned(), "this test expects nothing"),
             (format!("{base}expect = {{}}\nrefuse = \"PGS0201\"\n"), "both expect and refuse"),
             (format!("{base}refuse = \"PGS9999\"\n"), "unknown refusal code \"PGS9999\""),
             (format!("{base}user = \"u\"\nexpect = {{}}\n"), "both a role and a user"),

@@ -104,8 +104,8 @@ mod tests {
         }
         let tests = read_rule_tests(&folder).unwrap();
         assert_eq!(tests.iter().map(|file| &*file.text).collect::<Vec<_>>(), ["t = 1"]);
-        let texts: Vec<String> = read_rule_files(&folder).unwrap().iter().map(|file| file.text.to_string()).collect();
-        assert_eq!(texts, ["a = 1", "b = 1"]);
+        let rules: Vec<String> = read_rule_files(&folder).unwrap().iter().map(|file| file.text.to_string()).collect();
+        assert_eq!(rules, ["a = 1", "b = 1"]);
         std::fs::write(folder.join("15-c.toml"), " \n").unwrap();
         assert!(matches!(read_rule_files(&folder), Err(FilesError::Blank { .. })));
         std::fs::remove_dir_all(&folder).unwrap();
