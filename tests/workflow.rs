@@ -463,6 +463,7 @@ CREATE VIEW names AS SELECT id, full_name AS n FROM customers;
 CREATE VIEW counted AS SELECT count(*) FROM calls;
 CREATE FUNCTION find_name(n bigint) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT full_name FROM customers WHERE id = n; END;
 CREATE FUNCTION list_names() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
+CREATE FUNCTION spy() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT phone FROM customers LIMIT 1';
 CREATE FUNCTION harmless() RETURNS bigint LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(*) FROM products; END;
 CREATE TABLE staff (id bigint, so_dien_thoai text, x text);
 INSERT INTO staff SELECT n, 'x', 'bimat' || n || '@geheim.vn' FROM generate_series(1, 20) n;
@@ -483,7 +484,7 @@ columns = ["public.customers.id", "public.customers.note", "public.customers.cod
 name = "care"
 match = { user = ["care", "gone"] }
 see = { phone = "phone_last", email = "email" }
-functions = ["public.list_names"]
+functions = ["public.list_names", "public.spy"]
 [[role]]
 name = "chief"
 match = { user = ["boss"], database = ["other"] }
@@ -529,6 +530,7 @@ fn check_finds_what_leaks_around_the_rules() {
         "PGC405 function public.find_name",
         "PGC407 index public.by_name",
         "PGC408 index public.by_lower",
+        "PGC411 function public.spy",
     ];
     assert_eq!(found(&json), expected, "{json:#}");
     let of = |code: &str| json["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code).unwrap();
@@ -608,4 +610,27 @@ fn explain_points_at_the_rules_that_decide() {
     let column = &json["statements"][0]["columns"][0];
     assert_eq!(column["category_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 19 }));
     assert_eq!(column["treatment_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 32 }));
+}
+
+#[test]
+fn tests_and_diffs_run_against_a_live_server() {
+    let postgres = common::shop::postgres();
+    postgres.sql("shop", "CREATE SCHEMA app; CREATE TABLE app.customers (id int); ALTER ROLE support IN DATABASE shop SET search_path = app, public");
+    let desk = Desk(common::Folder::new());
+    desk.write("rules/rules.toml", common::shop::RULES);
+    // The login's own search path decides which table is meant; a role has none.
+    desk.write(
+        "rules/a.test.toml",
+        "[[test]]\nname = \"by role\"\nrole = \"support\"\nsql = \"SELECT phone FROM customers\"\nexpect = { phone = \"phone_last\" }\n\
+         [[test]]\nname = \"by user\"\nuser = \"support\"\nsql = \"SELECT phone FROM customers\"\nrefuse = \"PGS0103\"\n\
+         [[test]]\nname = \"by path\"\nuser = \"support\"\nsearch_path = \"public\"\nsql = \"SELECT note FROM customers\"\nrefuse = \"PGS0201\"\n",
+    );
+    let url = format!("postgres://pgscrim@127.0.0.1:{}/shop", postgres.port);
+    let ran = desk.run(&["test", "rules", "--upstream-url", &url]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    desk.write("new/rules.toml", &common::shop::RULES.replace("note = \"refuse\"", "note = \"withhold\""));
+    let ran = desk.run(&["diff", "rules", "new", "--upstream-url", &url]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.out.contains("support  public.customers.note  refuse -> withhold"), "{}", ran.out);
+    assert_eq!(desk.run(&["test", "rules", "--upstream-url", "postgres://pgscrim@127.0.0.1:1/shop"]).code, 2);
 }

@@ -61,7 +61,7 @@ pub(super) fn command() -> Command {
                 .long("search-path")
                 .env("PGSCRIM_SEARCH_PATH")
                 .value_name("SCHEMAS")
-                .help("search_path of the session [default: the server's own]"),
+                .help("search_path of the session [default: as the server has it for the user]"),
         ])
         .args([args::config_file(), args::catalog_file()])
         .args(args::format(&[Format::Human, Format::Json]))
@@ -81,7 +81,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => matched_role(&policy, &catalog, user.unwrap_or_default(), matches)?,
     };
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
-    let path = matches.get_one::<String>("search_path").unwrap_or(&catalog.data().default_search_path);
+    let path = matches.get_one::<String>("search_path").map(String::as_str);
+    let path = path.unwrap_or_else(|| configured_path(user.unwrap_or_default(), &catalog));
     let search_path = effective_path(path, user.unwrap_or_default(), &catalog);
     let context = QueryContext { role, search_path, protocol: Protocol::Simple };
     let inputs = Inputs { catalog, policy: Arc::new(policy) };
@@ -130,6 +131,20 @@ fn matched_role(
     policy
         .role_for(&who, catalog)
         .ok_or_else(|| Failure::Refused(format!("no role of the rules matches user \"{user}\": it could not connect")))
+}
+
+/// The `search_path` that a connection of `user` begins with: of the role in this database, of the role, of the database,
+/// of all, or the server's own, as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide.
+pub(super) fn configured_path<'c>(user: &str, catalog: &'c CatalogSnapshot) -> &'c str {
+    let data = catalog.data();
+    let of = |role: Option<&str>, database: Option<&str>| {
+        let mut settings = data.settings.iter().filter(|setting| setting.name == "search_path");
+        settings.find(|setting| setting.role.as_deref() == role && setting.database.as_deref() == database)
+    };
+    let (role, database) = (Some(user), Some(data.database.as_str()));
+    let setting =
+        of(role, database).or_else(|| of(role, None)).or_else(|| of(None, database)).or_else(|| of(None, None));
+    setting.map_or(&data.default_search_path, |setting| &setting.value)
 }
 
 /// The schemas that a `search_path` setting means, as the server resolves them.

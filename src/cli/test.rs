@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     Failure, args,
-    explain::effective_path,
+    explain::{configured_path, effective_path},
     output::{self, Format, Level, Remark, Spot},
     print,
 };
@@ -173,7 +173,7 @@ fn run_test(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<Outco
         Who::User(user) => user.as_str(),
         Who::Role(_) => "",
     };
-    let path = test.search_path.as_ref().unwrap_or(&inputs.catalog.data().default_search_path);
+    let path = test.search_path.as_deref().unwrap_or_else(|| configured_path(user, &inputs.catalog));
     let search_path = effective_path(path, user, &inputs.catalog);
     let context = QueryContext { role: id, search_path, protocol: Protocol::Simple };
     let outcome = engine::plan(&test.sql, &context, inputs);

@@ -36,7 +36,7 @@ pub struct RuleTest {
     pub purpose: Option<String>,
     /// `application_name` of the connection, empty without one.
     pub application_name: String,
-    /// `search_path`, in the notation of SET; the server's own without it.
+    /// `search_path`, in the notation of SET; without it, the one that the login's connections begin with.
     pub search_path: Option<String>,
     /// The statement.
     pub sql: String,

@@ -140,7 +140,6 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "dien thoai",
             "sdt",
             "so dt",
-            "dt",
             "dtdd",
             "di dong",
             "so di dong",
@@ -338,7 +337,9 @@ const PHRASES: &[(Kind, &[&str])] = &[
             "khuyet tat",
             "political",
             "salary",
-            "luong",
+            "tien luong",
+            "muc luong",
+            "luong co ban",
         ],
     ),
     (
@@ -474,6 +475,10 @@ const VETOES: &[&str] = &[
     "file",
     "field",
     "method",
+    "phuong thuc",
+    "phuong tien",
+    "phuong phap",
+    "phuong an",
     "phi",
     "fee",
     "cost",
@@ -481,8 +486,21 @@ const VETOES: &[&str] = &[
 ];
 
 /// Words in which shorter ones stand by accident.
-const ACCIDENTS: &[&str] =
-    &["microphone", "headphone", "headphones", "earphone", "earphones", "smartphone", "smartphones", "phonetic"];
+const ACCIDENTS: &[&str] = &[
+    "microphone",
+    "headphone",
+    "headphones",
+    "earphone",
+    "earphones",
+    "smartphone",
+    "smartphones",
+    "phonetic",
+    "automobile",
+    "automobiles",
+    "secretary",
+    "template",
+    "templates",
+];
 
 /// The kind of a column by its name, and the words that tell.
 pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)> {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FOREIGN_KEY, FOREIGN_KEY_CLEAR, FUNCTION, FUNCTION_ALLOWED, GENERATED, GENERATED_CLEAR, INDEX, INDEX_EXPRESSION,
-    NO_DEPENDENTS, PARTITION_KEY, PRIMARY_KEY, Pass, UNIQUE_KEY, VIEW, column_name, table_name,
+    FOREIGN_KEY, FOREIGN_KEY_CLEAR, FUNCTION, FUNCTION_ALLOWED, FUNCTION_OPAQUE, GENERATED, GENERATED_CLEAR, INDEX,
+    INDEX_EXPRESSION, NO_DEPENDENTS, PARTITION_KEY, PRIMARY_KEY, Pass, UNIQUE_KEY, VIEW, column_name, table_name,
 };
 use crate::{
     catalog::{
@@ -34,6 +34,7 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     indexes(pass, dependents);
     foreign_keys(pass, dependents);
     functions(pass, dependents);
+    opaque_functions(pass, dependents);
     for key in &dependents.partition_keys {
         let Some(relation) = pass.catalog.relation(key.relation) else { continue };
         if let Some((columns, hidden)) = pass.hidden_among(key.relation, &key.columns) {
@@ -199,6 +200,25 @@ fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
                 pass.add(FOREIGN_KEY, &names.0, message, hidden.spot);
             }
         }
+    }
+}
+
+/// Functions that roles may call and of which nothing is known: their bodies are strings, or not SQL.
+fn opaque_functions(pass: &mut Pass<'_>, dependents: &Dependents) {
+    for function in &pass.catalog.data().functions {
+        let known = dependents.function_uses.iter().any(|used| used.function == function.oid);
+        let callers = || pass.restricted().filter(|role| role.functions.contains(&function.oid));
+        let Some(first) = callers().next().filter(|_| !known) else { continue };
+        let mut names: Vec<&str> = callers().map(|role| role.name.as_str()).collect();
+        names.dedup();
+        let definer = if function.security_definer { " with the rights of its owner" } else { "" };
+        let message = format!(
+            "may be called by {}{definer}; what it reads is not known, and what it returns is not masked",
+            names.join(", ")
+        );
+        let object = format!("function {}", QualifiedName::new(&function.schema, &function.name));
+        let spot = Spot::of_origin(&first.origin, pass.files);
+        pass.add(FUNCTION_OPAQUE, &object, message, spot);
     }
 }
 

@@ -69,6 +69,7 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Warning,
         "A foreign key ties a column that a role sees in clear to one that it does not.",
     ),
+    (FUNCTION_OPAQUE, Level::Note, "A role may call a function whose body is not looked into."),
     (
         NO_DEPENDENTS,
         Level::Note,
@@ -98,6 +99,7 @@ const INDEX: &str = "PGC407";
 const INDEX_EXPRESSION: &str = "PGC408";
 const PARTITION_KEY: &str = "PGC409";
 const FOREIGN_KEY_CLEAR: &str = "PGC410";
+const FUNCTION_OPAQUE: &str = "PGC411";
 const NO_DEPENDENTS: &str = "PGC501";
 const NOT_SAMPLED: &str = "PGC502";
 
