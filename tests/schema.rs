@@ -1,4 +1,4 @@
-//! `rules/pgscrim-rules.schema.json`, by which editors complete and check rule files, against the decoder: neither knows a
+//! `rules/pgscrim-rules.schema.json`, and its like for tests of rules, by which editors complete and check rule files, against the decoder: neither knows a
 //! key or a mask that the other does not. The part about masks is made from the decoder's own definitions; `REWRITE=1`
 //! writes it anew.
 
@@ -17,9 +17,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pgscrim::policy::{
-    masks::schema::schema as masks,
-    rules::{RuleFile, RuleSet},
+use pgscrim::{
+    error::RefusalCode,
+    policy::{
+        masks::schema::schema as masks,
+        rule_tests::RuleTests,
+        rules::{RuleFile, RuleSet},
+    },
 };
 use serde_json::{Map, Value};
 
@@ -252,6 +256,40 @@ fn the_schema_takes_what_the_decoder_takes() {
         }
     }
     assert!(valid > 5, "{valid}");
+}
+
+#[test]
+fn tests_of_rules_have_a_schema_too() {
+    let path = folder().join("pgscrim-tests.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let test = &schema["$defs"]["test"];
+    let codes: Vec<Value> = RefusalCode::ALL.iter().map(|code| code.code().into()).collect();
+    assert_eq!(test["properties"]["refuse"]["enum"], Value::Array(codes));
+    let parse = |text: &str| {
+        let file = RuleFile { path: "r.test.toml".into(), text: text.into() };
+        RuleTests::parse(vec![file]).map(|_| ()).map_err(|diagnostics| diagnostics.to_string())
+    };
+    let complaint = parse("[[test]]\nqqqqqqqqqqqq = 1\n").unwrap_err();
+    let known = complaint.split("Known keys: ").nth(1).unwrap().split(".\n").next().unwrap();
+    assert_eq!(known.split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), keys(test));
+    for pack in ["acros", "starter"] {
+        for file in pgscrim::reload::read_rule_tests(&folder().join(pack)).unwrap() {
+            judged(&file.text, &schema).unwrap_or_else(|found| panic!("{}\n{found}", file.path));
+            assert!(file.text.starts_with("#:schema ../pgscrim-tests.schema.json\n"), "{}", file.path);
+        }
+    }
+    let good = "[[test]]\nname = \"n\"\nrole = \"r\"\nsql = \"SELECT 1\"\nexpect = { a = [\"x\"] }\n";
+    judged(good, &schema).unwrap();
+    parse(good).unwrap();
+    for (from, to) in [
+        ("name = \"n\"", ""),
+        ("[\"x\"]", "[]"),
+        ("expect =", "exspect ="),
+        ("expect = { a = [\"x\"] }", "refuse = \"PGS0999\""),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert!(parse(&bad).is_err() && judged(&bad, &schema).is_err(), "{from} => {to}");
+    }
 }
 
 #[test]

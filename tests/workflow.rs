@@ -100,13 +100,13 @@ fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     desk.write("rules/rules.toml", &rules.replace("email = \"email\"", "email = \"clear\""));
     let ran = desk.offline(1, &["test", "rules"]);
     assert!(ran.out.contains("FAILED  support sees names"), "{}", ran.out);
-    assert!(ran.out.contains("(rules/starter.test.toml:4)\n        email: expected email, got clear\n"), "{}", ran.out);
+    assert!(ran.out.contains("(rules/starter.test.toml:5)\n        email: expected email, got clear\n"), "{}", ran.out);
     let json = desk.offline(1, &["test", "rules", "--format", "json"]).json();
-    assert_eq!((&json[0]["passed"], &json[0]["line"]), (&false.into(), &4.into()));
+    assert_eq!((&json[0]["passed"], &json[0]["line"]), (&false.into(), &5.into()));
     assert_eq!(json[0]["got"]["columns"][2]["treatments"][0], "partial(3,2)");
     let github = desk.offline(1, &["test", "rules", "--format", "github"]).out;
     assert!(
-        github.starts_with("::error title=rule-test,file=rules/starter.test.toml,line=4::support sees names"),
+        github.starts_with("::error title=rule-test,file=rules/starter.test.toml,line=5::support sees names"),
         "{github}"
     );
     assert_eq!(github.lines().count(), 1);
@@ -206,6 +206,7 @@ fn a_diff_tells_who_sees_more_and_who_sees_less() {
     let desk = Desk::new(&data);
     let old = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
     assert_eq!(diff(&desk, &old, &old), (0, vec![]));
+    let both = "[[role]]\nname = \"temps\"\nmatch = { user = \"temp\", member_of = \"hired\" }\n[[role]]\nname = \"reporting\"".to_owned();
     let staff = "[[role]]\nname = \"staff\"\nmatch = { member_of = [\"staff\"] }\n";
     let email = "public.customers.email";
     for (from, to, code, expected) in [
@@ -255,6 +256,13 @@ fn a_diff_tells_who_sees_more_and_who_sees_less() {
                 "more: a member of staff: role: no role -> staff".to_owned(),
                 "same: staff: role: - -> added".to_owned(),
             ],
+        ),
+        // A login that is still to be made, with a group beside it.
+        (
+            "[[role]]\nname = \"reporting\"",
+            &both,
+            1,
+            vec!["more: login temp: role: no role -> temps".to_owned(), "same: temps: role: - -> added".to_owned()],
         ),
         // Another name for the same is no change of what anybody sees.
         (

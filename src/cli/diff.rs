@@ -293,6 +293,15 @@ impl Pass<'_> {
             if !logins.iter().any(|(login, _)| login == user) {
                 logins.push((user.clone(), format!("login {user}")));
             }
+            // One that is still to be made may be made a member of what the same entries ask for.
+            if !known(&data.roles, user) {
+                let naming = matches().filter(|matching| matching.user.iter().flatten().any(|name| name == user));
+                let mut member_of: Vec<String> =
+                    naming.flat_map(|matching| matching.member_of.iter().flatten().cloned()).collect();
+                member_of.sort();
+                member_of.dedup();
+                data.roles.push(RoleData { name: user.clone(), superuser: false, can_login: true, member_of });
+            }
         }
         let groups: BTreeSet<&String> = matches().flat_map(|matching| matching.member_of.iter().flatten()).collect();
         for group in groups {
@@ -522,7 +531,8 @@ fn as_text(difference: &Difference) -> String {
     }
     let count = |sight: Sight| of(sight).count();
     let (more, other, less) = (count(Sight::More), count(Sight::Else), count(Sight::Less));
-    let _ = writeln!(out, "\n{more} more, {other} something else, {less} less");
+    let sum = if more + other == 0 { ": nobody sees more" } else { "" };
+    let _ = writeln!(out, "\n{more} more, {other} something else, {less} less{sum}");
     out
 }
 
