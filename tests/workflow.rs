@@ -103,6 +103,8 @@ fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     assert!(ran.out.contains("(rules/starter.test.toml:5)\n        email: expected email, got clear\n"), "{}", ran.out);
     let json = desk.offline(1, &["test", "rules", "--format", "json"]).json();
     assert_eq!((&json[0]["passed"], &json[0]["line"]), (&false.into(), &5.into()));
+    let both = desk.offline(1, &["test", "rules", "--json", "--format", "human"]).out;
+    assert!(both.starts_with("FAILED"), "{both}");
     assert_eq!(json[0]["got"]["columns"][2]["treatments"][0], "partial(3,2)");
     let github = desk.offline(1, &["test", "rules", "--format", "github"]).out;
     assert!(
@@ -641,4 +643,63 @@ fn tests_and_diffs_run_against_a_live_server() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.out.contains("support  public.customers.note  refuse -> withhold"), "{}", ran.out);
     assert_eq!(desk.run(&["test", "rules", "--upstream-url", "postgres://pgscrim@127.0.0.1:1/shop"]).code, 2);
+}
+
+/// A policy has an entry for each purpose of a role; commands take them for entries of one role.
+#[test]
+fn entries_of_one_role_are_told_apart_by_their_purpose() {
+    use pgscrim::{
+        catalog::CatalogSnapshot,
+        cli::{
+            check::matrix,
+            diff::{Sight, difference},
+            test::{Got, run_tests},
+        },
+        engine::Inputs,
+        policy::{
+            Policy, Treatment,
+            rule_tests::RuleTests,
+            rules::{RuleFile, RuleSet},
+        },
+    };
+    let catalog = CatalogSnapshot::new(starter(), 1);
+    let text = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    let files = [RuleFile { path: "rules.toml".into(), text: text.into() }];
+    let old = RuleSet::parse(&files).and_then(|rules| rules.compile(&catalog)).unwrap();
+    let with_purpose = |show: &str| -> Policy {
+        let mut policy = old.clone();
+        let mut entry = policy.roles[0].clone();
+        entry.purpose = "marketing".to_owned();
+        let customers = catalog.relation_named("public", "customers").unwrap();
+        let position = customers.columns.iter().position(|column| column.name == show).unwrap();
+        entry.governed.get_mut(&customers.oid).unwrap().columns[position].treatment = Treatment::Clear;
+        policy.roles.insert(1, entry);
+        policy
+    };
+    let new = with_purpose("email");
+    assert_eq!(matrix(&new, &catalog).roles[..2], ["support (customer-care)", "support (marketing)"]);
+
+    // The purpose is new: who has the role may ask for it.
+    let found = difference(&old, &new, &files, &catalog).changes;
+    let shown: Vec<_> = found.iter().map(|change| (change.sight, change.who.as_str(), change.what.as_str())).collect();
+    let who = "support (marketing)";
+    assert_eq!(shown, [(Sight::More, who, "public.customers.email"), (Sight::Same, who, "purpose")]);
+    let other = with_purpose("phone");
+    let found = difference(&new, &other, &files, &catalog).changes;
+    let shown: Vec<_> = found.iter().map(|change| (change.sight, change.who.as_str(), change.what.as_str())).collect();
+    let (phone, email) = ("public.customers.phone", "public.customers.email");
+    assert_eq!(shown, [(Sight::More, who, phone), (Sight::Less, who, email)]);
+    let found = difference(&new, &old, &files, &catalog).changes;
+    assert_eq!((found.len(), found[0].sight, found[0].who.as_str()), (1, Sight::Less, who));
+
+    let passes = |purpose: &str| {
+        let text = format!("{TEST}{purpose}sql = \"SELECT email FROM customers\"\nexpect = {{ email = \"clear\" }}\n");
+        let tests = RuleTests::parse(vec![RuleFile { path: "a.test.toml".into(), text: text.into() }]).unwrap();
+        let inputs = Inputs { catalog: catalog.clone(), policy: std::sync::Arc::new(new.clone()) };
+        let outcome = run_tests(&tests, &inputs).unwrap().remove(0);
+        assert!(matches!(outcome.got, Got::Columns(_)));
+        outcome.passed
+    };
+    assert!(passes("purpose = \"marketing\"\n"));
+    assert!(!passes("purpose = \"customer-care\"\n") && !passes(""));
 }

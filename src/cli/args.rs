@@ -50,14 +50,14 @@ pub fn format(choices: &'static [Format]) -> [Arg; 2] {
             .long("json")
             .env("PGSCRIM_JSON")
             .action(ArgAction::SetTrue)
-            .conflicts_with("format")
             .help("Print JSON, as --format json does"),
     ]
 }
 
-/// What `--format` and `--json` ask for.
+/// What `--format` and `--json` ask for; a `--format` of the command line wins over a variable.
 pub fn chosen_format(matches: &ArgMatches) -> Format {
-    if matches.get_flag("json") {
+    let given = matches.value_source("format") == Some(ValueSource::CommandLine);
+    if matches.get_flag("json") && !given {
         return Format::Json;
     }
     let name = matches.get_one::<String>("format").map(String::as_str).unwrap_or_default();

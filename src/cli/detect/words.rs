@@ -4,509 +4,127 @@
 
 use super::Kind;
 
-/// Words that mean a kind wherever they stand, in order: the first match counts, so that `email_address` is no postal
+/// Words, divided by commas, that mean a kind wherever they stand, in order: the first match counts, so that `email_address` is no postal
 /// address. Written in full words; a name may run them together.
-const PHRASES: &[(Kind, &[&str])] = &[
+const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
-        &[
-            "password",
-            "passwd",
-            "pwd",
-            "mat khau",
-            "passcode",
-            "pin code",
-            "ma pin",
-            "otp",
-            "cvv",
-            "cvc",
-            "secret",
-            "api key",
-            "private key",
-            "access token",
-            "refresh token",
-            "auth token",
-            "session token",
-            "token",
-            "security answer",
-        ],
+        "password, passwd, pwd, mat khau, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
+         key, access token, refresh token, auth token, session token, token, security answer",
     ),
-    (Kind::Email, &["email", "mail address", "thu dien tu", "hop thu", "dia chi mail"]),
-    (
-        Kind::Network,
-        &["ip address", "ip addr", "ip", "dia chi ip", "mac address", "mac addr", "device id", "imei", "user agent"],
-    ),
+    (Kind::Email, "email, mail address, thu dien tu, hop thu, dia chi mail"),
+    (Kind::Network, "ip address, ip addr, ip, dia chi ip, mac address, mac addr, device id, imei, user agent"),
     (
         Kind::Card,
-        &[
-            "card number",
-            "card no",
-            "card num",
-            "card pan",
-            "pan",
-            "credit card",
-            "debit card",
-            "so the",
-            "so the tin dung",
-            "the tin dung",
-            "ma the",
-        ],
+        "card number, card no, card num, card pan, pan, credit card, debit card, so the, so the tin dung, the \
+         tin dung, ma the",
     ),
     (
         Kind::BankAccount,
-        &[
-            "bank account",
-            "account number",
-            "account no",
-            "so tai khoan",
-            "tai khoan ngan hang",
-            "so tk",
-            "stk",
-            "iban",
-            "so tai khoan ngan hang",
-        ],
+        "bank account, account number, account no, so tai khoan, tai khoan ngan hang, so tk, stk, iban, so tai \
+         khoan ngan hang",
     ),
     (
         Kind::Name,
-        &[
-            "card holder",
-            "cardholder",
-            "account holder",
-            "full name",
-            "ho ten",
-            "ho va ten",
-            "ho dem",
-            "ten dem",
-            "ten day du",
-            "first name",
-            "last name",
-            "middle name",
-            "given name",
-            "family name",
-            "surname",
-            "customer name",
-            "client name",
-            "contact name",
-            "recipient name",
-            "receiver name",
-            "sender name",
-            "ship name",
-            "ship to name",
-            "shipping name",
-            "bill name",
-            "billing name",
-            "holder name",
-            "owner name",
-            "employee name",
-            "staff name",
-            "patient name",
-            "student name",
-            "member name",
-            "guest name",
-            "buyer name",
-            "seller name",
-            "display name",
-            "nickname",
-            "nick name",
-            "biet danh",
-            "ten khach hang",
-            "ten khach",
-            "ten kh",
-            "ten nguoi nhan",
-            "ten nguoi gui",
-            "ten nguoi mua",
-            "ten nhan vien",
-            "ten nguoi dung",
-            "ten thanh vien",
-            "ten lien he",
-            "maiden name",
-        ],
+        "card holder, cardholder, account holder, full name, ho ten, ho va ten, ho dem, ten dem, ten day du, \
+         first name, last name, middle name, given name, family name, surname, customer name, client name, \
+         contact name, recipient name, receiver name, sender name, ship name, ship to name, shipping name, \
+         bill name, billing name, holder name, owner name, employee name, staff name, patient name, student \
+         name, member name, guest name, buyer name, seller name, display name, nickname, nick name, biet danh, \
+         ten khach hang, ten khach, ten kh, ten nguoi nhan, ten nguoi gui, ten nguoi mua, ten nhan vien, ten \
+         nguoi dung, ten thanh vien, ten lien he, maiden name",
     ),
     (
         Kind::Phone,
-        &[
-            "phone",
-            "phone number",
-            "telephone",
-            "mobile",
-            "mobile number",
-            "cellphone",
-            "cell number",
-            "tel",
-            "fax",
-            "msisdn",
-            "hotline",
-            "so dien thoai",
-            "dien thoai",
-            "sdt",
-            "so dt",
-            "dtdd",
-            "di dong",
-            "so di dong",
-            "so may",
-        ],
+        "phone, phone number, telephone, mobile, mobile number, cellphone, cell number, tel, fax, msisdn, \
+         hotline, so dien thoai, dien thoai, sdt, so dt, dtdd, di dong, so di dong, so may",
     ),
     (
         Kind::IdCard,
-        &[
-            "cccd",
-            "cmnd",
-            "cmt",
-            "so cccd",
-            "so cmnd",
-            "can cuoc",
-            "can cuoc cong dan",
-            "chung minh",
-            "chung minh nhan dan",
-            "chung minh thu",
-            "ho chieu",
-            "passport",
-            "identity card",
-            "id card",
-            "identity number",
-            "id number",
-            "national id",
-            "citizen id",
-            "ssn",
-            "social security",
-            "driver license",
-            "driving licence",
-            "giay phep lai xe",
-            "gplx",
-            "bang lai",
-        ],
+        "cccd, cmnd, cmt, so cccd, so cmnd, can cuoc, can cuoc cong dan, chung minh, chung minh nhan dan, \
+         chung minh thu, ho chieu, passport, identity card, id card, identity number, id number, national id, \
+         citizen id, ssn, social security, driver license, driving licence, giay phep lai xe, gplx, bang lai",
     ),
     (
         Kind::TaxCode,
-        &[
-            "tax code",
-            "tax id",
-            "tax number",
-            "vat number",
-            "ma so thue",
-            "mst",
-            "bhxh",
-            "so bhxh",
-            "bao hiem xa hoi",
-            "bhyt",
-            "bao hiem y te",
-        ],
+        "tax code, tax id, tax number, vat number, ma so thue, mst, bhxh, so bhxh, bao hiem xa hoi, bhyt, bao \
+         hiem y te",
     ),
     (
         Kind::Birth,
-        &[
-            "birth",
-            "birthday",
-            "birth date",
-            "date of birth",
-            "dob",
-            "birth year",
-            "year of birth",
-            "ngay sinh",
-            "nam sinh",
-            "ngay thang nam sinh",
-            "sinh nhat",
-        ],
+        "birth, birthday, birth date, date of birth, dob, birth year, year of birth, ngay sinh, nam sinh, ngay \
+         thang nam sinh, sinh nhat",
     ),
-    (Kind::Gender, &["gender", "sex", "gioi tinh"]),
+    (Kind::Gender, "gender, sex, gioi tinh"),
     (
         Kind::Address,
-        &[
-            "address",
-            "addr",
-            "dia chi",
-            "diachi",
-            "street",
-            "house number",
-            "so nha",
-            "ten duong",
-            "duong pho",
-            "ward",
-            "phuong",
-            "phuong xa",
-            "district",
-            "quan huyen",
-            "tinh thanh",
-            "tinh thanh pho",
-            "province",
-            "thanh pho",
-            "city",
-            "postcode",
-            "postal code",
-            "zip",
-            "zipcode",
-            "zip code",
-            "ma buu chinh",
-            "ma buu dien",
-            "noi o",
-            "thuong tru",
-            "tam tru",
-            "que quan",
-            "noi sinh",
-            "birth place",
-            "place of birth",
-            "residence",
-            "home town",
-        ],
+        "address, addr, dia chi, diachi, street, house number, so nha, ten duong, duong pho, ward, phuong, \
+         phuong xa, district, quan huyen, tinh thanh, tinh thanh pho, province, thanh pho, city, postcode, \
+         postal code, zip, zipcode, zip code, ma buu chinh, ma buu dien, noi o, thuong tru, tam tru, que quan, \
+         noi sinh, birth place, place of birth, residence, home town",
     ),
-    (
-        Kind::Location,
-        &[
-            "latitude",
-            "longitude",
-            "lat",
-            "lng",
-            "lon",
-            "geo",
-            "gps",
-            "geolocation",
-            "vi do",
-            "kinh do",
-            "toa do",
-            "vi tri",
-        ],
-    ),
+    (Kind::Location, "latitude, longitude, lat, lng, lon, geo, gps, geolocation, vi do, kinh do, toa do, vi tri"),
     (
         Kind::Media,
-        &[
-            "avatar",
-            "photo",
-            "portrait",
-            "selfie",
-            "signature",
-            "fingerprint",
-            "face image",
-            "video url",
-            "anh dai dien",
-            "hinh anh",
-            "anh the",
-            "chu ky",
-            "van tay",
-            "anh chan dung",
-        ],
+        "avatar, photo, portrait, selfie, signature, fingerprint, face image, video url, anh dai dien, hinh \
+         anh, anh the, chu ky, van tay, anh chan dung",
     ),
     (
         Kind::Plate,
-        &[
-            "plate",
-            "plate number",
-            "license plate",
-            "licence plate",
-            "number plate",
-            "bien so",
-            "bien so xe",
-            "bien kiem soat",
-        ],
+        "plate, plate number, license plate, licence plate, number plate, bien so, bien so xe, bien kiem soat",
     ),
     (
         Kind::Account,
-        &[
-            "username",
-            "user name",
-            "login name",
-            "login",
-            "ten dang nhap",
-            "tai khoan dang nhap",
-            "facebook",
-            "zalo",
-            "telegram",
-            "whatsapp",
-            "viber",
-            "instagram",
-            "tiktok",
-            "skype",
-        ],
+        "username, user name, login name, login, ten dang nhap, tai khoan dang nhap, facebook, zalo, telegram, \
+         whatsapp, viber, instagram, tiktok, skype",
     ),
     (
         Kind::Special,
-        &[
-            "religion",
-            "ton giao",
-            "ethnicity",
-            "ethnic",
-            "dan toc",
-            "blood type",
-            "nhom mau",
-            "diagnosis",
-            "chan doan",
-            "benh an",
-            "tien su benh",
-            "suc khoe",
-            "health",
-            "disability",
-            "khuyet tat",
-            "political",
-            "salary",
-            "tien luong",
-            "muc luong",
-            "luong co ban",
-        ],
+        "religion, ton giao, ethnicity, ethnic, dan toc, blood type, nhom mau, diagnosis, chan doan, benh an, \
+         tien su benh, suc khoe, health, disability, khuyet tat, political, salary, tien luong, muc luong, \
+         luong co ban",
     ),
     (
         Kind::FreeText,
-        &[
-            "note",
-            "notes",
-            "remark",
-            "remarks",
-            "comment",
-            "comments",
-            "message",
-            "feedback",
-            "ghi chu",
-            "loi nhan",
-            "tin nhan",
-            "noi dung",
-            "binh luan",
-            "nhan xet",
-            "gop y",
-            "phan hoi",
-            "yeu cau khach hang",
-        ],
+        "note, notes, remark, remarks, comment, comments, message, feedback, ghi chu, loi nhan, tin nhan, noi \
+         dung, binh luan, nhan xet, gop y, phan hoi, yeu cau khach hang",
     ),
 ];
 
 /// Words for people, which mean their names where nothing says what else of them: `nguoi_nhan`, but not `sdt_nguoi_nhan`.
-const PERSONS: &[&str] = &[
-    "recipient",
-    "consignee",
-    "contact person",
-    "nguoi nhan",
-    "nguoi gui",
-    "nguoi mua",
-    "nguoi lien he",
-    "nguoi dai dien",
-    "chu the",
-    "chu tai khoan",
-];
+const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi gui, nguoi mua, nguoi lien he, nguoi dai dien, chu \
+    the, chu tai khoan";
 
 /// Words that mean a name of a person in a table of people only.
-const BARE_NAMES: &[&str] = &["name", "ten", "ho"];
+const BARE_NAMES: &str = "name, ten, ho";
 
 /// Words that mean a part of an address in a table of addresses only.
-const BARE_ADDRESSES: &[&str] = &["line", "line 1", "line 2", "dong 1", "dong 2", "detail", "chi tiet"];
+const BARE_ADDRESSES: &str = "line, line 1, line 2, dong 1, dong 2, detail, chi tiet";
 
 /// Words of tables that hold addresses.
-const ADDRESSES: &[&str] = &["address", "addresses", "dia chi"];
+const ADDRESSES: &str = "address, addresses, dia chi";
 
 /// Words of tables that hold people.
-const PEOPLE: &[&str] = &[
-    "customer",
-    "customers",
-    "client",
-    "clients",
-    "user",
-    "users",
-    "account",
-    "accounts",
-    "employee",
-    "employees",
-    "staff",
-    "member",
-    "members",
-    "person",
-    "persons",
-    "people",
-    "contact",
-    "contacts",
-    "patient",
-    "patients",
-    "student",
-    "students",
-    "teacher",
-    "teachers",
-    "subscriber",
-    "subscribers",
-    "recipient",
-    "recipients",
-    "guest",
-    "guests",
-    "lead",
-    "leads",
-    "applicant",
-    "applicants",
-    "driver",
-    "drivers",
-    "profile",
-    "profiles",
-    "khach hang",
-    "khach",
-    "kh",
-    "nguoi dung",
-    "nhan vien",
-    "thanh vien",
-    "hoc sinh",
-    "sinh vien",
-    "benh nhan",
-    "giao vien",
-    "tai xe",
-    "lien he",
-    "nguoi nhan",
-    "ho so",
-];
+const PEOPLE: &str = "customer, customers, client, clients, user, users, account, accounts, employee, employees, staff, member, \
+    members, person, persons, people, contact, contacts, patient, patients, student, students, teacher, \
+    teachers, subscriber, subscribers, recipient, recipients, guest, guests, lead, leads, applicant, \
+    applicants, driver, drivers, profile, profiles, khach hang, khach, kh, nguoi dung, nhan vien, thanh vien, \
+    hoc sinh, sinh vien, benh nhan, giao vien, tai xe, lien he, nguoi nhan, ho so";
 
 /// Words that make a name one of something about personal data, not of the data.
-const VETOES: &[&str] = &[
-    "verified",
-    "confirmed",
-    "count",
-    "is",
-    "has",
-    "enabled",
-    "status",
-    "type",
-    "template",
-    "format",
-    "length",
-    "valid",
-    "required",
-    "opt",
-    "subscribed",
-    "sent",
-    "bounced",
-    "trang thai",
-    "loai",
-    "so luong",
-    "da xac nhan",
-    "da xac minh",
-    "da gui",
-    "product",
-    "san pham",
-    "file",
-    "field",
-    "method",
-    "phuong thuc",
-    "phuong tien",
-    "phuong phap",
-    "phuong an",
-    "phi",
-    "fee",
-    "cost",
-    "gia",
-];
+const VETOES: &str = "verified, confirmed, count, is, has, enabled, status, type, template, format, length, valid, required, \
+    opt, subscribed, sent, bounced, trang thai, loai, so luong, da xac nhan, da xac minh, da gui, product, san \
+    pham, file, field, method, phuong thuc, phuong tien, phuong phap, phuong an, phi, fee, cost, gia";
 
 /// Words in which shorter ones stand by accident.
-const ACCIDENTS: &[&str] = &[
-    "microphone",
-    "headphone",
-    "headphones",
-    "earphone",
-    "earphones",
-    "smartphone",
-    "smartphones",
-    "phonetic",
-    "automobile",
-    "automobiles",
-    "secretary",
-    "template",
-    "templates",
-];
+const ACCIDENTS: &str = "microphone, headphone, headphones, earphone, earphones, smartphone, smartphones, phonetic, automobile, \
+    automobiles, secretary, template, templates";
 
 /// The kind of a column by its name, and the words that tell.
 pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)> {
     let words = split(column);
     let last = words.last().map(String::as_str).unwrap_or_default();
-    let vetoed = VETOES.iter().any(|veto| find(&words, veto, false));
+    let vetoed = VETOES.split(", ").any(|veto| find(&words, veto, false));
     let found = PHRASES.iter().find_map(|(kind, phrases)| {
         let phrase = longest(&words, phrases, true)?;
         // `address_id` is a key and `phone_at` a time; `national_id` is neither.
@@ -524,10 +142,10 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
         return Some((Kind::Name, phrase));
     }
     let table = split(table);
-    let bare = |list: &[&'static str], tables: &[&str]| {
+    let bare = |list: &'static str, tables: &str| {
         let whole = words.concat();
-        let found = list.iter().find(|word| word.split(' ').collect::<String>() == whole);
-        found.filter(|_| tables.iter().any(|word| find(&table, word, false))).copied()
+        let found = list.split(", ").find(|word| word.split(' ').collect::<String>() == whole);
+        found.filter(|_| tables.split(", ").any(|word| find(&table, word, false)))
     };
     let name = bare(BARE_NAMES, PEOPLE).map(|word| (Kind::Name, word));
     name.or_else(|| bare(BARE_ADDRESSES, ADDRESSES).map(|word| (Kind::Address, word)))
@@ -545,8 +163,8 @@ pub(super) fn of_comment(comment: &str) -> Option<(Kind, &'static str)> {
 }
 
 /// The longest of `phrases` that `words` hold.
-fn longest(words: &[String], phrases: &[&'static str], inside: bool) -> Option<&'static str> {
-    phrases.iter().filter(|phrase| find(words, phrase, inside)).max_by_key(|phrase| phrase.len()).copied()
+fn longest(words: &[String], phrases: &'static str, inside: bool) -> Option<&'static str> {
+    phrases.split(", ").filter(|phrase| find(words, phrase, inside)).max_by_key(|phrase| phrase.len())
 }
 
 /// Whether `words` hold `phrase`, its own words run together or not; `inside` also finds it within one longer word.
@@ -561,7 +179,7 @@ fn find(words: &[String], phrase: &str, inside: bool) -> bool {
             run == glued
         })
     });
-    let within = |word: &String| word.contains(&glued) && !ACCIDENTS.contains(&word.as_str());
+    let within = |word: &String| word.contains(&glued) && !ACCIDENTS.split(", ").any(|known| known == word);
     runs || (inside && glued.len() >= INSIDE && words.iter().any(within))
 }
 
@@ -631,10 +249,11 @@ mod tests {
 
     #[test]
     fn the_lists_are_written_as_they_are_compared() {
-        let lists =
-            PHRASES.iter().flat_map(|(_, list)| *list).chain(BARE_NAMES).chain(PEOPLE).chain(VETOES).chain(PERSONS);
-        for phrase in lists {
-            assert_eq!(split(phrase).join(" "), *phrase);
+        let others = [PERSONS, BARE_NAMES, BARE_ADDRESSES, ADDRESSES, PEOPLE, VETOES, ACCIDENTS];
+        for list in PHRASES.iter().map(|(_, list)| *list).chain(others) {
+            for phrase in list.split(", ") {
+                assert_eq!(split(phrase).join(" "), *phrase);
+            }
         }
     }
 }
