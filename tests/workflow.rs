@@ -454,7 +454,7 @@ fn a_table_that_cannot_be_read_costs_no_more_than_itself() {
 }
 
 const LEAKY: &str = "
-CREATE ROLE pgscrim LOGIN; CREATE ROLE care LOGIN; CREATE ROLE boss LOGIN SUPERUSER; CREATE ROLE reader LOGIN;
+CREATE ROLE pgscrim LOGIN; CREATE ROLE care LOGIN; CREATE ROLE boss LOGIN SUPERUSER; CREATE ROLE bosses; GRANT bosses TO boss; CREATE ROLE reader LOGIN;
 GRANT pg_read_all_data TO reader;
 CREATE TABLE customers (
     id bigint PRIMARY KEY, email text UNIQUE, phone text NOT NULL UNIQUE, full_name text, note text, code text, plain text,
@@ -497,7 +497,11 @@ see = { phone = "phone_last", email = "email" }
 functions = ["public.list_names", "public.spy"]
 [[role]]
 name = "chief"
-match = { user = ["boss"], database = ["other"] }
+match = { member_of = ["bosses"] }
+otherwise = "clear"
+[[role]]
+name = "elsewhere"
+match = { user = ["reader"], database = ["other"] }
 otherwise = "clear"
 [[role]]
 name = "owner"
@@ -521,7 +525,7 @@ fn check_finds_what_leaks_around_the_rules() {
     let json = desk.run(&["check", "--rules", "rules", "--upstream-url", &url("pgscrim"), "--json"]).json();
     let expected = [
         "PGC101 role care",
-        "PGC102 role chief",
+        "PGC102 role elsewhere",
         "PGC103 role chief",
         "PGC201 public.customers.plain",
         "PGC201 public.customers.shout",
@@ -576,7 +580,7 @@ fn check_speaks_the_languages_of_ci() {
     desk.offline(0, &["check", "--rules", "rules"]);
     let strict = desk.offline(1, &["check", "--rules", "rules", "--strict"]);
     assert!(
-        strict.out.contains("warning PGC201: public.customers.created_at") && strict.err.contains("1 warnings"),
+        strict.out.contains("warning PGC201: public.customers.created_at") && strict.err.contains("there are some: 1"),
         "{}",
         strict.err
     );
@@ -591,6 +595,7 @@ fn check_speaks_the_languages_of_ci() {
     let known = run["tool"]["driver"]["rules"].as_array().unwrap();
     for result in run["results"].as_array().unwrap() {
         assert!(known.iter().any(|rule| rule["id"] == result["ruleId"]), "{result}");
+        assert!(result["locations"][0]["physicalLocation"]["region"]["startLine"].is_u64(), "{result}");
     }
     desk.write("rules/rules.toml", &rules.replace("customers.phone", "customers.fone"));
     let github = desk.offline(3, &["check", "--rules", "rules", "--format", "github"]);

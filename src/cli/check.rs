@@ -176,7 +176,7 @@ impl Report {
             }
         }
         let count = |level: Level| self.findings.iter().filter(|finding| finding.level == level).count();
-        let _ = writeln!(out, "\n{} warnings, {} notes", count(Level::Warning), count(Level::Note));
+        let _ = writeln!(out, "\nwarnings: {}, notes: {}", count(Level::Warning), count(Level::Note));
         out
     }
 
@@ -245,7 +245,7 @@ mod tests {
           --> r.toml:11
         note PGC501: catalog file says nothing of indexes, foreign keys, partition keys and functions; dump it anew
 
-        3 warnings, 2 notes
+        warnings: 3, notes: 2
         "#);
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostics, Place},
-    policy::rules::RuleSet,
+    policy::rules::{RuleFile, RuleSet},
 };
 
 pub(super) fn command() -> Command {
@@ -64,11 +64,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Format::Human => format!("{}\n", report.to_text().trim_end()),
         Format::Json => report.to_json(),
         Format::Github => output::github(&remarks),
-        Format::Sarif => sarif(&remarks),
+        Format::Sarif => sarif(remarks.clone(), &files),
     })?;
     let warnings = report.findings.iter().filter(|finding| finding.level >= Level::Warning).count();
     if matches.get_flag("strict") && warnings > 0 {
-        return Err(Failure::Negative(format!("{warnings} warnings, and --strict takes none")));
+        return Err(Failure::Negative(format!("--strict takes no warnings, and there are some: {warnings}")));
     }
     Ok(())
 }
@@ -97,7 +97,7 @@ fn invalid(complaints: Diagnostics, format: Format) -> Failure {
             })).collect::<Vec<_>>(),
         })),
         Format::Github => output::github(&remarks),
-        Format::Sarif => sarif(&remarks),
+        Format::Sarif => sarif(remarks, &[]),
     };
     match print(&text) {
         Ok(()) => Failure::RulesInvalid(complaints),
@@ -105,7 +105,13 @@ fn invalid(complaints: Diagnostics, format: Format) -> Failure {
     }
 }
 
-fn sarif(remarks: &[Remark]) -> String {
+/// Code scanning takes no result without a place: what concerns the rules as a whole stands at their beginning.
+fn sarif(mut remarks: Vec<Remark>, files: &[RuleFile]) -> String {
+    for remark in &mut remarks {
+        if let (None, Some(first)) = (&remark.spot, files.first()) {
+            remark.spot = Some(Spot { file: first.path.to_string(), line: 1 });
+        }
+    }
     let rules: Vec<(&str, &str)> = CODES.iter().map(|(code, _, text)| (*code, *text)).collect();
-    output::pretty(&output::sarif(remarks, &rules))
+    output::pretty(&output::sarif(&remarks, &rules))
 }

@@ -3,24 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::{OTHER_DATABASE, Pass, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
-use crate::{cli::output::Spot, policy::RolePolicy};
+use crate::{
+    cli::output::Spot,
+    policy::{LoginIdentity, RolePolicy},
+};
 
 pub(super) fn find(pass: &mut Pass<'_>) {
     let (policy, catalog) = (pass.policy, pass.catalog);
     for role in first_entries(&policy.roles) {
         let spot = Spot::of_origin(&role.origin, pass.files);
-        let users = || role.matching.user.iter().flatten();
-        for name in users().chain(role.matching.member_of.iter().flatten()) {
+        for name in role.matching.user.iter().flatten().chain(role.matching.member_of.iter().flatten()) {
             if catalog.role(name).is_none() {
                 let message = format!("matches \"{name}\", which the server does not have");
                 pass.add(UNKNOWN_LOGIN, &format!("role {}", role.name), message, spot.clone());
-            }
-        }
-        for name in users().filter(|name| catalog.role(name).is_some_and(|login| login.superuser)) {
-            if !role.exempt {
-                let message =
-                    format!("matches \"{name}\", a superuser; give restricted applications a login without rights");
-                pass.add(SUPERUSER, &format!("role {}", role.name), message, spot.clone());
             }
         }
         if let Some(databases) = &role.matching.database
@@ -30,7 +25,27 @@ pub(super) fn find(pass: &mut Pass<'_>) {
             pass.add(OTHER_DATABASE, &format!("role {}", role.name), message, spot);
         }
     }
+    superusers(pass);
     refused_views(pass);
+}
+
+/// Superusers who get a restricted role: what the server lets them do reaches around the proxy.
+fn superusers(pass: &mut Pass<'_>) {
+    let (policy, catalog) = (pass.policy, pass.catalog);
+    for login in catalog.data().roles.iter().filter(|login| login.superuser && login.can_login) {
+        let who = LoginIdentity {
+            user: login.name.clone(),
+            database: catalog.data().database.clone(),
+            application_name: String::new(),
+        };
+        let role = policy.role_for(&who, catalog).and_then(|id| policy.role(id));
+        if let Some(role) = role.filter(|role| !role.exempt) {
+            let message =
+                format!("matches \"{}\", a superuser; give restricted applications a login without rights", login.name);
+            let spot = Spot::of_origin(&role.origin, pass.files);
+            pass.add(SUPERUSER, &format!("role {}", role.name), message, spot);
+        }
+    }
 }
 
 /// One entry of each role: what it matches is the same for all its purposes.
