@@ -37,6 +37,15 @@ fn every_refusal_code_is_explained() {
 }
 
 #[test]
+fn every_finding_of_check_is_explained() {
+    let real: Vec<Vec<String>> = cli::findings::CODES
+        .iter()
+        .map(|(code, level, meaning)| vec![format!("`{code}`"), level.name().to_owned(), (*meaning).to_owned()])
+        .collect();
+    assert_eq!(rows("What check finds"), real);
+}
+
+#[test]
 fn every_key_is_listed_with_its_flag_and_variable() {
     let written: Vec<Vec<String>> = rows("Configuration");
     let real: Vec<Vec<String>> = KEYS

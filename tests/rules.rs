@@ -13,11 +13,15 @@ use pgscrim::{
         data::{CatalogData, FunctionData},
         testing::{database, keyed_function, relation, role, table},
     },
+    cli::test::run_tests,
+    engine::Inputs,
     names::Oid,
     policy::{
         Policy, RoleId,
+        rule_tests::RuleTests,
         rules::{RuleFile, RuleSet},
     },
+    reload::read_rule_tests,
 };
 
 fn file(path: &str, text: &str) -> RuleFile {
@@ -100,7 +104,10 @@ fn complaints_are_as_reviewed() {
 fn pack(name: &str) -> Vec<RuleFile> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules").join(name);
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let files = files.filter(|path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".toml") && !name.ends_with(".test.toml")
+    });
     files.map(|path| file(&path.display().to_string(), &fs::read_to_string(&path).unwrap())).collect()
 }
 
@@ -225,6 +232,20 @@ fn the_acros_pack_keeps_the_policy() {
         for (column, known) in relation.columns.iter().zip(&governed.columns) {
             assert!(known.category.is_some(), "{}.{} is in no category", relation.name, column.name);
         }
+    }
+}
+
+#[test]
+fn the_tests_of_the_acros_pack_pass() {
+    let catalog = CatalogSnapshot::new(acros(), 1);
+    let policy = compile(&pack("acros"), &catalog).unwrap_or_else(|error| panic!("{error}"));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/acros");
+    let tests = RuleTests::parse(read_rule_tests(&folder).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    let inputs = Inputs { catalog, policy: Arc::new(policy) };
+    let outcomes = run_tests(&tests, &inputs).unwrap_or_else(|error| panic!("{error}"));
+    assert!(outcomes.len() > 5);
+    for outcome in outcomes {
+        assert!(outcome.passed, "{}: {:?}", outcome.name, outcome.problems);
     }
 }
 

@@ -35,6 +35,9 @@ pub struct CatalogData {
     pub databases: Vec<String>,
     /// `pg_db_role_setting`, one entry a setting.
     pub settings: Vec<SettingData>,
+    /// What depends on columns, for `check`; none where it was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependents: Option<super::dependents::Dependents>,
 }
 
 /// A schema.

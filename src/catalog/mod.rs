@@ -4,6 +4,7 @@
 //! Out: [`CatalogSnapshot`], indexed, shared by `Arc`. Invariant: a snapshot never changes; a new one replaces it.
 
 pub mod data;
+pub mod dependents;
 pub mod functions;
 pub mod search_path;
 pub mod snapshot;

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, parser::ValueSource};
+use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValue, parser::ValueSource};
 
-use super::Failure;
+use super::{Failure, output::Format};
 use crate::{
     catalog::{CatalogData, CatalogSnapshot},
     config::{self, Config, KEYS, Override, Secret, UpstreamConfig},
@@ -33,9 +33,45 @@ pub fn catalog_file() -> Arg {
         .help("Catalog file, as `pgscrim catalog dump` writes it, instead of a live server")
 }
 
-/// `--json`
-pub fn json() -> Arg {
-    Arg::new("json").long("json").env("PGSCRIM_JSON").action(ArgAction::SetTrue).help("Print JSON")
+/// `--format` with these choices, the first of which is the default, and `--json`, which is short for one of them.
+pub fn format(choices: &'static [Format]) -> [Arg; 2] {
+    let names: Vec<&str> = choices.iter().map(|format| format.name()).collect();
+    // An empty variable is how many tools unset one.
+    let values = names.iter().map(|name| PossibleValue::new(*name)).chain([PossibleValue::new("").hide(true)]);
+    [
+        Arg::new("format")
+            .long("format")
+            .env("PGSCRIM_FORMAT")
+            .value_name("FORMAT")
+            .value_parser(values.collect::<Vec<_>>())
+            .hide_possible_values(true)
+            .help(format!("How to print: {}", names.join(", "))),
+        Arg::new("json")
+            .long("json")
+            .env("PGSCRIM_JSON")
+            .action(ArgAction::SetTrue)
+            .help("Print JSON, as --format json does"),
+    ]
+}
+
+/// What `--format` and `--json` ask for; a `--format` of the command line wins over a variable.
+pub fn chosen_format(matches: &ArgMatches) -> Format {
+    let given = matches.value_source("format") == Some(ValueSource::CommandLine);
+    if matches.get_flag("json") && !given {
+        return Format::Json;
+    }
+    let name = matches.get_one::<String>("format").map(String::as_str).unwrap_or_default();
+    Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or(Format::Human)
+}
+
+/// `--sample`
+pub fn sample() -> Arg {
+    Arg::new("sample")
+        .long("sample")
+        .env("PGSCRIM_SAMPLE")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("catalog")
+        .help("Also look at some rows of each table; no value is printed, logged or kept")
 }
 
 /// One argument for each key of the configuration that `wanted` says yes to.
@@ -123,8 +159,15 @@ impl Given {
     /// # Errors
     /// When they cannot be read.
     pub fn rule_files(&self) -> Result<Vec<RuleFile>, Failure> {
-        let directory = config::rules(self.file(), &self.overrides).map_err(Failure::new)?;
-        read_rule_files(&directory).map_err(|error: FilesError| Failure::new(error))
+        read_rule_files(&self.rules_directory()?).map_err(|error: FilesError| Failure::new(error))
+    }
+
+    /// The directory of rule files.
+    ///
+    /// # Errors
+    /// When nothing names one.
+    pub fn rules_directory(&self) -> Result<PathBuf, Failure> {
+        config::rules(self.file(), &self.overrides).map_err(Failure::new)
     }
 
     /// The catalog: of the file named by `--catalog`, or else of the server.
@@ -132,18 +175,23 @@ impl Given {
     /// # Errors
     /// When it cannot be read.
     pub fn catalog(&self, matches: &ArgMatches) -> Result<CatalogData, Failure> {
-        if let Ok(Some(path)) = matches.try_get_one::<String>("catalog") {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::new(format!("could not read the catalog file {path}: {error}")))?;
-            return serde_json::from_str(&text)
-                .map_err(|error| Failure::new(format!("{path} is not a catalog file: {error}")));
+        if let Some(data) = catalog_of_file(matches)? {
+            return Ok(data);
         }
         let upstream = self.upstream()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))?;
-        runtime.block_on(upstream::read_catalog(&upstream)).map(|(data, _state)| data).map_err(Failure::new)
+        block_on(upstream::read_catalog(&upstream))?.map(|(data, _moment)| data).map_err(Failure::new)
+    }
+
+    /// The same with what depends on columns; a file may lack it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn catalog_in_full(&self, matches: &ArgMatches) -> Result<CatalogData, Failure> {
+        if let Some(data) = catalog_of_file(matches)? {
+            return Ok(data);
+        }
+        let upstream = self.upstream()?;
+        block_on(upstream::read_catalog_in_full(&upstream))?.map_err(Failure::new)
     }
 
     /// The catalog, indexed.
@@ -153,4 +201,25 @@ impl Given {
     pub fn snapshot(&self, matches: &ArgMatches) -> Result<std::sync::Arc<CatalogSnapshot>, Failure> {
         Ok(CatalogSnapshot::new(self.catalog(matches)?, 1))
     }
+}
+
+/// The catalog of the file named by `--catalog`; none without one.
+fn catalog_of_file(matches: &ArgMatches) -> Result<Option<CatalogData>, Failure> {
+    let Ok(Some(path)) = matches.try_get_one::<String>("catalog") else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("could not read the catalog file {path}: {error}")))?;
+    let data = CatalogData::from_json(&text);
+    data.map(Some).map_err(|error| Failure::new(format!("{path} is not a catalog file: {error}")))
+}
+
+/// Waits for `future` on a runtime of its own.
+///
+/// # Errors
+/// When there can be none.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(future))
+        .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))
 }

@@ -13,7 +13,7 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
-use super::{Failure, args, coverage, print};
+use super::{Failure, args, coverage, output::Format, print};
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -53,7 +53,8 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("End at the end of the file instead of waiting for more"),
         ])
-        .args([args::config_file(), args::json()])
+        .arg(args::config_file())
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "audit.path"));
     Command::new("audit")
         .about("The audit log")
@@ -81,7 +82,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         user: matches.get_one::<String>("user").cloned(),
         decision: matches.get_one::<String>("decision").cloned(),
         column: matches.get_one::<String>("column").cloned(),
-        json: matches.get_flag("json"),
+        json: args::chosen_format(matches) == Format::Json,
     };
     let failed = |error: io::Error| Failure::new(format!("could not read {}: {error}", path.display()));
     let file = File::open(&path).map_err(failed)?;

@@ -16,7 +16,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let Some(("dump", matches)) = matches.subcommand() else { return Err(Failure::new("no such command")) };
-    let data = args::Given::new(matches)?.catalog(matches)?;
+    let data = args::Given::new(matches)?.catalog_in_full(matches)?;
     let text = serde_json::to_string_pretty(&data).map_err(Failure::new)?;
     print(&format!("{text}\n"))
 }

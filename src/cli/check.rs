@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::{
+    detect::samples::Samples,
+    findings::{self, Finding},
+    output::{self, Level},
+};
 use crate::{
     catalog::{CatalogSnapshot, data::RelationKind, system::is_refused_anywhere},
     diagnostic::Diagnostics,
@@ -30,8 +35,8 @@ pub struct Report {
     pub matrix: Matrix,
     /// Tables without any classified column: every role that the server lets read them sees them in clear.
     pub ungoverned: Vec<String>,
-    /// What is valid and yet likely a mistake.
-    pub warnings: Vec<String>,
+    /// What is valid and yet likely a mistake, or hands on what the rules protect.
+    pub findings: Vec<Finding>,
 }
 
 /// One category.
@@ -48,7 +53,7 @@ pub struct CategorySummary {
 /// Role × column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Matrix {
-    /// Names of the roles, in file order.
+    /// Names of the roles, in file order; with the purpose where a role has several.
     pub roles: Vec<String>,
     /// One row for each column of each governed relation, by relation name and column order.
     pub rows: Vec<Row>,
@@ -67,11 +72,11 @@ pub struct Row {
     pub cells: Vec<String>,
 }
 
-/// Checks `files` against `catalog`.
+/// Checks `files` against `catalog`, with what samples showed.
 ///
 /// # Errors
 /// Every complaint about the files.
-pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot) -> Result<Report, Diagnostics> {
+pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot, samples: &Samples) -> Result<Report, Diagnostics> {
     let rules = RuleSet::parse(files)?;
     let policy = rules.compile(catalog)?;
     let categories = rules.categories().map(|(name, title, sensitive)| CategorySummary {
@@ -79,11 +84,12 @@ pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot) -> Result<Report, Di
         title: title.map(str::to_owned),
         sensitive,
     });
+    let matrix = matrix(&policy, catalog);
     Ok(Report {
         categories: categories.collect(),
-        matrix: matrix(&policy, catalog),
+        matrix,
         ungoverned: ungoverned(&policy, catalog),
-        warnings: warnings(&policy, catalog),
+        findings: findings::find(&policy, &rules, files, catalog, samples),
         policy: policy.id,
         hash: policy.hash,
         database: catalog.data().database.clone(),
@@ -113,7 +119,11 @@ pub fn matrix(policy: &Policy, catalog: &CatalogSnapshot) -> Matrix {
         }
     }
     rows.sort_by(|a, b| a.relation.cmp(&b.relation));
-    Matrix { roles: policy.roles.iter().map(|role| role.name.clone()).collect(), rows }
+    let label = |role: &RolePolicy| {
+        let several = policy.roles.iter().filter(|other| other.name == role.name).count() > 1;
+        if several { format!("{} ({})", role.name, role.purpose) } else { role.name.clone() }
+    };
+    Matrix { roles: policy.roles.iter().map(label).collect(), rows }
 }
 
 fn cell(role: &RolePolicy, relation: crate::names::Oid, position: usize) -> String {
@@ -148,36 +158,6 @@ fn ungoverned(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
     names
 }
 
-fn warnings(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for role in &policy.roles {
-        let groups = role.matching.member_of.iter().flatten();
-        for name in role.matching.user.iter().flatten().chain(groups) {
-            if catalog.role(name).is_none() {
-                warnings.push(format!("role \"{}\" matches \"{name}\", which the server does not have", role.name));
-            }
-        }
-        if let Some(databases) = &role.matching.database
-            && !databases.contains(&catalog.data().database)
-        {
-            warnings.push(format!(
-                "role \"{}\" matches no connection to database \"{}\"",
-                role.name,
-                catalog.data().database
-            ));
-        }
-    }
-    if let Some(role) = policy.roles.iter().find(|role| !role.exempt) {
-        for relation in &catalog.data().relations {
-            if let Some(why) = role.relation(relation.oid).and_then(|governed| governed.refuse.as_ref()) {
-                let name = QualifiedName::new(&relation.schema, &relation.name);
-                warnings.push(format!("{name} is refused: {why}; classify its columns to allow it"));
-            }
-        }
-    }
-    warnings
-}
-
 impl Report {
     /// For people.
     pub fn to_text(&self) -> String {
@@ -186,41 +166,37 @@ impl Report {
         if !self.ungoverned.is_empty() {
             let _ = writeln!(out, "\nnot governed, in clear for every role: {}", self.ungoverned.join(", "));
         }
-        for warning in &self.warnings {
-            let _ = writeln!(out, "\nwarning: {warning}");
+        if !self.findings.is_empty() {
+            out.push('\n');
         }
+        for finding in &self.findings {
+            let Finding { level, code, object, message, spot } = finding;
+            let _ = writeln!(out, "{} {code}: {object} {message}", level.name());
+            if let Some(spot) = spot {
+                let _ = writeln!(out, "  --> {}:{}", spot.file, spot.line);
+            }
+        }
+        let count = |level: Level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let _ = writeln!(out, "\nwarnings: {}, notes: {}", count(Level::Warning), count(Level::Note));
         out
     }
 
     /// For programs: one JSON object.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+        output::pretty(self)
     }
 }
 
 impl Matrix {
     /// A table with one column a role.
     pub fn to_text(&self) -> String {
-        let mut table: Vec<Vec<&str>> = Vec::with_capacity(self.rows.len() + 1);
-        table.push(["column", "category"].into_iter().chain(self.roles.iter().map(String::as_str)).collect());
-        let names: Vec<String> = self.rows.iter().map(|row| format!("{}.{}", row.relation, row.column)).collect();
-        for (row, name) in self.rows.iter().zip(&names) {
-            let head = [name.as_str(), row.category.as_str()];
-            table.push(head.into_iter().chain(row.cells.iter().map(String::as_str)).collect());
+        let mut lines: Vec<Vec<String>> = Vec::with_capacity(self.rows.len() + 1);
+        lines.push(["column", "category"].map(str::to_owned).into_iter().chain(self.roles.iter().cloned()).collect());
+        for row in &self.rows {
+            let head = [format!("{}.{}", row.relation, row.column), row.category.clone()];
+            lines.push(head.into_iter().chain(row.cells.iter().cloned()).collect());
         }
-        let widths: Vec<usize> = (0..self.roles.len() + 2)
-            .map(|i| table.iter().filter_map(|line| line.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-            .collect();
-        let mut out = String::new();
-        for line in &table {
-            let mut text = String::new();
-            for (cell, width) in line.iter().zip(&widths) {
-                let _ = write!(text, "{cell:width$}  ");
-            }
-            out += text.trim_end();
-            out.push('\n');
-        }
-        out
+        output::table(&lines, 0)
     }
 }
 
@@ -241,13 +217,15 @@ mod tests {
                     search = { phone = \"exact\" }\n[[role]]\nname = \"owner\"\nmatch = { user = \"gone\" }\n\
                     exempt = true\n";
         let file = RuleFile { path: "r.toml".into(), text: text.into() };
-        check(&[file], &CatalogSnapshot::new(data, 1)).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+        check(&[file], &CatalogSnapshot::new(data, 1), &Samples::default())
+            .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
     }
 
     #[test]
     fn text_shows_every_governed_column_and_what_is_odd() {
         let report = report();
-        let why = report.warnings.last().and_then(|warning| warning.split([':', ';']).nth(1)).unwrap().to_owned();
+        let refused = report.findings.iter().find(|finding| finding.object == "public.odd").unwrap();
+        let why = refused.message.split([':', ';']).nth(1).unwrap().to_owned();
         insta::assert_snapshot!(report.to_text().replace(&report.hash, "HASH").replace(&why, " WHY"), @r#"
         policy p1 (HASH), database shop
 
@@ -259,9 +237,16 @@ mod tests {
 
         not governed, in clear for every role: public.products
 
-        warning: role "owner" matches "gone", which the server does not have
+        warning PGC101: role owner matches "gone", which the server does not have
+          --> r.toml:13
+        warning PGC201: public.customers.note is in no category, so that restricted roles read NULL; it looks like category free_text: its name holds "note"
+          --> r.toml:3
+        warning PGC401: public.odd is refused to care: WHY; classify its columns to allow it
+        note PGC402: public.odd reads public.customers.note, public.customers.phone, not in clear for every role (phone_vn for care); the matrix shows how its columns are treated
+          --> r.toml:11
+        note PGC501: catalog file says nothing of indexes, foreign keys, partition keys and functions; dump it anew
 
-        warning: public.odd is refused: WHY; classify its columns to allow it
+        warnings: 3, notes: 2
         "#);
     }
 

@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, args, print};
+use super::{Failure, args, output::Format, print};
 
 /// Longest text that is shown of a statement, in characters.
 const SHOWN: usize = 300;
@@ -38,7 +38,8 @@ pub(super) fn command() -> Command {
                 .help("Audit logs [default: the one of the configuration]"),
             Arg::new("role").long("role").env("PGSCRIM_ROLE").value_name("NAME").help("Only this policy role"),
         ])
-        .args([args::config_file(), args::json()])
+        .arg(args::config_file())
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "audit.path"))
 }
 
@@ -74,7 +75,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
     }
     let report = Report { roles: roles.into_iter().map(|(name, statements)| Role::new(name, statements)).collect() };
-    let text = if matches.get_flag("json") {
+    let text = if args::chosen_format(matches) == Format::Json {
         serde_json::to_string_pretty(&report).map_err(Failure::new)? + "\n"
     } else {
         report.to_text()

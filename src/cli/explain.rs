@@ -1,16 +1,24 @@
 //! `pgscrim explain`: what a role would get for a statement, without running it. In: rules, a catalog, a role, a
 //! statement. Out: lineage, decision and the text that would be sent, or the refusal and exit code 2.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
-use super::{Failure, args, print};
+use super::{
+    Failure, args,
+    output::{Format, Spot},
+    print,
+};
 use crate::{
     catalog::CatalogSnapshot,
     engine::{self, Access, Inputs, Plan, Protocol, QueryContext, Refused},
-    policy::{LoginIdentity, Policy, RoleId, rules::RuleSet},
+    names::{QualifiedName, rule_part},
+    policy::{
+        LoginIdentity, Policy, RoleId,
+        rules::{RuleFile, RuleSet},
+    },
 };
 
 pub(super) fn command() -> Command {
@@ -58,9 +66,10 @@ pub(super) fn command() -> Command {
                 .long("search-path")
                 .env("PGSCRIM_SEARCH_PATH")
                 .value_name("SCHEMAS")
-                .help("search_path of the session [default: the server's own]"),
+                .help("search_path of the session [default: as the server has it for the user]"),
         ])
-        .args([args::config_file(), args::catalog_file(), args::json()])
+        .args([args::config_file(), args::catalog_file()])
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "rules" || key.starts_with("upstream.")))
 }
 
@@ -81,16 +90,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => role,
     };
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
-    let path = matches.get_one::<String>("search_path").unwrap_or(&catalog.data().default_search_path);
+    let path = matches.get_one::<String>("search_path").map(String::as_str);
+    let path = path.unwrap_or_else(|| configured_path(user.unwrap_or_default(), &catalog));
     let search_path = effective_path(path, user.unwrap_or_default(), &catalog);
     let context = QueryContext { role, search_path, protocol: Protocol::Simple };
     let inputs = Inputs { catalog, policy: Arc::new(policy) };
     let outcome = engine::plan(&sql, &context, &inputs);
-    let text = if matches.get_flag("json") {
-        let value = as_json(&name, &inputs, &outcome);
+    let reasons = reasons(&rules, &files, &inputs, role);
+    let text = if args::chosen_format(matches) == Format::Json {
+        let value = as_json(&name, &inputs, &outcome, &reasons);
         serde_json::to_string_pretty(&value).map_err(Failure::new)? + "\n"
     } else {
-        as_text(&name, &inputs, &outcome)
+        as_text(&name, &inputs, &outcome, &reasons)
     };
     print(&text)?;
     match outcome {
@@ -139,8 +150,22 @@ fn matched_role(
         .ok_or_else(|| Failure::Refused(format!("no role of the rules matches user \"{user}\": it could not connect")))
 }
 
+/// The `search_path` that a connection of `user` begins with: of the role in this database, of the role, of the database,
+/// of all, or the server's own, as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide.
+pub(super) fn configured_path<'c>(user: &str, catalog: &'c CatalogSnapshot) -> &'c str {
+    let data = catalog.data();
+    let of = |role: Option<&str>, database: Option<&str>| {
+        let mut settings = data.settings.iter().filter(|setting| setting.name == "search_path");
+        settings.find(|setting| setting.role.as_deref() == role && setting.database.as_deref() == database)
+    };
+    let (role, database) = (Some(user), Some(data.database.as_str()));
+    let setting =
+        of(role, database).or_else(|| of(role, None)).or_else(|| of(None, database)).or_else(|| of(None, None));
+    setting.map_or(&data.default_search_path, |setting| &setting.value)
+}
+
 /// The schemas that a `search_path` setting means, as the server resolves them.
-fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[String]> {
+pub(super) fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[String]> {
     let mut schemas: Vec<String> = setting
         .split(',')
         .map(|item| {
@@ -159,15 +184,49 @@ fn effective_path(setting: &str, user: &str, catalog: &CatalogSnapshot) -> Arc<[
     schemas.into()
 }
 
-fn access_json(kind: &str, access: &Access) -> Value {
+/// Why a column is treated as it is.
+struct Reason {
+    /// What gives the role its treatment.
+    treatment: Option<Spot>,
+    /// What puts the column into its category; none for one that is in none, or has it from a column that it hands on.
+    category: Option<Spot>,
+}
+
+/// By `schema.table.column`, for every column that the rules govern.
+type Reasons = HashMap<String, Reason>;
+
+fn reasons(rules: &RuleSet, files: &[RuleFile], inputs: &Inputs, role: RoleId) -> Reasons {
+    let mut reasons = Reasons::new();
+    let Some(role) = inputs.policy.role(role) else { return reasons };
+    for relation in inputs.catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
+        let Some(governed) = role.relation(relation.oid) else { continue };
+        for (column, policy) in relation.columns.iter().zip(&governed.columns) {
+            let name = QualifiedName::new(&relation.schema, &relation.name);
+            let category = rules.place_of_column(&relation.schema, &relation.name, &column.name);
+            reasons.insert(
+                format!("{name}.{}", rule_part(&column.name)),
+                Reason {
+                    treatment: Spot::of_origin(&policy.rule, files),
+                    category: category.map(|(file, line)| Spot { file: file.to_owned(), line }),
+                },
+            );
+        }
+    }
+    reasons
+}
+
+fn access_json(kind: &str, access: &Access, reasons: &Reasons) -> Value {
     let columns: Vec<Value> = access
         .columns
         .iter()
         .map(|column| {
             let usage: Vec<&str> = column.usage.iter().map(|usage| usage.label()).collect();
+            let reason = reasons.get(&*column.column);
             json!({
                 "column": &*column.column, "category": &*column.category, "usage": usage,
                 "treatment": &*column.treatment,
+                "treatment_rule": reason.and_then(|reason| reason.treatment.as_ref()),
+                "category_rule": reason.and_then(|reason| reason.category.as_ref()),
             })
         })
         .collect();
@@ -181,7 +240,7 @@ fn access_json(kind: &str, access: &Access) -> Value {
     })
 }
 
-fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) -> Value {
+fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>, reasons: &Reasons) -> Value {
     let mut value = json!({ "role": role, "policy": inputs.policy.id, "policy_hash": inputs.policy.hash });
     let (decision, statements, rest) = match outcome {
         Ok(plan) => {
@@ -189,7 +248,7 @@ fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) ->
                 .statements
                 .iter()
                 .map(|statement| {
-                    let mut shown = access_json(statement.kind, &statement.access);
+                    let mut shown = access_json(statement.kind, &statement.access, reasons);
                     if let (Some(outputs), Some(shown)) = (&statement.outputs, shown.as_object_mut()) {
                         let outputs: Vec<Value> = outputs
                             .iter()
@@ -215,7 +274,7 @@ fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) ->
                 "code": refusal.code.code(), "sqlstate": refusal.sqlstate(), "message": refusal.message,
                 "hint": refusal.client_hint(), "offset": refusal.offset, "rule": refusal.rule,
             });
-            ("refuse", vec![access_json(refused.kind, &refused.access)], ("refusal", shown))
+            ("refuse", vec![access_json(refused.kind, &refused.access, reasons)], ("refusal", shown))
         }
     };
     if let Some(map) = value.as_object_mut() {
@@ -239,7 +298,7 @@ fn sources(output: &engine::OutputColumn, catalog: &CatalogSnapshot) -> Vec<Stri
         .collect()
 }
 
-fn access_text(out: &mut String, kind: &str, access: &Access) {
+fn access_text(out: &mut String, kind: &str, access: &Access, reasons: &Reasons) {
     // Writing to a string cannot fail.
     let _ = writeln!(out, "{kind}: {}", access.decision);
     if !access.relations.is_empty() {
@@ -255,18 +314,26 @@ fn access_text(out: &mut String, kind: &str, access: &Access) {
             column.treatment,
             usage.join(", ")
         );
+        if let Some(reason) = reasons.get(&*column.column) {
+            if let Some(spot) = &reason.category {
+                let _ = writeln!(out, "             category by {}:{}", spot.file, spot.line);
+            }
+            if let Some(spot) = &reason.treatment {
+                let _ = writeln!(out, "             treatment by {}:{}", spot.file, spot.line);
+            }
+        }
     }
     if !access.rules.is_empty() {
         let _ = writeln!(out, "  rules      {}", access.rules.join(", "));
     }
 }
 
-fn as_text(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) -> String {
+fn as_text(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>, reasons: &Reasons) -> String {
     let mut out = format!("role {role}, policy {} ({})\n\n", inputs.policy.id, inputs.policy.hash);
     match outcome {
         Ok(plan) => {
             for statement in plan.statements.iter() {
-                access_text(&mut out, statement.kind, &statement.access);
+                access_text(&mut out, statement.kind, &statement.access, reasons);
                 for output in statement.outputs.iter().flatten() {
                     let sources = sources(output, &inputs.catalog);
                     if !sources.is_empty() {
@@ -278,7 +345,7 @@ fn as_text(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>) ->
             let _ = writeln!(out, "\n{}", plan.permit.text());
         }
         Err(refused) => {
-            access_text(&mut out, refused.kind, &refused.access);
+            access_text(&mut out, refused.kind, &refused.access, reasons);
             let refusal = &refused.refusal;
             let _ = writeln!(out, "\nERROR:  {}\nHINT:  {}", refusal.message, refusal.client_hint());
         }

@@ -1,5 +1,6 @@
 //! The commands of the `pgscrim` binary. In: arguments. Out: text on standard output, messages on standard error, an
-//! exit code: 0 fine, 1 could not run, 2 refused, 3 rules invalid.
+//! exit code: 0 fine, 1 could not run, 2 refused, 3 rules invalid. Commands that answer a question of CI (`test`, `diff`)
+//! follow `diff` and `grep` instead: 0 yes, 1 no, 2 could not say.
 //!
 //! A command is a module with `command()`, which describes its arguments, and `run()`.
 
@@ -10,11 +11,17 @@ pub mod check;
 mod check_command;
 mod coverage;
 pub mod demo;
+pub mod detect;
+pub mod diff;
+pub mod discover;
 pub mod explain;
+pub mod findings;
 pub mod http;
 pub mod install;
 mod logging;
+pub mod output;
 pub mod serve;
+pub mod test;
 
 use std::{ffi::OsString, fmt, io::Write, process::ExitCode};
 
@@ -31,6 +38,10 @@ pub enum Failure {
     Refused(String),
     /// Exit code 3.
     RulesInvalid(Diagnostics),
+    /// The answer is no, and was printed. Exit code 1; the text, where there is one, goes to standard error.
+    Negative(String),
+    /// Any of the above, for a command whose exit code 1 means no. Exit code 2.
+    Trouble(Box<Failure>),
 }
 
 impl Failure {
@@ -39,10 +50,16 @@ impl Failure {
         Self::CouldNotRun(cause.to_string())
     }
 
+    /// The same as a failure of a command whose exit code 1 means no.
+    #[must_use]
+    pub fn as_trouble(self) -> Self {
+        if let Self::Negative(_) = self { self } else { Self::Trouble(Box::new(self)) }
+    }
+
     fn code(&self) -> u8 {
         match self {
-            Self::CouldNotRun(_) => 1,
-            Self::Refused(_) => 2,
+            Self::CouldNotRun(_) | Self::Negative(_) => 1,
+            Self::Refused(_) | Self::Trouble(_) => 2,
             Self::RulesInvalid(_) => 3,
         }
     }
@@ -53,7 +70,10 @@ impl fmt::Display for Failure {
         match self {
             // Complaints with carets start with "error:" themselves.
             Self::CouldNotRun(text) if text.starts_with("error:") => f.write_str(text.trim_end()),
-            Self::CouldNotRun(text) | Self::Refused(text) => write!(f, "pgscrim: {}", text.trim_end()),
+            Self::CouldNotRun(text) | Self::Refused(text) | Self::Negative(text) => {
+                write!(f, "pgscrim: {}", text.trim_end())
+            }
+            Self::Trouble(failure) => failure.fmt(f),
             Self::RulesInvalid(complaints) => f.write_str(complaints.to_string().trim_end()),
         }
     }
@@ -70,7 +90,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let result = match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
+        Some(("discover", matches)) => discover::run(matches),
         Some(("check", matches)) => check_command::run(matches),
+        Some(("test", matches)) => test::run(matches),
+        Some(("diff", matches)) => diff::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("audit", matches)) => audit::run(matches),
         Some(("catalog", matches)) => catalog::run(matches),
@@ -81,7 +104,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{failure}");
+            if !matches!(&failure, Failure::Negative(text) if text.is_empty()) {
+                let _ = writeln!(std::io::stderr(), "{failure}");
+            }
             ExitCode::from(failure.code())
         }
     }
@@ -95,18 +120,24 @@ pub fn command() -> Command {
         .after_help(
             "Start with:\n  \
              pgscrim demo\n  \
+             pgscrim discover --upstream-url postgres://pgscrim@127.0.0.1/shop > my-rules/10-data.toml\n  \
              pgscrim check --rules rules/acros --upstream-url postgres://pgscrim@127.0.0.1/shop\n  \
              pgscrim serve --config pgscrim.toml\n  \
+             pgscrim test --config pgscrim.toml\n  \
+             pgscrim diff --config pgscrim.toml rules-in-force my-rules\n  \
              pgscrim explain --config pgscrim.toml --role packing 'SELECT * FROM customers'\n  \
              pgscrim audit tail --config pgscrim.toml\n\n\
-             Exit codes: 0 fine, 1 could not run, 2 refused, 3 rules invalid.",
+             Exit codes: 0 fine, 1 could not run, 2 refused, 3 rules invalid. Those of test and diff are in their own help.",
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(110)
         .subcommands([
             serve::command(),
+            discover::command(),
             check_command::command(),
+            test::command(),
+            diff::command(),
             explain::command(),
             audit::command(),
             catalog::command(),

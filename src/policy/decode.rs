@@ -97,7 +97,7 @@ fn complain_of_switches(roles: &[RoleRule], complaints: &mut Complaints<'_>) {
 }
 
 /// The TOML of one file; empty after a syntax error, which is complained about.
-fn parse<'t>(index: usize, file: &'t RuleFile, complaints: &mut Complaints<'_>) -> DeTable<'t> {
+pub(super) fn parse<'t>(index: usize, file: &'t RuleFile, complaints: &mut Complaints<'_>) -> DeTable<'t> {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     if errors.is_empty() {
         return document.into_inner();

@@ -34,7 +34,7 @@ use std::{path::PathBuf, sync::Arc};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use files::{FilesError, read_rule_files};
+pub use files::{FilesError, TEST_SUFFIX, read_rule_files, read_rule_tests};
 pub use guard::{Changing, Known};
 
 use self::guard::Guard;

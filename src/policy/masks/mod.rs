@@ -19,6 +19,7 @@ mod numbers;
 mod params;
 mod payment;
 mod phone;
+pub mod schema;
 mod site;
 mod text;
 mod url;

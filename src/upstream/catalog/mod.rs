@@ -20,9 +20,11 @@
 //! `pg_get_viewdef` waits for tables that an open transaction has locked exclusively (ALTER TABLE); after
 //! [`LOCK_TIMEOUT`] the read fails. The committed catalog is then still the one that was read before.
 
+mod dependents;
 mod objects;
 mod relations;
 mod roles;
+pub mod sample;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -132,6 +134,30 @@ pub async fn read_catalog(config: &UpstreamConfig) -> Result<(CatalogData, Momen
     }
     connection.abort();
     Err(CatalogError::Slow { database: config.database.clone() })
+}
+
+/// The same, with what depends on columns ([`CatalogData::dependents`]): for people, not for the proxy.
+///
+/// # Errors
+/// See [`CatalogError`].
+pub async fn read_catalog_in_full(config: &UpstreamConfig) -> Result<CatalogData, CatalogError> {
+    let (mut data, _) = read_catalog(config).await?;
+    let (client, connection) = login(config).await?;
+    let connection = tokio::spawn(connection);
+    let reader = Reader { client: &client, database: &config.database };
+    let result = tokio::time::timeout(READ_LIMIT, async {
+        let begin = format!("SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET search_path = ''");
+        client.batch_execute(&begin).await.map_err(|error| reader.failed("settings", &error))?;
+        dependents::read(&reader).await
+    })
+    .await;
+    drop(client);
+    let Ok(result) = result else {
+        connection.abort();
+        return Err(CatalogError::Slow { database: config.database.clone() });
+    };
+    data.dependents = Some(result?);
+    Ok(data)
 }
 
 /// Connects as the service login.

@@ -1,0 +1,78 @@
+//! What depends on columns beside views: indexes, foreign keys, partition keys, functions. Read for `check` and for catalog
+//! files alone: no statement is judged by it, so the proxy does not read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{AttNum, Oid};
+
+/// Everything outside views that depends on columns of user tables.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dependents {
+    /// `pg_index`
+    pub indexes: Vec<IndexData>,
+    /// `pg_constraint`, foreign keys
+    pub foreign_keys: Vec<ForeignKeyData>,
+    /// `pg_partitioned_table`
+    pub partition_keys: Vec<PartitionKeyData>,
+    /// `pg_depend` from functions to relations, where the server records it: bodies in standard SQL (`BEGIN ATOMIC`),
+    /// and row types of arguments and results. Bodies that are strings are not looked into.
+    pub function_uses: Vec<FunctionUsesData>,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexData {
+    /// The table.
+    pub relation: Oid,
+    /// Name of the index.
+    pub name: String,
+    /// `indisunique`
+    pub unique: bool,
+    /// `indisprimary`
+    pub primary: bool,
+    /// Whether its access method keeps an order (`btree`).
+    pub ordered: bool,
+    /// Key columns that are plain columns, in order.
+    pub keys: Vec<AttNum>,
+    /// Columns that its expressions and its predicate use; without either, empty.
+    pub uses: Vec<AttNum>,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForeignKeyData {
+    /// `conname`
+    pub name: String,
+    /// The referencing table.
+    pub relation: Oid,
+    /// Its columns.
+    pub columns: Vec<AttNum>,
+    /// The referenced table.
+    pub target: Oid,
+    /// Its columns, in the order of `columns`.
+    pub target_columns: Vec<AttNum>,
+}
+
+/// What a partitioned table is partitioned by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionKeyData {
+    /// The partitioned table.
+    pub relation: Oid,
+    /// Columns of the key, those in its expressions included.
+    pub columns: Vec<AttNum>,
+}
+
+/// One use of a relation by a function.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionUsesData {
+    /// The function.
+    pub function: Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The relation used.
+    pub relation: Oid,
+    /// The column, or none for the relation as a whole.
+    pub column: Option<AttNum>,
+}

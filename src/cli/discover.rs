@@ -1,0 +1,272 @@
+//! `pgscrim discover`: a first category file from a live database or a catalog file. In: the catalog, and samples where they
+//! were asked for. Out: TOML that `check` takes as soon as a role is added: categories with the columns guessed and the
+//! reason beside each, everything else as comments to review. Invariant: no content of a row, and no comment of the
+//! database, is in it.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs::File, io::Write as _};
+
+use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+
+use super::{
+    Failure, args,
+    detect::{Guess, Kind, guess, holds_rows, inherited, samples::Samples},
+    output::{self, Format},
+    print,
+};
+use crate::catalog::{CatalogData, CatalogSnapshot, Column, Relation};
+
+pub(super) fn command() -> Command {
+    Command::new("discover")
+        .about("Write a first category file: which columns look like personal data")
+        .after_help(
+            "Columns are guessed by name (Vietnamese and English), comment and type. With --sample, up to 300 rows of each \
+             table are looked at too, in a read-only transaction with a limit of 3 s: telephone numbers, e-mail addresses, \
+             card numbers, identity cards, names, addresses. No value is printed, logged or kept. The service login then needs \
+             to read the tables: GRANT pg_read_all_data TO it, or give another login with --upstream-url.\n\n\
+             The file is a start, not a decision: read each line, then add roles (rules/README.md) and run `pgscrim check`.\n\n\
+             Examples:\n  \
+             pgscrim discover --config pgscrim.toml --out my-rules/10-data.toml\n  \
+             pgscrim discover --upstream-url postgres://postgres@127.0.0.1/shop --sample\n  \
+             pgscrim discover --catalog shop.catalog.json --format json",
+        )
+        .args([
+            Arg::new("out")
+                .long("out")
+                .env("PGSCRIM_OUT")
+                .value_name("FILE")
+                .help("Write to this file, which must not exist yet, instead of standard output"),
+            args::sample(),
+        ])
+        .args([args::config_file(), args::catalog_file()])
+        .args(args::format(&[Format::Human, Format::Json]))
+        .args(args::keys(|key| key.starts_with("upstream.")))
+}
+
+/// What was found out about one database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Discovery {
+    /// Database of the catalog.
+    pub database: String,
+    /// Tables, by schema and name.
+    pub tables: Vec<Table>,
+    /// Tables that could not be sampled, with the reason.
+    pub not_sampled: Vec<String>,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Table {
+    /// `schema.table`, as rule files write it.
+    pub name: String,
+    /// Its columns in order.
+    pub columns: Vec<Found>,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// `schema.table.column`, as rule files write it.
+    pub column: String,
+    /// What it looks like; none when nothing speaks for personal data.
+    pub guess: Option<Guess>,
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let given = args::Given::new(matches)?;
+    let catalog = given.catalog(matches)?;
+    let samples = take_samples(&given, matches, &catalog)?;
+    let discovery = discover(&CatalogSnapshot::new(catalog, 1), &samples);
+    let text = match args::chosen_format(matches) {
+        Format::Json => output::pretty(&discovery),
+        Format::Human | Format::Github | Format::Sarif => as_toml(&discovery),
+    };
+    let Some(path) = matches.get_one::<String>("out").filter(|path| !path.is_empty()) else { return print(&text) };
+    // Somebody has reviewed what is there.
+    let mut file = File::create_new(path)
+        .map_err(|error| Failure::new(format!("could not write {path}: {error} (--out names a new file)")))?;
+    file.write_all(text.as_bytes()).map_err(|error| Failure::new(format!("could not write {path}: {error}")))
+}
+
+/// Samples where `--sample` asks for them; says on standard error what could not be looked at.
+pub(super) fn take_samples(
+    given: &args::Given,
+    matches: &ArgMatches,
+    catalog: &CatalogData,
+) -> Result<Samples, Failure> {
+    if !matches.get_flag("sample") {
+        return Ok(Samples::default());
+    }
+    let samples = args::block_on(Samples::take(&given.upstream()?, catalog))?.map_err(Failure::new)?;
+    if samples.tables == 0
+        && let Some(missed) = samples.missed.first()
+    {
+        return Err(Failure::new(format!("no table could be sampled; {}: {}", missed.table, missed.reason)));
+    }
+    for missed in &samples.missed {
+        let _ = writeln!(std::io::stderr(), "pgscrim: {} was not sampled: {}", missed.table, missed.reason);
+    }
+    Ok(samples)
+}
+
+/// What the columns of `catalog` look like. Pure. Views take what their sources have, and partitions what their parents
+/// have, so that neither is listed.
+pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
+    let data = catalog.data();
+    let mut tables: Vec<Table> = Vec::new();
+    for relation in data.relations.iter().filter(|relation| holds_rows(relation)) {
+        let inherited = inherited(relation.oid, catalog);
+        let columns: Vec<Found> = relation
+            .columns
+            .iter()
+            .filter(|column| !inherited.contains(column.name.as_str()))
+            .map(|column| Found {
+                column: column_name(relation, column),
+                guess: guess(relation, column, samples.of(relation.oid, column.attnum)),
+            })
+            .collect();
+        if !columns.is_empty() {
+            tables.push(Table { name: table_name(relation), columns });
+        }
+    }
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let not_sampled = samples.missed.iter().map(|missed| format!("{}: {}", missed.table, missed.reason)).collect();
+    Discovery { database: data.database.clone(), tables, not_sampled }
+}
+
+/// A part of a name as rule files write it. A star of its own would mean any name there.
+fn part(text: &str) -> String {
+    if text == "*" { "\"*\"".to_owned() } else { crate::names::rule_part(text).into_owned() }
+}
+
+fn table_name(relation: &Relation) -> String {
+    format!("{}.{}", part(&relation.schema), part(&relation.name))
+}
+
+pub(super) fn column_name(relation: &Relation, column: &Column) -> String {
+    format!("{}.{}", table_name(relation), part(&column.name))
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out += "\\\"",
+            '\\' => out += "\\\\",
+            // Writing to a string cannot fail.
+            c if c.is_control() => drop(write!(out, "\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
+fn as_toml(discovery: &Discovery) -> String {
+    let Discovery { database, tables, not_sampled } = discovery;
+    let clean: String =
+        database.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let mut out = format!(
+        "# A first guess of `pgscrim discover` at where personal data is in database {clean}. Read each line: move columns that \
+         were guessed\n# wrongly, and put the columns listed under category none, or others, where they belong.\n\n\
+         policy = \"{clean}-draft\"\n"
+    );
+    for line in not_sampled {
+        let _ = writeln!(out, "\n# not sampled: {}", line.replace(char::is_control, " "));
+    }
+    let mut by_kind: BTreeMap<Kind, Vec<&Found>> = BTreeMap::new();
+    let mut review: Vec<(&Table, Vec<&Found>)> = Vec::new();
+    let mut free: Vec<&Table> = Vec::new();
+    for table in tables {
+        if table.columns.iter().all(|column| column.guess.is_none()) {
+            free.push(table);
+            continue;
+        }
+        for column in &table.columns {
+            if let Some(guess) = &column.guess {
+                by_kind.entry(guess.kind).or_default().push(column);
+            }
+        }
+        let rest: Vec<&Found> = table.columns.iter().filter(|column| column.guess.is_none()).collect();
+        review.push((table, rest));
+    }
+    for (kind, columns) in &by_kind {
+        let (name, title, sensitive) = kind.category();
+        let sensitivity = if sensitive { "sensitive" } else { "basic" };
+        let _ = writeln!(
+            out,
+            "\n[category.{name}]\ntitle = {}\nsensitivity = \"{sensitivity}\"\ncolumns = [",
+            quoted(title)
+        );
+        for column in columns {
+            let reason = column.guess.as_ref().map(|guess| guess.reason.as_str()).unwrap_or_default();
+            let _ = writeln!(out, "    {}, # {reason}", quoted(&column.column));
+        }
+        out += "]\n";
+    }
+    out += "\n# Columns without a guess, of tables that have one. Take the # away from those that are not personal; what stays a \
+            comment is\n# withheld (NULL) from every role.\n[category.none]\ntitle = \"Reviewed: not personal\"\ncolumns = [\n";
+    for (_, columns) in &review {
+        for column in columns {
+            let _ = writeln!(out, "    # {}, # review", quoted(&column.column));
+        }
+    }
+    out += "]\n";
+    if !free.is_empty() {
+        out += "\n# Tables without any guess: not governed, in clear for every role. Put a column of them into a category to \
+                change that.\n";
+        for table in free {
+            let _ = writeln!(out, "# {}", quoted(&table.name));
+        }
+    }
+    out += "\n# Who sees what kind; rules/README.md lists treatments and masks.\n\
+            # [[role]]\n# name = \"support\"\n# match = { user = [\"support_app\"] }\n# see = { phone = \"phone_last\" }\n\
+            # otherwise = \"withhold\"\n";
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalog::{
+            data::InheritsData,
+            testing::{database, table},
+        },
+        policy::rules::{RuleFile, RuleSet},
+    };
+
+    #[test]
+    fn the_file_is_valid_with_a_role_whatever_names_there_are() {
+        let mut data = database();
+        data.database = "sh\"op\n".to_owned();
+        table(&mut data, "customers", "id bigint, phone text, sdt.2 text, e\"mail text, x text");
+        data.relations.last_mut().unwrap().columns[4].name = "dòng\n\"mới\" ghi chú".to_owned();
+        let parent = table(&mut data, "*", "email text, nothing int");
+        let child = table(&mut data, "child", "email text, nothing int, dia_chi text");
+        data.inherits.push(InheritsData { child, parent });
+        table(&mut data, "products", "id bigint, sku text");
+        let catalog = CatalogSnapshot::new(data, 1);
+        let discovery = discover(&catalog, &Samples::default());
+        let text = as_toml(&discovery);
+        assert!(text.contains("\n# \"public.products\"\n"), "{text}");
+        assert_eq!(text.matches("child").count(), 1, "only its own column is listed: {text}");
+        let rules = format!("{text}\n[[role]]\nname = \"r\"\nmatch = {{ user = \"u\" }}\n");
+        let file = RuleFile { path: "r.toml".into(), text: rules.into() };
+        let policy = RuleSet::parse(&[file]).and_then(|rules| rules.compile(&catalog));
+        let policy = policy.unwrap_or_else(|diagnostics| panic!("{text}\n{diagnostics}"));
+        let category = |table: &str, position: usize| {
+            let oid = catalog.relation_named("public", table).unwrap().oid;
+            policy.roles[0].relation(oid).unwrap().columns[position].category.clone()
+        };
+        let of = |table: &str, position: usize| category(table, position).map(|name| name.to_string());
+        assert_eq!(of("customers", 1).as_deref(), Some("phone"));
+        assert_eq!(of("customers", 2).as_deref(), Some("phone"));
+        assert_eq!(of("customers", 3).as_deref(), Some("email"));
+        assert_eq!(of("customers", 4).as_deref(), Some("free_text"));
+        assert_eq!(of("customers", 0), None);
+        assert_eq!(of("*", 0).as_deref(), Some("email"));
+        assert_eq!(of("child", 0).as_deref(), Some("email"));
+        assert_eq!(of("child", 2).as_deref(), Some("address"));
+    }
+}
