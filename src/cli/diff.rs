@@ -28,7 +28,8 @@ use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RoleData},
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        LoginIdentity, Policy, RolePolicy, Search, Treatment, WriteBack,
+        Grant, LoginIdentity, Policy, RolePolicy, Scope, Search, Treatment, WriteBack,
+        compiled::Row,
         rules::{RuleFile, RuleSet},
     },
     reload::{FilesError, read_rule_files},
@@ -330,6 +331,7 @@ fn compare(before: &RolePolicy, after: &RolePolicy, catalog: &CatalogSnapshot) -
         }
     }
     for relation in catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
+        found.extend(rows(before, after, relation));
         for (position, column) in relation.columns.iter().enumerate() {
             let (old, new) = (View::of(before, relation.oid, position), View::of(after, relation.oid, position));
             if let Some(sight) = old.compared(&new) {
@@ -352,6 +354,12 @@ const PERMISSIONS: &[Permission] = &[
     Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
     Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
     Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
+    Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
+    Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
+    Permission { name: "rows_per_statement", read: |role, _| Aspect::AtMost(role.limits.rows_per_statement) },
+    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.rows_per_day) },
+    Permission { name: "statements_per_minute", read: |role, _| Aspect::AtMost(role.limits.statements_per_minute) },
+    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.searches_per_minute) },
 ];
 
 struct Permission {
@@ -365,6 +373,8 @@ enum Aspect {
     Opens(bool),
     /// Each member shows more.
     Allows(BTreeSet<String>),
+    /// A higher limit shows more, and none shows most.
+    AtMost(Option<u64>),
     /// Shows nothing.
     Says(String),
 }
@@ -387,9 +397,17 @@ impl Aspect {
                     Some(Sight::More)
                 }
             }
+            (Self::AtMost(old), Self::AtMost(new)) => {
+                let reach = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
+                match reach(new).cmp(&reach(old)) {
+                    std::cmp::Ordering::Greater => Some(Sight::More),
+                    std::cmp::Ordering::Less => Some(Sight::Less),
+                    std::cmp::Ordering::Equal => None,
+                }
+            }
             (Self::Says(old), Self::Says(new)) => (old != new).then_some(Sight::Same),
             // One line of the table makes one kind.
-            (Self::Opens(_) | Self::Allows(_) | Self::Says(_), _) => None,
+            (Self::Opens(_) | Self::Allows(_) | Self::AtMost(_) | Self::Says(_), _) => None,
         }
     }
 
@@ -397,6 +415,7 @@ impl Aspect {
         let text = match self {
             Self::Opens(open) => open.to_string(),
             Self::Allows(set) => set.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+            Self::AtMost(limit) => limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string()),
             Self::Says(text) => text.clone(),
         };
         if text.is_empty() { "-".to_owned() } else { text }
@@ -406,6 +425,36 @@ impl Aspect {
 fn functions(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {
     let named = catalog.data().functions.iter().filter(|function| role.functions.contains(&function.oid));
     named.map(|function| QualifiedName::new(&function.schema, &function.name).to_string()).collect()
+}
+
+fn grants(role: &RolePolicy) -> BTreeSet<String> {
+    let shown = |grant: &Grant| format!("{} until {}", grant.document, moment(grant.until));
+    role.grants.iter().map(|grant| shown(grant)).collect()
+}
+
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
+}
+
+/// The change of the rows that a role sees of a relation; none when there is none.
+fn rows(before: &RolePolicy, after: &RolePolicy, relation: &Relation) -> Option<(Found, String)> {
+    let scope = |role: &'_ RolePolicy| role.relation(relation.oid).and_then(|policy| policy.scope.clone());
+    let (old, new) = (scope(before), scope(after));
+    let same = |a: &Scope, b: &Scope| a.sql == b.sql && a.barrier == b.barrier;
+    let sight = match (&old, &new) {
+        (None, None) => return None,
+        (Some(old), Some(new)) if same(old, new) => return None,
+        (None, Some(_)) => Sight::Less,
+        (Some(_), None) => Sight::More,
+        (Some(_), Some(_)) => Sight::Else,
+    };
+    let shown = |scope: &Option<Scope>| match scope {
+        None => "all rows".to_owned(),
+        Some(scope) => scope.sql.fill_row("", Row { name: &relation.name, few: false }),
+    };
+    let rule = new.as_ref().map_or_else(|| after.origin.clone(), |scope| scope.rule.to_string());
+    let name = QualifiedName::new(&relation.schema, &relation.name).to_string();
+    Some(((sight, format!("rows of {name}"), shown(&old), shown(&new)), rule))
 }
 
 fn write_back(role: &RolePolicy) -> String {
