@@ -471,3 +471,77 @@ fn a_view_needs_a_link_of_its_own() {
         ["3|0901000003", "5|-", "7|-"]
     );
 }
+
+/// Two databases that differ only in hidden rows and cells give the same bytes.
+#[test]
+fn hidden_rows_and_cells_change_no_byte() {
+    let rules = DATA.replace("rows = {", "rows = { \"public.orders\" = \"total < 50000\", ");
+    let (_one, first) = start(&rules);
+    let (other, second) = start(&rules);
+    // Of subjects who refused or asked to be erased, of other carriers, and beyond the scope of orders.
+    other.sql(
+        "shop",
+        "UPDATE customers SET phone = '0999999999' WHERE id IN (5, 7); UPDATE customers SET full_name = 'x', email = NULL WHERE id = 7;
+         UPDATE orders SET ship_phone = NULL WHERE customer_id IN (5, 7);
+         UPDATE shipments SET recipient_phone = 'y' WHERE order_id IN (5, 7, 45, 47);
+         UPDATE shipments SET fee = 0, status = 'z' || id WHERE carrier <> 'ghn'; DELETE FROM shipments WHERE carrier = 'vnpost' AND id > 60;
+         INSERT INTO shipments SELECT n, n, 'ghtk', n, NULL, NULL FROM generate_series(1000, 1200) n;
+         UPDATE orders SET total = total * 3, ship_phone = '1', customer_id = 1 WHERE total >= 50000",
+    );
+    let statements = [
+        "SELECT * FROM customers WHERE id < 12 ORDER BY id",
+        "SELECT id FROM customers WHERE phone = '0999999999' OR phone = '0901000005'",
+        "SELECT count(*) FROM customers WHERE NOT (phone = '0999999999')",
+        "SELECT c.id, o.id FROM customers c LEFT JOIN orders o ON o.ship_phone = c.phone AND c.phone = '0901000007' WHERE c.id < 9 ORDER BY 1, 2",
+        "SELECT c.id FROM customers c WHERE (c.phone = '0901000007') IS NULL AND c.id < 9 ORDER BY 1",
+        "SELECT id, phone IN ('0999999999') FROM customers WHERE id < 9 ORDER BY 1",
+        "SELECT phone, count(*) FROM customers WHERE id < 9 GROUP BY phone HAVING phone = '0999999999' OR count(*) > 1",
+        "SELECT count(*) FILTER (WHERE phone = '0999999999') FROM customers",
+        "SELECT id FROM customers WHERE id < 9 ORDER BY phone DESC, id",
+        "SELECT DISTINCT phone FROM customers WHERE id < 9 ORDER BY 1",
+        "SELECT max(phone), min(full_name), string_agg(email, ',' ORDER BY id) FROM customers WHERE id < 9",
+        "SELECT c FROM customers c WHERE id IN (5, 7) ORDER BY id",
+        "UPDATE customers SET city = 'q' WHERE phone = '0999999999' RETURNING id",
+        "UPDATE customers SET phone = NULL WHERE id = 7 RETURNING *",
+        "WITH d AS (DELETE FROM orders WHERE ship_phone = '1' RETURNING id) SELECT * FROM d",
+        "SELECT * FROM shipments ORDER BY id",
+        "SELECT count(*), sum(fee), max(status), array_agg(id ORDER BY id) FROM shipments",
+        "SELECT id FROM shipments WHERE status = 'z4' OR fee = 0",
+        "SELECT 1 / fee FROM shipments WHERE id < 10 ORDER BY id",
+        "SELECT id FROM shipments WHERE 1 / fee >= 0 ORDER BY id",
+        "SELECT id FROM shipments WHERE status::int = 1",
+        "SELECT s.id, o.id, o.total FROM shipments s FULL JOIN orders o ON o.id = s.order_id ORDER BY 2, 1",
+        "SELECT o.id, (SELECT s.fee FROM shipments s WHERE s.order_id = o.id) FROM orders o ORDER BY 1",
+        "SELECT count(*) FROM orders, shipments",
+        "SELECT total, total > 100000, sqrt(total - 49000) FROM orders WHERE total > 48000 ORDER BY id",
+        "SELECT id FROM orders WHERE sqrt(49000 - total) >= 0 ORDER BY id",
+        "SELECT id FROM orders ORDER BY total DESC LIMIT 3",
+        "SELECT ntile(4) OVER (ORDER BY total), lag(total) OVER (ORDER BY id) FROM orders ORDER BY id",
+        "UPDATE shipments SET status = 'n' WHERE fee = 0",
+        "UPDATE shipments SET status = 'n' WHERE 1 / fee = 0",
+        "WITH u AS (UPDATE orders SET total = total + 1 RETURNING id, total) SELECT * FROM u ORDER BY 1",
+        "DELETE FROM shipments WHERE id > 999",
+        "COPY (SELECT * FROM shipments ORDER BY id) TO STDOUT (FORMAT binary)",
+        "COPY shipments_rest TO STDOUT",
+        "SELECT * FROM shipments_rest",
+        "SELECT nothing FROM shipments",
+        "SELECT * FROM fees",
+    ];
+    for user in ["staff", "marketing", "ghn"] {
+        let (mut a, mut b) = (first.connect(user, "shop"), second.connect(user, "shop"));
+        // The others see all rows of these.
+        let scoped = |sql: &str| ["shipments", "orders", "fees"].iter().any(|table| sql.contains(table));
+        for sql in statements.into_iter().filter(|sql| user == "ghn" || !scoped(sql)) {
+            let within = |client: &mut wire::Client, ask: &dyn Fn(&mut wire::Client) -> Vec<wire::Message>| {
+                client.simple("BEGIN");
+                let answer = ask(client);
+                client.simple("ROLLBACK");
+                wire::describe(&answer)
+            };
+            let simple = |client: &mut wire::Client| client.simple(sql);
+            assert_eq!(within(&mut a, &simple), within(&mut b, &simple), "{user}: {sql}");
+            let extended = |client: &mut wire::Client| client.extended(sql, &[], 1);
+            assert_eq!(within(&mut a, &extended), within(&mut b, &extended), "{user}: {sql}");
+        }
+    }
+}

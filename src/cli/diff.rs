@@ -19,6 +19,10 @@ use std::{
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
+mod aspects;
+
+use aspects::PERMISSIONS;
+
 use super::{
     Failure, args,
     output::{self, Format, Level, Remark, Spot},
@@ -28,7 +32,7 @@ use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RoleData},
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        Grant, LoginIdentity, Policy, RolePolicy, Scope, Search, Treatment, WriteBack,
+        LoginIdentity, Policy, RolePolicy, Scope, Search, Treatment,
         compiled::Row,
         rules::{RuleFile, RuleSet},
     },
@@ -347,95 +351,6 @@ fn full_name(relation: &Relation, column: &Column) -> String {
     format!("{}.{}", QualifiedName::new(&relation.schema, &relation.name), rule_part(&column.name))
 }
 
-/// What a role may do beside reading columns. A new kind of permission is one more line.
-const PERMISSIONS: &[Permission] = &[
-    Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
-    Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
-    Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
-    Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
-    Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
-    Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
-    Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
-    Permission { name: "rows_per_statement", read: |role, _| Aspect::AtMost(role.limits.rows_per_statement) },
-    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.rows_per_day) },
-    Permission { name: "statements_per_minute", read: |role, _| Aspect::AtMost(role.limits.statements_per_minute) },
-    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.searches_per_minute) },
-];
-
-struct Permission {
-    name: &'static str,
-    read: fn(&RolePolicy, &CatalogSnapshot) -> Aspect,
-}
-
-/// The value of a permission, and with it which values show more.
-enum Aspect {
-    /// True shows more.
-    Opens(bool),
-    /// Each member shows more.
-    Allows(BTreeSet<String>),
-    /// A higher limit shows more, and none shows most.
-    AtMost(Option<u64>),
-    /// Shows nothing.
-    Says(String),
-}
-
-impl Aspect {
-    /// Which way the change from here to `new` goes; none when there is none.
-    fn compared(&self, new: &Self) -> Option<Sight> {
-        match (self, new) {
-            (Self::Opens(old), Self::Opens(new)) => match (old, new) {
-                (false, true) => Some(Sight::More),
-                (true, false) => Some(Sight::Less),
-                (_, _) => None,
-            },
-            (Self::Allows(old), Self::Allows(new)) => {
-                if old == new {
-                    None
-                } else if new.is_subset(old) {
-                    Some(Sight::Less)
-                } else {
-                    Some(Sight::More)
-                }
-            }
-            (Self::AtMost(old), Self::AtMost(new)) => {
-                let reach = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
-                match reach(new).cmp(&reach(old)) {
-                    std::cmp::Ordering::Greater => Some(Sight::More),
-                    std::cmp::Ordering::Less => Some(Sight::Less),
-                    std::cmp::Ordering::Equal => None,
-                }
-            }
-            (Self::Says(old), Self::Says(new)) => (old != new).then_some(Sight::Same),
-            // One line of the table makes one kind.
-            (Self::Opens(_) | Self::Allows(_) | Self::AtMost(_) | Self::Says(_), _) => None,
-        }
-    }
-
-    fn shown(&self) -> String {
-        let text = match self {
-            Self::Opens(open) => open.to_string(),
-            Self::Allows(set) => set.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
-            Self::AtMost(limit) => limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string()),
-            Self::Says(text) => text.clone(),
-        };
-        if text.is_empty() { "-".to_owned() } else { text }
-    }
-}
-
-fn functions(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {
-    let named = catalog.data().functions.iter().filter(|function| role.functions.contains(&function.oid));
-    named.map(|function| QualifiedName::new(&function.schema, &function.name).to_string()).collect()
-}
-
-fn grants(role: &RolePolicy) -> BTreeSet<String> {
-    let shown = |grant: &Grant| format!("{} until {}", grant.document, moment(grant.until));
-    role.grants.iter().map(|grant| shown(grant)).collect()
-}
-
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
-}
-
 /// The change of the rows that a role sees of a relation; none when there is none.
 fn rows(before: &RolePolicy, after: &RolePolicy, relation: &Relation) -> Option<(Found, String)> {
     let scope = |role: &'_ RolePolicy| role.relation(relation.oid).and_then(|policy| policy.scope.clone());
@@ -455,22 +370,6 @@ fn rows(before: &RolePolicy, after: &RolePolicy, relation: &Relation) -> Option<
     let rule = new.as_ref().map_or_else(|| after.origin.clone(), |scope| scope.rule.to_string());
     let name = QualifiedName::new(&relation.schema, &relation.name).to_string();
     Some(((sight, format!("rows of {name}"), shown(&old), shown(&new)), rule))
-}
-
-fn write_back(role: &RolePolicy) -> String {
-    let columns = role.governed.values().flat_map(|relation| &relation.columns);
-    let mut modes: Vec<&str> = columns
-        .filter(|column| column.category.is_some())
-        .map(|column| match column.write_back {
-            WriteBack::Keep => "keep",
-            WriteBack::Refuse => "refuse",
-            WriteBack::Allow => "allow",
-        })
-        .collect();
-    modes.sort_unstable();
-    modes.dedup();
-    // Without columns it says nothing, which is no change worth a line.
-    if modes.is_empty() { "keep".to_owned() } else { modes.join(", ") }
 }
 
 /// What a role gets of one column.

@@ -1,0 +1,116 @@
+//! What of a role counts in a comparison beside what it gets of columns and rows. In: a role of a policy. Out: aspects,
+//! and which way the change from one to another goes.
+
+use std::collections::BTreeSet;
+
+use super::Sight;
+use crate::{
+    catalog::CatalogSnapshot,
+    names::QualifiedName,
+    policy::{Grant, RolePolicy, WriteBack},
+};
+
+/// What a role may do beside reading columns. A new kind of permission is one more line.
+pub(super) const PERMISSIONS: &[Permission] = &[
+    Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
+    Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
+    Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
+    Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
+    Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
+    Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
+    Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
+    Permission { name: "rows_per_statement", read: |role, _| Aspect::AtMost(role.limits.rows_per_statement) },
+    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.rows_per_day) },
+    Permission { name: "statements_per_minute", read: |role, _| Aspect::AtMost(role.limits.statements_per_minute) },
+    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.searches_per_minute) },
+];
+
+pub(super) struct Permission {
+    pub name: &'static str,
+    pub read: fn(&RolePolicy, &CatalogSnapshot) -> Aspect,
+}
+
+/// The value of a permission, and with it which values show more.
+pub(super) enum Aspect {
+    /// True shows more.
+    Opens(bool),
+    /// Each member shows more.
+    Allows(BTreeSet<String>),
+    /// A higher limit shows more, and none shows most.
+    AtMost(Option<u64>),
+    /// Shows nothing.
+    Says(String),
+}
+
+impl Aspect {
+    /// Which way the change from here to `new` goes; none when there is none.
+    pub fn compared(&self, new: &Self) -> Option<Sight> {
+        match (self, new) {
+            (Self::Opens(old), Self::Opens(new)) => match (old, new) {
+                (false, true) => Some(Sight::More),
+                (true, false) => Some(Sight::Less),
+                (_, _) => None,
+            },
+            (Self::Allows(old), Self::Allows(new)) => {
+                if old == new {
+                    None
+                } else if new.is_subset(old) {
+                    Some(Sight::Less)
+                } else {
+                    Some(Sight::More)
+                }
+            }
+            (Self::AtMost(old), Self::AtMost(new)) => {
+                let reach = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
+                match reach(new).cmp(&reach(old)) {
+                    std::cmp::Ordering::Greater => Some(Sight::More),
+                    std::cmp::Ordering::Less => Some(Sight::Less),
+                    std::cmp::Ordering::Equal => None,
+                }
+            }
+            (Self::Says(old), Self::Says(new)) => (old != new).then_some(Sight::Same),
+            // One line of the table makes one kind.
+            (Self::Opens(_) | Self::Allows(_) | Self::AtMost(_) | Self::Says(_), _) => None,
+        }
+    }
+
+    pub fn shown(&self) -> String {
+        let text = match self {
+            Self::Opens(open) => open.to_string(),
+            Self::Allows(set) => set.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+            Self::AtMost(limit) => limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string()),
+            Self::Says(text) => text.clone(),
+        };
+        if text.is_empty() { "-".to_owned() } else { text }
+    }
+}
+
+fn functions(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {
+    let named = catalog.data().functions.iter().filter(|function| role.functions.contains(&function.oid));
+    named.map(|function| QualifiedName::new(&function.schema, &function.name).to_string()).collect()
+}
+
+fn grants(role: &RolePolicy) -> BTreeSet<String> {
+    let shown = |grant: &Grant| format!("{} until {}", grant.document, moment(grant.until));
+    role.grants.iter().map(|grant| shown(grant)).collect()
+}
+
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
+}
+
+fn write_back(role: &RolePolicy) -> String {
+    let columns = role.governed.values().flat_map(|relation| &relation.columns);
+    let mut modes: Vec<&str> = columns
+        .filter(|column| column.category.is_some())
+        .map(|column| match column.write_back {
+            WriteBack::Keep => "keep",
+            WriteBack::Refuse => "refuse",
+            WriteBack::Allow => "allow",
+        })
+        .collect();
+    modes.sort_unstable();
+    modes.dedup();
+    // Without columns it says nothing, which is no change worth a line.
+    if modes.is_empty() { "keep".to_owned() } else { modes.join(", ") }
+}
