@@ -4,9 +4,11 @@
 //! What is recognised:
 //!
 //! - the client's tokens, in order and complete;
-//! - in the place of a protected source, a derived table `(SELECT items FROM [ONLY] schema.table) [AS alias]` whose items
-//!   are known ones of that table, each once, in the table's order. An item is known after it was parsed and bound on its
-//!   own: one output of the column's name, computed from that column of that table alone, without parameters;
+//! - in the place of a protected source, a derived table `(SELECT items FROM [ONLY] schema.table [AS row] [WHERE scope
+//!   [OFFSET 0]]) [AS alias]` whose items are known ones of that table, each once, in the table's order, and whose scope is
+//!   the one of the policy. An item is known after it was parsed and bound on its own: one output of the column's name,
+//!   computed from that column of that table alone, without parameters; or such a one behind the gate of the policy, with
+//!   NULL where that is closed;
 //! - in the place of a name of another relation, the name with its schema;
 //! - in the place of `schema.table.column`, `alias.column`.
 //!
@@ -35,8 +37,11 @@ use crate::{
     bind::{Bound, RelationUse, Role, bind_own},
     catalog::Relation,
     names::quote_ident,
-    policy::RelationPolicy,
-    rewrite::{Printed, Trusted, derived_item, protected, qualified},
+    policy::{
+        RelationPolicy,
+        compiled::{Row, withheld},
+    },
+    rewrite::{Printed, ROW_ALIAS, Trusted, derived_from, derived_item, protected, qualified, reads_few, scope_clause},
     sql::{
         Kind, Nesting, Token,
         keywords::{Category, category},
@@ -53,6 +58,7 @@ pub(super) fn recognises(printed: &Printed, client: &[Token], bound: &Bound, run
 fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Option<()> {
     let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
     let mut sources = 0;
+    let few = reads_few(client);
     for used in &bound.relations {
         if protected(run.role, used).is_some() {
             if used.role != Role::Source {
@@ -85,7 +91,7 @@ fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) 
         if let Some(policy) = protected(run.role, used) {
             let alias = (!used.has_alias).then_some(used.alias.as_str());
             (used.whole == *tokens).then_some(())?;
-            derived(own, used, alias, policy, run)?;
+            derived(own, used, alias, policy, few, run)?;
             sources -= 1;
             reader.before = Before { derived: used.has_alias, ..Before::default() };
         } else {
@@ -224,14 +230,21 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether `text` is a derived table of known items over the relation.
-fn derived(text: &str, used: &RelationUse, alias: Option<&str>, policy: &RelationPolicy, run: &Run<'_>) -> Option<()> {
+fn derived(
+    text: &str,
+    used: &RelationUse,
+    alias: Option<&str>,
+    policy: &RelationPolicy,
+    few: bool,
+    run: &Run<'_>,
+) -> Option<()> {
     let relation = run.inputs.catalog.relation(used.oid)?;
     let every = used.starred || used.whole_row.is_some();
     let mut rest = text.strip_prefix("(SELECT ")?;
     let mut first = true;
     for position in 0..relation.columns.len() {
         let needed = every || used.marks.get(position).is_none_or(|mark| mark.used);
-        let item = item(relation, policy, position, run);
+        let item = item(relation, policy, position, few, run);
         let behind = item.and_then(|item| {
             let list = if first { rest } else { rest.strip_prefix(", ")? };
             list.strip_prefix(item).filter(|behind| behind.starts_with([',', ' ']))
@@ -242,11 +255,15 @@ fn derived(text: &str, used: &RelationUse, alias: Option<&str>, policy: &Relatio
             None => {}
         }
     }
-    rest = rest.strip_prefix(" FROM ")?;
-    if used.only {
-        rest = rest.strip_prefix("ONLY ")?;
+    rest = rest.strip_prefix(" FROM ")?.strip_prefix(derived_from(policy, used, relation).as_str())?;
+    if let Some(scope) = &policy.scope {
+        let barrier = scope_clause(scope, few, true);
+        rest = rest.strip_prefix(barrier.as_str()).or_else(|| {
+            // Whether it is needed is no question of what is named.
+            if scope.barrier { None } else { rest.strip_prefix(scope_clause(scope, few, false).as_str()) }
+        })?;
     }
-    rest = rest.strip_prefix(qualified(relation).as_str())?.strip_prefix(')')?;
+    rest = rest.strip_prefix(')')?;
     if let Some(alias) = alias {
         rest = rest.strip_prefix(" AS ")?.strip_prefix(&*quote_ident(alias))?;
     }
@@ -254,18 +271,52 @@ fn derived(text: &str, used: &RelationUse, alias: Option<&str>, policy: &Relatio
 }
 
 /// The item of a derived table for one column, when it is known to show that column alone.
-fn item<'a>(relation: &Relation, policy: &'a RelationPolicy, position: usize, run: &Run<'_>) -> Option<&'a str> {
+fn item<'a>(
+    relation: &Relation,
+    policy: &'a RelationPolicy,
+    position: usize,
+    few: bool,
+    run: &Run<'_>,
+) -> Option<&'a str> {
     let column = policy.columns.get(position)?;
     let checked = || {
-        let text = derived_item(policy, position, relation.columns.get(position)?, false);
-        shows_one_column(&text, relation, position, run).then(|| text.into())
+        let data = relation.columns.get(position)?;
+        let text = derived_item(policy, position, data, few);
+        let shown = match &column.gate {
+            None => shows_one_column(&text, relation, position, run),
+            Some(gate) => {
+                let name = quote_ident(&data.name);
+                let gate = gate.sql.fill_row("", Row { name: ROW_ALIAS, few });
+                let shown = text.strip_prefix("CASE WHEN ").and_then(|rest| rest.strip_prefix(gate.as_str()));
+                let shown = shown.and_then(|rest| rest.strip_prefix(" THEN "));
+                let closed = format!(" ELSE {} END AS {name}", withheld(data));
+                let shown = shown.and_then(|rest| rest.strip_suffix(closed.as_str()));
+                shown.is_some_and(|shown| {
+                    shows_one_column(&format!("{shown} AS {name}"), relation, position, run)
+                        && is_condition(&gate, relation, run)
+                })
+            }
+        };
+        shown.then(|| text.into())
     };
-    column.item.get_or_init(checked).as_deref()
+    column.item.get(usize::from(few))?.get_or_init(checked).as_deref()
 }
 
-/// Whether a select item over `relation` shows the column at `position` under its name, and looks at nothing else.
-fn shows_one_column(item: &str, relation: &Relation, position: usize, run: &Run<'_>) -> bool {
-    let mut lexer = Lexer::new(item);
+/// Whether a text is one condition on the row of a derived table over `relation`.
+fn is_condition(gate: &str, relation: &Relation, run: &Run<'_>) -> bool {
+    let text = format!("SELECT 1 FROM {} AS {ROW_ALIAS} WHERE ({gate})", qualified(relation));
+    let Ok(tokens) = lex(&text) else { return false };
+    let Ok(statement) = parse::parse_statement(&tokens, 0) else { return false };
+    let parameters = tokens.iter().any(|token| token.kind == Kind::Parameter);
+    let bound = bind_own(&statement, &tokens, &run.inputs.catalog);
+    balanced(gate)
+        && !parameters
+        && bound.is_ok_and(|bound| bound.relations.iter().all(|used| used.role == Role::Source))
+}
+
+/// Whether no bracket of the text belongs to what stands around it, and nothing in it ends a part of a statement.
+fn balanced(text: &str) -> bool {
+    let mut lexer = Lexer::new(text);
     let mut depth = 0_usize;
     while let Ok(Some(lexeme)) = lexer.read() {
         let from = lexeme.kind == Kind::Word && lexeme.body.is("from");
@@ -278,7 +329,12 @@ fn shows_one_column(item: &str, relation: &Relation, position: usize, run: &Run<
             Nesting::Stays => {}
         }
     }
-    if depth != 0 || lexer.commented {
+    depth == 0 && !lexer.commented
+}
+
+/// Whether a select item over `relation` shows the column at `position` under its name, and looks at nothing else.
+fn shows_one_column(item: &str, relation: &Relation, position: usize, run: &Run<'_>) -> bool {
+    if !balanced(item) {
         return false;
     }
     let text = format!("SELECT {item} FROM {}", qualified(relation));
@@ -322,12 +378,25 @@ match = { user = ["support"] }
 see = { phone = "phone_last", name = "withhold" }
 "#;
 
+    const CONDITIONS: &str = r#"
+[subject]
+key = "public.customers.id"
+[erasure]
+records = "public.requests"
+subject = "customer_id"
+"#;
+
     fn inputs() -> Inputs {
+        inputs_by(RULES)
+    }
+
+    fn inputs_by(rules: &str) -> Inputs {
         let mut data = testing::database();
         testing::table(&mut data, "customers", "id bigint, full_name text not null, phone varchar(20), city text");
         testing::table(&mut data, "orders", "id bigint, customer_id bigint, city text");
+        testing::table(&mut data, "requests", "customer_id bigint");
         let catalog = CatalogSnapshot::new(data, 1);
-        let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: RULES.into() }]).unwrap();
+        let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: rules.into() }]).unwrap();
         let policy = rules.compile(&catalog).unwrap().into();
         Inputs { catalog, policy }
     }
@@ -373,6 +442,42 @@ see = { phone = "phone_last", name = "withhold" }
     }
 
     #[test]
+    fn conditions_are_recognised_as_the_policy_has_them() {
+        let scope = "rows = { \"public.orders\" = \"city = 'x' OR id = 1\" }";
+        let inputs = inputs_by(&format!("{RULES}{scope}{CONDITIONS}"));
+        let sql = "SELECT c.phone, o.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.id = 3";
+        for more in ["", " LIMIT 3", " AND o.id + 1 = 4"] {
+            assert_eq!(verdicts(&format!("{sql}{more}"), &inputs, |_| ()), (true, true), "{more}");
+        }
+        for (from, to) in [
+            ("CASE WHEN NOT EXISTS", "CASE WHEN EXISTS"),
+            ("= pgs_row.id)", "= pgs_row.id OR true)"),
+            ("ELSE NULL::character varying(20)", "ELSE phone"),
+            ("WHERE pgs_row.city = 'x' or pgs_row.id = 1", "WHERE pgs_row.city = 'x' or pgs_row.id = 2"),
+            (" WHERE pgs_row.city = 'x' or pgs_row.id = 1", ""),
+            ("public.orders AS pgs_row", "public.orders AS pgs_row JOIN public.customers ON true"),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+        let limited = format!("{sql} LIMIT 3");
+        assert!(!verdicts(&limited, &inputs, swapped(" AND pgs_row.id IS NOT NULL", "")).0);
+    }
+
+    fn swapped(from: &'static str, to: &'static str) -> impl Fn(&mut Printed) {
+        move |printed: &mut Printed| {
+            assert!(printed.text.contains(from), "{}", printed.text);
+            let grown = to.len().wrapping_sub(from.len());
+            let at = printed.text.find(from).unwrap();
+            printed.text = printed.text.replacen(from, to, 1);
+            for trusted in &mut printed.trusted {
+                for place in [&mut trusted.bytes.start, &mut trusted.bytes.end] {
+                    *place = if *place > at { place.wrapping_add(grown) } else { *place };
+                }
+            }
+        }
+    }
+
+    #[test]
     fn defects_of_the_rewriter_are_not_recognised() {
         let inputs = inputs();
         for sql in [
@@ -384,19 +489,6 @@ see = { phone = "phone_last", name = "withhold" }
             assert!(!verdicts(sql, &inputs, |_| ()).0, "{sql}");
         }
         let sql = "SELECT c.phone, 'a' FROM customers c, orders WHERE c.id = 5";
-        let swapped = |from: &'static str, to: &'static str| {
-            move |printed: &mut Printed| {
-                assert!(printed.text.contains(from), "{}", printed.text);
-                let grown = to.len().wrapping_sub(from.len());
-                let at = printed.text.find(from).unwrap();
-                printed.text = printed.text.replacen(from, to, 1);
-                for trusted in &mut printed.trusted {
-                    for place in [&mut trusted.bytes.start, &mut trusted.bytes.end] {
-                        *place = if *place > at { place.wrapping_add(grown) } else { *place };
-                    }
-                }
-            }
-        };
         for (from, to) in [
             (" AS phone", " || full_name AS phone"),
             ("(SELECT id", "(SELECT full_name, id"),

@@ -11,10 +11,11 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{pipeline::Run, recognise::recognises};
 use crate::{
-    bind::{Bound, Clause, Role, bind_own},
+    bind::{Bound, Clause, RelationUse, Role, bind_own},
     error::{Refusal, RefusalCode},
-    policy::Treatment,
-    rewrite::{Printed, protected, treatment},
+    names::quote_ident,
+    policy::{Scope, Treatment, compiled::Row},
+    rewrite::{Printed, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -57,6 +58,11 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
     };
     for (id, used) in own.relations.iter().enumerate() {
         let Some(policy) = protected(run.role, used) else { continue };
+        if let Some(scope) = &policy.scope
+            && !keeps(printed, scope, used, client)
+        {
+            return Err(failed("rows that the role may see"));
+        }
         match used.role {
             Role::Source => {
                 if !trusted(&used.name) {
@@ -86,6 +92,20 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         }
     }
     Ok(())
+}
+
+/// Whether text of ours keeps a relation to a scope.
+fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, client: &[Token]) -> bool {
+    let few = reads_few(client);
+    let condition = match used.role {
+        Role::Source => scope_clause(scope, few, false),
+        Role::Update | Role::Delete => scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few }),
+        // Nothing of the rows that are there is read or changed; what could is refused.
+        Role::Insert => return true,
+        Role::Merge => return false,
+    };
+    let own = printed.trusted.iter().filter_map(|ours| printed.text.get(ours.bytes.clone()));
+    own.into_iter().any(|text| text.contains(&condition))
 }
 
 fn parameters(tokens: &[Token]) -> BTreeSet<&str> {

@@ -105,8 +105,8 @@ pub struct ColumnPolicy {
     /// treatment, and apart for comparisons with the stored value.
     pub gate: Option<Gate>,
     /// How a derived table shows the column, once the engine has checked that it shows nothing else; none inside when
-    /// it did not pass.
-    pub item: OnceLock<Option<Box<str>>>,
+    /// it did not pass. The second is for statements that read few rows ([`Row::few`]).
+    pub item: [OnceLock<Option<Box<str>>>; 2],
 }
 
 /// A condition on the row of a column.

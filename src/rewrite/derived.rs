@@ -118,7 +118,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(job, scope, is_barrier(job, scope, edits)));
+        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope, edits)));
     }
     text.push(')');
     if !used.has_alias {

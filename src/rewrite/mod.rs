@@ -14,7 +14,7 @@ mod target;
 
 pub use check::sets_path;
 pub use edits::{Edit, Edits, Place, Printed, Trusted};
-pub use names::{derived_item, protected, qualified, treatment};
+pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
 
 use crate::{
     bind::Bound,
@@ -38,11 +38,15 @@ pub struct Job<'a> {
     few: bool,
 }
 
+/// Whether a statement has a LIMIT: see [`Row::few`].
+pub fn reads_few(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| token.is_word("limit") || token.is_word("fetch"))
+}
+
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
     pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
-        let few = tokens.iter().any(|token| token.is_word("limit") || token.is_word("fetch"));
-        Self { bound, tokens, catalog, role, few }
+        Self { bound, tokens, catalog, role, few: reads_few(tokens) }
     }
 
     /// The row inside a derived table.

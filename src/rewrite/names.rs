@@ -59,9 +59,9 @@ pub fn derived_from(policy: &RelationPolicy, used: &RelationUse, relation: &Rela
     format!("{only}{}{row}", qualified(relation))
 }
 
-/// The condition of a scope in a derived table. As a barrier it keeps PostgreSQL from moving conditions into the table.
-pub fn scope_clause(job: &Job<'_>, scope: &Scope, barrier: bool) -> String {
-    format!(" WHERE {}{}", scope.sql.fill_row("", job.inner_row()), if barrier { " OFFSET 0" } else { "" })
+/// The condition of a scope in a derived table; `few` as in [`Row::few`]. As a barrier it keeps PostgreSQL from moving conditions into the table.
+pub fn scope_clause(scope: &Scope, few: bool, barrier: bool) -> String {
+    format!(" WHERE {}{}", scope.sql.fill_row("", Row { name: ROW_ALIAS, few }), if barrier { " OFFSET 0" } else { "" })
 }
 
 /// Whether a mask or the scope refers to the row by its name.

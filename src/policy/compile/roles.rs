@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write as _,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use foldhash::fast::FixedState;
@@ -170,7 +170,7 @@ impl Pass<'_> {
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
             gate: None,
-            item: OnceLock::new(),
+            item: Default::default(),
         };
         match basis {
             Basis::Free => free,
@@ -298,7 +298,7 @@ impl Pass<'_> {
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
             gate: None,
-            item: OnceLock::new(),
+            item: Default::default(),
         });
         Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, refuse })
     }
@@ -320,7 +320,7 @@ impl Pass<'_> {
             write_back: WriteBack::Keep,
             rule: Arc::clone(&rule),
             gate: None,
-            item: OnceLock::new(),
+            item: Default::default(),
         });
         Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, refuse })
     }
