@@ -545,3 +545,25 @@ fn hidden_rows_and_cells_change_no_byte() {
         }
     }
 }
+
+/// What is still stored of those who asked to be erased is counted, and not shown.
+#[test]
+fn the_report_of_erasure_counts_what_is_stored() {
+    let (postgres, proxy) = start(DATA);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+    command.args(["report", "erasure", "--config"]).arg(proxy.folder.join("pgscrim.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let counted = postgres.sql("shop", &String::from_utf8(output.stdout).unwrap());
+    let line = |row: &Vec<Option<String>>| row.iter().map(|value| value.clone().unwrap()).collect::<Vec<_>>().join("|");
+    assert_eq!(
+        counted.iter().map(line).collect::<Vec<_>>(),
+        [
+            "public.customers|email|email|1",
+            "public.customers|full_name|name|1",
+            "public.customers|phone|phone|1",
+            "public.orders|ship_phone|phone|2",
+            "public.shipments|recipient_phone|phone|2",
+        ]
+    );
+}

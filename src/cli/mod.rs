@@ -20,6 +20,7 @@ pub mod http;
 pub mod install;
 mod logging;
 pub mod output;
+mod report;
 pub mod serve;
 pub mod test;
 
@@ -98,6 +99,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("audit", matches)) => audit::run(matches),
         Some(("catalog", matches)) => catalog::run(matches),
         Some(("install", matches)) => install::run(matches),
+        Some(("report", matches)) => report::run(matches),
         Some(("demo", matches)) => demo::run(matches),
         Some(_) | None => Err(Failure::new("no such command")),
     };
@@ -142,6 +144,7 @@ pub fn command() -> Command {
             audit::command(),
             catalog::command(),
             install::command(),
+            report::command(),
             demo::command(),
         ])
 }

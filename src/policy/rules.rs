@@ -240,6 +240,15 @@ impl RuleSet {
         super::compile::compile(self, catalog)
     }
 
+    /// SQL that counts what is still stored of subjects who have asked to be erased; none when the rules do not say where
+    /// their requests are recorded.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn stored_of_erased(&self, catalog: &CatalogSnapshot) -> Result<Option<String>, Diagnostics> {
+        super::compile::stored::stored(self, catalog)
+    }
+
     /// `policy = "…"` of the rule files.
     pub fn policy(&self) -> &str {
         &self.policy

@@ -6,6 +6,7 @@ mod condition;
 mod inherit;
 mod roles;
 mod scopes;
+pub(super) mod stored;
 mod subjects;
 #[cfg(test)]
 mod tests;
