@@ -8,6 +8,7 @@
 //! | `TABLE name` | `SELECT * FROM name` |
 //! | `(c).*` | `c.*` |
 //! | `a OPERATOR(pg_catalog.=) ANY (…)` | `a = ANY (…)` |
+//! | `FOR UPDATE OF a, b` | `FOR UPDATE OF a FOR UPDATE OF b` |
 
 use std::borrow::Cow;
 
@@ -73,7 +74,10 @@ pub fn is_bracketed(dot: &Token) -> bool {
 /// Rewrites the forms of the table above.
 pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
     let concerned = (0..tokens.len()).any(|at| {
-        is_table_command(tokens, at) || bracketed_star(tokens, at) || quantified_operator(tokens, at).is_some()
+        is_table_command(tokens, at)
+            || bracketed_star(tokens, at)
+            || quantified_operator(tokens, at).is_some()
+            || locks_further(tokens, at).is_some()
     });
     if !concerned {
         return Cow::Borrowed(tokens);
@@ -93,6 +97,9 @@ pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
         } else if let Some(operator) = quantified_operator(tokens, at) {
             out.push(Token { start: token.start, end: token.end, ..operator.clone() });
             at += 6;
+        } else if let Some(clause) = locks_further(tokens, at) {
+            out.extend(clause.into_iter().map(|word| Token { start: token.start, end: token.end, ..word.clone() }));
+            at += 1;
         } else {
             out.push(token.clone());
             at += 1;
@@ -145,6 +152,38 @@ fn quantified_operator(tokens: &[Token], at: usize) -> Option<&Token> {
     (is_form && column && begins).then_some(operator)
 }
 
+/// At the comma of `FOR UPDATE OF a, b NOWAIT`: what makes `b` a clause of its own, `NOWAIT FOR UPDATE OF`.
+fn locks_further(tokens: &[Token], at: usize) -> Option<Vec<&Token>> {
+    let comma = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Comma);
+    let name = |at: usize| tokens.get(at).is_some_and(names);
+    let word =
+        |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)));
+    if !comma(at) || !name(at + 1) {
+        return None;
+    }
+    let mut of = at.checked_sub(2)?;
+    while !word(of, &["of"]) {
+        (name(of + 1) && comma(of)).then_some(())?;
+        of = of.checked_sub(2)?;
+    }
+    let mut start = of.checked_sub(1).filter(|at| word(*at, &["update", "share"]))?;
+    while !word(start, &["for"]) {
+        start = start.checked_sub(1).filter(|at| word(*at, &["for", "key", "no"]))?;
+    }
+    let mut end = at + 2;
+    while comma(end) && name(end + 1) {
+        end += 2;
+    }
+    let wait = if word(end, &["nowait"]) {
+        end..end + 1
+    } else if word(end, &["skip"]) && word(end + 1, &["locked"]) {
+        end..end + 2
+    } else {
+        end..end
+    };
+    Some(tokens.get(wait)?.iter().chain(tokens.get(start..=of)?).collect())
+}
+
 /// Whether a token can name a relation.
 fn names(token: &Token) -> bool {
     match token.kind {
@@ -186,6 +225,13 @@ mod tests {
             ("(TABLE a) UNION ALL TABLE b", "(select * from a) union all select * from b"),
             ("SELECT (c).* FROM c", "select c.* from c"),
             ("SELECT (c).*, f (c) FROM c", "select c.*, f (c) from c"),
+            ("SELECT 1 FOR UPDATE OF a, b", "select 1 for update of a for update of b"),
+            (
+                "SELECT 1 FOR NO KEY UPDATE OF a, b, \"c\" SKIP LOCKED FOR SHARE OF d, e NOWAIT",
+                "select 1 for no key update of a skip locked for no key update of b skip locked for no key update of \"c\" \
+                 skip locked for share of d nowait for share of e nowait",
+            ),
+            ("SELECT a, b FROM c, d FOR UPDATE", "select a, b from c, d for update"),
             ("SELECT 1 AS table", "select 1 as table"),
             ("SELECT a AS table FROM b", "select a as table from b"),
             ("SELECT (c).x FROM c", "select (c).x from c"),

@@ -132,6 +132,8 @@ def locking():
         assert len(Customer.objects.select_for_update(skip_locked=True).filter(pk__lt=4).order_by("pk")) == 3
         assert Customer.objects.select_for_update(no_key=True).get(pk=2).pk == 2
         assert len(Order.objects.select_related("customer").select_for_update(of=("self",), nowait=True).filter(customer_id=1)) == 3
+        both = Order.objects.select_related("customer").select_for_update(of=("self", "customer"), nowait=True)
+        assert len(both.filter(customer_id=1)) == 3
 
 
 def writing():
