@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench count clean
+.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench side-by-side count clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
+	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
 	@echo 'make count          how many instructions (needs valgrind)'
 	@echo 'make clean          removes all that was built'
 
@@ -88,6 +89,11 @@ test-versions:
 
 bench:
 	$(CARGO) bench --locked --bench plan
+
+side-by-side:
+	@sh scripts/need.sh cc postgres python proxies
+	$(CARGO) build --locked --release
+	python3 bench/side_by_side.py
 
 count:
 	@CARGO='$(CARGO)' sh bench/count.sh

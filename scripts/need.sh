@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith|proxies]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -46,6 +46,10 @@ for what in "$@"; do
     npm) command -v npm >/dev/null || need npm, 'nodejs npm' node ;;
     drivers)
         has_drivers || need 'database drivers,' 'default-jdk-headless libpostgresql-jdbc-java golang-go golang-github-jackc-pgx-v4-dev golang-github-lib-pq-dev ruby ruby-pg php-cli php-pgsql unixodbc odbcinst odbc-postgresql' ''
+        ;;
+    proxies)
+        { [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null; } && { [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null; } ||
+            need 'PgBouncer and HAProxy,' 'pgbouncer haproxy' 'pgbouncer haproxy'
         ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
     sqlsmith) command -v sqlsmith >/dev/null || need sqlsmith, sqlsmith '' ;;

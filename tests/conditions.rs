@@ -567,3 +567,67 @@ fn the_report_of_erasure_counts_what_is_stored() {
         ]
     );
 }
+
+/// A view decides by stored values, also of cells that the role does not see: such a view is refused.
+#[test]
+fn a_view_that_decides_by_hidden_cells_is_refused() {
+    let (postgres, proxy) = start(DATA);
+    postgres.sql(
+        "shop",
+        "CREATE VIEW mobile AS SELECT id FROM customers WHERE phone LIKE '09%'; CREATE VIEW sorted AS SELECT id FROM customers ORDER BY phone;
+         CREATE VIEW counted AS SELECT count(*) AS n FROM customers GROUP BY full_name; CREATE VIEW towns AS SELECT city FROM customers WHERE id < 9;
+         GRANT SELECT ON mobile, sorted, counted, towns TO staff, marketing",
+    );
+    for user in ["staff", "marketing"] {
+        let mut client = proxy.connect(user, "shop");
+        for view in ["mobile", "sorted", "counted"] {
+            assert_eq!(refused(&client.simple(&format!("SELECT * FROM {view}"))), "PGS0212", "{user}: {view}");
+        }
+        assert_eq!(rows(&client.simple("SELECT count(*) FROM towns")), ["8"]);
+    }
+}
+
+/// What a role sees in clear may be written on; of hidden cells that is NULL, and they keep what they hold.
+#[test]
+fn what_is_seen_behind_a_condition_may_be_written_on() {
+    let (postgres, proxy) = start(DATA);
+    let mut staff = proxy.connect("staff", "shop");
+    let tag = |messages: &[wire::Message]| {
+        assert!(wire::error(messages).is_none(), "{}", wire::describe(messages));
+        messages.iter().find(|message| message.kind == b'C').unwrap().tag()
+    };
+    for (sql, expected) in [
+        ("UPDATE customers SET full_name = full_name || '!' WHERE id IN (3, 7)", "UPDATE 2"),
+        (
+            "INSERT INTO orders (id, customer_id, ship_phone) SELECT 1000 + id, id, phone FROM customers WHERE id IN (3, 5, 7)",
+            "INSERT 0 3",
+        ),
+        (
+            "UPDATE orders o SET ship_phone = c.phone FROM customers c WHERE c.id = o.customer_id AND o.id IN (4, 5)",
+            "UPDATE 2",
+        ),
+        ("UPDATE customers SET phone = '' WHERE id = 5", "UPDATE 1"),
+        ("UPDATE customers SET phone = NULL WHERE id = 7", "UPDATE 1"),
+        ("UPDATE customers SET phone = '' WHERE id = 8", "UPDATE 1"),
+    ] {
+        assert_eq!(tag(&staff.simple(sql)), expected, "{sql}");
+    }
+    // A mask is still no source.
+    assert_eq!(refused(&staff.simple("UPDATE customers SET city = email WHERE id = 1")), "PGS0206");
+    let stored = |sql: &str| {
+        let rows = postgres.sql("shop", sql);
+        rows.iter()
+            .map(|row| row.iter().map(|v| v.as_deref().unwrap_or("-")).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        stored("SELECT id, full_name, phone FROM customers WHERE id IN (3, 5, 7, 8) ORDER BY id"),
+        ["3|Trần Thị 3!|0901000003", "5|Trần Thị 5|0901000005", "7|Trần Thị 7|0901000007", "8|Trần Thị 8|"]
+    );
+    assert_eq!(
+        stored("SELECT id, ship_phone FROM orders WHERE id > 999 ORDER BY id"),
+        ["1003|0901000003", "1005|-", "1007|-"]
+    );
+    // Order 5 is of a subject who refused: its own cell is hidden as well, and keeps its value.
+    assert_eq!(stored("SELECT ship_phone FROM orders WHERE id IN (4, 5) ORDER BY id"), ["0901000004", "0901000005"]);
+}

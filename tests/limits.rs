@@ -76,6 +76,11 @@ fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
     let mut other = proxy.connect("support", "shop");
     assert_eq!(refused(&other.simple("SELECT full_name FROM customers LIMIT 1")), "PGS0216");
     assert_eq!(rows(&other.simple("SELECT phone FROM customers")), 50);
+    // What was refused before it was sent is recorded with all that was understood.
+    let event = wait_for("the event of a refused statement", Duration::from_secs(10), || {
+        proxy.audit().into_iter().find(|event| event["refusal"] == "PGS0216" && event["rows"] == 0)
+    });
+    assert_eq!((&event["kind"], &event["relations"]), (&"SELECT".into(), &serde_json::json!(["public.customers"])));
     drop((other, client, proxy, postgres));
 
     let (_postgres, proxy) = start("{ statements_per_minute = 4, searches_per_minute = 2 }");

@@ -64,7 +64,7 @@ fn nothing_changes_and_events_say_what_would_have_been() {
     let (code, text) = report(&["--role", "support"]);
     assert_eq!(code, Some(2), "{text}");
     assert!(text.starts_with("role support: 13 statements, sent 37 times; 4 rewritten, 6 refused"), "{text}");
-    assert!(text.contains("PGS0201  1 times  SELECT  by rules.toml:"), "{text}");
+    assert!(text.contains("PGS0201  1 of 1 times  SELECT  by rules.toml:"), "{text}");
     let (code, json) = report(&["--json", "--role", "support"]);
     assert_eq!(code, Some(2));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

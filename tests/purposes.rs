@@ -53,6 +53,8 @@ fn a_session_chooses_one_of_its_purposes() {
     let (_postgres, proxy) = start();
     let mut client = proxy.connect("support", "shop");
     assert_eq!(value(&client.simple(PHONE)), "*****003");
+    assert_eq!(value(&client.simple("SHOW pgscrim.purpose")), "customer-care");
+    assert_eq!(value(&client.extended("SHOW pgscrim.purpose", &[], 0)), "customer-care");
     client.simple("SET pgscrim.purpose = 'verification'");
     assert_eq!(value(&client.simple(PHONE)), "0901234003");
     assert_eq!(value(&client.extended(PHONE, &[], 1)), "0901234003");

@@ -81,7 +81,7 @@ struct Line<'a> {
     database: &'a str,
     kind: &'a str,
     text: &'a str,
-    fingerprint: String,
+    fingerprint: &'a str,
     relations: Vec<&'a str>,
     columns: Vec<Column<'a>>,
     decision: &'a str,
@@ -109,8 +109,8 @@ struct Column<'a> {
     treatment: &'a str,
 }
 
-/// Appends the event to `out` as one line with its line feed.
-pub fn write_line(event: &AuditEvent, key: &FingerprintKey, out: &mut Vec<u8>) {
+/// Appends the event to `out` as one line with its line feed; `fingerprint` is that of its text.
+pub fn write_line(event: &AuditEvent, fingerprint: &str, out: &mut Vec<u8>) {
     let access = &event.planned.access;
     let facts = &event.facts;
     let mut rules: Vec<&str> = access.rules.iter().map(|rule| &**rule).collect();
@@ -138,7 +138,7 @@ pub fn write_line(event: &AuditEvent, key: &FingerprintKey, out: &mut Vec<u8>) {
         database: &facts.database,
         kind: event.planned.kind,
         text: &access.text,
-        fingerprint: key.fingerprint(&access.text),
+        fingerprint,
         relations: access.relations.iter().map(|relation| &**relation).collect(),
         columns: access
             .columns

@@ -3,6 +3,7 @@
 //! statements run unrecorded than the queue has places; while the log cannot be written, no place is handed out.
 
 use std::{
+    collections::HashMap,
     fmt, io,
     path::PathBuf,
     sync::{
@@ -160,7 +161,8 @@ pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle,
         control: Control::default(),
         metrics,
     });
-    let writer = Writer { shared: Arc::clone(&shared), inbox, outputs, key, stop: None };
+    let writer =
+        Writer { shared: Arc::clone(&shared), inbox, outputs, key, stop: None, fingerprints: HashMap::default() };
     std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
     Ok(AuditHandle { shared })
 }

@@ -3,6 +3,7 @@
 //! again, in the same order, until it works or the shutdown's limit is over.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::Ordering,
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::FixedState;
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -21,6 +23,11 @@ use super::{
 
 /// Events written at once.
 const BATCH: usize = 512;
+/// How long events gather after a batch. Waking this thread costs a session more than the event itself, so while events come
+/// in it wakes by the clock.
+const GATHER: Duration = Duration::from_millis(2);
+/// Fingerprints that are remembered; each is of a text of at most 16 KiB.
+const FINGERPRINTS: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,6 +37,8 @@ pub(super) struct Writer {
     pub outputs: Vec<Output>,
     pub key: FingerprintKey,
     pub stop: Option<Stop>,
+    /// Of texts written lately.
+    pub fingerprints: HashMap<Arc<str>, String, FixedState>,
 }
 
 /// The end of the thread, asked for.
@@ -80,6 +89,9 @@ impl Writer {
             self.collect(&mut batch);
             self.hear(Duration::ZERO);
             let lost = if batch.is_empty() { 0 } else { self.write(&mut batch) };
+            if self.stop.is_none() {
+                std::thread::sleep(GATHER);
+            }
             if let Some(stop) = &self.stop
                 && (lost > 0 || (batch.is_empty() && self.shared.pending.load(Ordering::Acquire) == 0))
             {
@@ -124,7 +136,15 @@ impl Writer {
             .iter()
             .map(|pending| {
                 let mut line = Vec::with_capacity(1024);
-                write_line(&pending.event, &self.key, &mut line);
+                let text = &pending.event.planned.access.text;
+                if self.fingerprints.len() > FINGERPRINTS {
+                    self.fingerprints.clear();
+                }
+                let fingerprint = match self.fingerprints.get(text) {
+                    Some(known) => known,
+                    None => self.fingerprints.entry(Arc::clone(text)).or_insert_with(|| self.key.fingerprint(text)),
+                };
+                write_line(&pending.event, fingerprint, &mut line);
                 line
             })
             .collect();

@@ -11,11 +11,13 @@ use super::{
     output::{self, Level},
 };
 use crate::{
-    catalog::{CatalogSnapshot, data::RelationKind, system::is_refused_anywhere},
+    catalog::{CatalogSnapshot, Relation, data::RelationKind, system::is_refused_anywhere},
     diagnostic::Diagnostics,
     names::QualifiedName,
     policy::{
         Policy, RolePolicy, Search, Treatment,
+        compiled::Row as ScopeRow,
+        masks::keyed,
         rules::{RuleFile, RuleSet},
     },
 };
@@ -57,6 +59,19 @@ pub struct Matrix {
     pub roles: Vec<String>,
     /// One row for each column of each governed relation, by relation name and column order.
     pub rows: Vec<Row>,
+    /// Where a role sees some rows only.
+    pub scopes: Vec<RowsSeen>,
+}
+
+/// Which rows a role sees of a relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowsSeen {
+    /// The role, as in [`Matrix::roles`].
+    pub role: String,
+    /// `schema.table`
+    pub relation: String,
+    /// The condition, SQL.
+    pub condition: String,
 }
 
 /// What each role gets of one column.
@@ -99,7 +114,8 @@ pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot, samples: &Samples) -
 /// Who sees what of which column.
 pub fn matrix(policy: &Policy, catalog: &CatalogSnapshot) -> Matrix {
     let mut rows = Vec::new();
-    for relation in catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
+    let shown = |relation: &&Relation| !relation.is_system() && relation.schema != keyed::SCHEMA;
+    for relation in catalog.data().relations.iter().filter(shown) {
         // Which relations are governed depends on the rules alone, not on the role.
         if !policy.roles.iter().any(|role| role.relation(relation.oid).is_some()) {
             continue;
@@ -121,13 +137,29 @@ pub fn matrix(policy: &Policy, catalog: &CatalogSnapshot) -> Matrix {
     rows.sort_by(|a, b| a.relation.cmp(&b.relation));
     let label = |role: &RolePolicy| {
         let several = policy.roles.iter().filter(|other| other.name == role.name).count() > 1;
-        if several { format!("{} ({})", role.name, role.purpose) } else { role.name.clone() }
+        let name = if several { format!("{} ({})", role.name, role.purpose) } else { role.name.clone() };
+        if role.observed.is_some() { format!("{name} (observed)") } else { name }
     };
-    Matrix { roles: policy.roles.iter().map(label).collect(), rows }
+    let scope = |role: &RolePolicy, relation: &Relation| {
+        let scope = enforced(role).relation(relation.oid)?.scope.as_ref()?;
+        Some(RowsSeen {
+            role: label(role),
+            relation: QualifiedName::new(&relation.schema, &relation.name).to_string(),
+            condition: scope.sql.fill_row("", ScopeRow { name: &relation.name, few: false }),
+        })
+    };
+    let relations = || catalog.data().relations.iter().filter(shown);
+    let scopes = policy.roles.iter().flat_map(|role| relations().filter_map(move |relation| scope(role, relation)));
+    Matrix { scopes: scopes.collect(), roles: policy.roles.iter().map(label).collect(), rows }
+}
+
+/// The role as the rules have it, also where it is only observed.
+fn enforced(role: &RolePolicy) -> &RolePolicy {
+    role.observed.as_deref().unwrap_or(role)
 }
 
 fn cell(role: &RolePolicy, relation: crate::names::Oid, position: usize) -> String {
-    let Some(governed) = role.relation(relation) else { return "clear".to_owned() };
+    let Some(governed) = enforced(role).relation(relation) else { return "clear".to_owned() };
     if governed.refuse.is_some() {
         return "refuse".to_owned();
     }
@@ -241,7 +273,7 @@ mod tests {
           --> r.toml:13
         warning PGC201: public.customers.note is in no category, so that restricted roles read NULL; it looks like category free_text: its name holds "note"
           --> r.toml:3
-        warning PGC401: public.odd is refused to care: WHY; classify its columns to allow it
+        warning PGC401: public.odd is refused to care: WHY; classify its columns to allow it, and give it a link in [subject] or rows of its own where it needs them
         note PGC402: public.odd reads public.customers.note, public.customers.phone, not in clear for every role (phone_vn for care); the matrix shows how its columns are treated
           --> r.toml:11
         note PGC501: catalog file says nothing of indexes, foreign keys, partition keys and functions; dump it anew

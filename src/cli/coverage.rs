@@ -107,6 +107,8 @@ struct Statement {
     kind: String,
     text: String,
     executions: u64,
+    /// Of these, how many were refused or would have been.
+    refusals: u64,
     /// The worst that became of it, or would have.
     decision: String,
     refusal: Option<String>,
@@ -115,13 +117,22 @@ struct Statement {
 
 impl Statement {
     fn new(kind: String, text: String) -> Self {
-        Self { kind, text, executions: 0, decision: "forward".to_owned(), refusal: None, rules: Vec::new() }
+        Self {
+            kind,
+            text,
+            executions: 0,
+            refusals: 0,
+            decision: "forward".to_owned(),
+            refusal: None,
+            rules: Vec::new(),
+        }
     }
 
     fn count(&mut self, event: &Value) {
         self.executions += 1;
         let text = |key: &str| event.get(key).and_then(Value::as_str);
         let decision = text("observed").or_else(|| text("decision")).unwrap_or("forward");
+        self.refusals += u64::from(decision == "refuse");
         let rank = |decision: &str| ["forward", "rewrite", "refuse"].iter().position(|known| *known == decision);
         if rank(decision) >= rank(&self.decision) {
             decision.clone_into(&mut self.decision);
@@ -138,7 +149,7 @@ impl Role {
         let (count, executions) = (statements.len(), statements.values().map(|statement| statement.executions).sum());
         let rewritten = statements.values().filter(|statement| statement.decision == "rewrite").count();
         let mut refused: Vec<_> = statements.into_values().filter(|statement| statement.decision == "refuse").collect();
-        refused.sort_by(|a, b| b.executions.cmp(&a.executions).then_with(|| a.text.cmp(&b.text)));
+        refused.sort_by(|a, b| b.refusals.cmp(&a.refusals).then_with(|| a.text.cmp(&b.text)));
         Self { name, statements: count, rewritten, executions, refused }
     }
 }
@@ -158,12 +169,12 @@ impl Report {
                 share % 10
             );
             for statement in refused {
-                let Statement { kind, text, executions, refusal, rules, .. } = statement;
+                let Statement { kind, text, executions, refusals, refusal, rules, .. } = statement;
                 let shown: String = text.chars().take(SHOWN).collect();
                 let more = if text.chars().nth(SHOWN).is_some() { " …" } else { "" };
                 let rules = if rules.is_empty() { String::new() } else { format!("  by {}", rules.join(", ")) };
                 let code = refusal.as_deref().unwrap_or("-");
-                let _ = writeln!(out, "  {code}  {executions} times  {kind}{rules}\n      {shown}{more}");
+                let _ = writeln!(out, "  {code}  {refusals} of {executions} times  {kind}{rules}\n      {shown}{more}");
             }
         }
         if self.roles.is_empty() {

@@ -377,33 +377,47 @@ struct View<'a> {
     treatment: &'a Treatment,
     /// [`Search::Exact`] shows more than [`Search::Masked`]; only where the treatment is not clear.
     search: Search,
+    /// The stored value, where a condition holds.
+    gated: bool,
     rule: Option<&'a str>,
 }
 
 impl<'a> View<'a> {
     fn of(role: &'a RolePolicy, relation: Oid, position: usize) -> Self {
         let Some(governed) = role.relation(relation) else {
-            return Self { treatment: &Treatment::Clear, search: Search::Masked, rule: None };
+            return Self { treatment: &Treatment::Clear, search: Search::Masked, gated: false, rule: None };
         };
         if governed.refuse.is_some() {
-            return Self { treatment: &Treatment::Refuse, search: Search::Masked, rule: None };
+            return Self { treatment: &Treatment::Refuse, search: Search::Masked, gated: false, rule: None };
         }
         match governed.columns.get(position) {
             Some(column) => {
                 let hidden = matches!(column.treatment, Treatment::Mask(_) | Treatment::Withhold);
                 let search = if hidden { column.search } else { Search::Masked };
-                Self { treatment: &column.treatment, search, rule: Some(&column.rule) }
+                let gated = column.gate.as_ref().is_some_and(|gate| gate.clear);
+                Self { treatment: &column.treatment, search, gated, rule: Some(&column.rule) }
             }
-            None => Self { treatment: &Treatment::Withhold, search: Search::Masked, rule: None },
+            None => Self { treatment: &Treatment::Withhold, search: Search::Masked, gated: false, rule: None },
+        }
+    }
+
+    fn openness(&self) -> u8 {
+        match self.treatment {
+            Treatment::Clear => 4,
+            Treatment::Mask(_) if self.gated => 3,
+            Treatment::Mask(_) => 2,
+            Treatment::Withhold => 1,
+            Treatment::Refuse => 0,
         }
     }
 
     /// Which way the change from here to `new` goes; none when there is none.
     fn compared(&self, new: &Self) -> Option<Sight> {
-        let by_treatment = match openness(new.treatment).cmp(&openness(self.treatment)) {
-            std::cmp::Ordering::Greater => Some(Sight::More),
-            std::cmp::Ordering::Less => Some(Sight::Less),
-            std::cmp::Ordering::Equal => (self.treatment != new.treatment).then_some(Sight::Else),
+        let by_treatment = match self.openness().cmp(&new.openness()) {
+            std::cmp::Ordering::Less => Some(Sight::More),
+            std::cmp::Ordering::Greater => Some(Sight::Less),
+            std::cmp::Ordering::Equal if self.treatment == new.treatment => None,
+            std::cmp::Ordering::Equal => Some(by_conditions(self.treatment.label(), new.treatment.label())),
         };
         let hidden = |view: &Self| matches!(view.treatment, Treatment::Mask(_) | Treatment::Withhold);
         let by_search = if hidden(self) && hidden(new) {
@@ -429,12 +443,24 @@ impl<'a> View<'a> {
     }
 }
 
-fn openness(treatment: &Treatment) -> u8 {
-    match treatment {
-        Treatment::Clear => 3,
-        Treatment::Mask(_) => 2,
-        Treatment::Withhold => 1,
-        Treatment::Refuse => 0,
+/// Of two treatments that depend on the row: fewer conditions show more, if the rest is the same.
+fn by_conditions(old: &str, new: &str) -> Sight {
+    let parts = |label: &str| -> (String, BTreeSet<String>) {
+        let mut words = label.split_whitespace();
+        let base: Vec<&str> = words.by_ref().take_while(|word| !["if", "unless"].contains(word)).collect();
+        let conditions = ["consented", "refused", "erased"];
+        let found = label.split_whitespace().filter(|word| conditions.contains(word));
+        (base.join(" "), found.map(str::to_owned).collect())
+    };
+    let ((old_base, old), (new_base, new)) = (parts(old), parts(new));
+    if old_base != new_base || old == new {
+        Sight::Else
+    } else if new.is_subset(&old) {
+        Sight::More
+    } else if old.is_subset(&new) {
+        Sight::Less
+    } else {
+        Sight::Else
     }
 }
 

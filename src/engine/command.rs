@@ -9,7 +9,8 @@ use super::{
 use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
     error::{Refusal, RefusalCode},
-    policy::settings::{is_tracked, setting_allowed},
+    names::quote_literal,
+    policy::settings::{PURPOSE, is_tracked, setting_allowed},
     rewrite::{Edits, Job, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
@@ -75,6 +76,15 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         Command::Close(at) => as_is(Effect::CloseCursor(at.as_ref().map(name))),
         Command::Deallocate(at) => as_is(Effect::Deallocate(at.as_ref().map(name))),
         Command::Transaction("PREPARE TRANSACTION") => Err(not_allowed("PREPARE TRANSACTION")),
+        Command::Show if shows_purpose(tokens, run) => {
+            let purpose = quote_literal(&run.role.purpose);
+            let planned = pass(kind, Effect::None, tokens);
+            Ok(Planned {
+                text: format!("SELECT {purpose}::pg_catalog.text AS \"{PURPOSE}\""),
+                places: Vec::new(),
+                ..planned
+            })
+        }
         Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
         Command::Set(at) => as_is(set(tokens, *at, &run.role.purposes)?),
         Command::Reset(at) => {
@@ -308,6 +318,12 @@ fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {
         .at(token.start)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// `SHOW pgscrim.purpose`: the server knows what was set, and not what holds without.
+fn shows_purpose(tokens: &[Token], run: &Run<'_>) -> bool {
+    let (name, next) = dotted(tokens, 1);
+    next == tokens.len() && name.eq_ignore_ascii_case(PURPOSE) && !run.role.purposes.is_empty()
 }
 
 /// A setting's name with its dots, and the token after it.

@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{Scope, Treatment, compiled::Row},
-    rewrite::{Printed, protected, reads_few, scope_clause, treatment},
+    rewrite::{Printed, Trusted, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -56,13 +56,15 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         let (start, end) = (first.start as usize, last.end as usize);
         printed.trusted.iter().any(|ours| ours.bytes.start <= start && end <= ours.bytes.end)
     };
-    for (id, used) in own.relations.iter().enumerate() {
-        let Some(policy) = protected(run.role, used) else { continue };
-        if let Some(scope) = &policy.scope
+    for used in &bound.relations {
+        if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
             && !keeps(printed, scope, used, client)
         {
             return Err(failed("rows that the role may see"));
         }
+    }
+    for (id, used) in own.relations.iter().enumerate() {
+        let Some(policy) = protected(run.role, used) else { continue };
         match used.role {
             Role::Source => {
                 if !trusted(&used.name) {
@@ -94,7 +96,7 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
     Ok(())
 }
 
-/// Whether text of ours keeps a relation to a scope.
+/// Whether text of ours keeps a relation of the client's statement to a scope.
 fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, client: &[Token]) -> bool {
     let few = reads_few(client);
     let condition = match used.role {
@@ -104,7 +106,9 @@ fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, client: &[Token])
         Role::Insert => return true,
         Role::Merge => return false,
     };
-    let own = printed.trusted.iter().filter_map(|ours| printed.text.get(ours.bytes.clone()));
+    // A source by the derived table in its place, a target by what stands in its condition.
+    let place = |ours: &&Trusted| used.role != Role::Source || ours.tokens == used.whole;
+    let own = printed.trusted.iter().filter(place).filter_map(|ours| printed.text.get(ours.bytes.clone()));
     own.into_iter().any(|text| text.contains(&condition))
 }
 

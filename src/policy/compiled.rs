@@ -151,6 +151,8 @@ pub struct Grant {
     pub from: i64,
     /// Seconds since 1970 at which it has ended.
     pub until: i64,
+    /// Whose data, for people: `all subjects`, or their keys.
+    pub subjects: String,
     /// The categories that it opens.
     pub categories: Vec<Arc<str>>,
 }

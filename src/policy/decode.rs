@@ -102,7 +102,8 @@ pub(super) fn parse<'t>(index: usize, file: &'t RuleFile, complaints: &mut Compl
     if errors.is_empty() {
         return document.into_inner();
     }
-    for error in errors {
+    // What follows the first error is mostly its consequence.
+    if let Some(error) = errors.first() {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         complaints.add(At { file: index, start: span.start, end: span.end }, message);

@@ -141,7 +141,10 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
             let Some(policy) = protected(job.role, source) else { continue };
-            if *treatment(policy, *position) != Treatment::Clear {
+            // Behind a gate a value is the stored one or NULL: what is stored is never a mask.
+            let gated =
+                hidden(policy, *position).and_then(|column| column.gate.as_ref()).is_some_and(|gate| gate.clear);
+            if *treatment(policy, *position) != Treatment::Clear && !gated {
                 let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
                     "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
                 );

@@ -49,6 +49,11 @@ impl<'a> Job<'a> {
         Self { bound, tokens, catalog, role, few: reads_few(tokens) }
     }
 
+    /// The operator of equality, whatever else users call so.
+    fn equals(&self) -> &'static str {
+        if self.catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" }
+    }
+
     /// The row inside a derived table.
     fn inner_row(&self) -> Row<'static> {
         Row { name: names::ROW_ALIAS, few: self.few }

@@ -165,8 +165,16 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let value =
             if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
         let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
+        // Forms make an empty text of the NULL that a hidden cell reads as.
+        let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
+        let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
+        let emptied = if reads_null && is_text {
+            format!(" OR (({mask}) IS NULL AND pg_catalog.length({value}) {} 0)", job.equals())
+        } else {
+            String::new()
+        };
         let text = format!(
-            "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare} THEN {current} ELSE {value} END"
+            "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {value} END"
         );
         edits.wrap(range.clone(), text);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::{Run, is_transaction_control},
+    ledger::{Run, is_transaction_control, refused},
     path::Settled,
     planning::{Stamp, not_analysed},
     relay::{Relay, Stop, violation},
@@ -195,9 +195,9 @@ impl Relay {
                 let runs = self.runs(&origin).await;
                 match runs {
                     Ok(runs) => self.model.queue.push_back(Entry::Query(Box::new(Batch { runs }))),
-                    Err(refusal) => {
+                    Err(refused) => {
                         self.client_dropping = header.total;
-                        self.refuse(refusal.into(), "", true, None).await;
+                        self.refuse(refused, "", true, None).await;
                         return Ok(Step::Next);
                     }
                 }
@@ -240,14 +240,14 @@ impl Relay {
             };
             let runs = match origin {
                 Ok(origin) => self.runs(&origin).await,
-                Err(refused) => Err(refused.refusal),
+                Err(refused) => Err(refused),
             };
             match runs {
                 Ok(runs) => {
                     self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
                     self.server.output.extend_from_slice(whole);
                 }
-                Err(refusal) => self.refuse(refusal.into(), "", true, None).await,
+                Err(refused) => self.refuse(refused, "", true, None).await,
             }
             return Ok(());
         }
@@ -269,7 +269,7 @@ impl Relay {
         };
         let runs = match allowed {
             Ok(()) => self.runs(&origin).await,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.into()),
         };
         match (runs, origin.permit()) {
             (Ok(runs), Some(permit)) => {
@@ -277,7 +277,7 @@ impl Relay {
                 self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
             }
             (Ok(_), None) => return Err(violation("statement without a permit")),
-            (Err(refusal), _) => self.refuse(refusal.into(), text, true, None).await,
+            (Err(refused), _) => self.refuse(refused, text, true, None).await,
         }
         Ok(())
     }
@@ -447,7 +447,7 @@ impl Relay {
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.server.output.extend_from_slice(whole);
             }
-            Err(refusal) => self.refuse(refusal.into(), "", false, None).await,
+            Err(refusal) => self.refuse(refused(refusal, &planned), "", false, None).await,
         }
         Ok(())
     }
@@ -467,9 +467,9 @@ impl Relay {
                 self.model.queue.push_back(Entry::FunctionCall(runs.pop_front().map(Box::new)));
                 self.client_passing = header.total;
             }
-            Err(refusal) => {
+            Err(refused) => {
                 self.client_dropping = header.total;
-                self.refuse(refusal.into(), "", true, None).await;
+                self.refuse(refused, "", true, None).await;
             }
         }
         Ok(Step::Next)
@@ -547,8 +547,11 @@ fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
     if statements.iter().skip(first + 1).all(harmless) {
         return Ok(());
     }
-    Err(Refusal::new(RefusalCode::SettingNotAllowed, "search_path changes earlier in the same message")
-        .with_hint("Send the statement that changes it on its own."))
+    Err(Refusal::new(
+        RefusalCode::SettingNotAllowed,
+        "search_path or pgscrim.purpose changes earlier in the same message",
+    )
+    .with_hint("Send the statement that changes it on its own."))
 }
 
 fn other_purpose(what: &str) -> Refusal {

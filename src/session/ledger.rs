@@ -17,7 +17,7 @@ use crate::{
         AuditEvent, AuditSlot,
         event::{ConnectionFacts, Outcome},
     },
-    engine::{Effect, PlannedStatement},
+    engine::{Access, Effect, PlannedStatement, Refused},
     error::{Refusal, RefusalCode},
     metrics::{DecisionLabel, RoleMetrics},
     policy::Grant,
@@ -115,10 +115,11 @@ impl Run {
 
 impl Relay {
     /// Places in the audit queue for all statements of a text.
-    pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Refusal> {
+    pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Box<Refused>> {
         let mut runs = VecDeque::with_capacity(origin.statements().len());
         for planned in origin.statements() {
-            runs.push_back(self.recorded(origin, planned).await?);
+            let run = self.recorded(origin, planned).await;
+            runs.push_back(run.map_err(|refusal| refused(refusal, planned))?);
         }
         Ok(runs)
     }
@@ -190,6 +191,12 @@ fn in_force(grants: &[Arc<Grant>]) -> Result<Vec<Arc<str>>, Refusal> {
             .with_hint("A [[grant]] of the rules names its document, its begin and its end."));
     }
     Ok(documents)
+}
+
+/// The refusal of a statement that was understood.
+pub(super) fn refused(refusal: Refusal, planned: &PlannedStatement) -> Box<Refused> {
+    let access = Access { decision: "refuse", ..planned.access.clone() };
+    Box::new(Refused { refusal, kind: planned.kind, access })
 }
 
 /// EXECUTE and FETCH access what the statement or cursor does that they name.

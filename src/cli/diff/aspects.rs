@@ -91,7 +91,15 @@ fn functions(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {
 }
 
 fn grants(role: &RolePolicy) -> BTreeSet<String> {
-    let shown = |grant: &Grant| format!("{} until {}", grant.document, moment(grant.until));
+    let shown = |grant: &Grant| {
+        format!(
+            "{} ({}) until {}, {}",
+            grant.document,
+            grant.categories.join(", "),
+            moment(grant.until),
+            grant.subjects
+        )
+    };
     role.grants.iter().map(|grant| shown(grant)).collect()
 }
 

@@ -19,6 +19,7 @@ use crate::{
     names::{AttNum, Oid, QualifiedName, rule_part},
     policy::{
         ColumnPolicy, Policy, RolePolicy, Treatment,
+        masks::keyed,
         rules::{RuleFile, RuleSet},
     },
 };
@@ -29,6 +30,7 @@ pub const CODES: &[(&str, Level, &str)] = &[
     (UNKNOWN_LOGIN, Level::Warning, "A role matches a login or a group that the server does not have."),
     (OTHER_DATABASE, Level::Warning, "A role matches no connection to this database."),
     (SUPERUSER, Level::Warning, "A restricted role matches a superuser, whom the server hides nothing from."),
+    (SHADOWED, Level::Warning, "A role names a login that an earlier role takes first."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
     (
@@ -83,6 +85,7 @@ pub const INVALID: &str = "PGC001";
 const UNKNOWN_LOGIN: &str = "PGC101";
 const OTHER_DATABASE: &str = "PGC102";
 const SUPERUSER: &str = "PGC103";
+const SHADOWED: &str = "PGC104";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
@@ -171,7 +174,11 @@ impl<'a> Pass<'a> {
 
     /// Relations that people made, by OID.
     fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
-        self.catalog.data().relations.iter().filter(|relation| !relation.is_system())
+        self.catalog
+            .data()
+            .relations
+            .iter()
+            .filter(|relation| !relation.is_system() && relation.schema != keyed::SCHEMA)
     }
 
     /// What `role` gets of a column; none when it is not governed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{OTHER_DATABASE, Pass, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
+use super::{OTHER_DATABASE, Pass, SHADOWED, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
 use crate::{
     cli::output::Spot,
     policy::{LoginIdentity, RolePolicy},
@@ -26,7 +26,32 @@ pub(super) fn find(pass: &mut Pass<'_>) {
         }
     }
     superusers(pass);
+    shadowed(pass);
     refused_views(pass);
+}
+
+/// Logins that a role names, and that an earlier role takes first.
+fn shadowed(pass: &mut Pass<'_>) {
+    let (policy, catalog) = (pass.policy, pass.catalog);
+    for role in first_entries(&policy.roles) {
+        for login in role.matching.user.iter().flatten() {
+            // Whether an application name or another database tells them apart is not known here.
+            if role.matching.application_name.is_some() {
+                continue;
+            }
+            let who = LoginIdentity {
+                user: login.clone(),
+                database: catalog.data().database.clone(),
+                application_name: String::new(),
+            };
+            let first = policy.role_for(&who, catalog).and_then(|id| policy.role(id));
+            if let Some(first) = first.filter(|first| first.name != role.name && role.matching.database.is_none()) {
+                let message =
+                    format!("never gets login \"{login}\": role {} ({}) takes it first", first.name, first.origin);
+                pass.add(SHADOWED, &format!("role {}", role.name), message, Spot::of_origin(&role.origin, pass.files));
+            }
+        }
+    }
 }
 
 /// Superusers who get a restricted role: what the server lets them do reaches around the proxy.
@@ -57,8 +82,7 @@ fn first_entries(roles: &[RolePolicy]) -> impl Iterator<Item = &RolePolicy> {
 }
 
 fn refused_views(pass: &mut Pass<'_>) {
-    let catalog = pass.catalog;
-    for relation in &catalog.data().relations {
+    for relation in pass.relations() {
         let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for role in pass.restricted() {
             if let Some(why) = role.relation(relation.oid).and_then(|governed| governed.refuse.as_deref()) {
@@ -67,7 +91,11 @@ fn refused_views(pass: &mut Pass<'_>) {
         }
         for (why, mut roles) in reasons {
             roles.dedup();
-            let message = format!("is refused to {}: {why}; classify its columns to allow it", roles.join(", "));
+            let message = format!(
+                "is refused to {}: {why}; classify its columns to allow it, and give it a link in [subject] or rows of its own where \
+                 it needs them",
+                roles.join(", ")
+            );
             pass.add(VIEW_REFUSED, &table_name(relation), message, pass.spot_of_table(relation));
         }
     }

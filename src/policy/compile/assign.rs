@@ -7,6 +7,7 @@ use crate::{
     diagnostic::suggestion,
     names::{QualifiedName, rule_part},
     policy::{
+        masks::keyed,
         pattern::Part,
         rules::{ColumnRule, Complaints, RuleSet},
     },
@@ -57,7 +58,8 @@ fn can_be_classified(relation: &Relation) -> bool {
         | RelationKind::ForeignTable => true,
         RelationKind::Sequence | RelationKind::Toast | RelationKind::Composite => false,
     };
-    kind && !relation.is_system()
+    // The keys of masks are nobody's data.
+    kind && !relation.is_system() && relation.schema != keyed::SCHEMA
 }
 
 fn relations<'c>(rule: &'c ColumnRule, catalog: &'c CatalogSnapshot) -> impl Iterator<Item = &'c Relation> {

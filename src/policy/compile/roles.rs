@@ -148,9 +148,18 @@ impl Pass<'_> {
             Basis::Categories(categories) => categories.iter().all(|category| {
                 let see = self.role.settings.see.get(category.0).and_then(Option::as_ref);
                 let given = see.unwrap_or(&self.role.settings.otherwise);
-                self.rules.is_none(*category) || matches!(given.treatment, TreatmentRule::Clear)
+                let clear = matches!(given.treatment, TreatmentRule::Clear) && !self.is_conditional();
+                self.rules.is_none(*category) || clear
             }),
         }
+    }
+
+    /// Whether what the role sees in clear is hidden in some rows: of subjects who have not consented, have refused or have
+    /// asked to be erased.
+    fn is_conditional(&self) -> bool {
+        let asked =
+            self.role.settings.consent.is_some() || self.rules.refusal.is_some() || self.rules.erasure.is_some();
+        asked && !self.role.legal_duty && !self.role.exempt
     }
 
     fn column(
@@ -253,6 +262,11 @@ impl Pass<'_> {
         why: &str,
         complaints: &mut Complaints<'_>,
     ) {
+        if why.contains("pgscrim install") {
+            // One cause for all columns of the mask.
+            let help = "Masks with a key need a function in the database; README.md says more under \"Keys of masks\".";
+            return complaints.add_with_help(given.at, format!("mask {label} cannot be used: {why}"), help);
+        }
         let name = QualifiedName::new(&relation.schema, &relation.name);
         let message = format!("mask {label} does not fit column {name}.{}: {why}", rule_part(&column.name));
         let help = match self.assignments.get(&(relation.oid, column.attnum)) {
@@ -431,6 +445,10 @@ fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {
         document: grant.document.as_str().into(),
         from: grant.from.seconds,
         until: grant.until.seconds,
+        subjects: match &grant.subjects {
+            Some(keys) => format!("subjects {}", keys.join(", ")),
+            None => "all subjects".to_owned(),
+        },
         categories: opened.map(|(category, _)| Arc::clone(&category.name)).collect(),
     }
 }
