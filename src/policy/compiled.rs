@@ -80,6 +80,8 @@ pub struct RelationPolicy {
     pub protected: bool,
     /// Which rows the role sees; all without one.
     pub scope: Option<Scope>,
+    /// Relations that conditions on its rows or cells read.
+    pub needs: Vec<Oid>,
     /// Why the whole relation is refused (a view whose definition is not understood).
     pub refuse: Option<String>,
 }
@@ -123,6 +125,8 @@ pub struct Gate {
 pub struct Scope {
     /// A condition on the row; where it is not true the row does not exist for the role.
     pub sql: SqlTemplate,
+    /// Relations that it reads.
+    pub needs: Vec<Oid>,
     /// Whether it is always evaluated before what the client wrote.
     pub barrier: bool,
     /// The determining rule, as `file:line`.

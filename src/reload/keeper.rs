@@ -142,9 +142,19 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
             .values()
             .filter(|relation| {
                 let uses = relation.uses_columns.iter().map(|used| used.relation);
+                let roles = good
+                    .policy
+                    .roles
+                    .iter()
+                    .chain(good.policy.roles.iter().filter_map(|role| role.observed.as_deref()));
+                let needs = roles
+                    .filter_map(|role| role.relation(relation.oid))
+                    .flat_map(|policy| policy.needs.iter().copied());
                 let family = relatives_now.get(&relation.oid).into_iter().flatten().flat_map(|edge| [edge.0, edge.1]);
                 // Indexes have parents too, and are no relations here.
-                uses.chain(family.filter(|oid| latest.relation(*oid).is_some())).any(|oid| !kept.contains_key(&oid))
+                uses.chain(needs)
+                    .chain(family.filter(|oid| latest.relation(*oid).is_some()))
+                    .any(|oid| !kept.contains_key(&oid))
             })
             .map(|relation| relation.oid)
             .collect();

@@ -4,7 +4,7 @@
 use crate::{
     bind::{Role, bind_own},
     catalog::{CatalogSnapshot, Relation},
-    names::quote_ident,
+    names::{Oid, quote_ident},
     policy::{SqlTemplate, compiled::ROW},
     sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, lex::lex, parse::parse_statement},
 };
@@ -20,11 +20,15 @@ const IMPLIED: [(&str, &[&str]); 7] = [
     ("case", &["="]),
 ];
 
-/// The condition `text` on rows of `relation`.
+/// The condition `text` on rows of `relation`, and the relations that it reads beside.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapshot) -> Result<SqlTemplate, String> {
+pub(super) fn condition(
+    text: &str,
+    relation: &Relation,
+    catalog: &CatalogSnapshot,
+) -> Result<(SqlTemplate, Vec<Oid>), String> {
     if text.chars().any(char::is_control) {
         return Err("it holds control characters".to_owned());
     }
@@ -80,7 +84,8 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     names.extend(rest);
     print(&emit::text(rest));
     let names = names.into_iter().filter(|token| token.is_name()).map(|token| token.name().into());
-    Ok(SqlTemplate::new(&out).capturing(names))
+    let needs = bound.relations.iter().skip(1).map(|used| used.oid).collect();
+    Ok((SqlTemplate::new(&out).capturing(names), needs))
 }
 
 /// Complains of a text that would end the brackets around it.

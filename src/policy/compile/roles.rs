@@ -136,8 +136,17 @@ impl Pass<'_> {
         };
         let refuse = refuse.or_else(|| self.scopes.refused.get(&relation.oid).cloned());
         let scope = self.scopes.scopes.get(&relation.oid).cloned();
+        let depends = |column: &ColumnPolicy| match &column.treatment {
+            Treatment::Mask(mask) => mask.sql.names_row(),
+            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => false,
+        };
+        let mut needs = match self.subjects {
+            Some(subjects) if columns.iter().any(depends) => subjects.needs(),
+            Some(_) | None => Vec::new(),
+        };
+        needs.extend(scope.iter().flat_map(|scope| scope.needs.iter().copied()));
         let protected = scope.is_some() || columns.iter().any(|column| column.treatment != Treatment::Clear);
-        RelationPolicy { columns, protected, scope, refuse }
+        RelationPolicy { columns, protected, scope, needs, refuse }
     }
 
     /// Whether the role gets stored values of a column with this basis.
@@ -314,7 +323,7 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, refuse })
+        Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, needs: Vec::new(), refuse })
     }
 
     /// A relation without classified columns of which the role sees some rows only, or that reads one.
@@ -336,7 +345,8 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, refuse })
+        let needs = scope.iter().flat_map(|scope| scope.needs.iter().copied()).collect();
+        Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, needs, refuse })
     }
 
     /// What becomes of a treatment that depends on the row: on its subject's records, or on a grant.

@@ -48,8 +48,9 @@ pub(super) fn scopes(
         while let Some(member) = family.get(next).and_then(|oid| catalog.relation(*oid)) {
             next += 1;
             match condition(&rows.condition, member, catalog) {
-                Ok(sql) => {
-                    let scope = Scope { sql, barrier: rows.barrier == Barrier::Always, rule: Arc::clone(&origin) };
+                Ok((sql, needs)) => {
+                    let scope =
+                        Scope { sql, needs, barrier: rows.barrier == Barrier::Always, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }
@@ -92,7 +93,8 @@ pub(super) fn scopes(
 fn both(a: &Scope, b: &Scope) -> Scope {
     let sql = crate::policy::SqlTemplate::new(&format!("({}) AND ({})", a.sql.text(), b.sql.text()));
     let captures = a.sql.captures().iter().chain(b.sql.captures()).cloned();
-    Scope { sql: sql.capturing(captures), barrier: a.barrier || b.barrier, rule: Arc::clone(&a.rule) }
+    let needs = a.needs.iter().chain(&b.needs).copied().collect();
+    Scope { sql: sql.capturing(captures), needs, barrier: a.barrier || b.barrier, rule: Arc::clone(&a.rule) }
 }
 
 fn refuse_views(catalog: &CatalogSnapshot, named: &HashSet<Oid>, found: &mut Scopes) {

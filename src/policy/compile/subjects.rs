@@ -44,6 +44,8 @@ struct Records {
     subject: String,
     of: Option<String>,
     condition: Option<SqlTemplate>,
+    /// The table, and what the condition reads.
+    needs: Vec<Oid>,
 }
 
 /// How rows lead to subjects, and what is recorded of these.
@@ -122,6 +124,17 @@ impl<'a> Subjects<'a> {
         Some(subjects)
     }
 
+    /// Every relation that a condition about subjects may read.
+    pub fn needs(&self) -> Vec<Oid> {
+        let records = [&self.consent, &self.refusal, &self.erasure].into_iter().flatten();
+        let mut needs: Vec<Oid> = records.flat_map(|records| records.needs.iter().copied()).collect();
+        needs.push(self.key.relation);
+        needs.extend(self.links.values().map(|(_, to)| to.relation));
+        needs.sort();
+        needs.dedup();
+        needs
+    }
+
     /// Whether the rules say that the rows of a relation are about nobody.
     pub fn is_unlinked(&self, relation: Oid) -> bool {
         self.family(relation).any(|member| self.unlinked.contains(&member))
@@ -188,7 +201,7 @@ impl<'a> Subjects<'a> {
     }
 
     fn exists(&self, relation: Oid, records: &Records, of: Option<&str>) -> Option<String> {
-        let Records { table, subject, of: column, condition } = records;
+        let Records { table, subject, of: column, condition, needs: _ } = records;
         let equals = self.equals;
         let of =
             column.as_ref().zip(of).map(|(column, of)| format!(" AND pgs_r.{column} {equals} {}", quote_literal(of)));
@@ -283,17 +296,21 @@ fn resolve_records(
     let subject = subject?;
     let here = Place { relation: relation.oid, table: sql_name(relation), column: subject.name.clone() };
     comparable(&here, key, rule.at, catalog, complaints);
+    let mut needs = vec![relation.oid];
     let condition = match &rule.condition {
         None => None,
         Some((text, at)) => match condition(text, relation, catalog) {
-            Ok(condition) => Some(condition),
+            Ok((condition, more)) => {
+                needs.extend(more);
+                Some(condition)
+            }
             Err(why) => {
                 complaints.add_with_help(*at, format!("this condition cannot be used: {why}"), CONDITION_HELP);
                 return None;
             }
         },
     };
-    Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), of, condition })
+    Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), of, condition, needs })
 }
 
 /// What a condition may be.

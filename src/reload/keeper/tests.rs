@@ -202,3 +202,17 @@ fn a_column_that_takes_the_name_of_another_is_not_read_with_its_treatment() {
     let outcome = keeper.try_rules(Some(&good));
     assert!(outcome.publish.unwrap().catalog.relation_named("public", "customers").is_none());
 }
+
+#[test]
+fn a_relation_falls_with_what_its_rows_depend_on() {
+    let text = "policy = \"p\"\n[category.phone]\ncolumns = [\"public.customers.phone\"]\n[category.none]\n\
+                columns = [\"public.customers.id\", \"public.orders.id\", \"public.orders.address\"]\n\
+                [[role]]\nname = \"support\"\nmatch = { user = [\"support\"] }\n\
+                rows = { \"public.orders\" = \"EXISTS (SELECT 1 FROM public.customers c WHERE c.phone = address)\" }\n";
+    let rules = Arc::new(RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: text.into() }]).unwrap());
+    let mut keeper = Keeper::default();
+    keeper.catalog(catalog());
+    assert!(keeper.try_rules(Some(&rules)).publish.is_some());
+    keeper.catalog(renamed());
+    assert!(keeper.try_rules(Some(&rules)).publish.unwrap().catalog.data().relations.is_empty());
+}
