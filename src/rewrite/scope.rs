@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     bind::{RelationUse, Role},
+    catalog::Relation,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{Scope, SqlTemplate, compiled::Row},
@@ -111,7 +112,13 @@ fn is_safe_pattern(tokens: &[Token], at: usize, reads: &mut Reads) -> bool {
 
 /// Whether the scope must be evaluated before what the client wrote.
 pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope, edits: &mut Edits) -> bool {
-    scope.barrier || is_loud(job.tokens, &mut edits.reads)
+    // Comparing rows fails on a column without equality; comparing a bigint with the oid of a system relation casts it.
+    let unsure = job
+        .bound
+        .relations
+        .iter()
+        .any(|used| used.whole_row.is_some() || job.catalog.relation(used.oid).is_none_or(Relation::is_system));
+    scope.barrier || unsure || is_loud(job.tokens, &mut edits.reads)
 }
 
 /// Refuses a target's name that the text of a condition gives to rows of its own.

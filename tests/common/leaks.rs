@@ -65,14 +65,20 @@ pub const FILES: [&str; 8] =
 impl World {
     /// `which` picks the protected cells: 0 or 1.
     pub fn new(which: u64, with_proxy: bool) -> Self {
+        let rules = fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
+        Self::new_with(which, with_proxy.then_some(rules), "")
+    }
+
+    /// The same with other rules (none: without a proxy), and with `more` run by the superuser before the proxy starts.
+    pub fn new_with(which: u64, rules: Option<String>, more: &str) -> Self {
         let postgres = Postgres::start();
         postgres.sql("postgres", "CREATE DATABASE shop");
         postgres.sql("postgres", SERVICE_LOGIN);
         postgres.sql(DATABASE, &fs::read_to_string(fixture("leaks/schema.sql")).unwrap());
         let cells = Cells::new(which);
         postgres.sql(DATABASE, &cells.sql());
-        let rules = fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
-        let proxy = with_proxy.then(|| Proxy::start(&postgres, &Options::new(DATABASE, rules)));
+        postgres.sql(DATABASE, more);
+        let proxy = rules.map(|rules| Proxy::start(&postgres, &Options::new(DATABASE, rules)));
         Self { postgres, proxy, secrets: Secrets::new(&cells) }
     }
 
