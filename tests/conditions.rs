@@ -631,3 +631,26 @@ fn what_is_seen_behind_a_condition_may_be_written_on() {
     // Order 5 is of a subject who refused: its own cell is hidden as well, and keeps its value.
     assert_eq!(stored("SELECT ship_phone FROM orders WHERE id IN (4, 5) ORDER BY id"), ["0901000004", "0901000005"]);
 }
+
+/// What conditions read, the login must be allowed to read: check says who is not.
+#[test]
+fn check_names_logins_that_may_not_read_what_conditions_need() {
+    let (postgres, proxy) = start(DATA);
+    let check = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+        let output = command.args(["check", "--config"]).arg(proxy.folder.join("pgscrim.toml")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!check().contains("PGC105"), "{}", check());
+    postgres.sql("shop", "REVOKE SELECT ON consents FROM marketing; REVOKE ALL ON orders FROM ghn");
+    let report = check();
+    let found: Vec<&str> = report.lines().filter(|line| line.contains("PGC105")).collect();
+    assert_eq!(found.len(), 2, "{report}");
+    assert!(
+        found.iter().any(
+            |line| line.contains("role marketing") && line.contains("GRANT SELECT ON public.consents TO marketing")
+        )
+    );
+    assert!(found.iter().any(|line| line.contains("role carrier") && line.contains("public.orders")));
+}

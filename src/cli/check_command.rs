@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     Failure, args, check,
     discover::take_samples,
-    findings::{CODES, Finding, INVALID},
+    findings::{self, CODES, Finding, INVALID},
     output::{self, Format, Level, Remark, Spot},
     print,
 };
@@ -16,6 +16,7 @@ use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostics, Place},
     policy::rules::{RuleFile, RuleSet},
+    upstream::catalog::privileges::unreadable,
 };
 
 pub(super) fn command() -> Command {
@@ -54,8 +55,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return Err(invalid(complaints, format));
     }
     let catalog = given.catalog_in_full(matches)?;
-    let samples = take_samples(&given, matches, &catalog)?;
-    let report = match check::check(&files, &CatalogSnapshot::new(catalog, 1), &samples) {
+    let mut samples = take_samples(&given, matches, &catalog)?;
+    let catalog = CatalogSnapshot::new(catalog, 1);
+    if !matches.contains_id("catalog") {
+        let wanted = match RuleSet::parse(&files).and_then(|rules| rules.compile(&catalog)) {
+            Ok(policy) => findings::privileges::wanted(&policy, &catalog),
+            Err(complaints) => return Err(invalid(complaints, format)),
+        };
+        if !wanted.is_empty() {
+            samples.unreadable = args::block_on(unreadable(&given.upstream()?, &wanted))?.map_err(Failure::new)?;
+        }
+    }
+    let report = match check::check(&files, &catalog, &samples) {
         Ok(report) => report,
         Err(complaints) => return Err(invalid(complaints, format)),
     };

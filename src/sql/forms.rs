@@ -10,7 +10,7 @@
 //! | `a OPERATOR(pg_catalog.=) ANY (…)` | `a = ANY (…)` |
 //! | `FOR UPDATE OF a, b` | `FOR UPDATE OF a FOR UPDATE OF b` |
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     Kind, Nesting, Token,
@@ -74,11 +74,11 @@ pub fn is_bracketed(dot: &Token) -> bool {
 /// Rewrites the forms of the table above.
 pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
     let concerned = (0..tokens.len()).any(|at| {
-        is_table_command(tokens, at)
-            || bracketed_star(tokens, at)
-            || quantified_operator(tokens, at).is_some()
-            || locks_further(tokens, at).is_some()
+        is_table_command(tokens, at) || bracketed_star(tokens, at) || quantified_operator(tokens, at).is_some()
     });
+    let locks = further_locks(tokens);
+    let concerned = concerned || !locks.is_empty();
+    let mut locks = locks.into_iter().peekable();
     if !concerned {
         return Cow::Borrowed(tokens);
     }
@@ -97,8 +97,9 @@ pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
         } else if let Some(operator) = quantified_operator(tokens, at) {
             out.push(Token { start: token.start, end: token.end, ..operator.clone() });
             at += 6;
-        } else if let Some(clause) = locks_further(tokens, at) {
-            out.extend(clause.into_iter().map(|word| Token { start: token.start, end: token.end, ..word.clone() }));
+        } else if let Some((_, wait, clause)) = locks.next_if(|(comma, ..)| *comma == at) {
+            let words = tokens.get(wait).into_iter().chain(tokens.get(clause)).flatten();
+            out.extend(words.map(|word| Token { start: token.start, end: token.end, ..word.clone() }));
             at += 1;
         } else {
             out.push(token.clone());
@@ -152,36 +153,35 @@ fn quantified_operator(tokens: &[Token], at: usize) -> Option<&Token> {
     (is_form && column && begins).then_some(operator)
 }
 
-/// At the comma of `FOR UPDATE OF a, b NOWAIT`: what makes `b` a clause of its own, `NOWAIT FOR UPDATE OF`.
-fn locks_further(tokens: &[Token], at: usize) -> Option<Vec<&Token>> {
+/// The commas of `FOR UPDATE OF a, b NOWAIT`, in order, each with what makes `b` a clause of its own: `NOWAIT` and
+/// `FOR UPDATE OF`.
+fn further_locks(tokens: &[Token]) -> Vec<(usize, Range<usize>, Range<usize>)> {
     let comma = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Comma);
     let name = |at: usize| tokens.get(at).is_some_and(names);
     let word =
         |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)));
-    if !comma(at) || !name(at + 1) {
-        return None;
+    let mut found = Vec::new();
+    for of in (0..tokens.len()).filter(|of| word(*of, &["of"]) && name(of + 1) && comma(of + 2)) {
+        // FOR [NO KEY | KEY] {UPDATE | SHARE} OF
+        let Some(start) = (2..=4).find_map(|back| of.checked_sub(back).filter(|at| word(*at, &["for"]))) else {
+            continue;
+        };
+        let strength = tokens.get(start + 1..of).unwrap_or(&[]);
+        if !strength.iter().all(|token| ["no", "key", "update", "share"].iter().any(|word| token.is_word(word))) {
+            continue;
+        }
+        let mut end = of + 2;
+        while comma(end) && name(end + 1) {
+            end += 2;
+        }
+        let wait = match (word(end, &["nowait"]), word(end, &["skip"]) && word(end + 1, &["locked"])) {
+            (true, _) => end..end + 1,
+            (false, true) => end..end + 2,
+            (false, false) => end..end,
+        };
+        found.extend((of + 2..end).step_by(2).map(|comma| (comma, wait.clone(), start..of + 1)));
     }
-    let mut of = at.checked_sub(2)?;
-    while !word(of, &["of"]) {
-        (name(of + 1) && comma(of)).then_some(())?;
-        of = of.checked_sub(2)?;
-    }
-    let mut start = of.checked_sub(1).filter(|at| word(*at, &["update", "share"]))?;
-    while !word(start, &["for"]) {
-        start = start.checked_sub(1).filter(|at| word(*at, &["for", "key", "no"]))?;
-    }
-    let mut end = at + 2;
-    while comma(end) && name(end + 1) {
-        end += 2;
-    }
-    let wait = if word(end, &["nowait"]) {
-        end..end + 1
-    } else if word(end, &["skip"]) && word(end + 1, &["locked"]) {
-        end..end + 2
-    } else {
-        end..end
-    };
-    Some(tokens.get(wait)?.iter().chain(tokens.get(start..=of)?).collect())
+    found
 }
 
 /// Whether a token can name a relation.

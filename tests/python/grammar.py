@@ -145,6 +145,14 @@ def unqualified(node):
         return [unqualified(value) for value in node]
     if not isinstance(node, dict):
         return node
+    if any(len(clause["LockingClause"].get("lockedRels", [])) > 1 for clause in node.get("lockingClause", [])):
+        # `FOR UPDATE OF a, b` is sent as `FOR UPDATE OF a FOR UPDATE OF b`.
+        single = []
+        for clause in node["lockingClause"]:
+            clause = clause["LockingClause"]
+            for relation in clause.get("lockedRels", [None]):
+                single.append({"LockingClause": {**clause, "lockedRels": [relation]} if relation else clause})
+        return unqualified({**node, "lockingClause": [dict(one) for one in single]})
     if "ColumnRef" in node:
         fields = node["ColumnRef"]["fields"]
         return {"ColumnRef": {"fields": fields[-2:]}}

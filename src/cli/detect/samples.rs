@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What samples showed.
+/// What a live server showed beside its catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     tallies: HashMap<(Oid, AttNum), Tally>,
@@ -22,6 +22,8 @@ pub struct Samples {
     pub missed: Vec<NotSampled>,
     /// How many tables were looked at.
     pub tables: usize,
+    /// Logins, and relations that conditions of their roles read and they may not.
+    pub unreadable: Vec<(String, Oid)>,
 }
 
 impl Samples {
@@ -65,7 +67,7 @@ impl Samples {
             .zip(tallies)
             .flat_map(|(table, columns)| columns.into_iter().map(|(column, tally)| ((table.relation, column), tally)))
             .collect();
-        Ok(Self { tallies, missed, tables })
+        Ok(Self { tallies, missed, tables, unreadable: Vec::new() })
     }
 }
 

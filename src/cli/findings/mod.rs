@@ -4,6 +4,7 @@
 
 mod columns;
 mod dependents;
+pub mod privileges;
 mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ pub const CODES: &[(&str, Level, &str)] = &[
     (OTHER_DATABASE, Level::Warning, "A role matches no connection to this database."),
     (SUPERUSER, Level::Warning, "A restricted role matches a superuser, whom the server hides nothing from."),
     (SHADOWED, Level::Warning, "A role names a login that an earlier role takes first."),
+    (UNREADABLE, Level::Warning, "A login may not read on the server what the conditions of its role read."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
     (
@@ -86,6 +88,7 @@ const UNKNOWN_LOGIN: &str = "PGC101";
 const OTHER_DATABASE: &str = "PGC102";
 const SUPERUSER: &str = "PGC103";
 const SHADOWED: &str = "PGC104";
+const UNREADABLE: &str = "PGC105";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
@@ -145,6 +148,7 @@ pub fn find(
     roles::find(&mut pass);
     columns::find(&mut pass);
     dependents::find(&mut pass);
+    privileges::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
     }

@@ -22,6 +22,7 @@
 
 mod dependents;
 mod objects;
+pub mod privileges;
 mod relations;
 mod roles;
 pub mod sample;
