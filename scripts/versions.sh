@@ -37,6 +37,6 @@ for version in "$@"; do
     fi
     echo "--- PostgreSQL $version"
     PGSCRIM_PG_BIN=$folder/native/bin cargo nextest run --locked --test functions --test catalog --test masks --test keyed --test leaks \
-        --test leaks_protocol --test connections --test clients_rust --test operations --test ddl \
+        --test leaks_protocol --test conditions --test purposes --test limits --test observe --test connections --test clients_rust --test operations --test ddl \
         --test transparency --test oracle
 done
