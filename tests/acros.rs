@@ -1,0 +1,233 @@
+//! The ACROS pack, clause by clause, through the proxy and a real client: each promise holds, and is broken when the rule
+//! that makes it is taken out. In front of the shop of the demo.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use common::{Postgres, Proxy, postgres::program, proxy::Options, wait_for, wire};
+use pgscrim::cli::{
+    demo::shop,
+    install::{Key, install},
+};
+
+const FILES: [&str; 3] = ["10-data.toml", "20-roles.toml", "30-subjects.toml"];
+
+const GRANT: &str = r#"
+[[grant]]
+role = "authority"
+document = "1234/CV-CSKT"
+from = 2026-01-01T00:00:00+07:00
+until = 2099-01-01T00:00:00+07:00
+subjects = [1]
+see = { name = "clear" }
+"#;
+
+struct Promise {
+    clause: &'static str,
+    login: &'static str,
+    purpose: &'static str,
+    sql: &'static str,
+    /// The first value, `-` for NULL, `none` without a row, or the code of the refusal.
+    expected: &'static str,
+    /// What is taken out of which file, where it first stands.
+    rule: (&'static str, &'static str),
+}
+
+const fn promise(
+    clause: &'static str,
+    login: &'static str,
+    sql: &'static str,
+    expected: &'static str,
+    rule: (&'static str, &'static str),
+) -> Promise {
+    Promise { clause, login, purpose: "", sql, expected, rule }
+}
+
+const ROLES: &str = "20-roles.toml";
+const SUBJECTS: &str = "30-subjects.toml";
+
+const PROMISES: &[Promise] = &[
+    promise(
+        "P1, A1",
+        "packing_app",
+        "SELECT ship_name FROM orders WHERE id = 1",
+        "Nguyễn Thị Minh Khai",
+        (
+            ROLES,
+            "name = \"clear\", address = \"clear\", street = \"clear\", area = \"clear\", province = \"clear\", phone = \"phone_last\", ",
+        ),
+    ),
+    promise(
+        "A4: nothing beyond the duty",
+        "packing_app",
+        "SELECT card_pan FROM payments WHERE order_id = 1",
+        "PGS0201",
+        (ROLES, ", card = \"refuse\", card_holder = \"refuse\", bank_account = \"refuse\""),
+    ),
+    promise(
+        "P2",
+        "customer_care_app",
+        "SELECT id FROM customers WHERE phone = '0901234567'",
+        "1",
+        (ROLES, "search = { phone = \"exact\", email = \"exact\" }\n"),
+    ),
+    Promise {
+        purpose: "verification",
+        ..promise(
+            "P3",
+            "customer_care_app",
+            "SELECT phone FROM customers WHERE id = 1",
+            "0901234567",
+            (ROLES, "see = { phone = \"clear\", email = \"clear\", address = \"clear\", birth = \"clear\" }\n"),
+        )
+    },
+    promise(
+        "P4",
+        "service_development_app",
+        "SELECT c.phone LIKE 'ph_%' FROM customers c JOIN orders o ON o.ship_phone = c.phone WHERE c.id = 1 LIMIT 1",
+        "t",
+        (ROLES, "phone = \"phone_e164_hash\", "),
+    ),
+    promise(
+        "P5, A3",
+        "authority_app",
+        "SELECT full_name FROM customers WHERE id = 1",
+        "Nguyễn Thị Minh Khai",
+        (SUBJECTS, GRANT),
+    ),
+    promise(
+        "S1",
+        "customer_care_app",
+        "SELECT video_url IS NOT NULL FROM warranty_claims WHERE order_id = 1",
+        "t",
+        (ROLES, "media = \"clear\", "),
+    ),
+    promise(
+        "S2",
+        "order_processing_app",
+        "SELECT phone FROM customers WHERE id = 3",
+        "-",
+        (
+            SUBJECTS,
+            "[refusal]\nrecords = \"public.consents\"\nsubject = \"customer_id\"\ncategory = \"category\"\nwhere = \"purpose = 'refusal' AND revoked_at IS NULL\"\n",
+        ),
+    ),
+    promise(
+        "A2, carriers",
+        "carrier_app",
+        "SELECT count(*) FROM shipments WHERE carrier <> 'GHN'",
+        "0",
+        (ROLES, "\"public.shipments\" = \"carrier = 'GHN'\"\n"),
+    ),
+    promise(
+        "A2, payment",
+        "payment_app",
+        "SELECT count(*) FROM payments WHERE method <> 'card'",
+        "0",
+        (ROLES, "\"public.payments\" = \"method = 'card'\"\n"),
+    ),
+    promise(
+        "A4",
+        "marketing_app",
+        "SELECT count(phone) FROM customers c WHERE NOT EXISTS (SELECT 1 FROM consents k WHERE k.customer_id = c.id \
+         AND k.purpose = 'marketing' AND k.revoked_at IS NULL)",
+        "0",
+        (ROLES, "consent = true\n"),
+    ),
+    promise(
+        "R1",
+        "order_processing_app",
+        "SELECT full_name FROM customers WHERE id = 2",
+        "-",
+        (SUBJECTS, "[erasure]\nrecords = \"public.erasure_requests\"\nsubject = \"customer_id\"\n"),
+    ),
+];
+
+fn pack(name: &str) -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/acros").join(name)).unwrap();
+    if name == SUBJECTS { text + GRANT } else { text }
+}
+
+/// The shop of the demo, on a server of the tests.
+fn load(postgres: &Postgres) {
+    let key = install(
+        &Key::new(b"a key that only this test knows, of enough bytes").unwrap(),
+        1,
+        &["service_development_app"],
+    );
+    let scripts = [
+        ("postgres", shop::ROLES_SQL),
+        (shop::DATABASE, shop::SCHEMA_SQL),
+        (shop::DATABASE, shop::DATA_SQL),
+        (shop::DATABASE, &key),
+    ];
+    for (database, sql) in scripts {
+        let mut psql = Command::new(program("psql"));
+        psql.args([
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-f",
+            "-",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+            "-d",
+            database,
+        ]);
+        psql.args(["-p", &postgres.port.to_string()]).env("PGCLIENTENCODING", "UTF8");
+        psql.env("PGOPTIONS", "-c client_min_messages=warning");
+        let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+fn answer(proxy: &Proxy, promise: &Promise) -> String {
+    let mut client = proxy.connect(promise.login, shop::DATABASE);
+    if !promise.purpose.is_empty() {
+        client.simple(&format!("SET pgscrim.purpose = '{}'", promise.purpose));
+    }
+    let messages = client.simple(promise.sql);
+    if let Some(error) = wire::error(&messages) {
+        return error.field(b'H').unwrap_or_default().chars().take(7).collect();
+    }
+    match wire::text_rows(&messages).first() {
+        Some(row) => row[0].clone().unwrap_or_else(|| "-".to_owned()),
+        None => "none".to_owned(),
+    }
+}
+
+#[test]
+fn every_clause_holds_and_depends_on_its_rule() {
+    let postgres = Postgres::start();
+    load(&postgres);
+    let mut options = Options::new(shop::DATABASE, "");
+    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
+    let proxy = Proxy::start(&postgres, &options);
+    for promise in PROMISES {
+        assert_eq!(answer(&proxy, promise), promise.expected, "{}", promise.clause);
+    }
+    for promise in PROMISES {
+        let (file, rule) = promise.rule;
+        let whole = pack(file);
+        assert!(whole.contains(rule), "{}: {rule}", promise.clause);
+        proxy.folder.write(&format!("rules/{file}"), &whole.replacen(rule, "", 1));
+        let what = format!("{} to be broken without its rule", promise.clause);
+        wait_for(&what, Duration::from_secs(20), || (answer(&proxy, promise) != promise.expected).then_some(()));
+        proxy.folder.write(&format!("rules/{file}"), &whole);
+        let what = format!("{} to hold again", promise.clause);
+        wait_for(&what, Duration::from_secs(20), || (answer(&proxy, promise) == promise.expected).then_some(()));
+    }
+}
