@@ -7,14 +7,16 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::searched,
-    names::{derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause},
-    scope::is_barrier,
+    names::{
+        derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
+    },
+    scope::{has_pattern, is_barrier},
 };
 use crate::{
     bind::{Clause, Reference, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{RelationPolicy, Search},
+    policy::{RelationPolicy, Search, Treatment, compiled::withheld},
     sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit},
 };
 
@@ -61,7 +63,18 @@ fn source(
         if !every && !marked {
             continue;
         }
-        list.push(derived_item(policy, position, column, job.few));
+        let item = derived_item(policy, position, column, job.few);
+        list.push(match &policy.scope {
+            // Rows that are here meet the scope: the value is the same, and is no column of which there are statistics.
+            Some(scope) if *treatment(policy, position) == Treatment::Clear && has_pattern(job.tokens) => format!(
+                "CASE WHEN {} THEN {} ELSE {} END AS {}",
+                scope.sql.fill_row("", job.inner_row()),
+                quote_ident(&column.name),
+                withheld(column),
+                quote_ident(&column.name)
+            ),
+            Some(_) | None => item,
+        });
     }
     let mut extra = used.system.clone();
     let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
@@ -118,7 +131,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope, edits)));
+        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope)));
     }
     text.push(')');
     if !used.has_alias {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Job;
+use super::{Job, scope::compares_safely};
 use crate::{
     bind::Reference,
     policy::{ColumnPolicy, Search, Treatment},
@@ -20,9 +20,21 @@ pub(super) fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy
     let behind_gate = || {
         rule.search == Search::Masked
             && rule.gate.as_ref().is_some_and(|gate| gate.clear)
+            && fails_on_no_value(job, reference, range.clone())
             && decides_alone(job.tokens, range.clone())
     };
     (rule.search == Search::Exact || behind_gate()).then_some(range)
+}
+
+/// Whether comparing the stored value cannot fail: no cast chooses another type for it. The type of a parameter is the client's
+/// to say, and a bigint is cast where that is oid.
+fn fails_on_no_value(job: &Job<'_>, reference: &Reference, range: Range<usize>) -> bool {
+    let column = job.bound.relations.get(reference.relation).and_then(|used| job.catalog.relation(used.oid));
+    let column = column.zip(reference.column).and_then(|(data, position)| data.columns.get(position));
+    let tokens = job.tokens.get(range).unwrap_or(&[]);
+    let plain = tokens.iter().all(|token| token.kind != Kind::Typecast);
+    let parameter = tokens.iter().any(|token| token.kind == Kind::Parameter);
+    column.is_some_and(|column| compares_safely(column) && !(parameter && column.type_name == "int8")) && plain
 }
 
 /// Whether NULL and false mean the same at this place: only AND, OR and brackets stand between it and WHERE or ON.
@@ -40,6 +52,9 @@ fn decides_alone(tokens: &[Token], mut range: Range<usize>) -> bool {
                 }
                 Nesting::Opens => depth -= 1,
                 Nesting::Stays if depth > 0 => {}
+                // Behind a dot it is a label.
+                Nesting::Stays
+                    if at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|t| t.kind == Kind::Dot) => {}
                 Nesting::Stays => {
                     if token.is_word("where") || token.is_word("on") {
                         return true;

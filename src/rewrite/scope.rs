@@ -12,37 +12,38 @@ use super::{
     names::{protected, relation},
 };
 use crate::{
-    bind::{RelationUse, Role},
-    catalog::Relation,
+    bind::{ColumnMark, RelationUse, Role, Usages},
+    catalog::Column,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{Scope, SqlTemplate, compiled::Row},
-    sql::{Kind, Nesting, Reads, Token},
+    sql::{Kind, Nesting, Token},
 };
 
-/// Words before a bracket that call nothing, and functions that fail on no value or run only on rows that have passed.
+/// Words before a bracket that call nothing, and aggregates that fail on no value.
 const QUIET_BEFORE_BRACKET: &[&str] = &[
-    "all", "and", "any", "as", "avg", "by", "coalesce", "count", "distinct", "exists", "from", "having", "in", "join",
-    "lateral", "lower", "max", "min", "not", "on", "or", "select", "set", "some", "sum", "union", "upper", "using",
-    "values", "when", "where",
+    "all", "and", "any", "as", "by", "count", "exists", "from", "in", "join", "lateral", "max", "min", "not", "on",
+    "or", "set", "some", "where",
 ];
-/// Words that stand for functions or operators which can fail on a value.
-const LOUD: &[&str] = &["at", "cast", "escape", "operator", "overlaps", "similar"];
+/// Words that stand for what can fail on a value: functions, operators, and expressions that choose a type for values of several
+/// (the server casts them then, and the client's own values may be what fails).
+const LOUD: &[&str] = &[
+    "at", "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
+    "using", "values",
+];
 /// Comparisons of built-in types fail on no value.
 const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 /// Words before the bracket of a sub-select that may have any number of rows.
-const OPENS_ROWS: &[&str] =
-    &["all", "any", "as", "except", "exists", "from", "in", "intersect", "join", "lateral", "some", "union"];
+const OPENS_ROWS: &[&str] = &["all", "any", "as", "exists", "from", "in", "join", "lateral", "some"];
+/// Words before a string that do not make it a constant of some type, as `oid '1'` is.
+const BEFORE_TEXT: &[&str] =
+    &["and", "between", "distinct", "limit", "not", "offset", "on", "or", "select", "symmetric", "where"];
 
 /// Whether something in the statement can fail on a value of a row that the scope hides. What the select list of the
 /// outermost query holds is evaluated on rows that have passed every condition, unless it has conditions of its own.
-fn is_loud(tokens: &[Token], reads: &mut Reads) -> bool {
+fn is_loud(tokens: &[Token]) -> bool {
     let listed = select_list(tokens);
-    let mut loud = false;
-    for at in (0..tokens.len()).filter(|at| !listed.contains(at)) {
-        loud |= is_loud_at(tokens, at, reads);
-    }
-    loud
+    (0..tokens.len()).filter(|at| !listed.contains(at)).any(|at| is_loud_at(tokens, at))
 }
 
 /// The tokens of the outermost select list; none where it holds a sub-select.
@@ -55,70 +56,113 @@ fn select_list(tokens: &[Token]) -> Range<usize> {
             Nesting::Closes => depth = depth.saturating_sub(1),
             Nesting::Stays => {}
         }
-        let select = token.is_word("select");
+        // Behind a dot it is a label.
+        let word = |word: &str| token.is_word(word) && !is_label(tokens, at);
         match start {
-            None if depth == 0 && select => start = Some(at + 1),
+            None if depth == 0 && ["update", "delete", "merge"].iter().any(|verb| word(verb)) => return 0..0,
+            None if depth == 0 && word("select") => start = Some(at + 1),
             // A set operation has conditions in front of its second list; that one is judged like any other text.
-            Some(start) if depth == 0 && token.is_word("from") => return start..at,
-            Some(_) if select => return 0..0,
+            Some(start) if depth == 0 && word("from") => return start..at,
+            Some(_) if word("select") => return 0..0,
             Some(_) | None => {}
         }
     }
     0..0
 }
 
-fn is_loud_at(tokens: &[Token], at: usize, reads: &mut Reads) -> bool {
+fn is_label(tokens: &[Token], at: usize) -> bool {
+    at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.kind == Kind::Dot)
+}
+
+fn is_loud_at(tokens: &[Token], at: usize) -> bool {
     let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
     let Some(token) = tokens.get(at) else { return true };
     match token.kind {
         Kind::Word | Kind::Quoted => {
-            let word = token.kind == Kind::Word;
+            let word = token.kind == Kind::Word && !is_label(tokens, at);
             let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
             let listed = |words: &[&str]| word && words.contains(&token.name());
-            let names = before(at).is_some_and(|before| before.kind == Kind::Dot);
             // A scalar sub-select fails on a second row.
             let scalar = word
-                && matches!(token.name(), "select" | "values" | "with" | "table")
+                && matches!(token.name(), "select" | "with" | "table")
                 && before(at).is_some_and(|open| open.kind == Kind::Open)
-                && !before(at - 1)
-                    .is_some_and(|word| word.kind == Kind::Comma || OPENS_ROWS.iter().any(|known| word.is_word(known)));
-            let pattern = word && matches!(token.name(), "like" | "ilike") && !is_safe_pattern(tokens, at + 1, reads);
-            (opens && !listed(QUIET_BEFORE_BRACKET)) || (listed(LOUD) && !names) || scalar || pattern
+                && !before(at - 1).is_some_and(|word| OPENS_ROWS.iter().any(|known| word.is_word(known)));
+            (opens && !listed(QUIET_BEFORE_BRACKET)) || listed(LOUD) || scalar
         }
+        Kind::Text => before(at).is_some_and(|before| {
+            before.kind == Kind::Quoted
+                || (before.kind == Kind::Word && !BEFORE_TEXT.iter().any(|known| before.is_word(known)))
+        }),
         Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
             matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
                 || ["select", "distinct", "all", "returning"].iter().any(|word| before.is_word(word))
         }),
         Kind::Operator => !QUIET_OPERATORS.contains(&token.name()),
-        Kind::Typecast => !before(at).is_some_and(Token::is_literal),
-        Kind::OpenBracket | Kind::CloseBracket | Kind::Colon | Kind::Assign | Kind::Arrow | Kind::Semicolon => true,
-        Kind::Text
+        Kind::Typecast
         | Kind::National
         | Kind::Bits
         | Kind::Hex
-        | Kind::Number
-        | Kind::Parameter
-        | Kind::Open
-        | Kind::Close
-        | Kind::Comma
-        | Kind::Dot => false,
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Colon
+        | Kind::Assign
+        | Kind::Arrow
+        | Kind::Semicolon => true,
+        Kind::Number | Kind::Parameter | Kind::Open | Kind::Close | Kind::Comma | Kind::Dot => false,
     }
 }
 
-/// A pattern fails on the values that reach a backslash at its end.
-fn is_safe_pattern(tokens: &[Token], at: usize, reads: &mut Reads) -> bool {
-    tokens.get(at).and_then(|token| token.literal(reads)).is_some_and(|pattern| !pattern.contains('\\'))
+/// Types whose comparisons fail on no value.
+pub(super) fn compares_safely(column: &Column) -> bool {
+    column.collation.is_none()
+        && matches!(
+            column.type_name.as_str(),
+            "bool"
+                | "int2"
+                | "int4"
+                | "int8"
+                | "numeric"
+                | "float4"
+                | "float8"
+                | "text"
+                | "varchar"
+                | "bpchar"
+                | "uuid"
+                | "date"
+                | "time"
+                | "timestamp"
+                | "timestamptz"
+        )
 }
 
 /// Whether the scope must be evaluated before what the client wrote.
-pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope, edits: &mut Edits) -> bool {
-    // Comparing rows fails on a column without equality; comparing a bigint with the oid of a system relation casts it.
-    let unsure = job
-        .bound
-        .relations
-        .iter()
-        .any(|used| used.whole_row.is_some() || job.catalog.relation(used.oid).is_none_or(Relation::is_system));
-    scope.barrier || unsure || is_loud(job.tokens, &mut edits.reads)
+pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
+    scope.barrier || job.bound.relations.iter().any(|used| is_unsure(job, used)) || is_loud(job.tokens)
+}
+
+/// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is
+/// compared with the oid of a system relation is cast.
+fn is_unsure(job: &Job<'_>, used: &RelationUse) -> bool {
+    let Some(data) = job.catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
+    let decides = Usages(
+        Usages::PREDICATE.0
+            | Usages::JOIN.0
+            | Usages::GROUP.0
+            | Usages::ORDER.0
+            | Usages::ARGUMENT.0
+            | Usages::STORED.0,
+    );
+    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(decides) && !compares_safely(column);
+    used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
+}
+
+/// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a
+/// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics.
+pub(super) fn has_pattern(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| {
+        ["like", "ilike", "similar"].iter().any(|word| token.is_word(word))
+            || (token.kind == Kind::Operator && token.name().contains('~'))
+    })
 }
 
 /// Refuses a target's name that the text of a condition gives to rows of its own.
@@ -176,7 +220,7 @@ fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> b
             if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
                 return false;
             }
-            if is_barrier(job, scope, edits) {
+            if is_barrier(job, scope) {
                 edits.insert_own(range.start, format!("({sql}) AND CASE WHEN ({sql}) THEN ("));
                 edits.insert_own(range.end, ") ELSE false END".to_owned());
             } else {
