@@ -203,6 +203,9 @@ pub struct Mask {
     pub name: Arc<str>,
     /// Its SQL, an `a_expr` in need of no parentheses outside, of exactly the column's type, modifier and collation.
     pub sql: SqlTemplate,
+    /// Whether it is computed from the operand alone, is NULL for NULL, and says nothing of collations: then it may stand
+    /// wherever a reference to the column does.
+    pub strict: bool,
 }
 
 /// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
@@ -252,6 +255,11 @@ impl SqlTemplate {
     /// Names that the text itself gives to rows.
     pub fn captures(&self) -> &[Box<str>] {
         &self.captures
+    }
+
+    /// Whether it refers to the operand.
+    pub fn reads_operand(&self) -> bool {
+        self.text.contains(OPERAND)
     }
 
     /// Whether it refers to the row.

@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::searched,
+    inline,
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
@@ -30,11 +31,17 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
     let own = |id: usize| references.get(id).map_or(&[][..], Vec::as_slice);
     for (id, used) in job.bound.relations.iter().enumerate() {
         let data = relation(job, used)?;
-        match (used.role, protected(job.role, used)) {
-            (Role::Source, Some(policy)) => source(job, id, own(id), policy, edits, &mut exact, &mut expand)?,
+        let policy = protected(job.role, used);
+        match (used.role, policy) {
+            (Role::Source, Some(policy)) if !job.is_inline(id) => {
+                source(job, id, own(id), policy, edits, &mut exact, &mut expand)?;
+            }
             (Role::Source | Role::Update | Role::Delete | Role::Insert | Role::Merge, _) => {
                 if job.tokens.get(used.name.clone()).map(emit::text).as_deref() != Some(&qualified(data)) {
                     edits.replace(used.name.clone(), qualified(data), used.role != Role::Source);
+                }
+                if let Some(policy) = policy.filter(|_| used.role == Role::Source) {
+                    inline::references(job, id, own(id), policy, edits, &mut exact)?;
                 }
             }
         }
@@ -156,7 +163,7 @@ fn rows(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     }
     for reference in job.bound.references.iter().filter(|reference| reference.row) {
         let Some(used) = job.bound.relations.get(reference.relation) else { continue };
-        if used.role == Role::Source && protected(job.role, used).is_some() {
+        if used.role == Role::Source && !job.is_inline(reference.relation) && protected(job.role, used).is_some() {
             let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
             let text = format!("({row})::{}", qualified(relation(job, used)?));
             edits.replace(reference.tokens.clone(), text, false);
@@ -173,24 +180,18 @@ fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusa
         if target {
             continue; // RETURNING: with the targets.
         }
-        if star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
+        let hides = inline::hides(job, star);
+        if hides || star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
             if !star.complete || star.columns.is_empty() {
                 return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
                     .with_hint("Name the columns."));
             }
-            let columns: Vec<String> = star
-                .columns
-                .iter()
-                .map(|column| match &column.qualifier {
-                    Some(qualifier) => format!("{}.{}", quote_ident(qualifier), quote_ident(&column.name)),
-                    None => quote_ident(&column.name).into_owned(),
-                })
-                .collect();
-            edits.replace(star.tokens.clone(), columns.join(", "), false);
+            edits.replace(star.tokens.clone(), inline::masked_star(job, star), hides);
         } else if star.tokens.len() > 3 {
             let derived = star
                 .relations
                 .iter()
+                .filter(|id| !job.is_inline(**id))
                 .find_map(|id| job.bound.relations.get(*id).filter(|used| protected(job.role, used).is_some()));
             if let Some(used) = derived {
                 edits.replace(star.tokens.clone(), format!("{}.*", quote_ident(&used.alias)), false);
@@ -206,7 +207,8 @@ fn groups(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result
         let Some(insert_at) = block.insert_at else { continue };
         let mut added = String::new();
         for (id, used) in job.bound.relations.iter().enumerate() {
-            if used.block != Some(number) || used.role != Role::Source || protected(job.role, used).is_none() {
+            let derived = used.role == Role::Source && !job.is_inline(id) && protected(job.role, used).is_some();
+            if used.block != Some(number) || !derived {
                 continue;
             }
             let data = relation(job, used)?;

@@ -1,6 +1,8 @@
 //! Edits on token ranges, and printing with them.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
+
+use foldhash::fast::FixedState;
 
 use crate::{
     error::{Refusal, RefusalCode},
@@ -30,6 +32,8 @@ pub struct Edit {
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
     list: Vec<Edit>,
+    /// Tokens before which a name was restored.
+    restored: HashSet<usize, FixedState>,
     /// Columns whose stored value is compared: index into [`crate::bind::Bound::relations`] and position.
     pub exact: Vec<(usize, usize)>,
     /// Literals whose content decided something.
@@ -109,6 +113,13 @@ impl Edits {
     /// Inserts text of our own, which may name protected columns, before token `at`.
     pub fn insert_own(&mut self, at: usize, text: String) {
         self.list.push(Edit { tokens: at..at, text, wraps: false, trusted: true });
+    }
+
+    /// Gives an item its name back: `text` before token `at`, once.
+    pub fn restore(&mut self, at: usize, text: String) {
+        if self.restored.insert(at) {
+            self.insert_own(at, text);
+        }
     }
 
     /// Whether nothing is edited.

@@ -12,7 +12,7 @@ use crate::{
 /// The comparison around a reference that may see the stored value: by the rules, or because the role sees the value itself
 /// wherever the gate of the column is open. There the gate makes NULL of a value and `false` of a comparison, so the
 /// comparison must stand where both mean the same.
-pub(super) fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy) -> Option<Range<usize>> {
+pub fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy) -> Option<Range<usize>> {
     if rule.treatment == Treatment::Refuse {
         return None;
     }

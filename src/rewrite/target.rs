@@ -1,14 +1,13 @@
 //! Write targets stay tables: references to their protected columns are masked where they stand, stars of RETURNING are
 //! expanded, and assignments are guarded against writing masks back.
 
-use std::collections::BTreeMap;
-
 use super::{
     Edits, Job,
     check::label,
     derived::Exact,
     edits::HOLE,
     exact::searched,
+    inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
 };
@@ -27,7 +26,6 @@ pub(super) fn targets(
     exact: &Exact,
     edits: &mut Edits,
 ) -> Result<(), Refusal> {
-    let mut renamed: BTreeMap<usize, String> = BTreeMap::new();
     for (id, used) in job.bound.relations.iter().enumerate() {
         let Some(policy) = protected(job.role, used).filter(|_| used.role != Role::Source) else { continue };
         let data = relation(job, used)?;
@@ -71,16 +69,11 @@ pub(super) fn targets(
             let row = Row { name: &quote_ident(&used.alias), few: job.few };
             let masked = seen(policy, position, column, &operand, row);
             edits.replace(reference.tokens.clone(), format!("({masked})"), true);
-            if let Some(item) = job.bound.items.iter().find(|item| item.tokens.contains(&reference.tokens.start))
-                && let Some(name) = &item.name
-                && name != "?column?"
-            {
-                renamed.insert(item.tokens.end, format!("AS {}", quote_ident(name)));
+            let item = job.item_around(reference.tokens.start);
+            if let Some((at, text)) = item.and_then(restored_name) {
+                edits.restore(at, text);
             }
         }
-    }
-    for (at, text) in renamed {
-        edits.insert(at, text);
     }
     returning_stars(job, edits)?;
     guards(job, edits)

@@ -377,7 +377,7 @@ impl Pass<'_> {
                 let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
                 let name = format!("{}{label}", treatment.label()).into();
                 let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
-                (Treatment::Mask(Mask { name, sql }), Some(Gate { sql: condition, clear }))
+                (Treatment::Mask(Mask { name, sql, strict: false }), Some(Gate { sql: condition, clear }))
             }
             Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => (treatment, None),
             Asked::NoSubject => {
@@ -440,7 +440,7 @@ impl Pass<'_> {
             Treatment::Withhold | Treatment::Refuse => withheld(column),
         };
         let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        Treatment::Mask(Mask { name: BY_GRANT.into(), sql })
+        Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false })
     }
 
     fn origin(&mut self, at: At) -> Arc<str> {

@@ -126,8 +126,9 @@ impl MaskSpec {
             Some(element) => arrays::each(&site, &element, self.def, &params)?,
             None => (self.def.build)(&site, &params)?,
         };
+        let strict = site.keeps_null() && column.collation.is_none();
         let sql = site.finish(built);
-        Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql) })
+        Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql), strict })
     }
 
     /// Whether it puts something in the place of the whole value, whatever is in it.
