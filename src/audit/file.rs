@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     os::{
         fd::AsFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -13,6 +14,8 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, flock};
+
+use super::lines::Lines;
 
 /// Something that takes lines.
 #[derive(Debug)]
@@ -28,12 +31,12 @@ impl Output {
     }
 
     /// Writes `lines`; adds to `done` each one that is written as a whole.
-    pub fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+    pub fn write(&mut self, lines: &Lines, done: &mut usize) -> io::Result<()> {
         match self {
             Self::File(file) => file.write(lines, done),
             Self::Stdout(file) => {
-                for line in lines.iter().skip(*done) {
-                    file.write_all(line)?;
+                while *done < lines.len() {
+                    file.write_all(lines.bytes(*done..*done + 1))?;
                     *done += 1;
                 }
                 Ok(())
@@ -92,18 +95,18 @@ impl LogFile {
         Ok(())
     }
 
-    fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+    fn write(&mut self, lines: &Lines, done: &mut usize) -> io::Result<()> {
         if !self.is_in_place() {
             self.reopen()?;
         }
         while *done < lines.len() {
-            let group = self.next_group(lines.get(*done..).unwrap_or_default());
+            let group = self.next_group(lines, *done);
             if group == 0 {
                 self.rotate()?;
                 continue;
             }
             let end = (*done + group).min(lines.len());
-            self.append(lines.get(*done..end).unwrap_or_default(), done)?;
+            self.append(lines, *done..end, done)?;
         }
         Ok(())
     }
@@ -113,15 +116,15 @@ impl LogFile {
         fs::metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.now.identity)
     }
 
-    /// How many of `lines` fit before the file must rotate; at least one into an empty file.
-    fn next_group(&self, lines: &[Vec<u8>]) -> usize {
+    /// How many of `lines`, from `first` on, fit before the file must rotate; at least one into an empty file.
+    fn next_group(&self, lines: &Lines, first: usize) -> usize {
         if self.rotate_bytes == 0 || !self.now.regular {
-            return lines.len();
+            return lines.len() - first;
         }
         let mut size = self.now.size;
         let mut count = 0;
-        for line in lines {
-            let length = line.len() as u64;
+        for line in first..lines.len() {
+            let length = lines.bytes(line..line + 1).len() as u64;
             if size > 0 && size + length > self.rotate_bytes {
                 break;
             }
@@ -131,15 +134,19 @@ impl LogFile {
         count
     }
 
-    fn append(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
-        let mut buffer = Vec::with_capacity(lines.iter().map(Vec::len).sum::<usize>() + 1);
+    fn append(&mut self, lines: &Lines, group: Range<usize>, done: &mut usize) -> io::Result<()> {
         if self.now.torn {
-            buffer.push(b'\n');
+            // What cannot be written here is tried again with everything else.
+            while match self.now.file.write(b"\n") {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+                Err(error) => return Err(error),
+            } {}
+            self.now.size += 1;
+            self.now.torn = false;
         }
-        let separator = buffer.len();
-        for line in lines {
-            buffer.extend_from_slice(line);
-        }
+        let buffer = lines.bytes(group.clone());
         let mut written = 0;
         let result = loop {
             match self.now.file.write(buffer.get(written..).unwrap_or_default()) {
@@ -153,16 +160,13 @@ impl LogFile {
             }
         };
         self.now.size += written as u64;
-        if written == 0 {
-            return result;
-        }
-        self.now.torn = false;
-        let mut complete = separator;
-        for line in lines {
-            if complete + line.len() > written {
+        let mut complete = 0;
+        for line in group {
+            let length = lines.bytes(line..line + 1).len();
+            if complete + length > written {
                 break;
             }
-            complete += line.len();
+            complete += length;
             *done += 1;
         }
         if written > complete {

@@ -3,7 +3,6 @@
 //! statements run unrecorded than the queue has places; while the log cannot be written, no place is handed out.
 
 use std::{
-    collections::HashMap,
     fmt, io,
     path::PathBuf,
     sync::{
@@ -20,6 +19,8 @@ use super::{
     AuditEvent,
     file::{LogFile, Output},
     line::FingerprintKey,
+    lines::Lines,
+    parts::Parts,
     writer::{Control, Stop, Writer},
 };
 use crate::{
@@ -92,7 +93,7 @@ pub(super) struct Pending {
 }
 
 pub(super) enum Message {
-    Event(Box<Pending>),
+    Event(Pending),
     /// Look at [`Shared::control`].
     Wake,
 }
@@ -100,7 +101,7 @@ pub(super) enum Message {
 impl Message {
     pub fn into_event(self) -> Option<Pending> {
         match self {
-            Self::Event(pending) => Some(*pending),
+            Self::Event(pending) => Some(pending),
             Self::Wake => None,
         }
     }
@@ -161,8 +162,14 @@ pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle,
         control: Control::default(),
         metrics,
     });
-    let writer =
-        Writer { shared: Arc::clone(&shared), inbox, outputs, key, stop: None, fingerprints: HashMap::default() };
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        inbox,
+        outputs,
+        parts: Parts::new(key),
+        lines: Lines::default(),
+        stop: None,
+    };
     std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
     Ok(AuditHandle { shared })
 }
@@ -250,7 +257,7 @@ impl AuditSlot {
     pub fn submit(self, event: AuditEvent) {
         let Self { place, shared } = self;
         shared.pending.fetch_add(1, Ordering::AcqRel);
-        let message = Message::Event(Box::new(Pending { event, submitted: Instant::now(), place }));
+        let message = Message::Event(Pending { event, submitted: Instant::now(), place });
         if shared.outbox.send(message).is_err() {
             // The writer has ended, which happens at the end of a shutdown alone.
             shared.set_healthy(false);

@@ -92,6 +92,7 @@ fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) 
     }
     left += i64::try_from(bound.stars.iter().filter(|star| job.hides(star)).count()).ok()?;
     names.sort_unstable_by_key(|(start, _)| *start);
+    tables.sort_unstable_by_key(|table: &Range<usize>| table.start);
     let mut reader = Reader { client, names, tables, run, at: 0, before: Before::default() };
     let ours = ours(&job);
     let mut from = 0;
@@ -234,7 +235,7 @@ struct Reader<'a> {
     client: &'a [Token],
     /// By number of the token, in order.
     names: Vec<(usize, Name<'a>)>,
-    /// Where protected relations are named that stay tables.
+    /// Where protected relations are named that stay tables, in order.
     tables: Vec<Range<usize>>,
     run: &'a Run<'a>,
     /// The client's token that comes next.
@@ -297,7 +298,9 @@ impl<'a> Reader<'a> {
                 let is_as = kind == Kind::Word && name == "as";
                 let qualifies = next.is_some_and(|next| next.kind == Kind::Dot);
                 let keyword = kind == Kind::Word && category(name) == Some(Category::Reserved);
-                let table = self.tables.iter().any(|table| table.contains(&self.at));
+                let before_here = self.tables.partition_point(|table| table.start <= self.at);
+                let table = before_here.checked_sub(1).and_then(|last| self.tables.get(last));
+                let table = table.is_some_and(|table| table.contains(&self.at));
                 if !qualifies && !keyword && !table && self.run.role.protected_names.contains(name) {
                     let other = match before.qualifier {
                         Some(schema) => !self.is_protected(schema, name),

@@ -252,17 +252,20 @@ def is_star(item):
 
 def stars_expanded(before, after):
     """Whether one list is the other with stars written out as columns."""
-    at = 0
-    for number, item in enumerate(before):
-        if is_star(item):
-            least = sum(not is_star(later) for later in before[number + 1 :])
-            while at < len(after) - least and is_column(after[at]["ResTarget"]):
-                at += 1
-        elif at < len(after) and same(item, after[at]):
-            at += 1
-        else:
-            return False
-    return at == len(after)
+    # Places in `after` up to which the items so far may reach.
+    places = {0}
+    for item in before:
+        reached = set()
+        for at in places:
+            if at < len(after) and same(item, after[at]):
+                reached.add(at + 1)
+            if is_star(item):
+                reached.add(at)
+                while at < len(after) and is_column(after[at]["ResTarget"]):
+                    at += 1
+                    reached.add(at)
+        places = reached
+    return len(after) in places
 
 
 def is_column(item):
