@@ -192,6 +192,17 @@ impl Refusal {
         self
     }
 
+    /// A prepared statement that the server or its catalog, rules or path have left behind: as PostgreSQL says it, and drivers
+    /// know it.
+    pub fn replan() -> Self {
+        Self::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type").with_sqlstate("0A000")
+    }
+
+    /// Whether it is [`Self::replan`].
+    pub fn is_replan(&self) -> bool {
+        self.code == RefusalCode::StatementNotAllowed && self.sqlstate() == "0A000"
+    }
+
     /// The SQLSTATE that the client sees.
     pub fn sqlstate(&self) -> &str {
         self.sqlstate.as_deref().unwrap_or(self.code.sqlstate())

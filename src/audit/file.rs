@@ -1,6 +1,7 @@
 //! [`Output`]: where lines go, a file that rotates or standard output. In: complete lines. Out: how many of them are
 //! written. Invariants: an existing file is appended to, never overwritten; after a failed write the file ends with a
-//! complete line, or the next line starts on a new one; no line is written twice.
+//! complete line, or the next line starts on a new one; no line is written twice. On Linux, room for the events that may be
+//! under way is taken on the disk before they are: an answer that was sent on does not wait for room that is not there.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -55,7 +56,10 @@ impl Output {
     /// Makes what was written durable.
     pub fn sync(&mut self) -> io::Result<()> {
         match self {
-            Self::File(log) if log.now.regular => log.now.file.sync_data(),
+            Self::File(log) if log.now.regular => {
+                log.now.give_back();
+                log.now.file.sync_data()
+            }
             Self::File(_) | Self::Stdout(_) => Ok(()),
         }
     }
@@ -67,6 +71,8 @@ pub(super) struct LogFile {
     path: PathBuf,
     rotate_bytes: u64,
     keep: usize,
+    /// Bytes behind the end of the file for which there must be room.
+    ahead: u64,
     now: Opened,
 }
 
@@ -80,12 +86,16 @@ struct Opened {
     size: u64,
     /// The file ends in the middle of a line that could not be taken back.
     torn: bool,
+    /// Up to here there is room; the largest number where that cannot be known.
+    reserved: u64,
 }
 
 impl LogFile {
-    pub fn open(path: PathBuf, rotate_bytes: u64, keep: usize) -> io::Result<Self> {
-        let now = Opened::new(&path)?;
-        Ok(Self { path, rotate_bytes, keep, now })
+    /// `ahead` are bytes for which there must always be room.
+    pub fn open(path: PathBuf, rotate_bytes: u64, keep: usize, ahead: u64) -> io::Result<Self> {
+        let mut now = Opened::new(&path)?;
+        now.reserve(ahead)?;
+        Ok(Self { path, rotate_bytes, keep, ahead, now })
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -108,7 +118,7 @@ impl LogFile {
             let end = (*done + group).min(lines.len());
             self.append(lines, *done..end, done)?;
         }
-        Ok(())
+        self.now.reserve(self.ahead)
     }
 
     /// Whether the name still leads to the open file: logrotate and people move and remove files.
@@ -187,6 +197,7 @@ impl LogFile {
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
+        self.now.give_back();
         self.now.file.sync_data()?;
         for number in (1..self.keep).rev() {
             match fs::rename(numbered(number), numbered(number + 1)) {
@@ -217,6 +228,40 @@ impl Opened {
                 torn = file.read_exact(&mut last).is_ok() && last != *b"\n";
             }
         }
-        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), regular, size: metadata.len(), torn })
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Self { file, identity, regular, size: metadata.len(), torn, reserved: 0 })
+    }
+
+    /// Takes room for `ahead` bytes behind the end, twice as much when it takes any.
+    #[cfg(target_os = "linux")]
+    fn reserve(&mut self, ahead: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        if !self.regular || self.reserved >= self.size.saturating_add(ahead) {
+            return Ok(());
+        }
+        let take = |bytes| fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.size, bytes);
+        let taken = take(ahead.saturating_mul(2)).map(|()| 2).or_else(|_| take(ahead).map(|()| 1));
+        self.reserved = match taken {
+            Ok(times) => self.size.saturating_add(ahead.saturating_mul(times)),
+            // The file system does not know how, or there is nothing to take.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => u64::MAX,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(())
+    }
+
+    /// Gives back the room behind the end.
+    fn give_back(&mut self) {
+        if self.reserved > 0 && self.regular {
+            self.reserved = 0;
+            // What cannot be given back is taken until the file goes.
+            let _ = self.file.metadata().and_then(|now| self.file.set_len(now.len()));
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
+    fn reserve(&mut self, _ahead: u64) -> io::Result<()> {
+        Ok(())
     }
 }

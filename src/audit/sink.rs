@@ -29,6 +29,9 @@ use crate::{
     metrics::Metrics,
 };
 
+/// Room on the disk for each event that may be under way. Few are longer, most are half as long.
+const EVENT_BYTES: u64 = 2048;
+
 /// A cheap handle to the sink; every session has one.
 #[derive(Clone)]
 pub struct AuditHandle {
@@ -57,7 +60,7 @@ impl fmt::Debug for AuditSlot {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The file.
-    #[error("could not open the audit log {}: {source} (`audit.path`; its folder must exist and be writable)", .path.display())]
+    #[error("could not open the audit log {}: {source} (`audit.path`; its folder must exist and be writable, with room for 2 KiB for each of `audit.queue`)", .path.display())]
     Open {
         /// `audit.path`
         path: PathBuf,
@@ -130,7 +133,8 @@ pub(super) struct Shared {
 pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle, AuditError> {
     let mut outputs = Vec::new();
     if let Some(path) = &config.path {
-        let file = LogFile::open(path.clone(), config.rotate_bytes, config.keep)
+        let ahead = EVENT_BYTES.saturating_mul(u64::try_from(config.queue).unwrap_or(u64::MAX));
+        let file = LogFile::open(path.clone(), config.rotate_bytes, config.keep, ahead)
             .map_err(|source| AuditError::Open { path: path.clone(), source })?;
         outputs.push(Output::File(file));
     }

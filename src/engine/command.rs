@@ -92,6 +92,11 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             if tokens.len() == 2 && setting == "all" {
                 return as_is(Effect::SearchPath);
             }
+            // Back to the login role.
+            let authorization = setting == "session" && tokens.get(at + 1).is_some_and(|t| t.is_word("authorization"));
+            if (setting == "role" && tokens.len() == 2) || (authorization && tokens.len() == 3) {
+                return as_is(Effect::None);
+            }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
             setting_allowed(&setting, None, &run.role.purposes)?;
             as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
@@ -391,12 +396,16 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
         ("transaction" | "constraints", _) | ("session", "characteristics") | ("time", "zone") | ("xml", "option") => {
             return Ok(Effect::None);
         }
+        // Back to the login role, as pools do between two users of a connection.
+        ("role", "none") if tokens.len() == at + 2 => return Ok(Effect::None),
+        ("session", "authorization") if word(at + 2) == "default" && tokens.len() == at + 3 => return Ok(Effect::None),
         ("role", _) | ("session", "authorization") => {
             return Err(place(
                 Refusal::new(RefusalCode::SettingNotAllowed, "restricted roles may not change their role")
                     .with_hint("The policy belongs to the login role."),
             ));
         }
+        ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
         ("names", _) => {
             setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
             return Ok(Effect::None);

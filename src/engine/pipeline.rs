@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bind::{Bound, bind_statement},
-    error::{Refusal, RefusalCode},
+    error::{Refusal, RefusalCode, Source},
     policy::RolePolicy,
     rewrite::{Edits, Job, Place, Printed, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
@@ -63,7 +63,7 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own))?;
+        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own, run))?;
         if !statements.is_empty() {
             text.push_str("; ");
         }
@@ -118,8 +118,15 @@ fn unknown(access: Access) -> PlannedStatement {
     PlannedStatement { kind: "UNKNOWN", access, effect: Effect::Catalog, outputs: None }
 }
 
-fn refused(refusal: Refusal, tokens: &[Token]) -> Box<Refused> {
-    let access = Access { text: emit::redacted(tokens).into(), decision: "refuse", ..Access::default() };
+fn refused(refusal: Refusal, tokens: &[Token], run: &Run<'_>) -> Box<Refused> {
+    let text = emit::redacted(tokens).into();
+    // What the rules forbid is recorded with what it would have read.
+    let wanted = match refusal.code.source() {
+        Source::Policy => command::observe(tokens, run).statement.access,
+        Source::Client | Source::Upstream | Source::Internal => Access::default(),
+    };
+    let Access { relations, oids, columns, .. } = wanted;
+    let access = Access { text, relations, oids, columns, decision: "refuse", ..Access::default() };
     Box::new(Refused { refusal, kind: command::kind(&classify(tokens), tokens), access })
 }
 

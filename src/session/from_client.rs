@@ -221,13 +221,17 @@ impl Relay {
         }
         self.client_dropping = header.total;
         if !self.model.skipping {
-            let limit = self.shared.config.limits.statement_bytes;
-            let refusal = Refusal::new(RefusalCode::TextTooLong, format!("statement is longer than {limit} bytes"))
-                .with_hint("Split it, or raise `limits.statement_bytes`.");
+            let refusal = self.too_long_text();
             let simple = header.kind == b'Q';
             self.refuse(refusal.into(), "", simple, None).await;
         }
         Ok(Step::Next)
+    }
+
+    fn too_long_text(&self) -> Refusal {
+        let limit = self.shared.config.limits.statement_bytes;
+        Refusal::new(RefusalCode::TextTooLong, format!("statement is longer than {limit} bytes"))
+            .with_hint("Split it, or raise `limits.statement_bytes`.")
     }
 
     async fn query(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
@@ -256,6 +260,11 @@ impl Relay {
             self.refuse(not_utf8().into(), "", true, None).await;
             return Ok(());
         };
+        if text.len() > self.shared.config.limits.statement_bytes {
+            let refusal = self.too_long_text();
+            self.refuse(refusal.into(), "", true, None).await;
+            return Ok(());
+        }
         let origin = match self.judge(text, Protocol::Simple).await? {
             Ok(origin) => origin,
             Err(refused) => {
@@ -304,6 +313,11 @@ impl Relay {
             self.refuse(not_utf8().into(), "", false, Some(parse.name)).await;
             return Ok(());
         };
+        if text.len() > self.shared.config.limits.statement_bytes {
+            let refusal = self.too_long_text();
+            self.refuse(refusal.into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        }
         let origin = match self.judge(text, Protocol::Extended).await? {
             Ok(origin) => origin,
             Err(refused) => {
@@ -379,6 +393,7 @@ impl Relay {
     /// A statement judged before rules, catalog or path changed is judged again: the same text may be used on, another
     /// must be prepared anew. Drivers do so by themselves when they read this error.
     async fn still_good(&mut self, prepared: &Prepared) -> Result<Result<Prepared, Refusal>, Stop> {
+        self.shared.inputs.settled().await;
         let stamp = self.inputs()?;
         if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
             return Ok(Ok(prepared.clone()));
@@ -394,12 +409,10 @@ impl Relay {
                 let planned = origin.statements().iter().find(same).cloned();
                 Ok(Prepared { origin, planned })
             }
-            Ok(_) => Err(Refusal {
-                // What PostgreSQL says when a prepared statement has outlived a table.
-                sqlstate: Some("0A000".to_owned()),
-                ..Refusal::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type")
-                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again.")
-            }),
+            Ok(_) => {
+                Err(Refusal::replan()
+                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again."))
+            }
             Err(refused) => Err(refused.refusal),
         })
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Refusal, RefusalCode},
+    policy::settings::is_utf8,
     wire::{backend, build, frame},
 };
 
@@ -120,7 +121,7 @@ impl Relay {
             self.path.stale = false;
             return Ok(Ok(()));
         }
-        let Some(schemas) = schemas.filter(|_| strings == "on" && encoding == "UTF8") else {
+        let Some(schemas) = schemas.filter(|_| strings == "on" && is_utf8(&encoding)) else {
             return Err(Stop::Tell(
                 Refusal::new(
                     RefusalCode::SettingNotAllowed,

@@ -119,6 +119,9 @@ impl Relay {
         protocol: Protocol,
     ) -> Result<Result<Arc<Origin>, Box<Refused>>, Stop> {
         let started = Instant::now();
+        if !self.exempt {
+            self.shared.inputs.settled().await;
+        }
         let mut stamp = self.inputs()?;
         let mut result = self.ask(text, protocol, &stamp).await;
         if let Err(refused) = &result
