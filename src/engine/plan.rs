@@ -245,12 +245,15 @@ pub fn may_appear_in_clear(role: &RolePolicy, catalog: &CatalogSnapshot, relatio
     if governed.refuse.is_some() {
         return false;
     }
-    let Some(position) = data.columns.iter().position(|column| column.attnum == attnum) else {
-        return attnum.0 < 0;
-    };
-    match governed.columns.get(position).map(|column| &column.treatment) {
+    let clear = |position: usize| match governed.columns.get(position).map(|column| &column.treatment) {
         Some(Treatment::Clear) => true,
         Some(Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse) | None => false,
+    };
+    match data.columns.iter().position(|column| column.attnum == attnum) {
+        Some(position) => clear(position),
+        // The row as a whole.
+        None if attnum.0 == 0 => (0..data.columns.len()).all(clear),
+        None => attnum.0 < 0,
     }
 }
 

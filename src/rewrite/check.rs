@@ -5,7 +5,7 @@ use super::{
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Bound, Constant, FunctionUse, Role, Usages},
+    bind::{Assigned, Bound, Constant, FunctionUse, Reference, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::FunctionData,
@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     policy::{
-        Search, Treatment, WriteBack,
+        ColumnPolicy, Search, Treatment, WriteBack,
         settings::{is_tracked, setting_allowed, takes_any_value},
     },
     sql::{Kind, Reads, Token, keywords},
@@ -144,7 +144,10 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
             // Behind a gate a value is the stored one or NULL: what is stored is never a mask.
             let gated =
                 hidden(policy, *position).and_then(|column| column.gate.as_ref()).is_some_and(|gate| gate.clear);
-            if *treatment(policy, *position) != Treatment::Clear && !gated {
+            if *treatment(policy, *position) != Treatment::Clear
+                && !gated
+                && !keeps_itself(job, assigned, *id, *position)
+            {
                 let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
                     "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
                 );
@@ -177,10 +180,53 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    job.role.functions.contains(&function.oid)
-        || (function.extension.is_some() && function.volatility == 'i' && !function.security_definer)
+/// Whether a column is assigned nothing but itself and values that are computed of no hidden column: `SET a = a`, and `SET a = CASE
+/// WHEN … THEN $1 ELSE a END`. The guard against writing masks back then keeps what is stored.
+fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) -> bool {
+    let Some(value) = assigned.value.clone().filter(|_| assigned.update && !assigned.partial) else { return false };
+    let kept = protected_rule(job, id, position).is_some_and(|rule| rule.write_back == WriteBack::Keep);
+    let word = |at: Option<usize>, words: &[&str]| {
+        at.and_then(|at| job.tokens.get(at)).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+    };
+    let whole = |reference: &Reference| {
+        let begins =
+            reference.tokens.start == value.start || word(reference.tokens.start.checked_sub(1), &["then", "else"]);
+        let ends = reference.tokens.end == value.end || word(Some(reference.tokens.end), &["when", "else", "end"]);
+        begins && ends && !reference.outer
+    };
+    let is_case = word(Some(value.start), &["case"]) && word(value.end.checked_sub(1), &["end"]);
+    let mut own = job.bound.references.iter().filter(|reference| {
+        value.contains(&reference.tokens.start) && reference.relation == id && reference.column == Some(position)
+    });
+    let plain = own.clone().any(|reference| reference.tokens == value);
+    kept && (id, position) == (assigned.relation, assigned.column)
+        && (plain || is_case && own.clone().next().is_some() && own.all(whole))
 }
+
+fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a ColumnPolicy> {
+    hidden(protected(job.role, job.bound.relations.get(id)?)?, position)
+}
+
+fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
+    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
+    let of_extension = function.extension.as_deref();
+    job.role.functions.contains(&function.oid)
+        || of_extension
+            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
+}
+
+/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
+const REVIEWED: &[(&str, &str)] = &[
+    ("pg_trgm", "set_limit"),
+    ("pg_trgm", "show_limit"),
+    ("pgcrypto", "gen_random_bytes"),
+    ("pgcrypto", "gen_random_uuid"),
+    ("pgcrypto", "gen_salt"),
+    ("unaccent", "unaccent"),
+    ("uuid-ossp", "uuid_generate_v1"),
+    ("uuid-ossp", "uuid_generate_v1mc"),
+    ("uuid-ossp", "uuid_generate_v4"),
+];
 
 fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
     let name = &function.name;
