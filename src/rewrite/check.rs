@@ -369,8 +369,7 @@ pub fn check_tokens(
             edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
         }
         if token.kind == Kind::Word
-            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == token.name())
-            && let Some(operator) = operators.iter().find(|operator| {
+            && let Some(operator) = keywords::implied_operators(token.name()).iter().find(|operator| {
                 let mut users = catalog.operators_named(operator);
                 users.any(|user| user.extension.is_none() || user.volatility == 'v')
             })
@@ -389,20 +388,6 @@ pub fn check_tokens(
     }
     Ok(())
 }
-
-/// Words of the grammar, and the operators that PostgreSQL looks up for them on the search path (`gram.y`).
-const IMPLIED: &[(&str, &[&str])] = &[
-    ("like", &["~~", "!~~"]),
-    ("ilike", &["~~*", "!~~*"]),
-    ("similar", &["~", "!~"]),
-    ("between", &["<", "<=", ">", ">="]),
-    ("in", &["=", "<>"]),
-    ("distinct", &["="]),
-    ("nullif", &["="]),
-    ("case", &["="]),
-    ("using", &["="]),
-    ("natural", &["="]),
-];
 
 /// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
 const OPERATORS: &[&str] = &[

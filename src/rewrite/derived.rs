@@ -10,7 +10,7 @@ use super::{
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
-    scope::{has_pattern, is_barrier},
+    scope::is_barrier,
 };
 use crate::{
     bind::{Clause, Reference, Role, WholeUse},
@@ -66,7 +66,7 @@ fn source(
         let item = derived_item(policy, position, column, job.few);
         list.push(match &policy.scope {
             // Rows that are here meet the scope: the value is the same, and is no column of which there are statistics.
-            Some(scope) if *treatment(policy, position) == Treatment::Clear && has_pattern(job.tokens) => format!(
+            Some(scope) if *treatment(policy, position) == Treatment::Clear && job.scoping.pattern => format!(
                 "CASE WHEN {} THEN {} ELSE {} END AS {}",
                 scope.sql.fill_row("", job.inner_row()),
                 quote_ident(&column.name),

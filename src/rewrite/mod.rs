@@ -36,6 +36,8 @@ pub struct Job<'a> {
     pub role: &'a RolePolicy,
     /// Whether the statement has a LIMIT: see [`Row::few`].
     few: bool,
+    /// What the statement means for the scopes of its relations.
+    scoping: scope::Scoping,
 }
 
 /// Whether a statement has a LIMIT: see [`Row::few`].
@@ -46,7 +48,14 @@ pub fn reads_few(tokens: &[Token]) -> bool {
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
     pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
-        Self { bound, tokens, catalog, role, few: reads_few(tokens) }
+        Self {
+            bound,
+            tokens,
+            catalog,
+            role,
+            few: reads_few(tokens),
+            scoping: scope::Scoping::of(bound, tokens, catalog, role),
+        }
     }
 
     /// The operator of equality, whatever else users call so.
