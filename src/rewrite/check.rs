@@ -5,7 +5,7 @@ use super::{
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Bound, Constant, FunctionUse, Role, Usages},
+    bind::{Assigned, Bound, Constant, FunctionUse, RelationUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::FunctionData,
@@ -152,6 +152,7 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
             }
         }
         let Some(target) = job.bound.relations.get(assigned.relation) else { continue };
+        leads(job, assigned, target)?;
         let Some(column) = protected(job.role, target).and_then(|policy| hidden(policy, assigned.column)) else {
             continue;
         };
@@ -175,6 +176,23 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Assignments that would tie rows to other subjects, and cannot be kept from doing so in hidden rows.
+fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(), Refusal> {
+    let policy = job.role.relation(target.oid).filter(|_| assigned.update && !job.role.exempt);
+    let Some(leading) = policy.and_then(|policy| policy.leads(assigned.column)) else { return Ok(()) };
+    let hint = if leading.open.is_none() {
+        "Rows lead to their data subject by this column, and this role may not see the data of every subject."
+    } else if assigned.partial || assigned.default || assigned.value.is_none() {
+        "Rows lead to their data subject by this column. Assign it on its own: SET column = value."
+    } else {
+        return Ok(());
+    };
+    let data = relation(job, target)?;
+    let column = data.columns.get(assigned.column).map_or("", |column| column.name.as_str());
+    let message = format!("column {column} of {} cannot be changed so", data.name);
+    Err(at(job, Refusal::new(RefusalCode::LeadsElsewhere, message).with_hint(hint), target.name.start))
 }
 
 fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
@@ -453,6 +471,6 @@ const TYPES: &[&str] = &[
 ];
 
 /// The schema-qualified name of a relation for messages.
-pub(super) fn label(job: &Job<'_>, used: &crate::bind::RelationUse) -> String {
+pub(super) fn label(job: &Job<'_>, used: &RelationUse) -> String {
     relation(job, used).map(qualified).unwrap_or_default()
 }

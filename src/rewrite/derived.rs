@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::searched,
+    locking::{Locking, locking, refused},
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
@@ -107,6 +108,23 @@ fn source(
             edits.exact.push((id, position));
         }
     }
+    let mut barrier = policy.scope.as_ref().is_some_and(|scope| is_barrier(job, scope));
+    if let Some(scope) = policy.scope.as_ref().filter(|_| barrier) {
+        match locking(job, used) {
+            Locking::No => {}
+            Locking::Among => return Err(refused(job, used, scope)),
+            Locking::Alone(condition) => {
+                barrier = false;
+                if let Some(range) = condition {
+                    let name = format!("{RESERVED_PREFIX}scope");
+                    list.push(format!("({}) AS {name}", scope.sql.fill_row("", job.inner_row())));
+                    edits.insert(range.start, format!("CASE WHEN {}.{name} THEN (", quote_ident(&used.alias)));
+                    edits.insert(range.end, ") ELSE false END".to_owned());
+                    extra.push(name);
+                }
+            }
+        }
+    }
     if !used.system.is_empty() {
         if let Some(WholeUse::Expression(_) | WholeUse::AliasColumns | WholeUse::Natural) = used.whole_row {
             return Err(Refusal::new(
@@ -131,7 +149,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope)));
+        text.push_str(&scope_clause(scope, job.few, barrier));
     }
     text.push(')');
     if !used.has_alias {

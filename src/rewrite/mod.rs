@@ -8,6 +8,7 @@ mod check;
 mod derived;
 mod edits;
 mod exact;
+mod locking;
 mod names;
 mod scope;
 mod target;

@@ -147,6 +147,24 @@ impl<'a> Subjects<'a> {
         needs
     }
 
+    /// Columns of a relation by which its rows, or those of others through it, lead to their subject.
+    pub fn leading(&self, relation: Oid) -> Vec<&str> {
+        // A row of a child is written through its parents too.
+        let mut family: Vec<Oid> = self.family(relation).collect();
+        let mut next = vec![relation];
+        while let Some(oid) = next.pop() {
+            for child in self.catalog.children(oid).iter().filter(|child| !family.contains(child)).collect::<Vec<_>>() {
+                family.push(*child);
+                next.push(*child);
+            }
+        }
+        let key = (self.key.relation, self.key.column.as_str());
+        let from = self.links.iter().map(|(oid, (column, _))| (*oid, column.as_str()));
+        let to = self.links.values().map(|(_, to)| (to.relation, to.column.as_str()));
+        let all = from.chain(to).chain([key]);
+        all.filter(|(oid, _)| family.contains(oid)).map(|(_, column)| column).collect()
+    }
+
     /// Whether the rules say that the rows of a relation are about nobody.
     pub fn is_unlinked(&self, relation: Oid) -> bool {
         self.family(relation).any(|member| self.unlinked.contains(&member))
@@ -163,17 +181,17 @@ impl<'a> Subjects<'a> {
             Some(())
         };
         if let (Some(purpose), Some(consent)) = (wanted.consent, &self.consent) {
-            if ask(&consent.records, self.named(relation.oid, consent, purpose), "").is_none() {
+            if ask(&consent.records, self.named(relation.oid, consent, &[purpose.into()]), "").is_none() {
                 return Asked::NoSubject;
             }
             label.push_str(" if consented");
         }
         let refusal = self.refusal.as_ref().filter(|_| !wanted.refusal.is_empty());
         let erasure = self.erasure.as_ref().filter(|_| wanted.erasure);
-        for (refusal, category) in refusal.iter().flat_map(|refusal| wanted.refusal.iter().map(move |c| (refusal, c))) {
-            if ask(&refusal.records, self.named(relation.oid, refusal, category), "NOT ").is_none() {
-                return Asked::NoSubject;
-            }
+        if let Some(refusal) = refusal
+            && ask(&refusal.records, self.named(relation.oid, refusal, wanted.refusal), "NOT ").is_none()
+        {
+            return Asked::NoSubject;
         }
         if let Some(erasure) = erasure
             && ask(erasure, self.recorded(relation.oid, erasure, ""), "NOT ").is_none()
@@ -212,9 +230,14 @@ impl<'a> Subjects<'a> {
         Some(format!("{time} AND {}", self.follow(relation.oid, &ROW.to_string(), 0, &is_one)?))
     }
 
-    /// That the subject of the row has a record of this name.
-    fn named(&self, relation: Oid, named: &Named, name: &str) -> Option<String> {
-        let is = format!(" AND pgs_r.{} {} {}", named.of, self.equals, quote_literal(name));
+    /// That the subject of the row has a record of one of these names.
+    fn named(&self, relation: Oid, named: &Named, any_of: &[Arc<str>]) -> Option<String> {
+        let each: Vec<String> =
+            any_of.iter().map(|name| format!("pgs_r.{} {} {}", named.of, self.equals, quote_literal(name))).collect();
+        let is = match each.as_slice() {
+            [one] => format!(" AND {one}"),
+            several => format!(" AND ({})", several.join(" OR ")),
+        };
         self.recorded(relation, &named.records, &is)
     }
 
