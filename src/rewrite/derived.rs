@@ -101,11 +101,12 @@ fn source(
             Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", job.inner_row())),
             None => format!("{compared} AS {name}"),
         });
-        edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
+        edits.replace(range.clone(), format!("{}.{name}", quote_ident(&used.alias)), false);
         extra.push(name);
         exact.insert(number);
         if rule.search == Search::Exact {
             edits.exact.push((id, position));
+            edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
         }
     }
     let mut barrier = policy.scope.as_ref().is_some_and(|scope| is_barrier(job, scope));

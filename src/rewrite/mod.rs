@@ -14,7 +14,7 @@ mod scope;
 mod target;
 
 pub use check::sets_path;
-pub use edits::{Edit, Edits, Place, Printed, Trusted};
+pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
 
 use crate::{

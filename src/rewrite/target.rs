@@ -65,6 +65,7 @@ pub(super) fn targets(
                 edits.replace(reference.tokens.clone(), operand, true);
                 if rule.search == Search::Exact {
                     edits.exact.push((id, position));
+                    edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
                 }
                 continue;
             }

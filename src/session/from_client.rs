@@ -8,9 +8,11 @@ use std::sync::Arc;
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, is_transaction_control, refused},
+    limits::searched,
     path::Settled,
     planning::{Stamp, not_analysed},
     relay::{Relay, Stop, violation},
+    scrub::OUTLIVED,
 };
 use crate::{
     audit::event::Outcome,
@@ -211,7 +213,7 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -294,7 +296,7 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -320,7 +322,7 @@ impl Relay {
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned }));
+        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned, searched: 0 }));
         Ok(())
     }
 
@@ -365,7 +367,8 @@ impl Relay {
         match prepared {
             Ok(prepared) => {
                 self.model.renew_statement(&statement, &prepared);
-                self.model.queue.push_back(Entry::Bind(portal, Some(prepared)));
+                let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
+                self.model.queue.push_back(Entry::Bind(portal, Some(Prepared { searched, ..prepared })));
                 self.client_passing = header.total;
             }
             Err(refusal) => {
@@ -392,12 +395,12 @@ impl Relay {
                     prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && old.effect == planned.effect)
                 };
                 let planned = origin.statements().iter().find(same).cloned();
-                Ok(Prepared { origin, planned })
+                Ok(Prepared { origin, planned, searched: 0 })
             }
             Ok(_) => Err(Refusal {
                 // What PostgreSQL says when a prepared statement has outlived a table.
                 sqlstate: Some("0A000".to_owned()),
-                ..Refusal::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type")
+                ..Refusal::new(RefusalCode::StatementNotAllowed, OUTLIVED)
                     .with_hint("Rules, catalog or search_path have changed: prepare the statement again.")
             }),
             Err(refused) => Err(refused.refusal),
@@ -416,7 +419,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned }
+                Prepared { origin, planned, searched: 0 }
             }
             None => {
                 let refusal = Refusal {
@@ -442,7 +445,7 @@ impl Relay {
             self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
-        match self.recorded(&prepared.origin, &planned).await {
+        match self.recorded(&prepared.origin, &planned, prepared.searched).await {
             Ok(run) => {
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.server.output.extend_from_slice(whole);

@@ -92,6 +92,7 @@ pub(super) fn scrub(
             b's' | b't' | b'c' | b'd' | b'n' if !foreign => Some((*kind, *value)),
             b'M' => Some((b'M', message.as_bytes())),
             b'P' => Some((b'P', position.as_ref()?.as_bytes())),
+            b'R' if !foreign && *value == REVALIDATE => Some((*kind, *value)),
             _ => None,
         }),
     );
@@ -118,6 +119,12 @@ fn is_constant(message: &str) -> bool {
     })
 }
 
+/// What PostgreSQL says when a prepared statement has outlived what it was planned for.
+pub(super) const OUTLIVED: &str = "cached plan must not change result type";
+/// The routine of the server that says so. Drivers tell the error by it, drop the statement and prepare it anew: asyncpg, JDBC
+/// and Rails, outside of transactions by themselves.
+const REVALIDATE: &[u8] = b"RevalidateCachedQuery";
+
 /// Appends a refusal as an ErrorResponse. `text` is what the client sent: the position is a character in it.
 pub(super) fn refuse(out: &mut BytesMut, severity: &str, refusal: &Refusal, text: &str) {
     let position = refusal
@@ -132,6 +139,7 @@ pub(super) fn refuse(out: &mut BytesMut, severity: &str, refusal: &Refusal, text
         (b'M', Some(refusal.message.as_str())),
         (b'H', Some(hint.as_str())),
         (b'P', position.as_deref()),
+        (b'R', (refusal.message == OUTLIVED).then_some(std::str::from_utf8(REVALIDATE).unwrap_or_default())),
     ];
     build::error(out, b'E', fields.into_iter().filter_map(|(kind, value)| Some((kind, value?.as_bytes()))));
 }
