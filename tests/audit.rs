@@ -20,6 +20,7 @@ use pgscrim::{
     engine::{Access, ColumnAccess, Effect, PlannedStatement, Usage},
     error::{Refusal, RefusalCode},
     metrics::Metrics,
+    rewrite::Searched,
 };
 use serde_json::Value;
 
@@ -79,6 +80,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
             access: Access {
                 grants: Vec::new(),
                 discloses: false,
+                searched: Searched::default(),
                 observed: None,
                 oids: Vec::new(),
                 text,

@@ -11,6 +11,8 @@
 )]
 
 mod common;
+#[path = "common/maskspec.rs"]
+mod maskspec;
 #[path = "common/strings.rs"]
 #[allow(missing_docs, reason = "as in common")]
 mod texts;
@@ -24,6 +26,7 @@ use std::{
 
 use common::{Folder, Postgres, Proxy, proxy, psql, wire};
 use hmac::{Hmac, KeyInit, Mac};
+use maskspec::{fit_in, spec, types_of};
 use pgscrim::{
     catalog::{
         CatalogSnapshot, Column,
@@ -129,13 +132,8 @@ fn data() -> CatalogData {
     data
 }
 
-fn spec(name: &str, parameters: &str) -> MaskSpec {
-    MaskSpec::parse(name, parameters).unwrap_or_else(|error| panic!("{name}({parameters}): {error}"))
-}
-
 fn fit(name: &str, parameters: &str, column: &Column) -> Mask {
-    let catalog = CatalogSnapshot::new(data(), 1);
-    spec(name, parameters).fit(column, &catalog).unwrap_or_else(|why| panic!("{name}({parameters}): {why}"))
+    fit_in(data(), name, parameters, column)
 }
 
 fn digest(key: &[u8], domain: &str, value: &str) -> String {
@@ -168,10 +166,10 @@ fn documented_examples() {
             "CREATE TEMP TABLE t (x {ty}); INSERT INTO t VALUES ({}), (NULL);
              CREATE TEMP VIEW v AS SELECT {} AS m FROM t AS c;
              SELECT m::text FROM v;
-             SELECT count(DISTINCT (atttypid, atttypmod, attcollation))::text FROM pg_attribute
-              WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v'::regclass, 'm'))",
+             {}",
             quote_literal(stored),
             mask.sql.fill("c.x"),
+            types_of("v"),
         );
         let rows: Vec<Option<String>> = server.sql("postgres", &sql).into_iter().map(|mut row| row.remove(0)).collect();
         if rows[0].as_deref().map(str::trim_end) != Some(*expected) {
@@ -233,8 +231,8 @@ fn any_text_has_one_pseudonym() {
             sql += &format!(
                 "CREATE TEMP VIEW v{n} AS SELECT i, x, {once} AS m, {nfd} AS d FROM t AS c;
                  SELECT {n}::text, x::text, m::text, {twice}::text, d::text FROM v{n} AS c ORDER BY i;
-                 SELECT 'type', {n}::text, count(DISTINCT (atttypid, atttypmod, attcollation))::text, NULL, NULL FROM pg_attribute
-                 WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v{n}'::regclass, 'm'));",
+                 SELECT 'type', {n}::text, ({types}), NULL, NULL;",
+                types = types_of(&format!("v{n}")),
                 once = mask.sql.fill("c.x"),
                 nfd = mask.sql.fill("c.d"),
                 twice = mask.sql.fill("c.m"),

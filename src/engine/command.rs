@@ -11,7 +11,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, is_tracked, setting_allowed},
-    rewrite::{Edits, Job, rewrite},
+    rewrite::{Edits, Job, Searched, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
@@ -65,7 +65,9 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
                     "arguments of EXECUTE that read relations are not supported",
                 ));
             }
-            as_is(Effect::Execute(name(at)))
+            let mut planned = pass(kind, Effect::Execute(name(at)), tokens);
+            planned.statement.access.searched.add_arguments(list);
+            Ok(planned)
         }
         Command::Declare(at, body) => {
             reserved(tokens, *at)?;
@@ -138,7 +140,7 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
         });
         match analysed {
             Ok(bound) => {
-                let access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                let access = access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward");
                 let outputs = pipeline::outputs(&bound, run);
                 // SELECT INTO makes a table; its own tokens were analysed without that, so their numbers are of no use.
                 let stores = effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT";
@@ -175,7 +177,8 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
             let mut observed = plain(Effect::Catalog, *what != "UNKNOWN");
             let query = forms::created_from(tokens).and_then(|at| analyse(tokens.get(at..)?).ok());
             if let Some(bound) = query.map(stores) {
-                observed.statement.access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                observed.statement.access =
+                    access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward");
             }
             observed
         }

@@ -14,7 +14,7 @@ use crate::{
     bind::{Bound, bind_statement},
     error::{Refusal, RefusalCode, Source},
     policy::RolePolicy,
-    rewrite::{Edits, Job, Place, Printed, rewrite, sets_path},
+    rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
@@ -136,6 +136,8 @@ pub(super) struct Rewritten {
     pub bound: Bound,
     /// Columns whose stored values it compares.
     pub exact: Vec<(usize, usize)>,
+    /// With how many values.
+    pub searched: Searched,
     pub changed: bool,
     /// Whether it sets the search path by a function.
     pub sets_path: bool,
@@ -156,7 +158,7 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let mut reads = edits.reads;
     reads.extend(&bound.reads);
     let sets_path = sets_path(&bound, tokens, &mut reads);
-    Ok(Rewritten { printed, bound, exact: edits.exact, changed, sets_path, reads })
+    Ok(Rewritten { printed, bound, exact: edits.exact, searched: edits.searched, changed, sets_path, reads })
 }
 
 /// The planned form of a rewritten statement with `prefix` tokens before it.
@@ -168,7 +170,7 @@ pub(super) fn planned(
     rewritten: Rewritten,
     run: &Run<'_>,
 ) -> Planned {
-    let Rewritten { printed, bound, exact, changed, sets_path, reads: _ } = rewritten;
+    let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _ } = rewritten;
     let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);
@@ -178,7 +180,7 @@ pub(super) fn planned(
     places.extend(moved(printed.places, text.len()));
     text.push_str(&printed.text);
     let decision = if changed { "rewrite" } else { "forward" };
-    let access = access::access(&bound, &exact, run, emit::redacted(all), decision);
+    let access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }

@@ -9,6 +9,7 @@ use crate::{
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
     rewrite::Place,
+    rewrite::Searched,
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -128,8 +129,10 @@ pub struct Access {
     pub decision: &'static str,
     /// Determining rules, `file:line`, without repetition.
     pub rules: Vec<Arc<str>>,
-    /// Whether personal data reaches the client in clear.
+    /// Whether the answer depends on personal data that the role sees in clear.
     pub discloses: bool,
+    /// How many values are compared with stored ones that the role does not see (`search = "exact"`).
+    pub searched: Searched,
     /// What an observed role would have got.
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.

@@ -82,6 +82,8 @@ pub struct RelationPolicy {
     pub scope: Option<Scope>,
     /// Relations that conditions on its rows or cells read.
     pub needs: Vec<Oid>,
+    /// Columns by which its rows lead to their subject, where that decides what the role sees.
+    pub leading: Option<Leading>,
     /// Why the whole relation is refused (a view whose definition is not understood).
     pub refuse: Option<String>,
 }
@@ -118,6 +120,16 @@ pub struct Gate {
     pub sql: SqlTemplate,
     /// Whether the role sees the stored value where it holds, so that comparing with that value tells nothing more.
     pub clear: bool,
+}
+
+/// Columns by which rows lead to their subject. Who ties a hidden row to another subject could read it; so they change only
+/// where nothing of the row is hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leading {
+    /// Their positions.
+    pub columns: Vec<usize>,
+    /// The condition under which nothing about the row's subject is hidden; where there is none, they may not be changed.
+    pub open: Option<SqlTemplate>,
 }
 
 /// Which rows of a relation a role sees.
@@ -326,6 +338,11 @@ pub enum WriteBack {
 }
 
 impl RelationPolicy {
+    /// What a change of the column at `position` needs, if it leads to the subject.
+    pub fn leads(&self, position: usize) -> Option<&Leading> {
+        self.leading.as_ref().filter(|leading| leading.columns.contains(&position))
+    }
+
     /// Whether the role does not get everything of the relation in clear.
     pub fn is_governed(&self) -> bool {
         self.protected || self.refuse.is_some()

@@ -3,7 +3,10 @@
 use super::{
     decode::decode_column,
     decode_settings::{decode_see, decode_table_name},
-    rules::{At, CategoryRule, ColumnRule, Complaints, GrantRule, Moment, RecordsRule, RoleRule, SubjectRule},
+    rules::{
+        At, CategoryRule, ColumnRule, Complaints, GrantRule, Moment, NamedRecordsRule, RecordsRule, RoleRule,
+        SubjectRule,
+    },
     toml_reader::{Table, Value},
 };
 use crate::diagnostic::suggestion;
@@ -12,8 +15,8 @@ use crate::diagnostic::suggestion;
 #[derive(Default)]
 pub(super) struct Subjects<'t> {
     pub subject: Option<SubjectRule>,
-    pub consent: Option<RecordsRule>,
-    pub refusal: Option<RecordsRule>,
+    pub consent: Option<NamedRecordsRule>,
+    pub refusal: Option<NamedRecordsRule>,
     pub erasure: Option<RecordsRule>,
     grants: Vec<Table<'t>>,
 }
@@ -28,18 +31,22 @@ impl<'t> Subjects<'t> {
             once("[subject]", entry.key_at, first, complaints);
             self.subject = decode_subject(table, entry.key_at, complaints).or(self.subject.take());
         }
-        let slots = [
-            ("consent", Some("purpose"), &mut self.consent),
-            ("refusal", Some("category"), &mut self.refusal),
-            ("erasure", None, &mut self.erasure),
-        ];
-        for (key, of, slot) in slots {
+        for (key, of, slot) in [("consent", "purpose", &mut self.consent), ("refusal", "category", &mut self.refusal)] {
             if let Some(entry) = file.take_entry(key) {
                 let what = format!("[{key}]");
-                once(&what, entry.key_at, slot.as_ref().map(|records| records.at), complaints);
-                if let Some(table) = entry.value.table(&what, complaints) {
-                    *slot = decode_records(table, &what, of, entry.key_at, complaints).or(slot.take());
+                once(&what, entry.key_at, slot.as_ref().map(|named| named.records.at), complaints);
+                if let Some(mut table) = entry.value.table(&what, complaints) {
+                    let of = needed(&mut table, of, &what, entry.key_at, complaints)
+                        .and_then(|value| value.text(of, complaints).map(str::to_owned));
+                    let records = decode_records(table, &what, entry.key_at, complaints);
+                    *slot = records.zip(of).map(|(records, of)| NamedRecordsRule { records, of }).or(slot.take());
                 }
+            }
+        }
+        if let Some(entry) = file.take_entry("erasure") {
+            once("[erasure]", entry.key_at, self.erasure.as_ref().map(|records| records.at), complaints);
+            if let Some(table) = entry.value.table("[erasure]", complaints) {
+                self.erasure = decode_records(table, "[erasure]", entry.key_at, complaints).or(self.erasure.take());
             }
         }
         if let Some(value) = file.take("grant") {
@@ -56,11 +63,16 @@ impl<'t> Subjects<'t> {
         complaints: &mut Complaints<'_>,
     ) -> Vec<GrantRule> {
         if self.subject.is_none() {
-            let known = [("[consent]", &self.consent), ("[refusal]", &self.refusal), ("[erasure]", &self.erasure)];
-            for (what, records) in known {
-                if let Some(records) = records {
+            let named = |named: &Option<NamedRecordsRule>| named.as_ref().map(|named| named.records.at);
+            let known = [
+                ("[consent]", named(&self.consent)),
+                ("[refusal]", named(&self.refusal)),
+                ("[erasure]", self.erasure.as_ref().map(|records| records.at)),
+            ];
+            for (what, at) in known {
+                if let Some(at) = at {
                     let help = "Add `[subject]` with `key = \"schema.table.column\"` and the `links` that lead to it.";
-                    complaints.add_with_help(records.at, format!("{what} without [subject]"), help);
+                    complaints.add_with_help(at, format!("{what} without [subject]"), help);
                 }
             }
         }
@@ -115,34 +127,35 @@ fn exact_column(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<C
     Some(column)
 }
 
-fn decode_records(
-    mut table: Table<'_>,
+/// The value of a key that must be there.
+fn needed<'t>(
+    table: &mut Table<'t>,
+    key: &'static str,
     what: &str,
-    of: Option<&'static str>,
     at: At,
     complaints: &mut Complaints<'_>,
-) -> Option<RecordsRule> {
-    let mut need = |key: &'static str| -> Option<Value<'_>> {
-        let value = table.take(key);
-        if value.is_none() {
-            let help = format!("Add `{key} = \"…\"`.");
-            complaints.add_with_help(at, format!("{what} has no {key}"), help);
-        }
-        value
-    };
-    let (records, subject, of) = (need("records"), need("subject"), of.and_then(|of| Some((of, need(of)?))));
+) -> Option<Value<'t>> {
+    let value = table.take(key);
+    if value.is_none() {
+        complaints.add_with_help(at, format!("{what} has no {key}"), format!("Add `{key} = \"…\"`."));
+    }
+    value
+}
+
+fn decode_records(mut table: Table<'_>, what: &str, at: At, complaints: &mut Complaints<'_>) -> Option<RecordsRule> {
+    let mut need = |key: &'static str| needed(&mut table, key, what, at, complaints);
+    let (records, subject) = (need("records"), need("subject"));
     let records = records.and_then(|value| {
         let text = value.text("records", complaints)?;
         decode_table_name(text, value.at, complaints)
     });
     let subject = subject.and_then(|value| value.text("subject", complaints));
-    let of = of.and_then(|(of, value)| value.text(of, complaints)).map(str::to_owned);
     let condition = table.take("where").and_then(|value| {
         let text = value.text("where", complaints)?;
         Some((text.to_owned(), value.at))
     });
     table.finish(complaints);
-    Some(RecordsRule { table: records?, subject: subject?.to_owned(), of, condition, at })
+    Some(RecordsRule { table: records?, subject: subject?.to_owned(), condition, at })
 }
 
 fn decode_grant(

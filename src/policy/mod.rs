@@ -16,6 +16,6 @@ pub mod settings;
 mod toml_reader;
 
 pub use compiled::{
-    ColumnPolicy, Gate, Grant, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope, Search,
-    SqlTemplate, Treatment, WriteBack,
+    ColumnPolicy, Gate, Grant, Leading, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope,
+    Search, SqlTemplate, Treatment, WriteBack,
 };

@@ -30,8 +30,8 @@ pub struct RuleSet {
     /// Each role once for each of its purposes.
     pub(super) roles: Vec<RoleRule>,
     pub(super) subject: Option<SubjectRule>,
-    pub(super) consent: Option<RecordsRule>,
-    pub(super) refusal: Option<RecordsRule>,
+    pub(super) consent: Option<NamedRecordsRule>,
+    pub(super) refusal: Option<NamedRecordsRule>,
     pub(super) erasure: Option<RecordsRule>,
     pub(super) grants: Vec<GrantRule>,
 }
@@ -130,14 +130,20 @@ pub(super) struct SubjectRule {
     pub at: At,
 }
 
-/// `[consent]`, `[refusal]` and `[erasure]`: records about subjects.
+/// `[consent]` and `[refusal]`: records about subjects, each of one purpose or category.
+#[derive(Debug)]
+pub(super) struct NamedRecordsRule {
+    pub records: RecordsRule,
+    /// Column that holds the purpose or the category.
+    pub of: String,
+}
+
+/// `[erasure]`, and what `[consent]` and `[refusal]` have of it: records about subjects.
 #[derive(Debug)]
 pub(super) struct RecordsRule {
     pub table: [super::pattern::Part; 2],
     /// Column that holds the subject's key.
     pub subject: String,
-    /// Column that holds the purpose (`[consent]`) or the category (`[refusal]`).
-    pub of: Option<String>,
     /// Which records count.
     pub condition: Option<(String, At)>,
     pub at: At,

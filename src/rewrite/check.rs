@@ -5,7 +5,7 @@ use super::{
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Assigned, Bound, Constant, FunctionUse, Reference, Role, Usages},
+    bind::{Assigned, Bound, Constant, FunctionUse, Reference, RelationUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::FunctionData,
@@ -155,6 +155,7 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
             }
         }
         let Some(target) = job.bound.relations.get(assigned.relation) else { continue };
+        leads(job, assigned, target)?;
         let Some(column) = protected(job.role, target).and_then(|policy| hidden(policy, assigned.column)) else {
             continue;
         };
@@ -201,6 +202,23 @@ fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) 
     let plain = own.clone().any(|reference| reference.tokens == value);
     kept && (id, position) == (assigned.relation, assigned.column)
         && (plain || is_case && own.clone().next().is_some() && own.all(whole))
+}
+
+/// Assignments that would tie rows to other subjects, and cannot be kept from doing so in hidden rows.
+fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(), Refusal> {
+    let policy = job.role.relation(target.oid).filter(|_| assigned.update && !job.role.exempt);
+    let Some(leading) = policy.and_then(|policy| policy.leads(assigned.column)) else { return Ok(()) };
+    let hint = if leading.open.is_none() {
+        "Rows lead to their data subject by this column, and this role may not see the data of every subject."
+    } else if assigned.partial || assigned.default || assigned.value.is_none() {
+        "Rows lead to their data subject by this column. Assign it on its own: SET column = value."
+    } else {
+        return Ok(());
+    };
+    let data = relation(job, target)?;
+    let column = data.columns.get(assigned.column).map_or("", |column| column.name.as_str());
+    let message = format!("column {column} of {} cannot be changed so", data.name);
+    Err(at(job, Refusal::new(RefusalCode::LeadsElsewhere, message).with_hint(hint), target.name.start))
 }
 
 fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a ColumnPolicy> {
@@ -415,8 +433,7 @@ pub fn check_tokens(
             edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
         }
         if token.kind == Kind::Word
-            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == token.name())
-            && let Some(operator) = operators.iter().find(|operator| {
+            && let Some(operator) = keywords::implied_operators(token.name()).iter().find(|operator| {
                 let mut users = catalog.operators_named(operator);
                 users.any(|user| user.extension.is_none() || user.volatility == 'v')
             })
@@ -435,20 +452,6 @@ pub fn check_tokens(
     }
     Ok(())
 }
-
-/// Words of the grammar, and the operators that PostgreSQL looks up for them on the search path (`gram.y`).
-const IMPLIED: &[(&str, &[&str])] = &[
-    ("like", &["~~", "!~~"]),
-    ("ilike", &["~~*", "!~~*"]),
-    ("similar", &["~", "!~"]),
-    ("between", &["<", "<=", ">", ">="]),
-    ("in", &["=", "<>"]),
-    ("distinct", &["="]),
-    ("nullif", &["="]),
-    ("case", &["="]),
-    ("using", &["="]),
-    ("natural", &["="]),
-];
 
 /// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
 const OPERATORS: &[&str] = &[
@@ -514,6 +517,6 @@ const TYPES: &[&str] = &[
 ];
 
 /// The schema-qualified name of a relation for messages.
-pub(super) fn label(job: &Job<'_>, used: &crate::bind::RelationUse) -> String {
+pub(super) fn label(job: &Job<'_>, used: &RelationUse) -> String {
     relation(job, used).map(qualified).unwrap_or_default()
 }

@@ -8,10 +8,11 @@ use super::{
     Edits, Job,
     exact::searched,
     inline,
+    locking::{Locking, locking, refused},
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
-    scope::{has_pattern, is_barrier},
+    scope::is_barrier,
 };
 use crate::{
     bind::{Clause, Reference, Role, WholeUse},
@@ -73,7 +74,7 @@ fn source(
         let item = derived_item(policy, position, column, job.few);
         list.push(match &policy.scope {
             // Rows that are here meet the scope: the value is the same, and is no column of which there are statistics.
-            Some(scope) if *treatment(policy, position) == Treatment::Clear && has_pattern(job.tokens) => format!(
+            Some(scope) if *treatment(policy, position) == Treatment::Clear && job.scoping.pattern => format!(
                 "CASE WHEN {} THEN {} ELSE {} END AS {}",
                 scope.sql.fill_row("", job.inner_row()),
                 quote_ident(&column.name),
@@ -107,11 +108,29 @@ fn source(
             Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", job.inner_row())),
             None => format!("{compared} AS {name}"),
         });
-        edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
+        edits.replace(range.clone(), format!("{}.{name}", quote_ident(&used.alias)), false);
         extra.push(name);
         exact.insert(number);
         if rule.search == Search::Exact {
             edits.exact.push((id, position));
+            edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
+        }
+    }
+    let mut barrier = policy.scope.as_ref().is_some_and(|scope| is_barrier(job, scope));
+    if let Some(scope) = policy.scope.as_ref().filter(|_| barrier) {
+        match locking(job, used) {
+            Locking::No => {}
+            Locking::Among => return Err(refused(job, used, scope)),
+            Locking::Alone(condition) => {
+                barrier = false;
+                if let Some(range) = condition {
+                    let name = format!("{RESERVED_PREFIX}scope");
+                    list.push(format!("({}) AS {name}", scope.sql.fill_row("", job.inner_row())));
+                    edits.insert(range.start, format!("CASE WHEN {}.{name} THEN (", quote_ident(&used.alias)));
+                    edits.insert(range.end, ") ELSE false END".to_owned());
+                    extra.push(name);
+                }
+            }
         }
     }
     if !used.system.is_empty() {
@@ -138,7 +157,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope)));
+        text.push_str(&scope_clause(scope, job.few, barrier));
     }
     text.push(')');
     if !used.has_alias {

@@ -134,13 +134,14 @@ pub(super) fn references(
         let Some(position) = reference.column else { continue };
         let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
         let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+        let compared = || searched(job, reference, rule).filter(|_| rule.search == Search::Exact);
         if matches!(reference.clause, Clause::Where | Clause::On)
-            && rule.search == Search::Exact
-            && searched(job, reference, rule).is_some()
+            && let Some(range) = compared()
         {
             // The stored value is compared, by explicit permission; the edit marks the place as ours.
             edits.replace(reference.tokens.clone(), operand, true);
             edits.exact.push((id, position));
+            edits.searched.add(job.tokens.get(range).unwrap_or(&[]), &mut edits.reads);
             exact.insert(*number);
             continue;
         }

@@ -10,12 +10,13 @@ mod derived;
 mod edits;
 mod exact;
 mod inline;
+mod locking;
 mod names;
 mod scope;
 mod target;
 
 pub use check::sets_path;
-pub use edits::{Edit, Edits, Place, Printed, Trusted};
+pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
 pub use exact::searched;
 pub use inline::{masked_reference, masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
@@ -44,6 +45,8 @@ pub struct Job<'a> {
     inline: Vec<bool>,
     /// Indexes into [`Bound::items`] in the order of their tokens.
     items: Vec<usize>,
+    /// What the statement means for the scopes of its relations.
+    scoping: scope::Scoping,
 }
 
 /// Whether a statement has a LIMIT: see [`Row::few`].
@@ -54,8 +57,16 @@ pub fn reads_few(tokens: &[Token]) -> bool {
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
     pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
-        let mut job =
-            Self { bound, tokens, catalog, role, few: reads_few(tokens), inline: Vec::new(), items: Vec::new() };
+        let mut job = Self {
+            bound,
+            tokens,
+            catalog,
+            role,
+            few: reads_few(tokens),
+            inline: Vec::new(),
+            items: Vec::new(),
+            scoping: scope::Scoping::of(bound, tokens, catalog, role),
+        };
         job.inline = inline::decide(&job);
         job.items = (0..bound.items.len()).collect();
         job.items.sort_by_key(|number| bound.items.get(*number).map(|item| item.tokens.start));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, is_transaction_control, refused},
+    limits::searched,
     path::Settled,
     planning::{Stamp, not_analysed},
     relay::{Relay, Stop, violation},
@@ -211,7 +212,7 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -303,7 +304,7 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -334,7 +335,7 @@ impl Relay {
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned }));
+        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned, searched: 0 }));
         Ok(())
     }
 
@@ -379,7 +380,8 @@ impl Relay {
         match prepared {
             Ok(prepared) => {
                 self.model.renew_statement(&statement, &prepared);
-                self.model.queue.push_back(Entry::Bind(portal, Some(prepared)));
+                let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
+                self.model.queue.push_back(Entry::Bind(portal, Some(Prepared { searched, ..prepared })));
                 self.client_passing = header.total;
             }
             Err(refusal) => {
@@ -407,7 +409,7 @@ impl Relay {
                     prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && old.effect == planned.effect)
                 };
                 let planned = origin.statements().iter().find(same).cloned();
-                Ok(Prepared { origin, planned })
+                Ok(Prepared { origin, planned, searched: 0 })
             }
             Ok(_) => {
                 Err(Refusal::replan()
@@ -429,7 +431,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned }
+                Prepared { origin, planned, searched: 0 }
             }
             None => {
                 let refusal = Refusal {
@@ -455,7 +457,7 @@ impl Relay {
             self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
-        match self.recorded(&prepared.origin, &planned).await {
+        match self.recorded(&prepared.origin, &planned, prepared.searched).await {
             Ok(run) => {
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.server.output.extend_from_slice(whole);

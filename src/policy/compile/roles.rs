@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use super::{
     Assignments, Bases, Basis, CategoryId, RelationBasis,
     inherit::is_view,
+    leading::LeadingColumns,
     scopes::{Scopes, scopes},
     subjects::{Asked, Subjects, Wanted, grants_of},
 };
@@ -22,16 +23,29 @@ use crate::{
     diagnostic::suggestion,
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        ColumnPolicy, Gate, Grant, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
+        ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
+        WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
         masks::keyed,
-        rules::{At, Complaints, Given, GrantRule, RoleRule, RuleSet, TreatmentRule},
+        rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
+
+/// What is known before a role looks at it.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub rules: &'a RuleSet,
+    pub assignments: &'a Assignments,
+    pub bases: &'a Bases,
+    pub subjects: Option<&'a Subjects<'a>>,
+    pub leading: &'a LeadingColumns,
+    pub catalog: &'a CatalogSnapshot,
+}
 
 struct Pass<'a> {
     role: &'a RoleRule,
     subjects: Option<&'a Subjects<'a>>,
+    leading: &'a LeadingColumns,
     scopes: &'a Scopes,
     rules: &'a RuleSet,
     assignments: &'a Assignments,
@@ -39,27 +53,21 @@ struct Pass<'a> {
     origins: HashMap<(usize, usize), Arc<str>>,
 }
 
-pub(super) fn role(
-    role: &RoleRule,
-    rules: &RuleSet,
-    assignments: &Assignments,
-    bases: &Bases,
-    subjects: Option<&Subjects<'_>>,
-    catalog: &CatalogSnapshot,
-    complaints: &mut Complaints<'_>,
-) -> RolePolicy {
+pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaints<'_>) -> RolePolicy {
+    let Known { rules, assignments, bases, subjects, leading, catalog } = known;
     let functions = functions(role, catalog, complaints);
     let scopes = if role.exempt { Scopes::default() } else { scopes(role, rules, catalog, complaints) };
     if let (Some(at), true) = (role.settings.consent, role.purpose.is_empty()) {
         let help = "Add `purposes = [\"…\"]`: consent is given to a purpose.";
         complaints.add_with_help(at, "consent is needed, and the role has no purpose", help);
     }
-    let mut pass = Pass { role, subjects, scopes: &scopes, rules, assignments, catalog, origins: HashMap::new() };
+    let mut pass =
+        Pass { role, subjects, leading, scopes: &scopes, rules, assignments, catalog, origins: HashMap::new() };
     let mut governed: HashMap<Oid, RelationPolicy, FixedState> = HashMap::default();
     for relation in &catalog.data().relations {
         let policy = match bases.get(&relation.oid) {
             Some(found) => Some(pass.relation(relation, found, &functions, complaints)),
-            None => pass.system_relation(relation).or_else(|| pass.scoped(relation)),
+            None => pass.system_relation(relation).or_else(|| pass.unclassified(relation)),
         };
         if let Some(policy) = policy {
             governed.insert(relation.oid, policy);
@@ -145,8 +153,30 @@ impl Pass<'_> {
             Some(_) | None => Vec::new(),
         };
         needs.extend(scope.iter().flat_map(|scope| scope.needs.iter().copied()));
+        let leading = self.leading(relation, &mut needs);
         let protected = scope.is_some() || columns.iter().any(|column| column.treatment != Treatment::Clear);
-        RelationPolicy { columns, protected, scope, needs, refuse }
+        RelationPolicy { columns, protected, scope, needs, leading, refuse }
+    }
+
+    /// The columns of a relation by which its rows lead to their subject, for a role to which that matters.
+    fn leading(&self, relation: &Relation, needs: &mut Vec<Oid>) -> Option<Leading> {
+        let columns = self.leading.get(&relation.oid)?.clone();
+        let subjects = self.subjects.filter(|_| !self.role.exempt)?;
+        let by_subject = |grant: &GrantRule| grant.subjects.is_some();
+        if self.role.legal_duty {
+            return grants_of(self.rules, self.role).any(by_subject).then_some(Leading { columns, open: None });
+        }
+        let personal = self.rules.categories.iter().map(|category| &category.name).filter(|name| ***name != *NONE);
+        let personal: Vec<Arc<str>> = personal.cloned().collect();
+        let consent = self.role.settings.consent.map(|_| self.role.purpose.as_str());
+        match subjects.ask(relation, Wanted { consent, refusal: &personal, erasure: true }) {
+            Asked::Nothing => None,
+            Asked::NoSubject => Some(Leading { columns, open: None }),
+            Asked::Condition(open, _) => {
+                needs.extend(subjects.needs());
+                Some(Leading { columns, open: Some(open) })
+            }
+        }
     }
 
     /// Whether the role gets stored values of a column with this basis.
@@ -323,20 +353,31 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, needs: Vec::new(), refuse })
+        Some(RelationPolicy {
+            columns: columns.collect(),
+            protected: true,
+            scope: None,
+            needs: Vec::new(),
+            leading: None,
+            refuse,
+        })
     }
 
-    /// A relation without classified columns of which the role sees some rows only, or that reads one.
-    fn scoped(&mut self, relation: &Relation) -> Option<RelationPolicy> {
+    /// A relation without classified columns of which the role sees some rows only, that reads one, or through which rows
+    /// lead to their subject.
+    fn unclassified(&mut self, relation: &Relation) -> Option<RelationPolicy> {
         let scope = self.scopes.scopes.get(&relation.oid).cloned();
         let refuse = self.scopes.refused.get(&relation.oid).cloned();
-        if scope.is_none() && refuse.is_none() {
+        let mut needs: Vec<Oid> = scope.iter().flat_map(|scope| scope.needs.iter().copied()).collect();
+        let leading = self.leading(relation, &mut needs);
+        if scope.is_none() && refuse.is_none() && leading.is_none() {
             return None;
         }
         let rule = self.origin(self.role.at);
+        let none: Option<Arc<str>> = (scope.is_none() && refuse.is_none()).then(|| NONE.into());
         let columns = relation.columns.iter().map(|column| ColumnPolicy {
             attnum: column.attnum,
-            category: None,
+            category: none.clone(),
             personal: false,
             treatment: Treatment::Clear,
             search: Search::Masked,
@@ -345,8 +386,8 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        let needs = scope.iter().flat_map(|scope| scope.needs.iter().copied()).collect();
-        Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, needs, refuse })
+        let (columns, protected) = (columns.collect(), scope.is_some());
+        Some(RelationPolicy { columns, protected, scope, needs, leading, refuse })
     }
 
     /// What becomes of a treatment that depends on the row: on its subject's records, or on a grant.
