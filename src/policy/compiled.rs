@@ -27,6 +27,8 @@ pub struct Policy {
     pub hash: String,
     /// Version of the catalog snapshot it was compiled against.
     pub catalog_version: u64,
+    /// Whether the rules no longer fit the schema, and what has changed of it is left out.
+    pub reduced: bool,
     /// Roles in file order, each once for each of its purposes, the default first; first match wins.
     pub roles: Vec<RolePolicy>,
 }
@@ -222,6 +224,10 @@ pub const OPERAND: char = '\u{1}';
 /// Stands for the name of the row; likewise.
 pub const ROW: char = '\u{2}';
 
+/// Stands, in the text of a mask, for the key of the row's subject as text, until the mask is fitted to a table
+/// ([`SqlTemplate::about`]).
+pub const SUBJECT: char = '\u{5}';
+
 /// Before and behind what is printed only for [`Row::few`].
 pub const FEW: (char, char) = ('\u{3}', '\u{4}');
 
@@ -254,6 +260,17 @@ impl SqlTemplate {
     #[must_use]
     pub fn capturing(self, names: impl IntoIterator<Item = Box<str>>) -> Self {
         Self { captures: self.captures.iter().cloned().chain(names).collect(), ..self }
+    }
+
+    /// The same text with the SQL of the subject's key, or with what may refer to its row, in each place of [`SUBJECT`].
+    #[must_use]
+    pub fn about(&self, key: &str) -> Self {
+        Self { text: self.text.replace(SUBJECT, key).into(), captures: Arc::clone(&self.captures) }
+    }
+
+    /// Whether it needs the key of the row's subject.
+    pub fn needs_subject(&self) -> bool {
+        self.text.contains(SUBJECT)
     }
 
     /// The text, unfilled.

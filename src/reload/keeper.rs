@@ -165,7 +165,7 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
     }
     let mut data = now.clone();
     data.relations.retain(|relation| kept.contains_key(&relation.oid));
-    let policy = Policy { catalog_version: version, ..Policy::clone(&good.policy) };
+    let policy = Policy { catalog_version: version, reduced: true, ..Policy::clone(&good.policy) };
     Inputs { catalog: CatalogSnapshot::new(data, version), policy: Arc::new(policy) }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
-        masks::keyed,
+        masks::{MaskSpec, keyed},
         rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
@@ -265,8 +265,9 @@ impl Pass<'_> {
             TreatmentRule::Clear => Treatment::Clear,
             TreatmentRule::Withhold => Treatment::Withhold,
             TreatmentRule::Refuse => Treatment::Refuse,
-            TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                Ok(mask) => Treatment::Mask(mask),
+            TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                Ok(Some(mask)) => Treatment::Mask(mask),
+                Ok(None) => Treatment::Withhold,
                 Err(why) => {
                     self.misfit(relation, column, category, &given, &spec.label(), &why, complaints);
                     Treatment::Withhold
@@ -287,6 +288,22 @@ impl Pass<'_> {
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
             ..free
+        }
+    }
+
+    /// The mask made ready for a column; none for one that needs the row's subject, on a view that leads to none.
+    fn fit(&self, spec: &MaskSpec, relation: &Relation, column: &Column) -> Result<Option<Mask>, String> {
+        let mask = spec.fit(column, self.catalog)?;
+        if !mask.sql.needs_subject() {
+            return Ok(Some(mask));
+        }
+        let Some(subjects) = self.subjects else {
+            return Err("it needs [subject], which says whom the data is about".to_owned());
+        };
+        match subjects.key_of(relation.oid) {
+            Some(key) => Ok(Some(Mask { sql: mask.sql.about(&key), ..mask })),
+            None if is_view(relation.kind) => Ok(None),
+            None => Err("no link of [subject] leads from its table to the subject".to_owned()),
         }
     }
 
@@ -455,8 +472,9 @@ impl Pass<'_> {
             let shown = match &opened.1.treatment {
                 TreatmentRule::Clear => OPERAND.to_string(),
                 TreatmentRule::Withhold | TreatmentRule::Refuse => continue,
-                TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                    Ok(mask) => mask.sql.text().to_owned(),
+                TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                    Ok(Some(mask)) => mask.sql.text().to_owned(),
+                    Ok(None) => continue,
                     Err(why) => {
                         self.misfit(relation, column, opened.0, &opened.1, &spec.label(), &why, complaints);
                         continue;
