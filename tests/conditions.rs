@@ -929,3 +929,33 @@ fn check_finds_names_in_records_that_the_rules_do_not_know() {
         "{found:?}"
     );
 }
+
+/// What one purpose of a role hides is not laid open by a change of links under another, which shows less; what shows as much
+/// changes links as it likes.
+#[test]
+fn links_are_kept_for_all_purposes_of_a_role() {
+    let role = "match = { user = [\"marketing\"] }\npurposes = [\"marketing\"]\nconsent = true\nsee = { name = \"clear\", phone = \"clear\", email = \"clear\" }\n";
+    assert!(DATA.contains(role));
+    let with = |see: &str| {
+        let purposes = role.replace("[\"marketing\"]\nconsent", "[\"marketing\", \"upkeep\"]\nconsent");
+        DATA.replace(role, &format!("{purposes}[role.for.upkeep]\nconsent = false\nsee = {see}\n"))
+    };
+    let nothing = "{ name = \"withhold\", phone = \"withhold\", email = \"withhold\" }";
+    let all = "{ name = \"clear\", phone = \"clear\", email = \"clear\" }";
+    for (see, kept) in [(nothing, "9"), (all, "1")] {
+        let (_postgres, proxy) = start(&with(see));
+        let mut client = proxy.connect("marketing", "shop");
+        client.simple("SET pgscrim.purpose = 'upkeep'");
+        // Subject 9 has consented to nothing, and 7 asked to be erased.
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 9 RETURNING customer_id");
+        assert_eq!(rows(&moved), [kept], "{see}");
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id");
+        assert_eq!(rows(&moved), ["7"], "{see}");
+    }
+    // A role that sees nothing of anybody may tie rows as it likes.
+    let blind =
+        DATA.replace("see = { name = \"clear\", phone = \"clear\", email = \"email\" }", "otherwise = \"withhold\"");
+    let (_postgres, proxy) = start(&blind);
+    let mut staff = proxy.connect("staff", "shop");
+    assert_eq!(rows(&staff.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id")), ["1"]);
+}
