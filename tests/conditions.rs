@@ -840,3 +840,122 @@ fn the_rows_that_are_meant_are_locked() {
         assert_eq!(refused(&ghn.simple(sql)), "PGS0214", "{sql}");
     }
 }
+
+/// Requests past their deadlines are counted, and what should be gone by now.
+#[test]
+fn the_report_of_erasure_shows_what_is_overdue() {
+    let rules = DATA.replace(
+        "records = \"public.erasure_requests\"\nsubject = \"customer_id\"\n",
+        "records = \"public.erasure_requests\"\nsubject = \"customer_id\"\nrequested_at = \"at\"\nanswer_within = \"2 working days\"\ncarry_out_within = \"20 days\"\n",
+    );
+    // Three working days lie within any five days; one within none of two.
+    let more = "ALTER TABLE erasure_requests ADD at timestamptz NOT NULL DEFAULT now();
+        UPDATE erasure_requests SET at = now() - interval '21 days';
+        INSERT INTO erasure_requests (customer_id, at) VALUES (8, now() - interval '6 days'), (9, now() - interval '1 day'), (10, now())";
+    let (postgres, proxy) = start_with(&rules, more);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+    command.args(["report", "erasure", "--config"]).arg(proxy.folder.join("pgscrim.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sql = String::from_utf8(output.stdout).unwrap();
+    let counted = postgres.sql("shop", &sql);
+    let line = |row: &Vec<Option<String>>| row.iter().map(|value| value.clone().unwrap()).collect::<Vec<_>>().join("|");
+    assert_eq!(
+        counted[0].iter().take(3).map(|value| value.clone().unwrap()).collect::<Vec<_>>(),
+        ["4", "2", "1"],
+        "{sql}"
+    );
+    let rest: Vec<_> = counted[1..].iter().map(line).collect();
+    assert_eq!(
+        rest,
+        [
+            "public.customers|email|email|4|1",
+            "public.customers|full_name|name|4|1",
+            "public.customers|phone|phone|4|1",
+            "public.orders|ship_phone|phone|8|2",
+            "public.shipments|recipient_phone|phone|8|2",
+        ]
+    );
+    // Days between: Friday to Tuesday are two working days in full on Wednesday, and not before.
+    let late = |requested: &str, today: &str| {
+        let condition = sql.split("FILTER (WHERE ").nth(1).unwrap().split(") AS past_answer").next().unwrap();
+        let condition = condition
+            .replace("pgs_r.\"at\"", &format!("timestamp '{requested}'"))
+            .replace("CURRENT_DATE", &format!("date '{today}'"));
+        postgres.sql("shop", &format!("SELECT {condition}"))[0][0].clone().unwrap()
+    };
+    for (requested, today, expected) in [
+        ("2026-11-27 16:00", "2026-11-30", "f"),
+        ("2026-11-27 16:00", "2026-12-01", "f"),
+        ("2026-11-27 16:00", "2026-12-02", "t"),
+        ("2026-11-28 09:00", "2026-12-01", "f"),
+        ("2026-11-28 09:00", "2026-12-02", "t"),
+        ("2026-11-23 23:59", "2026-11-25", "f"),
+        ("2026-11-23 23:59", "2026-11-26", "t"),
+    ] {
+        assert_eq!(late(requested, today), expected, "{requested} {today}");
+    }
+}
+
+/// A purpose or category that is misspelt in the records does nothing; check says so, and shows what looks like a name alone.
+#[test]
+fn check_finds_names_in_records_that_the_rules_do_not_know() {
+    let more = "INSERT INTO consents VALUES (50, 9, 'marketting', NULL, NULL), (51, 9, 'marketting', NULL, NULL),
+            (52, 9, 'Trần Thị 9, 0901000009', NULL, NULL), (53, 9, 'refusal', 'Phone', NULL), (54, 9, 'refusal', 'email', NULL),
+            (55, 9, 'gone', NULL, now());
+        GRANT pg_read_all_data TO pgscrim";
+    let (_postgres, proxy) = start_with(DATA, more);
+    let check = |sample: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+        command.args(["check", "--format", "json", "--config"]).arg(proxy.folder.join("pgscrim.toml")).args(sample);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("0901000009"));
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == "PGC106");
+        findings.map(|finding| finding["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&[]), Vec::<String>::new());
+    let mut found = check(&["--sample"]);
+    found.sort();
+    assert_eq!(found.len(), 4, "{found:?}");
+    // One of the schema's own.
+    assert!(found.remove(1).starts_with("1 record has a purpose \"statistics\""), "{found:?}");
+    assert!(found[0].starts_with("1 record has a category \"Phone\""), "{found:?}");
+    assert!(found[1].starts_with("1 record has a purpose that looks like no name"), "{found:?}");
+    assert!(
+        found[2].starts_with("2 records have a purpose \"marketting\"") && found[2].contains("marketing"),
+        "{found:?}"
+    );
+}
+
+/// What one purpose of a role hides is not laid open by a change of links under another, which shows less; what shows as much
+/// changes links as it likes.
+#[test]
+fn links_are_kept_for_all_purposes_of_a_role() {
+    let role = "match = { user = [\"marketing\"] }\npurposes = [\"marketing\"]\nconsent = true\nsee = { name = \"clear\", phone = \"clear\", email = \"clear\" }\n";
+    assert!(DATA.contains(role));
+    let with = |see: &str| {
+        let purposes = role.replace("[\"marketing\"]\nconsent", "[\"marketing\", \"upkeep\"]\nconsent");
+        DATA.replace(role, &format!("{purposes}[role.for.upkeep]\nconsent = false\nsee = {see}\n"))
+    };
+    let nothing = "{ name = \"withhold\", phone = \"withhold\", email = \"withhold\" }";
+    let all = "{ name = \"clear\", phone = \"clear\", email = \"clear\" }";
+    for (see, kept) in [(nothing, "9"), (all, "1")] {
+        let (_postgres, proxy) = start(&with(see));
+        let mut client = proxy.connect("marketing", "shop");
+        client.simple("SET pgscrim.purpose = 'upkeep'");
+        // Subject 9 has consented to nothing, and 7 asked to be erased.
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 9 RETURNING customer_id");
+        assert_eq!(rows(&moved), [kept], "{see}");
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id");
+        assert_eq!(rows(&moved), ["7"], "{see}");
+    }
+    // A role that sees nothing of anybody may tie rows as it likes.
+    let blind =
+        DATA.replace("see = { name = \"clear\", phone = \"clear\", email = \"email\" }", "otherwise = \"withhold\"");
+    let (_postgres, proxy) = start(&blind);
+    let mut staff = proxy.connect("staff", "shop");
+    assert_eq!(rows(&staff.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id")), ["1"]);
+}

@@ -27,6 +27,8 @@ pub struct Policy {
     pub hash: String,
     /// Version of the catalog snapshot it was compiled against.
     pub catalog_version: u64,
+    /// Whether the rules no longer fit the schema, and what has changed of it is left out.
+    pub reduced: bool,
     /// Roles in file order, each once for each of its purposes, the default first; first match wins.
     pub roles: Vec<RolePolicy>,
 }
@@ -56,6 +58,8 @@ pub struct RolePolicy {
     /// materialized views, partitions and inheritance relatives). For exempt roles too, so that accesses are audited;
     /// there every treatment is `Clear`.
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
+    /// Columns by which rows lead to their subject, where that decides what the role sees; also of relations that are not governed.
+    pub leading: HashMap<Oid, Leading, FixedState>,
     /// Names, without schemas, of all relations in `governed` of which the role does not get everything in clear.
     pub protected_names: HashSet<Box<str>, FixedState>,
     /// Whether personal data is seen for a legal duty, under grants alone.
@@ -82,8 +86,6 @@ pub struct RelationPolicy {
     pub scope: Option<Scope>,
     /// Relations that conditions on its rows or cells read.
     pub needs: Vec<Oid>,
-    /// Columns by which its rows lead to their subject, where that decides what the role sees.
-    pub leading: Option<Leading>,
     /// Why the whole relation is refused (a view whose definition is not understood).
     pub refuse: Option<String>,
 }
@@ -130,6 +132,8 @@ pub struct Leading {
     pub columns: Vec<usize>,
     /// The condition under which nothing about the row's subject is hidden; where there is none, they may not be changed.
     pub open: Option<SqlTemplate>,
+    /// Relations that it reads.
+    pub needs: Vec<Oid>,
 }
 
 /// Which rows of a relation a role sees.
@@ -225,6 +229,10 @@ pub const OPERAND: char = '\u{1}';
 /// Stands for the name of the row; likewise.
 pub const ROW: char = '\u{2}';
 
+/// Stands, in the text of a mask, for the key of the row's subject as text, until the mask is fitted to a table
+/// ([`SqlTemplate::about`]).
+pub const SUBJECT: char = '\u{5}';
+
 /// Before and behind what is printed only for [`Row::few`].
 pub const FEW: (char, char) = ('\u{3}', '\u{4}');
 
@@ -257,6 +265,17 @@ impl SqlTemplate {
     #[must_use]
     pub fn capturing(self, names: impl IntoIterator<Item = Box<str>>) -> Self {
         Self { captures: self.captures.iter().cloned().chain(names).collect(), ..self }
+    }
+
+    /// The same text with the SQL of the subject's key, or with what may refer to its row, in each place of [`SUBJECT`].
+    #[must_use]
+    pub fn about(&self, key: &str) -> Self {
+        Self { text: self.text.replace(SUBJECT, key).into(), captures: Arc::clone(&self.captures) }
+    }
+
+    /// Whether it needs the key of the row's subject.
+    pub fn needs_subject(&self) -> bool {
+        self.text.contains(SUBJECT)
     }
 
     /// The text, unfilled.
@@ -338,11 +357,6 @@ pub enum WriteBack {
 }
 
 impl RelationPolicy {
-    /// What a change of the column at `position` needs, if it leads to the subject.
-    pub fn leads(&self, position: usize) -> Option<&Leading> {
-        self.leading.as_ref().filter(|leading| leading.columns.contains(&position))
-    }
-
     /// Whether the role does not get everything of the relation in clear.
     pub fn is_governed(&self) -> bool {
         self.protected || self.refuse.is_some()
@@ -378,6 +392,17 @@ impl RolePolicy {
     /// What the role gets of a relation; none when nothing of it is classified.
     pub fn relation(&self, oid: Oid) -> Option<&RelationPolicy> {
         self.governed.get(&oid)
+    }
+
+    /// What a change of a relation's column at `position` needs, if rows lead to their subject by it.
+    pub fn leads(&self, oid: Oid, position: usize) -> Option<&Leading> {
+        self.leading.get(&oid).filter(|leading| leading.columns.contains(&position))
+    }
+
+    /// Relations that conditions on rows or cells of a relation, or on changes of its columns, read.
+    pub fn needs(&self, oid: Oid) -> impl Iterator<Item = Oid> {
+        let governed = self.governed.get(&oid).into_iter().flat_map(|policy| policy.needs.iter().copied());
+        governed.chain(self.leading.get(&oid).into_iter().flat_map(|leading| leading.needs.iter().copied()))
     }
 }
 

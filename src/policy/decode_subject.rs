@@ -4,8 +4,8 @@ use super::{
     decode::decode_column,
     decode_settings::{decode_see, decode_table_name},
     rules::{
-        At, CategoryRule, ColumnRule, Complaints, GrantRule, Moment, NamedRecordsRule, RecordsRule, RoleRule,
-        SubjectRule,
+        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, Moment, NamedRecordsRule, RecordsRule,
+        RoleRule, SubjectRule, Within,
     },
     toml_reader::{Table, Value},
 };
@@ -18,6 +18,7 @@ pub(super) struct Subjects<'t> {
     pub consent: Option<NamedRecordsRule>,
     pub refusal: Option<NamedRecordsRule>,
     pub erasure: Option<RecordsRule>,
+    pub deadlines: Option<DeadlinesRule>,
     grants: Vec<Table<'t>>,
 }
 
@@ -45,7 +46,8 @@ impl<'t> Subjects<'t> {
         }
         if let Some(entry) = file.take_entry("erasure") {
             once("[erasure]", entry.key_at, self.erasure.as_ref().map(|records| records.at), complaints);
-            if let Some(table) = entry.value.table("[erasure]", complaints) {
+            if let Some(mut table) = entry.value.table("[erasure]", complaints) {
+                self.deadlines = decode_deadlines(&mut table, complaints).or(self.deadlines.take());
                 self.erasure = decode_records(table, "[erasure]", entry.key_at, complaints).or(self.erasure.take());
             }
         }
@@ -156,6 +158,42 @@ fn decode_records(mut table: Table<'_>, what: &str, at: At, complaints: &mut Com
     });
     table.finish(complaints);
     Some(RecordsRule { table: records?, subject: subject?.to_owned(), condition, at })
+}
+
+/// `requested_at`, `answer_within` and `carry_out_within` of `[erasure]`.
+fn decode_deadlines(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Option<DeadlinesRule> {
+    let requested = table.take("requested_at");
+    let answer = table.take("answer_within");
+    let carry_out = table.take("carry_out_within");
+    let mut read = |value: Option<&Value<'_>>, key: &str| {
+        let value = value?;
+        if requested.is_none() {
+            let help = "Add `requested_at = \"…\"`, the column with the moment of the request.";
+            complaints.add_with_help(value.at, format!("{key} without requested_at"), help);
+        }
+        let found = within(value.text(key, complaints)?);
+        if found.is_none() {
+            let help =
+                "Write a number from 1 to 3650 with its unit: \"20 days\" or \"2 working days\" (Monday to Friday).";
+            complaints.add_with_help(value.at, format!("{key} is no number of days"), help);
+        }
+        found
+    };
+    let (answer, carry_out) = (read(answer.as_ref(), "answer_within"), read(carry_out.as_ref(), "carry_out_within"));
+    let requested_at = requested.as_ref()?.text("requested_at", complaints)?.to_owned();
+    Some(DeadlinesRule { requested_at, answer, carry_out })
+}
+
+/// `20 days` or `2 working days`.
+fn within(text: &str) -> Option<Within> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (number, working) = match words.as_slice() {
+        [number, "day" | "days"] => (number, false),
+        [number, "working", "day" | "days"] => (number, true),
+        _ => return None,
+    };
+    let days = number.parse().ok().filter(|days| (1..=3650).contains(days))?;
+    Some(Within { days, working })
 }
 
 fn decode_grant(

@@ -15,6 +15,7 @@ pub mod rules;
 pub mod settings;
 mod toml_reader;
 
+pub use compile::recorded::RecordedNames;
 pub use compiled::{
     ColumnPolicy, Gate, Grant, Leading, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope,
     Search, SqlTemplate, Treatment, WriteBack,

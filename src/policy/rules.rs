@@ -33,6 +33,7 @@ pub struct RuleSet {
     pub(super) consent: Option<NamedRecordsRule>,
     pub(super) refusal: Option<NamedRecordsRule>,
     pub(super) erasure: Option<RecordsRule>,
+    pub(super) deadlines: Option<DeadlinesRule>,
     pub(super) grants: Vec<GrantRule>,
 }
 
@@ -149,6 +150,22 @@ pub(super) struct RecordsRule {
     pub at: At,
 }
 
+/// By when requests for erasure are to be answered and carried out.
+#[derive(Clone, Debug)]
+pub(super) struct DeadlinesRule {
+    /// Column with the moment of the request.
+    pub requested_at: String,
+    pub answer: Option<Within>,
+    pub carry_out: Option<Within>,
+}
+
+/// A number of days, of the calendar or Monday to Friday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Within {
+    pub days: u16,
+    pub working: bool,
+}
+
 /// A moment.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
@@ -253,6 +270,11 @@ impl RuleSet {
     /// As [`Self::compile`].
     pub fn stored_of_erased(&self, catalog: &CatalogSnapshot) -> Result<Option<String>, Diagnostics> {
         super::compile::stored::stored(self, catalog)
+    }
+
+    /// Names in the records of subjects that may be misspelt: statements that count them.
+    pub fn recorded_names(&self, catalog: &CatalogSnapshot) -> Vec<super::RecordedNames> {
+        super::compile::recorded::recorded_names(self, catalog)
     }
 
     /// `policy = "…"` of the rule files.

@@ -206,8 +206,8 @@ fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) 
 
 /// Assignments that would tie rows to other subjects, and cannot be kept from doing so in hidden rows.
 fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(), Refusal> {
-    let policy = job.role.relation(target.oid).filter(|_| assigned.update && !job.role.exempt);
-    let Some(leading) = policy.and_then(|policy| policy.leads(assigned.column)) else { return Ok(()) };
+    let leading = job.role.leads(target.oid, assigned.column).filter(|_| assigned.update && !job.role.exempt);
+    let Some(leading) = leading else { return Ok(()) };
     let hint = if leading.open.is_none() {
         "Rows lead to their data subject by this column, and this role may not see the data of every subject."
     } else if assigned.partial || assigned.default || assigned.value.is_none() {

@@ -145,7 +145,7 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
         let kept = kept(job, used, assigned.column, column, &value, &current)?;
-        let open = job.role.relation(used.oid).and_then(|policy| policy.leads(assigned.column)?.open.as_ref());
+        let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
         let text = match (open.filter(|_| !job.role.exempt), kept) {
             (None, None) => continue,
             (None, Some(kept)) => kept,

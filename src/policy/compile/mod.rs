@@ -5,6 +5,7 @@ mod assign;
 mod condition;
 mod inherit;
 mod leading;
+pub(super) mod recorded;
 mod roles;
 mod scopes;
 pub(super) mod stored;
@@ -115,6 +116,7 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
         id: rules.policy.clone(),
         hash: rules.hash.clone(),
         catalog_version: catalog.version(),
+        reduced: false,
         roles: compiled,
     })
 }

@@ -26,7 +26,7 @@ use crate::{
         ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
-        masks::keyed,
+        masks::{MaskSpec, keyed},
         rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
@@ -67,12 +67,13 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
     for relation in &catalog.data().relations {
         let policy = match bases.get(&relation.oid) {
             Some(found) => Some(pass.relation(relation, found, &functions, complaints)),
-            None => pass.system_relation(relation).or_else(|| pass.unclassified(relation)),
+            None => pass.system_relation(relation).or_else(|| pass.scoped(relation)),
         };
         if let Some(policy) = policy {
             governed.insert(relation.oid, policy);
         }
     }
+    let leading = if role.exempt { HashMap::default() } else { pass.leading() };
     let protected = catalog.data().relations.iter();
     let protected = protected.filter(|relation| governed.get(&relation.oid).is_some_and(RelationPolicy::is_governed));
     let protected_names = protected.map(|relation| relation.name.as_str().into()).collect();
@@ -87,6 +88,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
+        leading,
         protected_names,
         legal_duty: role.legal_duty,
         limits: role.settings.limits,
@@ -153,30 +155,48 @@ impl Pass<'_> {
             Some(_) | None => Vec::new(),
         };
         needs.extend(scope.iter().flat_map(|scope| scope.needs.iter().copied()));
-        let leading = self.leading(relation, &mut needs);
         let protected = scope.is_some() || columns.iter().any(|column| column.treatment != Treatment::Clear);
-        RelationPolicy { columns, protected, scope, needs, leading, refuse }
+        RelationPolicy { columns, protected, scope, needs, refuse }
     }
 
-    /// The columns of a relation by which its rows lead to their subject, for a role to which that matters.
-    fn leading(&self, relation: &Relation, needs: &mut Vec<Oid>) -> Option<Leading> {
-        let columns = self.leading.get(&relation.oid)?.clone();
-        let subjects = self.subjects.filter(|_| !self.role.exempt)?;
-        let by_subject = |grant: &GrantRule| grant.subjects.is_some();
-        if self.role.legal_duty {
-            return grants_of(self.rules, self.role).any(by_subject).then_some(Leading { columns, open: None });
-        }
-        let personal = self.rules.categories.iter().map(|category| &category.name).filter(|name| ***name != *NONE);
-        let personal: Vec<Arc<str>> = personal.cloned().collect();
-        let consent = self.role.settings.consent.map(|_| self.role.purpose.as_str());
-        match subjects.ask(relation, Wanted { consent, refusal: &personal, erasure: true }) {
-            Asked::Nothing => None,
-            Asked::NoSubject => Some(Leading { columns, open: None }),
-            Asked::Condition(open, _) => {
-                needs.extend(subjects.needs());
-                Some(Leading { columns, open: Some(open) })
+    /// The columns by which rows lead to their subject, for a role that sees something of some subjects and not of others. For
+    /// all purposes of the role: what one hides must not be laid open under another.
+    fn leading(&self) -> HashMap<Oid, Leading, FixedState> {
+        let mut found = HashMap::default();
+        let Some(subjects) = self.subjects.filter(|_| !self.role.exempt) else { return found };
+        let grants = grants_of(self.rules, self.role).any(|grant| grant.subjects.is_some());
+        let own = self.shown(self.role);
+        let siblings = || self.rules.roles.iter().filter(|other| other.name == self.role.name);
+        let mut shown: Vec<Arc<str>> = siblings().flat_map(|other| self.shown(other)).collect();
+        shown.sort();
+        shown.dedup();
+        // Whom one purpose hides for want of consent, another that shows as much may tie to whom it likes.
+        let needs_consent = |other: &&RoleRule| {
+            other.settings.consent.is_some()
+                && (self.role.settings.consent.is_some()
+                    || self.shown(other).iter().any(|category| !own.contains(category)))
+        };
+        let mut wanted = vec![Wanted { consent: None, refusal: &shown, erasure: true }];
+        let consents = siblings().filter(needs_consent);
+        wanted.extend(consents.map(|other| Wanted { consent: Some(&other.purpose), ..Wanted::default() }));
+        for (oid, columns) in self.leading {
+            let Some(relation) = self.catalog.relation(*oid).filter(|_| !shown.is_empty() || grants) else { continue };
+            let open = if self.role.legal_duty { grants.then_some(None) } else { all_of(subjects, relation, &wanted) };
+            if let Some(open) = open {
+                let needs = if open.is_some() { subjects.needs() } else { Vec::new() };
+                found.insert(*oid, Leading { columns: columns.clone(), open, needs });
             }
         }
+        found
+    }
+
+    /// The personal categories of which a role sees something.
+    fn shown(&self, role: &RoleRule) -> Vec<Arc<str>> {
+        let shown = self.rules.categories.iter().enumerate().filter(|(id, category)| {
+            let see = role.settings.see.get(*id).and_then(Option::as_ref).unwrap_or(&role.settings.otherwise);
+            *category.name != *NONE && matches!(see.treatment, TreatmentRule::Clear | TreatmentRule::Mask(_))
+        });
+        shown.map(|(_, category)| Arc::clone(&category.name)).collect()
     }
 
     /// Whether the role gets stored values of a column with this basis.
@@ -265,8 +285,9 @@ impl Pass<'_> {
             TreatmentRule::Clear => Treatment::Clear,
             TreatmentRule::Withhold => Treatment::Withhold,
             TreatmentRule::Refuse => Treatment::Refuse,
-            TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                Ok(mask) => Treatment::Mask(mask),
+            TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                Ok(Some(mask)) => Treatment::Mask(mask),
+                Ok(None) => Treatment::Withhold,
                 Err(why) => {
                     self.misfit(relation, column, category, &given, &spec.label(), &why, complaints);
                     Treatment::Withhold
@@ -287,6 +308,22 @@ impl Pass<'_> {
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
             ..free
+        }
+    }
+
+    /// The mask made ready for a column; none for one that needs the row's subject, on a view that leads to none.
+    fn fit(&self, spec: &MaskSpec, relation: &Relation, column: &Column) -> Result<Option<Mask>, String> {
+        let mask = spec.fit(column, self.catalog)?;
+        if !mask.sql.needs_subject() {
+            return Ok(Some(mask));
+        }
+        let Some(subjects) = self.subjects else {
+            return Err("it needs [subject], which says whom the data is about".to_owned());
+        };
+        match subjects.key_of(relation.oid) {
+            Some(key) => Ok(Some(Mask { sql: mask.sql.about(&key), ..mask })),
+            None if is_view(relation.kind) => Ok(None),
+            None => Err("no link of [subject] leads from its table to the subject".to_owned()),
         }
     }
 
@@ -353,31 +390,20 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        Some(RelationPolicy {
-            columns: columns.collect(),
-            protected: true,
-            scope: None,
-            needs: Vec::new(),
-            leading: None,
-            refuse,
-        })
+        Some(RelationPolicy { columns: columns.collect(), protected: true, scope: None, needs: Vec::new(), refuse })
     }
 
-    /// A relation without classified columns of which the role sees some rows only, that reads one, or through which rows
-    /// lead to their subject.
-    fn unclassified(&mut self, relation: &Relation) -> Option<RelationPolicy> {
+    /// A relation without classified columns of which the role sees some rows only, or that reads one.
+    fn scoped(&mut self, relation: &Relation) -> Option<RelationPolicy> {
         let scope = self.scopes.scopes.get(&relation.oid).cloned();
         let refuse = self.scopes.refused.get(&relation.oid).cloned();
-        let mut needs: Vec<Oid> = scope.iter().flat_map(|scope| scope.needs.iter().copied()).collect();
-        let leading = self.leading(relation, &mut needs);
-        if scope.is_none() && refuse.is_none() && leading.is_none() {
+        if scope.is_none() && refuse.is_none() {
             return None;
         }
         let rule = self.origin(self.role.at);
-        let none: Option<Arc<str>> = (scope.is_none() && refuse.is_none()).then(|| NONE.into());
         let columns = relation.columns.iter().map(|column| ColumnPolicy {
             attnum: column.attnum,
-            category: none.clone(),
+            category: None,
             personal: false,
             treatment: Treatment::Clear,
             search: Search::Masked,
@@ -386,8 +412,8 @@ impl Pass<'_> {
             gate: None,
             item: Default::default(),
         });
-        let (columns, protected) = (columns.collect(), scope.is_some());
-        Some(RelationPolicy { columns, protected, scope, needs, leading, refuse })
+        let needs = scope.iter().flat_map(|scope| scope.needs.iter().copied()).collect();
+        Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, needs, refuse })
     }
 
     /// What becomes of a treatment that depends on the row: on its subject's records, or on a grant.
@@ -455,8 +481,9 @@ impl Pass<'_> {
             let shown = match &opened.1.treatment {
                 TreatmentRule::Clear => OPERAND.to_string(),
                 TreatmentRule::Withhold | TreatmentRule::Refuse => continue,
-                TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                    Ok(mask) => mask.sql.text().to_owned(),
+                TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                    Ok(Some(mask)) => mask.sql.text().to_owned(),
+                    Ok(None) => continue,
                     Err(why) => {
                         self.misfit(relation, column, opened.0, &opened.1, &spec.label(), &why, complaints);
                         continue;
@@ -488,6 +515,25 @@ impl Pass<'_> {
         let rules = self.rules;
         self.origins.entry((at.file, at.start)).or_insert_with(|| rules.origin(at)).clone()
     }
+}
+
+/// The condition that all of `wanted` come to: outer none when nothing is to be asked, inner none when it cannot be.
+#[expect(clippy::option_option, reason = "outer: whether it matters; inner: whether it can be told")]
+fn all_of(subjects: &Subjects<'_>, relation: &Relation, wanted: &[Wanted<'_>]) -> Option<Option<SqlTemplate>> {
+    let mut parts: Vec<SqlTemplate> = Vec::new();
+    for wanted in wanted {
+        match subjects.ask(relation, *wanted) {
+            Asked::Nothing => {}
+            Asked::NoSubject => return Some(None),
+            Asked::Condition(sql, _) => parts.push(sql),
+        }
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let text = parts.iter().map(SqlTemplate::text).collect::<Vec<_>>().join(" AND ");
+    let captures = parts.iter().flat_map(|part| part.captures().iter().cloned());
+    Some(Some(SqlTemplate::new(&text).capturing(captures)))
 }
 
 fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {

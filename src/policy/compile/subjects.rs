@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use super::condition::condition;
+use super::{condition::condition, recorded::Names};
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation},
     diagnostic::suggestion,
@@ -21,7 +21,10 @@ use crate::{
         SqlTemplate,
         compiled::{FEW, ROW, Row},
         pattern::Part,
-        rules::{At, ColumnRule, Complaints, GrantRule, NamedRecordsRule, RecordsRule, RoleRule, RuleSet},
+        rules::{
+            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, NamedRecordsRule, RecordsRule, RoleRule, RuleSet,
+            Within,
+        },
     },
 };
 
@@ -55,6 +58,15 @@ struct Named {
     of: String,
 }
 
+/// By when requests for erasure are to be answered and carried out: conditions on a record that is too late.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    /// The SQL of the column with the moment of the request.
+    pub requested: String,
+    pub answer: Option<String>,
+    pub carry_out: Option<String>,
+}
+
 /// How rows lead to subjects, and what is recorded of these.
 #[derive(Debug)]
 pub(super) struct Subjects<'a> {
@@ -66,6 +78,7 @@ pub(super) struct Subjects<'a> {
     consent: Option<Named>,
     refusal: Option<Named>,
     erasure: Option<Records>,
+    deadlines: Option<Deadlines>,
     equals: &'static str,
 }
 
@@ -121,8 +134,10 @@ impl<'a> Subjects<'a> {
         };
         let (consent, refusal) = (named(&rules.consent), named(&rules.refusal));
         let erasure = rules.erasure.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints));
+        let deadlines = rules.erasure.as_ref().zip(rules.deadlines.as_ref());
+        let deadlines = deadlines.and_then(|(rule, given)| resolve_deadlines(rule, given, catalog, complaints));
         let equals = if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" };
-        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, equals };
+        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, deadlines, equals };
         for (from, _) in &subject.links {
             let start = place(from, catalog, &mut Complaints::new(&rules.files));
             if let Some(start) = start
@@ -133,6 +148,42 @@ impl<'a> Subjects<'a> {
             }
         }
         Some(subjects)
+    }
+
+    /// Where purposes of consents are recorded.
+    pub fn consent_names(&self) -> Option<Names<'_>> {
+        self.consent.as_ref().map(names)
+    }
+
+    /// Where categories of refusals are recorded.
+    pub fn refusal_names(&self) -> Option<Names<'_>> {
+        self.refusal.as_ref().map(names)
+    }
+
+    /// A statement that counts requests for erasure and those past a deadline; none without deadlines.
+    pub fn overdue_requests(&self) -> Option<String> {
+        let (Records { table, subject: _, condition, needs: _ }, deadlines) =
+            self.erasure.as_ref().zip(self.deadlines.as_ref())?;
+        let Deadlines { requested, answer, carry_out } = deadlines;
+        let late = |late: &Option<String>| match late {
+            Some(late) => format!("pg_catalog.count(*) FILTER (WHERE {late})"),
+            None => "NULL::pg_catalog.int8".to_owned(),
+        };
+        let condition =
+            condition.as_ref().map_or_else(String::new, |own| format!(" WHERE {}", own.fill_row("", RECORD)));
+        Some(format!(
+            "SELECT pg_catalog.count(*) AS requests, {} AS past_answer, {} AS past_carrying_out, pg_catalog.min({requested}) AS oldest\nFROM \
+             {table} AS pgs_r{condition};\n",
+            late(answer),
+            late(carry_out)
+        ))
+    }
+
+    /// That the subject of a row of `relation` has a request for erasure which should have been carried out by now; none where
+    /// that is not known.
+    pub fn past_carrying_out(&self, relation: Oid) -> Option<String> {
+        let late = self.deadlines.as_ref()?.carry_out.as_ref()?;
+        self.recorded(relation, self.erasure.as_ref()?, &format!(" AND {late}"))
     }
 
     /// Every relation that a condition about subjects may read.
@@ -275,6 +326,32 @@ impl<'a> Subjects<'a> {
         ))
     }
 
+    /// The key of the subject of a row of `relation`, as text; NULL where the row leads to none.
+    pub fn key_of(&self, relation: Oid) -> Option<String> {
+        self.key_from(relation, &ROW.to_string(), 0)
+    }
+
+    fn key_from(&self, relation: Oid, row: &str, depth: usize) -> Option<String> {
+        let text = |column: &str| format!("{row}.{}::pg_catalog.text", quote_ident(column));
+        if self.family(relation).any(|member| member == self.key.relation) {
+            return Some(text(&self.key.column));
+        }
+        let (column, to) = self.family(relation).find_map(|member| self.links.get(&member))?;
+        if *to == self.key {
+            return Some(text(column));
+        }
+        if depth == LONGEST_CHAIN {
+            return None;
+        }
+        let next = format!("pgs_l{depth}");
+        let inner = self.key_from(to.relation, &next, depth + 1)?;
+        let (table, target, equals, column) = (&to.table, quote_ident(&to.column), self.equals, quote_ident(column));
+        // An aggregate: what a link refers to may have several rows, of which a scalar sub-select would make an error.
+        Some(format!(
+            "(SELECT pg_catalog.max({inner}) FROM {table} AS {next} WHERE {next}.{target} {equals} {row}.{column})"
+        ))
+    }
+
     /// The relation and what it inherits from: a child has the columns of its parents.
     fn family(&self, relation: Oid) -> impl Iterator<Item = Oid> {
         let mut found = vec![relation];
@@ -289,6 +366,12 @@ impl<'a> Subjects<'a> {
         }
         found.into_iter()
     }
+}
+
+fn names(named: &Named) -> Names<'_> {
+    let Named { records: Records { table, subject: _, condition, needs: _ }, of } = named;
+    let condition = condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
+    Names { table, name: of, condition }
 }
 
 /// The row of records in a sub-select; its conditions are the sub-select's own.
@@ -326,6 +409,40 @@ fn resolve_records(
         },
     };
     Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), condition, needs })
+}
+
+fn resolve_deadlines(
+    rule: &RecordsRule,
+    given: &DeadlinesRule,
+    catalog: &CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> Option<Deadlines> {
+    // An unknown table is complained about where the records are resolved.
+    let relation = table(&rule.table, rule.at, catalog, &mut Complaints::new(&[]))?;
+    let column = record_column(rule, &given.requested_at, relation, complaints)?;
+    if !matches!(column.type_name.as_str(), "date" | "timestamp" | "timestamptz") {
+        let message = format!("requested_at is {}", column.type_sql);
+        complaints.add_with_help(rule.at, message, "It must be a date or a timestamp.");
+        return None;
+    }
+    let requested = format!("pgs_r.{}", quote_ident(&column.name));
+    let late = |within: &Within| {
+        let Within { days, working } = within;
+        if *working {
+            // The days in full between that of the request and today.
+            format!(
+                "(SELECT pg_catalog.count(*) FROM pg_catalog.generate_series(1, CURRENT_DATE - 1 - {requested}::pg_catalog.date) AS pgs_d \
+                 WHERE pg_catalog.date_part('isodow', {requested}::pg_catalog.date + pgs_d) < 6) >= {days}"
+            )
+        } else {
+            format!("{requested} < pg_catalog.now() - pg_catalog.make_interval(days => {days})")
+        }
+    };
+    Some(Deadlines {
+        answer: given.answer.as_ref().map(late),
+        carry_out: given.carry_out.as_ref().map(late),
+        requested,
+    })
 }
 
 /// The SQL of the column that says what each record is about.

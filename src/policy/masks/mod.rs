@@ -83,14 +83,8 @@ const FAMILIES: [&[MaskDef]; 11] = [
 ];
 
 /// Masks that people know from other tools, why there are none, and what to use instead.
-const REFUSED: [(&str, &str, &str); 2] = [
-    (
-        "date_shift_keyed",
-        "shifts all dates of a person alike, by another column of the row, and a mask sees its own column alone",
-        "Use date_month, date_year or birth_band.",
-    ),
-    ("blur", "needs the image, which is not in the column", "Use url_placeholder, or url_host."),
-];
+const REFUSED: [(&str, &str, &str); 1] =
+    [("blur", "needs the image, which is not in the column", "Use url_placeholder, or url_host.")];
 
 /// Masks that a proxy cannot offer: repeated reading would average noise away, and DISTINCT, joins and paging break.
 const VOLATILE: [&str; 4] = ["shuffle", "noise", "random", "fake"];
