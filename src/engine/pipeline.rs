@@ -153,7 +153,7 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role);
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
-    verify(&printed, tokens, &bound, run)?;
+    verify(&printed, &job, run)?;
     let changed = edits.any_trusted();
     let mut reads = edits.reads;
     reads.extend(&bound.reads);

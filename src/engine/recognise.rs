@@ -40,7 +40,7 @@ use std::ops::Range;
 
 use super::pipeline::Run;
 use crate::{
-    bind::{Bound, Clause, Item, Reference, RelationUse, Role, Star, bind_own},
+    bind::{Clause, Item, Reference, RelationUse, Role, Star, bind_own},
     catalog::Relation,
     names::quote_ident,
     policy::{
@@ -60,15 +60,15 @@ use crate::{
 };
 
 /// Whether the printed statement is recognised as the client's, with masks in the place of protected relations.
-pub(super) fn recognises(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> bool {
-    recognise(printed, client, bound, run).is_some()
+pub(super) fn recognises(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> bool {
+    recognise(printed, job, run).is_some()
 }
 
-fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Option<()> {
+fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
+    let (client, bound) = (job.tokens, job.bound);
     let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
     let mut left: i64 = 0;
     let mut tables = Vec::new();
-    let job = Job::new(bound, client, &run.inputs.catalog, run.role);
     for (id, used) in bound.relations.iter().enumerate() {
         if protected(run.role, used).is_some() {
             if used.role != Role::Source {
@@ -84,7 +84,7 @@ fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) 
     }
     for reference in &bound.references {
         let used = bound.relations.get(reference.relation)?;
-        if masked(&job, reference).is_some() {
+        if masked(job, reference).is_some() {
             left += 1;
         } else if reference.schema_qualified {
             names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
@@ -94,7 +94,7 @@ fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) 
     names.sort_unstable_by_key(|(start, _)| *start);
     tables.sort_unstable_by_key(|table: &Range<usize>| table.start);
     let mut reader = Reader { client, names, tables, run, at: 0, before: Before::default() };
-    let ours = ours(&job);
+    let ours = ours(job);
     let mut from = 0;
     for Trusted { bytes, tokens } in &printed.trusted {
         reader.read(printed.text.get(from..bytes.start)?)?;
@@ -108,7 +108,7 @@ fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) 
         }
         let first = ours.partition_point(|(start, _)| *start < tokens.start);
         let mut candidates = ours.get(first..)?.iter().take_while(|(start, _)| *start == tokens.start);
-        let (counts, derived) = candidates.find_map(|(_, one)| trusted(&job, *one, own, tokens, run))?;
+        let (counts, derived) = candidates.find_map(|(_, one)| trusted(job, *one, own, tokens, run))?;
         left -= i64::from(counts);
         reader.before = Before { derived, ..Before::default() };
         reader.at = tokens.end;
@@ -524,7 +524,7 @@ subject = "customer_id"
             printed = Edits::default().print(&tokens, 0..tokens.len());
         }
         change(&mut printed);
-        (recognises(&printed, &tokens, &bound, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
+        (recognises(&printed, &job, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
     }
 
     #[test]

@@ -15,16 +15,16 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Printed, Trusted, protected, reads_few, scope_clause, treatment},
+    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
 /// Checks a printed statement against the client's: that it is one statement, and what the document above says.
-pub(super) fn verify(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Result<(), Refusal> {
-    if recognises(printed, client, bound, run) && !cfg!(debug_assertions) {
+pub(super) fn verify(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Result<(), Refusal> {
+    if recognises(printed, job, run) && !cfg!(debug_assertions) {
         return Ok(());
     }
-    verify_again(printed, client, bound, run)
+    verify_again(printed, job.tokens, job.bound, run)
 }
 
 /// Checks a printed statement by parsing and binding it again.

@@ -18,7 +18,7 @@ use crate::{
     error::Refusal,
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, compiled::Row},
-    sql::emit,
+    sql::{Kind, emit},
 };
 
 /// How many bytes the masks at references may have more than those of a derived table, where each stands once.
@@ -29,6 +29,10 @@ const NULL_BYTES: usize = 10;
 
 /// By number of the relation: whether its masks stand inline.
 pub(super) fn decide(job: &Job<'_>) -> Vec<bool> {
+    let sources = |used: &RelationUse| used.role == Role::Source && protected(job.role, used).is_some();
+    if !job.bound.relations.iter().any(sources) {
+        return Vec::new();
+    }
     let lists = job.bound.references_by_relation();
     let mut bytes = vec![(0_usize, 0_usize); job.bound.relations.len()];
     for reference in &job.bound.references {
@@ -46,12 +50,17 @@ pub(super) fn decide(job: &Job<'_>) -> Vec<bool> {
             *longest = length.max(*longest);
         }
     }
-    // Grouping sets make NULL of a grouped expression, and a constant may be taken for another one. The elements and attributes of
-    // XML have their names from columns.
-    let words = ["rollup", "cube", "grouping", "xmlforest", "xmlattributes"];
-    let named = job.tokens.iter().any(|token| words.iter().any(|word| token.is_word(word)));
-    let group = job.tokens.iter().any(|token| token.is_word("group"));
-    let aggregates = group || !job.bound.functions.is_empty() || job.tokens.iter().any(|token| token.is_word("having"));
+    let (mut named, mut group, mut aggregates) = (false, false, !job.bound.functions.is_empty());
+    for token in job.tokens.iter().filter(|token| token.kind == Kind::Word) {
+        match token.name() {
+            // Grouping sets make NULL of a grouped expression, and a constant may be taken for another one. The elements and
+            // attributes of XML have their names from columns.
+            "rollup" | "cube" | "grouping" | "xmlforest" | "xmlattributes" => named = true,
+            "group" => (group, aggregates) = (true, true),
+            "having" => aggregates = true,
+            _ => {}
+        }
+    }
     let around = Around { group, aggregates };
     let fits = |(id, used): (usize, &RelationUse)| {
         let short = bytes.get(id).is_some_and(|(all, longest)| *all <= longest + MORE_BYTES);
