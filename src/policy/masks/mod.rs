@@ -120,9 +120,11 @@ impl MaskSpec {
             Some(element) => arrays::each(&site, &element, self.def, &params)?,
             None => (self.def.build)(&site, &params)?,
         };
-        let strict = site.keeps_null() && column.collation.is_none();
-        let sql = site.finish(built);
-        Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql), strict })
+        let sql = SqlTemplate::new(&site.finish(built));
+        // A sub-select in an expression is another place for what stands around it.
+        let alone = !sql.names_row() && !sql.needs_subject() && !sql.text().to_ascii_lowercase().contains("select");
+        let strict = site.keeps_null() && column.collation.is_none() && alone;
+        Ok(Mask { name: self.label().into(), sql, strict })
     }
 
     /// Whether it puts something in the place of the whole value, whatever is in it.
