@@ -11,7 +11,10 @@ use sqlparser::ast::{
     FunctionArguments, InTarget, ObjectNamePart, TypedString, UnaryOperator, Value,
 };
 
-use super::{binder::Binder, bound::{Clause, Compared}};
+use super::{
+    binder::Binder,
+    bound::{Clause, Compared},
+};
 use crate::{
     catalog::CatalogSnapshot,
     sql::{Kind, Token, parse},

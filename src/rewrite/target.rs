@@ -139,8 +139,15 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
         // explicit cast could run more than an assignment does.
         let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
-        let value =
-            if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
+        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
+        let first = job.tokens.get(range.start);
+        let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
+        let unchecked = column.type_kind == 'd' && constant && null;
+        let value = if (constant || !casts) && !unchecked {
+            format!("CAST({HOLE} AS {})", column.type_sql_plain)
+        } else {
+            format!("({HOLE})")
+        };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
         let kept = kept(job, used, assigned.column, column, &value, &current)?;
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
