@@ -177,7 +177,9 @@ impl Spelled<'_> {
             nulls = true;
             let at = self.word(self.operand(left, start, &mut parts)?, &["is"])?;
             let at = self.word(self.word(self.word(at, &["not"])?, &["distinct"])?, &["from"])?;
-            self.value(right, at, &mut parts)?
+            // NULL in a parameter would ask where there is no value.
+            let literal = |at: &usize| self.tokens.get(*at).is_some_and(Token::is_literal);
+            self.value(right, at, &mut parts).filter(|_| parts.constants.iter().all(literal))?
         } else {
             return None;
         };
