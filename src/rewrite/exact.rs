@@ -30,13 +30,12 @@ pub fn searched<'a>(
     let column = column(job, reference)?;
     let alone = compared.alone;
     let permitted = match (&rule.treatment, rule.search) {
-        (Treatment::Refuse | Treatment::Clear, _) => false,
         (Treatment::Mask(mask), Search::Exact) => alone || mask.shows_null,
         (Treatment::Withhold, Search::Exact) => alone,
         (Treatment::Mask(_) | Treatment::Withhold, Search::Masked) => {
             rule.gate.as_ref().is_some_and(|gate| gate.clear) && alone && fails_on_no_value(job, column, compared)
         }
-        (Treatment::Mask(_) | Treatment::Withhold, Search::Refuse) => false,
+        (Treatment::Refuse | Treatment::Clear, _) | (Treatment::Mask(_) | Treatment::Withhold, Search::Refuse) => false,
     };
     let fits = permitted
         && compares_whole(job, column, compared, reads)
