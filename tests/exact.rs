@@ -23,7 +23,7 @@ mod generator;
 
 use common::{
     Postgres, planner,
-    proxy::{SERVICE_LOGIN, fixture},
+    proxy::SERVICE_LOGIN,
     wire::{self, Client},
 };
 use corpus::World;
@@ -330,36 +330,6 @@ fn searches_see_stored_values_and_nothing_else_does() {
     assert!(ran > 1000 && found > 400, "{ran} ran, {found} with rows");
 }
 
-/// Statements of all kinds over columns with exact search, from which the others are made.
-const FORMS: &[&str] = &[
-    "SELECT id FROM customers WHERE phone = '0901'",
-    "SELECT id FROM customers WHERE phone IN ('1', '2') OR note = 'x' ORDER BY id",
-    "SELECT id FROM customers c WHERE NOT (c.phone = ANY (ARRAY['1', '2'])) AND NOT (c.note = 'x')",
-    "SELECT id FROM customers WHERE lower(name) = lower('A') OR upper(phone::text) IN ('B')",
-    "SELECT count(*) FILTER (WHERE phone = '0') FROM customers",
-    "SELECT id FROM customers WHERE (note = 'a') IS NULL OR coalesce(note = 'b', true)",
-    "SELECT id FROM customers WHERE note IS NOT DISTINCT FROM 'a' OR CASE WHEN note = 'b' THEN false ELSE true END",
-    "SELECT o.id FROM orders o LEFT JOIN customers c ON c.phone = '1' AND c.id = o.customer_id WHERE c.note = 'x' OR true",
-    "SELECT c.id, (SELECT count(*) FROM orders o WHERE c.phone = '1' AND o.customer_id = c.id) FROM customers c GROUP BY c.id",
-    "SELECT phone FROM leads WHERE phone LIKE '0901' OR phone ILIKE 'a' OR p2 = '+84'",
-    "SELECT id FROM customers WHERE '0901' BETWEEN CASE WHEN true THEN '0' END AND phone = 't'",
-    "SELECT id FROM customers WHERE position(phone IN ('0901')) > 0",
-    "SELECT id FROM customers WHERE phone = '0' || '9' OR phone = (SELECT max(phone) FROM leads)",
-    "SELECT id FROM customers WHERE phone = '5'::varchar(1) OR phone = CAST('09' AS text) OR phone = varchar '09'",
-    "SELECT id FROM customers WHERE (phone, id) = ('1', 1) OR phone::varchar(2) = '09' OR left(phone, 2) = '09'",
-    "UPDATE customers SET note = 'x' WHERE phone = '1' OR NOT (note = '2') RETURNING id",
-    "DELETE FROM customers_2024 WHERE phone = '0' AND note IN ('1') RETURNING id",
-    "MERGE INTO customers c USING orders o ON c.id = o.customer_id AND c.phone = '09' WHEN MATCHED AND c.note = 'x' THEN DELETE",
-    "SELECT id FROM events WHERE phone = '09' AND day = date '2025-12-31' AND '1' = phone",
-    "SELECT tel FROM cust_v WHERE tel = '09' UNION SELECT tel2 FROM cust_vv WHERE NOT tel2 IN ('09')",
-    "SELECT phone = '1', phone IN ('2') FROM customers GROUP BY phone HAVING phone = '3' AND bool_or(phone = '4')",
-    "SELECT id FROM customers WHERE meta = '{}' OR meta::text = '{}' OR upper(meta::text) = '{}'",
-    "SELECT id FROM customers c WHERE (c).phone = '09' OR phone(c) = '09' OR to_jsonb(c) = '{}'",
-    "SELECT sum(CASE WHEN phone = '1' THEN 1 ELSE 0 END) FROM customers WHERE phone = 'x' = (note = 'y')",
-    "SELECT id FROM customers WHERE phone >= '09' AND phone < '095' OR phone <> '0' OR phone NOT IN ('1')",
-    "SELECT count(*) FILTER (WHERE phone = '1') OVER (ORDER BY phone = '2') FROM customers",
-];
-
 /// Two worlds of which the statement names no stored value answer alike, also where one has NULL in the place of a value that the
 /// role does not see.
 #[test]
@@ -372,14 +342,13 @@ fn nothing_but_equality_with_a_value_that_is_named_is_learned() {
         )
     };
     let worlds = [World::new_with(0, None, &with("note", "meta")), World::new_with(1, None, &with("NULL", "NULL"))];
-    let rules = std::fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
-    let exact = "search = { name = \"exact\", phone = \"exact\", note = \"exact\", meta = \"exact\" }";
-    let rules = rules.replace("search = { name = \"masked\", phone = \"masked\" }", exact);
-    assert!(rules.contains(exact));
-    let inputs = planner::inputs(&worlds[0].postgres, corpus::DATABASE, &rules);
+    let inputs = planner::inputs(&worlds[0].postgres, corpus::DATABASE, &corpus::exact_rules());
     let context = planner::context(&inputs, "support");
     let mut clients = worlds.each_ref().map(|world| world.connect("support"));
-    let mut pool: Vec<Vec<String>> = FORMS.iter().map(|sql| generator::tokens(sql)).collect();
+    let mut pool: Vec<Vec<String>> = corpus::cases("j-exact")
+        .iter()
+        .flat_map(|case| case.statements.iter().map(|statement| generator::tokens(&statement.sql)))
+        .collect();
     let own = pool.len();
     for case in corpus::FILES.into_iter().flat_map(corpus::cases) {
         if !case.has("no-oracle") && !case.has("not-direct") && !case.has("no-transaction") {

@@ -78,7 +78,7 @@ impl Place {
 impl Binder<'_> {
     /// Notes that the one reference bound since `before` is compared with constants by `expression`, if that is so.
     pub(super) fn compared(&mut self, expression: &Expr, place: Place, before: usize) {
-        if place == Place::Value || !may_compare(expression) {
+        if place == Place::Value {
             return;
         }
         let [reference] = self.bound.references.get_mut(before..).unwrap_or_default() else { return };
@@ -100,19 +100,6 @@ impl Binder<'_> {
         );
         if place == Place::Alone && !joins { Place::Within } else { place }
     }
-}
-
-/// Whether an expression is of a kind that compares at all.
-fn may_compare(expression: &Expr) -> bool {
-    matches!(
-        expression,
-        Expr::BinaryOp { left: _, op: BinaryOperator::Eq, right: _ }
-            | Expr::In { .. }
-            | Expr::AnyOp { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
-            | Expr::IsNotDistinctFrom(..)
-    )
 }
 
 /// What a part of a comparison was found to be.
@@ -145,7 +132,7 @@ impl Spelled<'_> {
 
     /// The column's tokens, and the comparison.
     fn comparison(&self, expression: &Expr, place: Place) -> Option<(Range<usize>, Compared)> {
-        let start = self.first(expression)?;
+        let start = self.start(expression)?;
         let mut parts = Parts::default();
         let (mut elements, mut array, mut pattern, mut nulls) = (false, false, None, false);
         let end = if let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = expression {
@@ -168,8 +155,7 @@ impl Spelled<'_> {
         } else if let Expr::Like { negated: false, any: false, expr, pattern: like, escape_char: None }
         | Expr::ILike { negated: false, any: false, expr, pattern: like, escape_char: None } = expression
         {
-            let word = if matches!(expression, Expr::Like { .. }) { "like" } else { "ilike" };
-            let at = self.word(self.operand(expr, start, &mut parts)?, &[word])?;
+            let at = self.word(self.operand(expr, start, &mut parts)?, &["like", "ilike"])?;
             pattern = Some(at);
             let literal = matches!(&**like, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
             self.constant(like, at, &mut parts).filter(|_| literal)?
@@ -192,7 +178,22 @@ impl Spelled<'_> {
         ))
     }
 
-    /// The first token of what may be a part of a comparison.
+    /// The first token of a comparison.
+    fn start(&self, expression: &Expr) -> Option<usize> {
+        if let Expr::BinaryOp { left: expr, op: BinaryOperator::Eq, right: _ }
+        | Expr::AnyOp { left: expr, compare_op: _, right: _, is_some: _ }
+        | Expr::In { expr, target: _, negated: _, global: _ }
+        | Expr::Like { negated: _, any: _, expr, pattern: _, escape_char: _ }
+        | Expr::ILike { negated: _, any: _, expr, pattern: _, escape_char: _ }
+        | Expr::IsNotDistinctFrom(expr, _) = expression
+        {
+            self.first(expr)
+        } else {
+            None
+        }
+    }
+
+    /// The first token of what stands on one side of a comparison.
     fn first(&self, expression: &Expr) -> Option<usize> {
         if let Expr::Identifier(ident) = expression {
             parse::ident_index(ident)
@@ -204,23 +205,15 @@ impl Spelled<'_> {
         | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } = expression
         {
             self.first(inner)?.checked_sub(1)
-        } else if let Expr::Function(Function { name, .. }) = expression {
-            let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
-            parse::ident_index(ident)
-        } else if let Expr::Cast { kind, expr, .. } = expression {
+        } else if let Some(inner) = folding(expression) {
+            // `lower (`
+            self.first(inner)?.checked_sub(2)
+        } else if let Expr::Cast { kind, expr, data_type: _, format: None } = expression {
             let before = if *kind == CastKind::Cast { 2 } else { 0 };
             self.first(expr)?.checked_sub(before)
         } else if let Expr::TypedString(TypedString { data_type: _, value, uses_odbc_syntax: false }) = expression {
             let text = parse::token_index(value.span)?;
             (1..=6).filter_map(|back| text.checked_sub(back)).find(|start| self.type_name(*start) == Some(text))
-        } else if let Expr::BinaryOp { left, .. } | Expr::AnyOp { left, .. } = expression {
-            self.first(left)
-        } else if let Expr::In { expr, .. }
-        | Expr::Like { expr, .. }
-        | Expr::ILike { expr, .. }
-        | Expr::IsNotDistinctFrom(expr, _) = expression
-        {
-            self.first(expr)
         } else {
             None
         }
@@ -404,7 +397,7 @@ impl Spelled<'_> {
 /// Whether an array is put together of its elements.
 fn is_constructed(expression: &Expr) -> bool {
     let mut inner = expression;
-    while let Expr::Nested(next) | Expr::Cast { expr: next, .. } = inner {
+    while let Expr::Nested(next) | Expr::Cast { kind: _, expr: next, data_type: _, format: _ } = inner {
         inner = next;
     }
     matches!(inner, Expr::Array(_))
