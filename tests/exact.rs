@@ -440,6 +440,9 @@ fn the_type_of_a_parameter_tells_nothing() {
     assert_eq!(ask("cccd = ANY ($1)", 1028, "{5}"), (None, 0));
     assert_eq!(ask("paid = $1", 701, "3.5"), (None, 2));
     assert_eq!(ask("paid = $1", 0, "3.50"), (None, 2));
+    assert_eq!(ask("rank = $1", 0, "12"), (None, 2));
+    assert_eq!(ask("rank = ANY ($1)", 0, "{12,13.00}"), (None, 4));
+    assert_eq!(ask("rank = ANY (ARRAY[$1, 1])", 701, "12"), (None, 4));
     // An array in the place of an element would be many values.
     assert_eq!(ask("phone = ANY (ARRAY[$1])", 1009, "{0901234505,0901234506}").1, 0);
     assert_eq!(ask("phone = ANY (ARRAY[$1])", 0, "0901234505"), (None, 2));

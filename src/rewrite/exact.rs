@@ -157,14 +157,13 @@ fn casts(job: &Job<'_>, column: &Column, compared: &Compared) -> Option<Vec<(usi
             && !token(at + 1).is_some_and(|next| next.kind == Kind::Typecast || next.is_word("as"))
     };
     let parameters = || compared.constants.iter().copied().filter(bare);
-    let is_number = !compared.as_text && column.type_category == 'N';
     let plain = match column.type_name.as_str() {
-        "int8" if is_number => "bigint",
-        "numeric" if is_number => "numeric",
+        _any if compared.as_text || column.type_category != 'N' => "",
+        "int8" if column.type_kind == 'b' => "bigint",
+        "numeric" if column.type_kind == 'b' => "numeric",
+        // Of whatever number a domain is, a numeric is compared with it whole.
+        _any if column.type_kind == 'd' => "numeric",
         // Casts from these to other types of numbers lose nothing.
-        "int2" | "int4" | "float4" | "float8" | "money" | "oid" if column.type_kind == 'b' => "",
-        // A domain, of whatever: its parameters are not looked into.
-        _other if is_number => return parameters().next().is_none().then(Vec::new),
         _other => "",
     };
     let known = ["bool", "date", "int2", "int4", "time", "timestamp", "timestamptz", "uuid"];
