@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench side-by-side count count-check clean
+.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions bench side-by-side server-cost count count-check clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -85,6 +85,12 @@ target/test-node/.installed: tests/node/package.json tests/node/prisma.config.mj
 	cd target/test-node && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_HIDE_UPDATE_MESSAGE=1 npx prisma generate
 	@touch $@
 
+# A Medusa shop, by roles that see everything and masks; statements are counted, and none may be refused.
+test-medusa:
+	@sh scripts/need.sh cc postgres python npm
+	$(CARGO) build --locked --release
+	for role in clear masked; do WORK=target/medusa ROLE=$$role sh tests/shops/medusa/run.sh || exit 1; done
+
 test-upstream: test-venv
 	@sh scripts/need.sh cc postgres python perl
 	bash tests/upstream/run.sh $(SUITES)
@@ -101,6 +107,12 @@ side-by-side:
 	@sh scripts/need.sh cc postgres python proxies
 	$(CARGO) build --locked --release
 	python3 bench/side_by_side.py
+
+# What masks cost the server, against the same masks written by hand.
+server-cost:
+	@sh scripts/need.sh cc postgres python
+	$(CARGO) build --locked --release
+	python3 bench/server_cost.py
 
 count:
 	@CARGO='$(CARGO)' sh bench/count.sh

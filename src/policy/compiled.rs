@@ -306,9 +306,10 @@ impl SqlTemplate {
 
     /// The SQL with `operand` (a column reference) and the name of `row` in every place.
     pub fn fill_row(&self, operand: &str, row: Row<'_>) -> String {
-        let mut out = String::with_capacity(self.text.len() + 2 * operand.len());
+        let mut out = String::with_capacity(self.text.len() + 2 * operand.len() + 2);
         let mut rest = &*self.text;
-        while let Some(at) = rest.find([OPERAND, ROW, FEW.0, FEW.1]) {
+        // Marks are the bytes 1 to 4.
+        while let Some(at) = rest.bytes().position(|byte| matches!(byte, 1..=4)) {
             let (before, from) = rest.split_at(at);
             out.push_str(before);
             if from.starts_with(OPERAND) {

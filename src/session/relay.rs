@@ -157,7 +157,7 @@ impl Relay {
         loop {
             tokio::select! {
                 biased;
-                moved = self.move_bytes() => moved?,
+                moved = self.move_bytes(draining) => moved?,
                 () = &mut down, if !draining => draining = true,
             }
             self.hear_server().await?;
@@ -180,9 +180,12 @@ impl Relay {
         }
     }
 
-    /// Writes what can be written and reads what may be read; answers when anything moved.
-    async fn move_bytes(&mut self) -> Result<(), Stop> {
+    /// Writes what can be written and reads what may be read; answers when something was read, or written and somebody waits
+    /// for that: most of the time the next that can happen is that more is read.
+    async fn move_bytes(&mut self, ending: bool) -> Result<(), Stop> {
         let (client, server) = (&mut self.client, &mut self.server);
+        // Input that is left over may wait for room in an output.
+        let writes_count = ending || client.ended || server.ended || self.goodbye || !client.input.is_empty();
         let (waiting, goodbye) = (self.waiting, self.goodbye);
         let metrics = &self.shared.metrics;
         poll_fn(|cx| {
@@ -190,14 +193,14 @@ impl Relay {
             let pending = client.output.len();
             match client.poll_write(cx) {
                 Poll::Ready(Ok(())) => {
-                    moved = true;
+                    moved = writes_count;
                     metrics.bytes(Direction::Sent, as_u64(pending - client.output.len()));
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
                 Poll::Pending => {}
             }
             match server.poll_write(cx) {
-                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Ok(())) => moved |= writes_count,
                 // What the server said last is still to be read.
                 Poll::Ready(Err(_)) => {
                     server.output.clear();
@@ -236,7 +239,7 @@ impl Relay {
         self.server.finish().await.map_err(|_| Stop::ServerLost)?;
         self.goodbye = true;
         while !self.server.ended || !self.client.output.is_empty() {
-            self.move_bytes().await?;
+            self.move_bytes(true).await?;
             self.hear_server().await?;
         }
         Ok(())

@@ -88,14 +88,18 @@ restricted_rules() {
     cat <<'RULES'
 policy = "upstream-restricted"
 [category.text]
-columns = ["public.onek.stringu1", "public.tenk1.stringu1", "public.int8_tbl.q1", "public.person.name", "public.text_tbl.f1"]
+columns = ["public.person.name", "public.text_tbl.f1"]
+[category.word]
+columns = ["public.onek.stringu1", "public.tenk1.stringu1"]
+[category.number]
+columns = ["public.int8_tbl.q1"]
 [category.none]
 columns = ["public.onek.unique1", "public.onek.unique2", "public.tenk1.unique1", "public.tenk1.unique2", "public.tenk1.two",
            "public.tenk1.hundred", "public.int8_tbl.q2", "public.person.age", "public.person.location"]
 [[role]]
 name = "tester"
 match = { user = ["tester"] }
-see = { text = "full" }
+see = { text = "full", word = "withhold", number = { mask = "num_round", k = 10 } }
 [[role]]
 name = "owner"
 match = { user = ["postgres"] }
