@@ -24,12 +24,16 @@ use corpus::{Case, Outcome, World};
 
 /// Runs the cases of one file before both worlds; `PGSCRIM_LEAK=A7` picks cases by the start of their id.
 fn section(name: &str) {
+    section_by(name, &std::fs::read_to_string(common::proxy::fixture("leaks/rules.toml")).unwrap());
+}
+
+fn section_by(name: &str, rules: &str) {
     let only = std::env::var("PGSCRIM_LEAK").unwrap_or_default();
     let cases: Vec<Case> = corpus::cases(name).into_iter().filter(|case| case.id.starts_with(&only)).collect();
     if cases.is_empty() {
         return;
     }
-    let worlds = [World::new(0, true), World::new(1, true)];
+    let worlds = [0, 1].map(|which| World::new_with(which, Some(rules.to_owned()), ""));
     let masked = World::masked();
     let before = worlds.each_ref().map(World::digest);
     let mut problems = Vec::new();
@@ -133,6 +137,7 @@ fn without_a_proxy_the_cases_leak() {
         "g-catalogs",
         "h-forms",
         "i-inline",
+        "j-exact",
     ]);
 }
 
@@ -179,4 +184,14 @@ fn h_forms() {
 #[test]
 fn i_inline() {
     section("i-inline");
+}
+
+#[test]
+fn j_exact() {
+    section("j-exact");
+}
+
+#[test]
+fn j_exact_where_it_is_permitted() {
+    section_by("j-exact", &corpus::exact_rules());
 }

@@ -6,6 +6,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, Statement};
 
 use super::{
     bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
+    compare::Place,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -26,6 +27,8 @@ pub struct Binder<'a> {
     pub(super) ctes: Vec<Cte>,
     /// Joins that merged columns.
     pub(super) merges: usize,
+    /// Query blocks around, in whose select list, HAVING or ORDER BY the sub-select at hand stands.
+    pub(super) grouped: Vec<usize>,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
 }
@@ -36,11 +39,12 @@ pub(super) struct Context {
     pub scope: Rc<Scope>,
     pub clause: Clause,
     pub aggregate: bool,
+    pub place: Place,
 }
 
 impl Context {
     pub fn new(scope: Rc<Scope>, clause: Clause) -> Self {
-        Self { scope, clause, aggregate: false }
+        Self { scope, clause, aggregate: false, place: Place::of(clause) }
     }
 }
 
@@ -122,7 +126,7 @@ impl<'a> Binder<'a> {
                 *accounted = true;
             }
         }
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, own_text: false }
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, grouped: Vec::new(), own_text: false }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
@@ -359,6 +363,7 @@ impl<'a> Binder<'a> {
         }
         let block = self.bound.relations.get(reference.relation).and_then(|relation| relation.block);
         (reference.clause, reference.outer) = (context.clause, block != context.scope.block);
+        reference.grouped = block.is_some_and(|block| self.grouped.contains(&block));
         self.bound.references.push(reference);
     }
 
@@ -398,7 +403,9 @@ impl<'a> Binder<'a> {
             clause: context.clause,
             ungrouped: false,
             outer: false,
+            grouped: false,
             naming: false,
+            compared: None,
         };
         match resolved {
             Resolved::Column(column) => {

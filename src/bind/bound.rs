@@ -219,8 +219,36 @@ pub struct Reference {
     pub ungrouped: bool,
     /// It stands in a sub-select of the query block whose relation it refers to.
     pub outer: bool,
+    /// It stands in a sub-select of the select list, HAVING or ORDER BY of that block, behind a GROUP BY.
+    pub grouped: bool,
     /// An output may have its name from it, and no [`Item`] says where to restore that.
     pub naming: bool,
+    /// The comparison with constants that it stands in, in a condition on rows.
+    pub compared: Option<Box<Compared>>,
+}
+
+/// A comparison of a column with constants: `=`, `IN`, `= ANY`, `IS NOT DISTINCT FROM`, or `LIKE` with a literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
+pub struct Compared {
+    /// All its tokens: those of the column, the operator and the constants, and no others.
+    pub tokens: Range<usize>,
+    /// The tokens of its literals and parameters.
+    pub constants: Vec<usize>,
+    /// Each of them is an array of values.
+    pub elements: bool,
+    /// It is `= ANY (…)`.
+    pub array: bool,
+    /// The column is cast to text.
+    pub as_text: bool,
+    /// The column stands in `lower(…)` or `upper(…)`.
+    pub folded: bool,
+    /// The literal of a LIKE or ILIKE, which compares whole values if it holds no wildcard.
+    pub pattern: Option<usize>,
+    /// `IS NOT DISTINCT FROM`: never NULL.
+    pub nulls: bool,
+    /// Whether NULL and false mean the same where it stands: only AND, OR and brackets are around it.
+    pub alone: bool,
 }
 
 /// One star.
@@ -252,6 +280,8 @@ pub struct StarColumn {
 /// A query block with GROUP BY over plain expressions.
 #[derive(Debug)]
 pub struct Block {
+    /// Whether it has a GROUP BY of any form.
+    pub groups: bool,
     /// The token before which further grouping columns go (the first after `GROUP BY`); none without a plain GROUP BY.
     pub insert_at: Option<usize>,
     /// Base columns that are grouping columns themselves.

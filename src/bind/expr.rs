@@ -11,6 +11,7 @@ use sqlparser::ast::{
 use super::{
     binder::{Binder, Context},
     bound::{Clause, Constant, Deps, FunctionUse, Usages, WholeUse},
+    compare::Place,
     scope::merge,
 };
 use crate::{
@@ -29,7 +30,7 @@ impl Binder<'_> {
 
     /// Binds an expression: the base columns that its value is computed from.
     pub(super) fn expr(&mut self, expression: &Expr, context: &Context) -> Result<Deps, Refusal> {
-        stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.expr_here(expression, context))
+        stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.expr_in_place(expression, context))
     }
 
     fn all<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr>, context: &Context) -> Result<Deps, Refusal> {
@@ -38,6 +39,19 @@ impl Binder<'_> {
             let more = self.expr(expression, context)?;
             merge(&mut deps, &more);
         }
+        Ok(deps)
+    }
+
+    /// Binds an expression, and notes what it compares where it stands.
+    fn expr_in_place(&mut self, expression: &Expr, context: &Context) -> Result<Deps, Refusal> {
+        let (place, before) = (context.place, self.bound.references.len());
+        let inside = Self::place_inside(expression, place);
+        let deps = if inside == place {
+            self.expr_here(expression, context)?
+        } else {
+            self.expr_here(expression, &Context { place: inside, ..context.clone() })?
+        };
+        self.compared(expression, place, before);
         Ok(deps)
     }
 
@@ -254,7 +268,13 @@ impl Binder<'_> {
 
     /// A sub-select in an expression.
     pub(super) fn subquery(&mut self, query: &Query, context: &Context) -> Result<Deps, Refusal> {
-        let outputs = self.query(query, Some(context.scope.clone()))?;
+        // Behind GROUP BY a column of the block is one of a group.
+        let early = matches!(context.clause, Clause::Where | Clause::On | Clause::Group) || context.aggregate;
+        let grouped = context.scope.block.filter(|_| !early);
+        self.grouped.extend(grouped);
+        let outputs = self.query(query, Some(context.scope.clone()));
+        self.grouped.truncate(self.grouped.len() - usize::from(grouped.is_some()));
+        let outputs = outputs?;
         let mut deps = Deps::new();
         for output in &outputs {
             merge(&mut deps, &output.deps);
@@ -368,7 +388,9 @@ impl Binder<'_> {
             merge(&mut deps, &more);
         }
         if let Some(filter) = filter {
-            let more = self.expr(filter, &inner)?;
+            // Of an aggregate it is a condition on rows, as WHERE is; a window sees rows that were grouped.
+            let place = if aggregate { Place::Alone } else { Place::Value };
+            let more = self.expr(filter, &Context { place, ..inner })?;
             merge(&mut deps, &more);
             self.mark(&more, Usages::PREDICATE);
         }
@@ -378,7 +400,7 @@ impl Binder<'_> {
                 self.take(name)?;
             }
             Some(WindowType::WindowSpec(spec)) => {
-                let window = Context { clause: Clause::Order, ..context.clone() };
+                let window = Context { clause: Clause::Order, place: Place::Value, ..context.clone() };
                 self.window(spec, &window)?;
             }
         }

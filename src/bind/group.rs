@@ -29,6 +29,9 @@ impl Binder<'_> {
             return Err(Self::unsupported("this form of GROUP BY"));
         }
         let mut plain = !list.is_empty();
+        if let Some(slot) = self.bound.blocks.get_mut(block) {
+            slot.groups = plain;
+        }
 
         let mut grouped = Vec::new();
         for expression in list {

@@ -6,6 +6,7 @@
 
 mod binder;
 mod bound;
+mod compare;
 mod conflict;
 mod dml;
 mod expr;
@@ -23,6 +24,6 @@ pub mod views;
 
 pub use binder::{Binder, bind_expressions, bind_own, bind_query, bind_statement};
 pub use bound::{
-    Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Constant, Deps, FunctionUse, Item, Output, Reference,
-    RelationUse, Role, Star, StarColumn, Usages, WholeUse,
+    Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Compared, Constant, Deps, FunctionUse, Item, Output,
+    Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
 };

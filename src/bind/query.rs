@@ -302,7 +302,7 @@ impl Binder<'_> {
         }
         let first = parse::token_index(select_token.0.span).ok_or_else(|| Self::unsupported("this form of SELECT"))?;
         let block = self.bound.blocks.len();
-        self.bound.blocks.push(Block { insert_at: None, grouped: Vec::new() });
+        self.bound.blocks.push(Block { groups: false, insert_at: None, grouped: Vec::new() });
         let mut scope = Scope { items: Vec::new(), parent, block: Some(block) };
         for table in from {
             self.table_with_joins(table, &mut scope)?;

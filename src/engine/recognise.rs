@@ -40,7 +40,7 @@ use std::ops::Range;
 
 use super::pipeline::Run;
 use crate::{
-    bind::{Clause, Item, Reference, RelationUse, Role, Star, bind_own},
+    bind::{Item, Reference, RelationUse, Role, Star, bind_own},
     catalog::Relation,
     names::quote_ident,
     policy::{
@@ -52,7 +52,7 @@ use crate::{
         qualified, restored_name, scope_clause, searched, treatment,
     },
     sql::{
-        Kind, Nesting, Token, emit,
+        Kind, Nesting, Reads, Token, emit,
         keywords::{Category, category},
         lex::{Lexeme, Lexer, lex},
         parse,
@@ -201,7 +201,8 @@ fn masked<'a>(job: &Job<'a>, reference: &Reference) -> Option<(&'a RelationPolic
 fn compared(job: &Job<'_>, reference: &Reference) -> Option<Range<usize>> {
     let (policy, position) = masked(job, reference)?;
     let rule = policy.columns.get(position).filter(|rule| rule.search == Search::Exact)?;
-    matches!(reference.clause, Clause::Where | Clause::On).then(|| searched(job, reference, rule)).flatten()
+    // What is read of literals was noted when the statement was rewritten.
+    searched(job, reference, rule, &mut Reads::default()).map(|compared| compared.tokens.clone())
 }
 
 /// Whether `own` is the mask of a reference, or the reference itself where the stored value may be compared.

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{pipeline::Run, recognise::recognises};
 use crate::{
-    bind::{Bound, Clause, RelationUse, Role, Star, bind_own},
+    bind::{Bound, Clause, Reference, RelationUse, Role, Star, bind_own},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
@@ -56,6 +56,13 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         let (start, end) = (first.start as usize, last.end as usize);
         printed.trusted.iter().any(|ours| ours.bytes.start <= start && end <= ours.bytes.end)
     };
+    // No mask: the reference as the client wrote it.
+    let bare = |reference: &Reference| {
+        let (first, last) = (tokens.get(reference.tokens.start), tokens.get(reference.tokens.end.saturating_sub(1)));
+        let bytes = first.zip(last).map(|(first, last)| first.start as usize..last.end as usize);
+        bytes.is_some_and(|bytes| printed.trusted.iter().any(|ours| ours.bytes == bytes))
+    };
+    let hidden_columns = |id, policy| hidden_columns(&own, id, policy, &trusted, &bare).map_err(failed);
     for used in &bound.relations {
         if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
             && !keeps(printed, scope, used, client)
@@ -79,13 +86,13 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
                 if policy.scope.is_some() || used.whole_row.is_some() || used.entangled || merged {
                     return Err(failed("a protected relation"));
                 }
-                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
+                hidden_columns(id, policy)?;
             }
             Role::Update | Role::Delete | Role::Insert | Role::Merge => {
                 if used.whole_row.is_some() {
                     return Err(failed("a whole row"));
                 }
-                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
+                hidden_columns(id, policy)?;
             }
         }
     }
@@ -98,6 +105,7 @@ fn hidden_columns(
     id: usize,
     policy: &RelationPolicy,
     trusted: &impl Fn(&Range<usize>) -> bool,
+    bare: &impl Fn(&Reference) -> bool,
 ) -> Result<(), &'static str> {
     let Some(used) = own.relations.get(id) else { return Err("a protected relation") };
     for reference in own.references.iter().filter(|reference| reference.relation == id) {
@@ -107,6 +115,10 @@ fn hidden_columns(
         let named = reference.clause == Clause::Conflict && used.role == Role::Insert;
         if hidden && !system && !named && !trusted(&reference.tokens) {
             return Err("a hidden column");
+        }
+        // A stored value is compared with constants, or stands in text of ours.
+        if hidden && !system && !named && reference.compared.is_none() && bare(reference) {
+            return Err("a stored value");
         }
     }
     let shows = |star: &&Star| star.relations.contains(&id) && !(star.ignored && used.role == Role::Source);

@@ -222,6 +222,8 @@ pub struct Mask {
     /// Whether it is computed from the operand alone, is NULL for NULL, and says nothing of collations: then it may stand
     /// wherever a reference to the column does.
     pub strict: bool,
+    /// Whether it is NULL for NULL and for nothing else, so that the role sees whether there is a value.
+    pub shows_null: bool,
 }
 
 /// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
@@ -328,10 +330,16 @@ impl SqlTemplate {
 }
 
 /// The SQL of what is withheld: NULL of the column's type.
+///
+/// A cast of NULL to a domain runs its checks, and NOT NULL among them would fail; what an array has not got is checked by none.
 pub fn withheld(column: &Column) -> String {
+    let null = match column.type_kind {
+        'd' => format!("('{{}}'::{}[])[1]", column.type_sql),
+        _other => format!("NULL::{}", column.type_sql),
+    };
     match &column.collation {
-        Some(collation) => format!("NULL::{} COLLATE {collation}", column.type_sql),
-        None => format!("NULL::{}", column.type_sql),
+        Some(collation) => format!("{null} COLLATE {collation}"),
+        None => null,
     }
 }
 

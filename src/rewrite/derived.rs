@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     Edits, Job,
-    exact::searched,
+    exact::{inside, searched},
     inline,
     locking::{Locking, locking, refused},
     names::{
@@ -15,7 +15,7 @@ use super::{
     scope::is_barrier,
 };
 use crate::{
-    bind::{Clause, Reference, Role, WholeUse},
+    bind::{Reference, Role, WholeUse},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, compiled::withheld},
@@ -49,7 +49,7 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
     }
     rows(job, edits)?;
     stars(job, &expand, edits)?;
-    groups(job, references, edits)?;
+    groups(job, references, &exact, edits)?;
     Ok(exact)
 }
 
@@ -87,7 +87,7 @@ fn source(
     let mut extra = used.system.clone();
     let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
     for (number, reference) in references() {
-        if !matches!(reference.clause, Clause::Where | Clause::On) {
+        if reference.compared.is_none() {
             continue;
         }
         let Some(position) = reference.column else { continue };
@@ -97,23 +97,27 @@ fn source(
         if used.whole_row.is_some() || !stars_known() {
             continue;
         }
-        let Some(range) = searched(job, reference, rule) else { continue };
+        let Some(compared) = searched(job, reference, rule, &mut edits.reads) else { continue };
         let column = data.columns.get(position).map_or("", |column| column.name.as_str());
-        let part = |range| job.tokens.get(range).map(emit::text_with_holes).unwrap_or_default();
-        let before = part(range.start..reference.tokens.start);
-        let after = part(reference.tokens.end..range.end);
         let name = format!("{RESERVED_PREFIX}{number}");
-        let compared = format!("{before} {} {after}", quote_ident(column)).trim_start().to_owned();
+        let text = inside(job, reference, compared, &quote_ident(column));
         list.push(match &rule.gate {
-            Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", job.inner_row())),
-            None => format!("{compared} AS {name}"),
+            None => format!("{text} AS {name}"),
+            Some(gate) => {
+                let gate = gate.sql.fill_row("", job.inner_row());
+                if compared.alone {
+                    format!("({text} AND {gate}) AS {name}")
+                } else {
+                    format!("CASE WHEN {gate} THEN {text} END AS {name}")
+                }
+            }
         });
-        edits.replace(range.clone(), format!("{}.{name}", quote_ident(&used.alias)), false);
+        edits.replace(compared.tokens.clone(), format!("{}.{name}", quote_ident(&used.alias)), false);
         extra.push(name);
         exact.insert(number);
         if rule.search == Search::Exact {
             edits.exact.push((id, position));
-            edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
+            edits.searched.add(job.tokens, compared, &mut edits.reads);
         }
     }
     let mut barrier = policy.scope.as_ref().is_some_and(|scope| is_barrier(job, scope));
@@ -221,25 +225,20 @@ fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusa
 }
 
 /// `GROUP BY primary_key` covers a table's other columns, but not a derived table's: they are added.
-fn groups(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result<(), Refusal> {
-    for (number, block) in job.bound.blocks.iter().enumerate() {
+fn groups(job: &Job<'_>, references: &[Vec<usize>], exact: &Exact, edits: &mut Edits) -> Result<(), Refusal> {
+    for (block_number, block) in job.bound.blocks.iter().enumerate() {
         let Some(insert_at) = block.insert_at else { continue };
         let mut added = String::new();
         for (id, used) in job.bound.relations.iter().enumerate() {
             let derived = used.role == Role::Source && !job.is_inline(id) && protected(job.role, used).is_some();
-            if used.block != Some(number) || !derived {
+            if used.block != Some(block_number) || !derived {
+                continue;
+            }
+            if !groups_by_key(job, block_number, id) {
                 continue;
             }
             let data = relation(job, used)?;
             let grouped = |position: usize| block.grouped.contains(&(id, position));
-            let covers = !data.primary_key.is_empty()
-                && data
-                    .primary_key
-                    .iter()
-                    .all(|key| data.columns.iter().position(|column| column.attnum == *key).is_some_and(grouped));
-            if !covers {
-                continue;
-            }
             for (position, column) in data.columns.iter().enumerate() {
                 let needed = used.marks.get(position).is_some_and(|mark| mark.ungrouped);
                 if needed && !grouped(position) && lacks_equality(column) {
@@ -253,11 +252,30 @@ fn groups(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result
                 }
             }
         }
+        for number in exact {
+            let Some(reference) = job.bound.references.get(*number).filter(|reference| reference.grouped) else {
+                continue;
+            };
+            let used = job.bound.relations.get(reference.relation).filter(|used| used.block == Some(block_number));
+            if let Some(used) = used.filter(|_| !job.is_inline(reference.relation)) {
+                let _ = write!(added, "{}.{RESERVED_PREFIX}{number}, ", quote_ident(&used.alias));
+            }
+        }
         if !added.is_empty() {
             edits.insert(insert_at, added);
         }
     }
     Ok(())
+}
+
+/// Whether a block groups by the primary key of a relation in it.
+pub(super) fn groups_by_key(job: &Job<'_>, block: usize, id: usize) -> bool {
+    let used = job.bound.relations.get(id).filter(|used| used.block == Some(block));
+    let data = used.and_then(|used| job.catalog.relation(used.oid));
+    let Some((data, block)) = data.zip(job.bound.blocks.get(block)) else { return false };
+    let position = |key: &_| data.columns.iter().position(|column| column.attnum == *key);
+    let grouped = |key: &_| position(key).is_some_and(|position| block.grouped.contains(&(id, position)));
+    !data.primary_key.is_empty() && data.primary_key.iter().all(grouped)
 }
 
 /// A column that cannot be grouped by has one value in a group of one row: any of them is it.

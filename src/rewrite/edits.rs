@@ -5,6 +5,7 @@ use std::{collections::HashSet, ops::Range};
 use foldhash::fast::FixedState;
 
 use crate::{
+    bind::Compared,
     error::{Refusal, RefusalCode},
     sql::{
         Kind, Reads, Token, emit,
@@ -52,22 +53,15 @@ pub struct Searched {
 }
 
 impl Searched {
-    /// Adds the values in the tokens of a comparison.
-    pub fn add(&mut self, tokens: &[Token], reads: &mut Reads) {
-        let of_array = tokens.iter().any(|token| token.is_word("any") || token.is_word("some"));
-        let elements = of_array && !tokens.iter().any(|token| token.is_word("array"));
-        for (at, token) in tokens.iter().enumerate() {
-            let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
-            // `varchar(20)`
-            let modifier = token.kind == Kind::Number
-                && before(1).is_some_and(|open| open.kind == Kind::Open)
-                && before(2).is_some_and(|name| name.is_name() && !name.is_word("in") && !name.is_word("any"));
+    /// Adds the values that a comparison names; each of them may be an array of more.
+    pub fn add(&mut self, tokens: &[Token], compared: &Compared, reads: &mut Reads) {
+        for token in compared.constants.iter().filter_map(|at| tokens.get(*at)) {
             if token.kind == Kind::Parameter {
                 // Numbers that are none are refused by the server.
-                self.parameters.push((token.name().parse().unwrap_or(u16::MAX), elements));
-            } else if token.is_literal() && !modifier {
+                self.parameters.push((token.name().parse().unwrap_or(u16::MAX), compared.elements));
+            } else {
                 // The length of an array is the one thing here that a literal's content decides.
-                let list = if elements { token.literal(reads) } else { None };
+                let list = if compared.elements { token.literal(reads) } else { None };
                 let more = list.map_or(0, |list| list.matches(',').count());
                 self.constants = self.constants.saturating_add(1).saturating_add(more as u64);
             }

@@ -9,11 +9,11 @@
 use super::{
     Edits, Job,
     derived::Exact,
-    exact::searched,
+    exact::{in_place, searched},
     names::{hidden, protected, relation, seen, treatment},
 };
 use crate::{
-    bind::{Clause, ColumnMark, Item, Reference, RelationUse, Role, Star},
+    bind::{ColumnMark, Item, Reference, RelationUse, Role, Star},
     catalog::Column,
     error::Refusal,
     names::quote_ident,
@@ -146,17 +146,12 @@ pub(super) fn references(
         let Some(position) = reference.column else { continue };
         let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
         let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-        let compared = || searched(job, reference, rule).filter(|_| rule.search == Search::Exact);
-        if matches!(reference.clause, Clause::Where | Clause::On)
-            && let Some(range) = compared()
-        {
-            // The stored value is compared, by explicit permission; the edit marks the place as ours.
-            // In brackets it is a truth value, whatever stands around it.
-            edits.insert_own(range.start, "(".to_owned());
-            edits.replace(reference.tokens.clone(), operand, true);
-            edits.insert_own(range.end, ")".to_owned());
+        let permitted = rule.search == Search::Exact;
+        if permitted && let Some(compared) = searched(job, reference, rule, &mut edits.reads) {
+            // The stored value is compared, by explicit permission; the edits mark the place as ours.
+            in_place(job, reference, compared, None, edits);
             edits.exact.push((id, position));
-            edits.searched.add(job.tokens.get(range).unwrap_or(&[]), &mut edits.reads);
+            edits.searched.add(job.tokens, compared, &mut edits.reads);
             exact.insert(*number);
             continue;
         }

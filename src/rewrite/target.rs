@@ -6,7 +6,7 @@ use super::{
     check::label,
     derived::Exact,
     edits::HOLE,
-    exact::searched,
+    exact::{in_place, searched},
     inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
@@ -50,26 +50,21 @@ pub(super) fn targets(
             }
             let Some(position) = reference.column else { continue };
             let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
-            let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-            let compared = if reference.clause == Clause::Where { searched(job, reference, rule) } else { None };
-            if let Some(range) = compared {
-                // The stored value is compared, by explicit permission or behind its gate; the edit marks the place as ours.
+            if let Some(compared) = searched(job, reference, rule, &mut edits.reads) {
+                // The stored value is compared, by explicit permission or behind its gate; the edits mark the place as ours.
+                let mut condition = None;
                 if let Some(gate) = &rule.gate {
                     check_capture(&gate.sql, used)?;
-                    let gate = gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
-                    edits.insert_own(range.start, format!("(({gate}) AND"));
-                } else {
-                    // In brackets it is a truth value, whatever stands around it.
-                    edits.insert_own(range.start, "(".to_owned());
+                    condition = Some(gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few }));
                 }
-                edits.insert_own(range.end, ")".to_owned());
-                edits.replace(reference.tokens.clone(), operand, true);
+                in_place(job, reference, compared, condition.as_deref(), edits);
                 if rule.search == Search::Exact {
                     edits.exact.push((id, position));
-                    edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
+                    edits.searched.add(job.tokens, compared, &mut edits.reads);
                 }
                 continue;
             }
+            let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
             check_captures(policy, position, used)?;
             let row = Row { name: &quote_ident(&used.alias), few: job.few };
             let masked = seen(policy, position, column, &operand, row);
@@ -144,8 +139,15 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
         // explicit cast could run more than an assignment does.
         let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
-        let value =
-            if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
+        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
+        let first = job.tokens.get(range.start);
+        let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
+        let unchecked = column.type_kind == 'd' && constant && null;
+        let value = if (constant || !casts) && !unchecked {
+            format!("CAST({HOLE} AS {})", column.type_sql_plain)
+        } else {
+            format!("({HOLE})")
+        };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
         let kept = kept(job, used, assigned.column, column, &value, &current)?;
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());

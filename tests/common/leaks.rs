@@ -58,8 +58,17 @@ pub struct World {
 
 pub const DATABASE: &str = "shop";
 
+/// The rules of the corpus, with exact search by every category.
+pub fn exact_rules() -> String {
+    let rules = fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
+    let exact = "search = { name = \"exact\", phone = \"exact\", note = \"exact\", meta = \"exact\" }";
+    let rules = rules.replace("search = { name = \"masked\", phone = \"masked\" }", exact);
+    assert!(rules.contains(exact));
+    rules
+}
+
 /// The case files.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "a-names",
     "b-expressions",
     "c-predicates",
@@ -69,6 +78,7 @@ pub const FILES: [&str; 9] = [
     "g-catalogs",
     "h-forms",
     "i-inline",
+    "j-exact",
 ];
 
 impl World {

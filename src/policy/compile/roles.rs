@@ -429,10 +429,10 @@ impl Pass<'_> {
         if self.role.legal_duty {
             return (self.granted(relation, column, categories, treatment, complaints), None);
         }
-        let (shown, clear) = match &treatment {
+        let (shown, clear, shows_null) = match &treatment {
             Treatment::Withhold | Treatment::Refuse => return (treatment, None),
-            Treatment::Clear => (OPERAND.to_string(), true),
-            Treatment::Mask(mask) => (mask.sql.text().to_owned(), false),
+            Treatment::Clear => (OPERAND.to_string(), true, true),
+            Treatment::Mask(mask) => (mask.sql.text().to_owned(), false, mask.shows_null),
         };
         let Some(subjects) = self.subjects else { return (treatment, None) };
         let names: Vec<Arc<str>> =
@@ -444,7 +444,8 @@ impl Pass<'_> {
                 let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
                 let name = format!("{}{label}", treatment.label()).into();
                 let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
-                (Treatment::Mask(Mask { name, sql, strict: false }), Some(Gate { sql: condition, clear }))
+                // Where the gate is closed, a comparison with the stored value is NULL too.
+                (Treatment::Mask(Mask { name, sql, strict: false, shows_null }), Some(Gate { sql: condition, clear }))
             }
             Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => (treatment, None),
             Asked::NoSubject => {
@@ -508,7 +509,7 @@ impl Pass<'_> {
             Treatment::Withhold | Treatment::Refuse => withheld(column),
         };
         let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false })
+        Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false, shows_null: false })
     }
 
     fn origin(&mut self, at: At) -> Arc<str> {
