@@ -48,6 +48,8 @@ pub struct RolePolicy {
     pub purpose: String,
     /// All purposes of the role, the default first.
     pub purposes: Arc<[String]>,
+    /// Settings of applications that the role may set: `app.tenant`, or `app.*`.
+    pub settings: Arc<[String]>,
     /// `application_name` → purpose, for connections that ask for none.
     pub application_purposes: Arc<[(String, String)]>,
     /// `recipient`, empty when not given.
@@ -380,6 +382,13 @@ impl Policy {
         let name = &self.role(id)?.name;
         let position = self.roles.iter().position(|role| role.name == *name && role.purpose == purpose)?;
         u16::try_from(position).ok().map(RoleId)
+    }
+
+    /// The same policy with its observed roles as they would be if they were not: what commands judge rules by.
+    #[must_use]
+    pub fn enforced(&self) -> Self {
+        let enforced = |role: &RolePolicy| role.observed.as_deref().unwrap_or(role).clone();
+        Self { roles: self.roles.iter().map(enforced).collect(), ..self.clone() }
     }
 
     /// The role with this index.

@@ -76,6 +76,8 @@ pub(super) struct RoleRule {
     pub purpose: String,
     pub purposes: Arc<[String]>,
     pub application_purposes: Arc<[(String, String)]>,
+    /// Settings of applications that the role may set, with the place of each.
+    pub own_settings: Arc<[(String, At)]>,
     pub recipient: String,
     pub exempt: bool,
     /// Neither refusals nor erasure requests of subjects count; only grants open anything beyond `see`.

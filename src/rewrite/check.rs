@@ -352,9 +352,9 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Resul
     };
     let value = value.and_then(|value| constant(job, value, reads));
     match (name, value) {
-        (Some(name), None) if takes_any_value(name) => Ok(()),
+        (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
         (Some(name), Some(value)) => {
-            setting_allowed(name, Some(value), &job.role.purposes).map_err(|refusal| at(job, refusal, function.token))
+            setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
         }
         (_, _) => Err(set_config_refused(job, function)),
     }

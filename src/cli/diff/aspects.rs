@@ -15,6 +15,7 @@ pub(super) const PERMISSIONS: &[Permission] = &[
     Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
     Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
     Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
+    Permission { name: "settings", read: |role, _| Aspect::Allows(role.settings.iter().cloned().collect()) },
     Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
     Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
     Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },

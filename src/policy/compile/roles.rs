@@ -26,8 +26,10 @@ use crate::{
         ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
+        decode_role,
         masks::{MaskSpec, keyed},
         rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
+        settings::own_setting,
     },
 };
 
@@ -85,6 +87,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         purpose: role.purpose.clone(),
         purposes: Arc::clone(&role.purposes),
         application_purposes: Arc::clone(&role.application_purposes),
+        settings: settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
@@ -96,6 +99,24 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         grants: grants_of(rules, role).map(|grant| Arc::new(compiled_grant(grant, rules))).collect(),
         functions,
     }
+}
+
+/// The settings that the role may set. One whose class an extension of the database has taken is complained about, and left out.
+fn settings(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> Arc<[String]> {
+    let mut allowed = Vec::new();
+    for (name, at) in role.own_settings.iter() {
+        match own_setting(name, &catalog.data().setting_classes) {
+            Ok(()) => allowed.push(name.clone()),
+            Err(why) => {
+                complaints.add_with_help(
+                    *at,
+                    format!("setting \"{name}\" cannot be given to a role: {why}"),
+                    decode_role::HELP,
+                );
+            }
+        }
+    }
+    allowed.into()
 }
 
 fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
