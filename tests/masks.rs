@@ -603,7 +603,8 @@ fn options_hide_null_and_empty() {
         for row in rows {
             let shown = row[0].as_deref().unwrap_or_default();
             let stars = shown.chars().all(|c| c == '*') && shown.len() >= 3;
-            assert!(stars || *name == "name_words", "{name}: {shown:?}");
+            let address = parameters.contains("hidden_domain") && shown == "****@example.com";
+            assert!(stars || address || *name == "name_words", "{name}: {shown:?}");
         }
     }
 }

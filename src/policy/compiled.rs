@@ -107,6 +107,8 @@ pub struct ColumnPolicy {
     pub search: Search,
     /// What an assignment to the column does. Meaningful when the treatment is not `Clear`.
     pub write_back: WriteBack,
+    /// Where the rules say that masks are not stored: SQL that is true of a value which looks like the column's mask.
+    pub stored_mask: Option<SqlTemplate>,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
     /// What must hold of the row for the role to see what the treatment says, and NULL where it does not; part of the

@@ -150,7 +150,7 @@ fn decode_own_settings(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -
         match own_setting(name, &[]) {
             Ok(()) => found.push((name.to_owned(), at)),
             Err(why) => {
-                complaints.add_with_help(at, format!("setting \"{name}\" cannot be given to a role: {why}"), HELP)
+                complaints.add_with_help(at, format!("setting \"{name}\" cannot be given to a role: {why}"), HELP);
             }
         }
     }

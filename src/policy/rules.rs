@@ -97,6 +97,8 @@ pub(super) struct Settings {
     /// By index of the category.
     pub search: Vec<Search>,
     pub write_back: WriteBack,
+    /// A value that looks like a mask of its column is not stored.
+    pub refuses_masks: bool,
     pub functions: Vec<FunctionRule>,
     pub rows: Vec<RowsRule>,
     pub limits: Limits,

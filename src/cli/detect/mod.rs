@@ -189,10 +189,9 @@ fn fits(kind: Kind, column: &Column) -> bool {
     let text = matches!(column.type_category, 'S' | 'A') || document;
     let number = column.type_category == 'N';
     match kind {
-        Kind::Birth => text || number || column.type_category == 'D',
-        Kind::Gender => text || number || matches!(column.type_category, 'E' | 'B'),
         // Cards end on a day.
-        Kind::Card => text || number || column.type_category == 'D',
+        Kind::Birth | Kind::Card => text || number || column.type_category == 'D',
+        Kind::Gender => text || number || matches!(column.type_category, 'E' | 'B'),
         Kind::Phone | Kind::IdCard | Kind::TaxCode | Kind::BankAccount => text || number,
         Kind::Location => column.type_category != 'B' && column.type_category != 'D',
         Kind::Special | Kind::Address => text || column.type_category == 'E',

@@ -60,10 +60,10 @@ fn applications(pass: &mut Pass<'_>) {
     let (policy, catalog) = (pass.policy, pass.catalog);
     let names = policy.roles.iter().flat_map(|role| role.matching.application_name.iter().flatten());
     let names: BTreeSet<&str> = names.map(String::as_str).collect();
-    let named = policy.roles.iter().flat_map(|role| role.matching.user.iter().flatten().map(String::as_str));
+    let in_rules = policy.roles.iter().flat_map(|role| role.matching.user.iter().flatten().map(String::as_str));
     let known = catalog.data().roles.iter().filter(|role| role.can_login).map(|role| role.name.as_str());
     let mut found: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
-    for login in named.chain(known).collect::<BTreeSet<&str>>() {
+    for login in in_rules.chain(known).collect::<BTreeSet<&str>>() {
         // A name that no rule knows stands for all others.
         let applications = names.iter().copied().chain([""]);
         let roles: BTreeSet<&str> = applications

@@ -13,6 +13,7 @@ use super::{
     inherit::is_view,
     leading::LeadingColumns,
     scopes::{Scopes, scopes},
+    settings,
     subjects::{Asked, Subjects, Wanted, grants_of},
 };
 use crate::{
@@ -26,10 +27,8 @@ use crate::{
         ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
-        decode_role,
         masks::{MaskSpec, keyed},
         rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
-        settings::own_setting,
     },
 };
 
@@ -87,7 +86,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         purpose: role.purpose.clone(),
         purposes: Arc::clone(&role.purposes),
         application_purposes: Arc::clone(&role.application_purposes),
-        settings: settings(role, catalog, complaints),
+        settings: settings::settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
@@ -99,24 +98,6 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         grants: grants_of(rules, role).map(|grant| Arc::new(compiled_grant(grant, rules))).collect(),
         functions,
     }
-}
-
-/// The settings that the role may set. One whose class an extension of the database has taken is complained about, and left out.
-fn settings(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> Arc<[String]> {
-    let mut allowed = Vec::new();
-    for (name, at) in role.own_settings.iter() {
-        match own_setting(name, &catalog.data().setting_classes) {
-            Ok(()) => allowed.push(name.clone()),
-            Err(why) => {
-                complaints.add_with_help(
-                    *at,
-                    format!("setting \"{name}\" cannot be given to a role: {why}"),
-                    decode_role::HELP,
-                );
-            }
-        }
-    }
-    allowed.into()
 }
 
 fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
@@ -258,6 +239,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         };
@@ -320,11 +302,18 @@ impl Pass<'_> {
         } else {
             (treatment, None)
         };
+        let stored_mask = match &given.treatment {
+            TreatmentRule::Mask(spec) if self.role.settings.refuses_masks && !self.role.exempt => {
+                spec.stored(column, self.catalog)
+            }
+            TreatmentRule::Mask(_) | TreatmentRule::Clear | TreatmentRule::Withhold | TreatmentRule::Refuse => None,
+        };
         ColumnPolicy {
             category: Some(self.rules.category_name(category)),
             personal,
             treatment,
             gate,
+            stored_mask,
             search: if personal { search } else { Search::Masked },
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
@@ -408,6 +397,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });
@@ -430,6 +420,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: Arc::clone(&rule),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });

@@ -56,7 +56,7 @@ fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
     let first = format!("coalesce({},'*')", site.substring("^[a-zA-Z0-9]"));
     let open = site.concat(&[&first, "'***@'", &site.call("lower", &[&part])]);
     let closed = site.concat(&[&first, &lit(&format!("***@{domain}"))]);
-    let none = lit(&format!("****@{domain}"));
+    let none = site.fixed(&format!("****@{domain}"));
     Ok(Built::Text(case(&is_address, &case(&public, &open, &closed), &none)))
 }
 
