@@ -2,7 +2,7 @@
 //! the schema of django-oscar, a shop that somebody else wrote. What a person does to the files between the commands is done here by
 //! the replacements that the files name themselves, and counted.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::format_collect, reason = "a test")]
 
 mod common;
 
