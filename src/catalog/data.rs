@@ -35,6 +35,10 @@ pub struct CatalogData {
     pub databases: Vec<String>,
     /// `pg_db_role_setting`, one entry a setting.
     pub settings: Vec<SettingData>,
+    /// What stands before the dot in names of settings that modules of the server have defined, and the names of extensions, which may
+    /// define some; lower-case.
+    #[serde(default)]
+    pub setting_classes: Vec<String>,
     /// What depends on columns, for `check`; none where it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependents: Option<super::dependents::Dependents>,

@@ -10,7 +10,7 @@ use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
     error::{Refusal, RefusalCode},
     names::quote_literal,
-    policy::settings::{PURPOSE, is_tracked, setting_allowed},
+    policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
     rewrite::{Edits, Job, Searched, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
@@ -88,7 +88,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             })
         }
         Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
-        Command::Set(at) => as_is(set(tokens, *at, &run.role.purposes)?),
+        Command::Set(at) => as_is(set(tokens, *at, run.role.permitted())?),
         Command::Reset(at) => {
             let setting = name(at);
             if tokens.len() == 2 && setting == "all" {
@@ -100,7 +100,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
                 return as_is(Effect::None);
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
-            setting_allowed(&setting, None, &run.role.purposes)?;
+            setting_allowed(&setting, None, run.role.permitted())?;
             as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
         }
         Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
@@ -351,7 +351,7 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
 }
 
 /// Judges SET.
-fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refusal> {
+fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, Refusal> {
     let word = |index: usize| match tokens.get(index) {
         Some(token) if token.kind == Kind::Word => token.name(),
         Some(_) | None => "",
@@ -409,11 +409,11 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
             ));
         }
         ("names", _) => {
-            setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
+            setting_allowed("client_encoding", Some(&value(at + 1)?), permitted).map_err(place)?;
             return Ok(Effect::None);
         }
         ("schema", _) => {
-            setting_allowed("search_path", Some(&value(at + 1)?), purposes).map_err(place)?;
+            setting_allowed("search_path", Some(&value(at + 1)?), permitted).map_err(place)?;
             return Ok(Effect::SearchPath);
         }
         _ => {}
@@ -425,6 +425,6 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
     }
     let default = word(next + 1) == "default" && tokens.len() == next + 2;
     let value = if default { None } else { Some(value(next + 1)?) };
-    setting_allowed(&name, value.as_deref(), purposes).map_err(place)?;
+    setting_allowed(&name, value.as_deref(), permitted).map_err(place)?;
     Ok(if is_tracked(&name) { Effect::SearchPath } else { Effect::None })
 }

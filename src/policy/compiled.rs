@@ -48,6 +48,8 @@ pub struct RolePolicy {
     pub purpose: String,
     /// All purposes of the role, the default first.
     pub purposes: Arc<[String]>,
+    /// Settings of applications that the role may set: `app.tenant`, or `app.*`.
+    pub settings: Arc<[String]>,
     /// `application_name` → purpose, for connections that ask for none.
     pub application_purposes: Arc<[(String, String)]>,
     /// `recipient`, empty when not given.
@@ -105,6 +107,8 @@ pub struct ColumnPolicy {
     pub search: Search,
     /// What an assignment to the column does. Meaningful when the treatment is not `Clear`.
     pub write_back: WriteBack,
+    /// Where the rules say that masks are not stored: SQL that is true of a value which looks like the column's mask.
+    pub stored_mask: Option<SqlTemplate>,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
     /// What must hold of the row for the role to see what the treatment says, and NULL where it does not; part of the
@@ -389,6 +393,13 @@ impl Policy {
         let name = &self.role(id)?.name;
         let position = self.roles.iter().position(|role| role.name == *name && role.purpose == purpose)?;
         u16::try_from(position).ok().map(RoleId)
+    }
+
+    /// The same policy with its observed roles as they would be if they were not: what commands judge rules by.
+    #[must_use]
+    pub fn enforced(&self) -> Self {
+        let enforced = |role: &RolePolicy| role.observed.as_deref().unwrap_or(role).clone();
+        Self { roles: self.roles.iter().map(enforced).collect(), ..self.clone() }
     }
 
     /// The role with this index.

@@ -17,7 +17,7 @@ use crate::{
     engine::{Effect, plan::may_appear_in_clear},
     error::{Refusal, RefusalCode},
     metrics::UpstreamErrorKind,
-    names::{AttNum, Oid},
+    names::{AttNum, Oid, QualifiedName, rule_part},
     policy::settings::is_utf8,
     wire::{Fields, Header, backend, build, frame},
 };
@@ -468,10 +468,23 @@ impl Relay {
                 scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
             }
             _ => {
+                if let Some((relation, column)) = scrub::stored_mask(body).map_err(|_| self.server_broke())? {
+                    let refusal = scrub::would_store(self.column_name(relation, column).as_deref());
+                    scrub::refuse(&mut self.client.output, "ERROR", &refusal, "");
+                    return Ok(false);
+                }
                 let place = |sent| origin.as_ref()?.position(sent);
                 scrub::scrub(&mut self.client.output, b'E', body, place).map_err(|_| self.server_broke())?;
             }
         }
         Ok(false)
+    }
+
+    /// `schema.table.column`, of a column that the catalog holds.
+    fn column_name(&mut self, relation: Oid, column: AttNum) -> Option<String> {
+        let stamp = self.inputs().ok()?;
+        let relation = stamp.inputs.catalog.relation(relation)?;
+        let name = QualifiedName::new(&relation.schema, &relation.name);
+        Some(format!("{name}.{}", rule_part(&relation.column_numbered(column)?.name)))
     }
 }

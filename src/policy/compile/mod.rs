@@ -8,6 +8,7 @@ mod leading;
 pub(super) mod recorded;
 mod roles;
 mod scopes;
+mod settings;
 pub(super) mod stored;
 mod subjects;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
     inherit::is_view,
     leading::LeadingColumns,
     scopes::{Scopes, scopes},
+    settings,
     subjects::{Asked, Subjects, Wanted, grants_of},
 };
 use crate::{
@@ -85,6 +86,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         purpose: role.purpose.clone(),
         purposes: Arc::clone(&role.purposes),
         application_purposes: Arc::clone(&role.application_purposes),
+        settings: settings::settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
@@ -237,6 +239,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         };
@@ -299,11 +302,18 @@ impl Pass<'_> {
         } else {
             (treatment, None)
         };
+        let stored_mask = match &given.treatment {
+            TreatmentRule::Mask(spec) if self.role.settings.refuses_masks && !self.role.exempt => {
+                spec.stored(column, self.catalog)
+            }
+            TreatmentRule::Mask(_) | TreatmentRule::Clear | TreatmentRule::Withhold | TreatmentRule::Refuse => None,
+        };
         ColumnPolicy {
             category: Some(self.rules.category_name(category)),
             personal,
             treatment,
             gate,
+            stored_mask,
             search: if personal { search } else { Search::Masked },
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
@@ -387,6 +397,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });
@@ -409,6 +420,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: Arc::clone(&rule),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });
