@@ -107,6 +107,8 @@ refusal_codes! {
     NoGrant = "PGS0215", "42501", Policy;
     /// More personal data in clear, or more searches, than the role may have.
     LimitExceeded = "PGS0216", "53400", Policy;
+    /// A temporary table of a form or a name that restricted roles may not use.
+    TemporaryTable = "PGS0217", "42501", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;

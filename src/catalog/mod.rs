@@ -9,6 +9,7 @@ pub mod functions;
 pub mod search_path;
 pub mod snapshot;
 pub mod system;
+pub mod temporary;
 #[doc(hidden)]
 pub mod testing;
 

@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     pipeline::Run,
-    plan::{Access, ColumnAccess, Usage},
+    plan::{Access, ColumnAccess, Stored, Usage},
 };
 use crate::{
-    bind::{Bound, Usages},
+    bind::{Assigned, Bound, Role, Usages},
     names::{QualifiedName, rule_part},
     policy::Treatment,
 };
@@ -102,7 +102,32 @@ pub(super) fn access(
         columns: columns.into_values().collect(),
         decision,
         discloses,
+        stored: Stored::Nothing,
         observed: None,
         rules: rules.into_iter().collect(),
+    }
+}
+
+/// What of a statement reaches a temporary table; `kind` is that of the query or data modification itself.
+pub(super) fn stored(bound: &Bound, kind: &str, run: &Run<'_>) -> Stored {
+    let shows = |(id, position): &(usize, usize)| {
+        let policy = bound.relations.get(*id).and_then(|used| run.role.relation(used.oid));
+        let rule = policy.and_then(|policy| policy.columns.get(*position));
+        rule.is_some_and(|rule| rule.personal && rule.shows_stored())
+    };
+    let keeps = |assigned: &Assigned| {
+        let target = bound.relations.get(assigned.relation);
+        let target = target.and_then(|used| run.inputs.catalog.relation(used.oid));
+        target.is_some_and(|target| run.inputs.catalog.is_temporary(target)) && assigned.deps.iter().any(shows)
+    };
+    if !bound.assigned.iter().any(keeps) {
+        return Stored::Nothing;
+    }
+    // With RETURNING a portal may be left before its end, and of several targets the tag counts one.
+    let targets = bound.relations.iter().filter(|used| used.role != Role::Source).count();
+    if targets == 1 && !bound.returns_rows && matches!(kind, "INSERT" | "UPDATE" | "MERGE") {
+        Stored::Counted
+    } else {
+        Stored::Uncounted
     }
 }

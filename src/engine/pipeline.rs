@@ -163,6 +163,7 @@ pub(super) fn planned(
 ) -> Planned {
     let Rewritten { printed, bound, exact, changed, sets_path, reads: _ } = rewritten;
     let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
+    let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);
     if !text.is_empty() {
@@ -171,7 +172,8 @@ pub(super) fn planned(
     places.extend(moved(printed.places, text.len()));
     text.push_str(&printed.text);
     let decision = if changed { "rewrite" } else { "forward" };
-    let access = access::access(&bound, &exact, run, emit::redacted(all), decision);
+    let mut access = access::access(&bound, &exact, run, emit::redacted(all), decision);
+    access.stored = access::stored(&bound, own_kind, run);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }

@@ -128,12 +128,26 @@ pub struct Access {
     pub decision: &'static str,
     /// Determining rules, `file:line`, without repetition.
     pub rules: Vec<Arc<str>>,
-    /// Whether personal data reaches the client in clear.
+    /// Whether personal data reaches the client, or a temporary table of the session, in clear.
     pub discloses: bool,
+    /// Whether it reaches a temporary table.
+    pub stored: Stored,
     /// What an observed role would have got.
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.
     pub masked_outputs: u32,
+}
+
+/// Whether personal data reaches a temporary table in clear, from which it may be read again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// It does not.
+    #[default]
+    Nothing,
+    /// The statement's command tag counts the rows.
+    Counted,
+    /// Nothing that the proxy sees counts them.
+    Uncounted,
 }
 
 /// What would have been done with a statement of an observed role.
@@ -220,6 +234,9 @@ pub enum Effect {
     SearchPath,
     /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
     DiscardAll,
+    /// Made the temporary table of this name, or may have dropped some: the session must ask the server for them before the
+    /// next statement of a restricted role is planned.
+    Temporary(Option<String>),
     /// May have changed the catalog (DDL, GRANT, DO, CALL, unknown): the proxy refreshes its snapshot.
     Catalog,
 }

@@ -73,6 +73,7 @@ fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
 fn relations(job: &Job<'_>) -> Result<(), Refusal> {
     for used in &job.bound.relations {
         let data = relation(job, used)?;
+        job.catalog.usable(data).map_err(|refusal| at(job, refusal, used.name.start))?;
         let refused = if data.is_system() {
             matches!(system_relation(&data.schema, &data.name), SystemRelation::Refused)
         } else {
@@ -138,6 +139,12 @@ fn columns(job: &Job<'_>) -> Result<(), Refusal> {
 
 fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     for assigned in &job.bound.assigned {
+        let target = job.bound.relations.get(assigned.relation);
+        let target = target.map(|used| relation(job, used)).transpose()?;
+        if target.is_some_and(|target| job.catalog.is_temporary(target)) {
+            // A mask destroys nothing there.
+            continue;
+        }
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
             let Some(policy) = protected(job.role, source) else { continue };

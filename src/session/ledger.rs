@@ -137,7 +137,7 @@ impl Relay {
         if planned.effect == Effect::Catalog && self.changing.is_none() {
             self.changing = Some(self.shared.inputs.changing());
         }
-        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll)
+        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_))
             || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
         {
             self.path.moving = true;
@@ -171,6 +171,7 @@ impl Relay {
             | Effect::CloseCursor(_)
             | Effect::SearchPath
             | Effect::DiscardAll
+            | Effect::Temporary(_)
             | Effect::Catalog => None,
         }
     }
