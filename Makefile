@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench side-by-side count clean
+.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench side-by-side count count-check clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -23,7 +23,7 @@ help:
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make bench          how long plans take'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
-	@echo 'make count          how many instructions (needs valgrind)'
+	@echo 'make count          how many instructions (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 
 demo:
@@ -39,6 +39,13 @@ test: lint test-venv
 	    echo "$(CARGO) test"; $(CARGO) test --locked --lib --bins --tests; \
 	fi
 	$(CARGO) test --locked --doc
+	@if [ "$$(uname -s)" = Linux ]; then $(MAKE) --no-print-directory count-check; \
+	else echo 'instructions are counted on Linux alone'; fi
+
+# Whether plans take more instructions than bench/bounds.txt allows.
+count-check:
+	@sh scripts/need.sh cc valgrind
+	ROUNDS=10 sh bench/count.sh --check
 
 test-long: test-venv
 	@sh scripts/need.sh cc postgres openssl kill sqlsmith

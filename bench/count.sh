@@ -1,17 +1,25 @@
 #!/bin/sh
 # Instructions per statement and stage, counted by valgrind: unlike times they are the same on a busy machine.
-# Usage: sh bench/count.sh [CASE …]
+# Usage: sh bench/count.sh [CASE …]       all stages
+#        sh bench/count.sh --check        fails when a plan takes more than bench/bounds.txt allows
 set -eu
 cd "$(dirname "$0")/.."
+check=
+if [ "${1:-}" = --check ]; then
+    check=1
+    shift
+fi
 ${CARGO:-cargo} bench --locked --bench count --no-run 2>/dev/null
 binary=$(ls -t target/release/deps/count-* | grep -v '\.d$' | head -n 1)
 rounds=${ROUNDS:-50}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 [ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" "list of 600"
+beyond=0
 for case in "$@"; do
     echo "$case"
-    valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$binary" "$case" "$rounds" >"$out/log" 2>&1
+    valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$binary" "$case" "$rounds" >"$out/log" 2>&1 ||
+        { cat "$out/log"; exit 1; }
     callgrind_annotate --inclusive=yes --threshold=100 "$out/callgrind" 2>/dev/null |
         awk -v rounds="$rounds" '/count::stage_/ {
             count = $1; gsub(",", "", count)
@@ -20,5 +28,15 @@ for case in "$@"; do
         } END {
             for (i = 1; i <= n; i++)
                 printf "  %-12s %9d  %5.2f of sqlparser\n", order[i], seen[order[i]], seen[order[i]] / seen["sqlparser"]
-        }'
+        }' >"$out/counts"
+    cat "$out/counts"
+    [ -n "$check" ] || continue
+    # Each line of the bounds: case | stage | the most instructions.
+    grep "^$case |" bench/bounds.txt >"$out/bounds" || { echo "bench/bounds.txt has no bounds of \"$case\""; exit 1; }
+    awk -F'|' 'NR == FNR { split($0, part, " "); counted[part[1]] = part[2]; next } {
+            stage = $2; gsub(" ", "", stage)
+            if (!(stage in counted)) { print "  not counted: " stage; bad = 1 }
+            else if (counted[stage] > $3 + 0) { print "  too many: " stage " takes " counted[stage] ", and the bound is" $3; bad = 1 }
+        } END { exit bad }' "$out/counts" "$out/bounds" || beyond=1
 done
+[ "$beyond" = 0 ] || { echo "A plan takes more instructions than bench/bounds.txt allows: mend it, or raise the bound and say why."; exit 1; }

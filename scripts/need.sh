@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith|proxies]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith|proxies|valgrind]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -51,6 +51,7 @@ for what in "$@"; do
         { [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null; } && { [ -x /usr/sbin/haproxy ] || command -v haproxy >/dev/null; } ||
             need 'PgBouncer and HAProxy,' 'pgbouncer haproxy' 'pgbouncer haproxy'
         ;;
+    valgrind) { command -v valgrind && command -v callgrind_annotate; } >/dev/null || need valgrind, valgrind '' ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
     sqlsmith) command -v sqlsmith >/dev/null || need sqlsmith, sqlsmith '' ;;
     *) say "scripts/need.sh: unknown: $what"; exit 2 ;;

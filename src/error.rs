@@ -107,8 +107,10 @@ refusal_codes! {
     NoGrant = "PGS0215", "42501", Policy;
     /// More personal data in clear, or more searches, than the role may have.
     LimitExceeded = "PGS0216", "53400", Policy;
+    /// An assignment that would tie rows to another subject.
+    LeadsElsewhere = "PGS0217", "42501", Policy;
     /// A temporary table of a form or a name that restricted roles may not use.
-    TemporaryTable = "PGS0217", "42501", Policy;
+    TemporaryTable = "PGS0218", "42501", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;
@@ -192,6 +194,17 @@ impl Refusal {
     pub fn with_rule(mut self, rule: impl Into<String>) -> Self {
         self.rule = Some(rule.into());
         self
+    }
+
+    /// A prepared statement that the server or its catalog, rules or path have left behind: as PostgreSQL says it, and drivers
+    /// know it.
+    pub fn replan() -> Self {
+        Self::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type").with_sqlstate("0A000")
+    }
+
+    /// Whether it is [`Self::replan`].
+    pub fn is_replan(&self) -> bool {
+        self.code == RefusalCode::StatementNotAllowed && self.sqlstate() == "0A000"
     }
 
     /// The SQLSTATE that the client sees.

@@ -148,7 +148,10 @@ const PROMISES: &[Promise] = &[
         "order_processing_app",
         "SELECT full_name FROM customers WHERE id = 2",
         "-",
-        (SUBJECTS, "[erasure]\nrecords = \"public.erasure_requests\"\nsubject = \"customer_id\"\n"),
+        (
+            SUBJECTS,
+            "[erasure]\nrecords = \"public.erasure_requests\"\nsubject = \"customer_id\"\nrequested_at = \"requested_at\"\nanswer_within = \"2 working days\"\ncarry_out_within = \"20 days\"\n",
+        ),
     ),
 ];
 

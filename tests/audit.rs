@@ -20,6 +20,7 @@ use pgscrim::{
     engine::{Access, ColumnAccess, Effect, PlannedStatement, Usage},
     error::{Refusal, RefusalCode},
     metrics::Metrics,
+    rewrite::Searched,
 };
 use serde_json::Value;
 
@@ -79,6 +80,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
             access: Access {
                 grants: Vec::new(),
                 discloses: false,
+                searched: Searched::default(),
                 observed: None,
                 oids: Vec::new(),
                 text,
@@ -297,6 +299,24 @@ fn a_full_disk_stops_statements_and_loses_nothing() {
     submit(&handle, 10..12);
     assert_eq!(handle.shutdown(Duration::from_secs(5)), 0);
     assert_eq!(statements(&folder.log()), (0..12).collect::<Vec<_>>());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn room_on_the_disk_is_taken_before_it_is_needed() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = Folder::new("room");
+    let taken = || fs::metadata(folder.log()).map_or(0, |now| now.blocks() * 512);
+    let config = AuditConfig { queue: 1000, ..config(&folder.log()) };
+    let handle = audit::start(&config, Metrics::new()).unwrap();
+    assert!(taken() >= 1000 * 2048, "{}", taken());
+    submit(&handle, 0..10);
+    wait_until("the events are written", || statements(&folder.log()).len() == 10);
+    assert!(taken() >= 1000 * 2048, "{}", taken());
+    assert_eq!(handle.shutdown(Duration::from_secs(5)), 0);
+    assert!(taken() < 1000 * 2048, "given back: {}", taken());
+    assert_eq!(statements(&folder.log()), (0..10).collect::<Vec<_>>());
 }
 
 #[test]

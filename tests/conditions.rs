@@ -123,10 +123,15 @@ fn grant(document: &str, from: i64, until: i64, subjects: &str, see: &str) -> St
 }
 
 fn start(rules: &str) -> (Postgres, Proxy) {
+    start_with(rules, "")
+}
+
+fn start_with(rules: &str, more: &str) -> (Postgres, Proxy) {
     let postgres = Postgres::start();
     postgres.sql("postgres", "CREATE DATABASE shop");
     postgres.sql("postgres", SERVICE_LOGIN);
     postgres.sql("shop", SCHEMA);
+    postgres.sql("shop", more);
     let proxy = Proxy::start(&postgres, &Options::new("shop", rules));
     (postgres, proxy)
 }
@@ -539,6 +544,9 @@ fn hidden_rows_and_cells_change_no_byte() {
         "SELECT 1 / fee FROM shipments WHERE id < 10 ORDER BY id",
         "SELECT id FROM shipments WHERE 1 / fee >= 0 ORDER BY id",
         "SELECT id FROM shipments WHERE status::int = 1",
+        "SELECT * FROM shipments WHERE 1 / fee >= 0 ORDER BY id FOR UPDATE",
+        "SELECT id FROM shipments WHERE status::int = 1 OR fee = 0 FOR SHARE SKIP LOCKED",
+        "SELECT id FROM shipments WHERE status LIKE 'z%' ORDER BY 1 / fee LIMIT 2 FOR UPDATE",
         "SELECT s.id, o.id, o.total FROM shipments s FULL JOIN orders o ON o.id = s.order_id ORDER BY 2, 1",
         "SELECT o.id, (SELECT s.fee FROM shipments s WHERE s.order_id = o.id) FROM orders o ORDER BY 1",
         "SELECT count(*) FROM orders, shipments",
@@ -682,4 +690,272 @@ fn check_names_logins_that_may_not_read_what_conditions_need() {
         )
     );
     assert!(found.iter().any(|line| line.contains("role carrier") && line.contains("public.orders")));
+}
+
+/// Who may change a link or a key cannot tie a hidden row to a subject whose data is shown: hidden rows keep both, and two
+/// databases that differ in hidden cells go on giving the same bytes.
+#[test]
+fn a_hidden_row_stays_with_its_subject() {
+    let more = "CREATE VIEW order_links AS SELECT id AS number, customer_id AS buyer, total FROM orders; GRANT ALL ON order_links TO staff, marketing;
+        ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey";
+    let (one, first) = start_with(DATA, more);
+    let (other, second) = start_with(DATA, more);
+    other.sql(
+        "shop",
+        "UPDATE customers SET phone = '0999999999' WHERE id IN (5, 7); UPDATE customers SET full_name = 'x' WHERE id = 7;
+         UPDATE orders SET ship_phone = '1' WHERE customer_id IN (5, 7);
+         UPDATE shipments SET recipient_phone = 'y' WHERE order_id IN (5, 7, 45, 47)",
+    );
+    let look = "SELECT c.id, c.full_name, c.phone, o.id, o.customer_id, o.ship_phone, s.id, s.order_id, s.recipient_phone
+        FROM customers c FULL JOIN orders o ON o.customer_id = c.id FULL JOIN shipments s ON s.order_id = o.id
+        WHERE c.id < 9 OR o.id < 9 OR s.id < 9 OR c.id IS NULL ORDER BY c.id, o.id, s.id, c.phone, o.ship_phone, s.recipient_phone";
+    let attempts = [
+        "UPDATE orders SET customer_id = 1",
+        "UPDATE orders SET customer_id = NULL WHERE id IN (5, 7, 8)",
+        "UPDATE orders SET customer_id = customer_id + 1 WHERE id BETWEEN 4 AND 8",
+        "UPDATE orders o SET customer_id = c.id FROM customers c WHERE c.id = o.customer_id - 4 AND o.id < 9",
+        "UPDATE orders SET id = id + 100000 WHERE id IN (5, 7)",
+        "UPDATE customers SET id = id + 100000 WHERE id IN (5, 7)",
+        "UPDATE shipments SET order_id = 1 WHERE id < 9",
+        "UPDATE shipments SET order_id = NULLIF(order_id, order_id) WHERE id = 7 AND false",
+        "UPDATE shipments_rest SET order_id = 1 WHERE id < 9",
+        "INSERT INTO orders (id, customer_id) VALUES (5, 1), (7, 1), (8, 1) ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, customer_id = EXCLUDED.customer_id",
+        "MERGE INTO orders o USING (VALUES (5), (7), (8)) v(id) ON v.id = o.id WHEN MATCHED THEN UPDATE SET customer_id = 1",
+        "WITH u AS (UPDATE orders SET customer_id = 1 WHERE id < 9 RETURNING id, customer_id, ship_phone) SELECT * FROM u ORDER BY 1",
+        "UPDATE orders SET (customer_id, total) = (SELECT 1, 2) WHERE id = 7",
+        "UPDATE orders SET customer_id = DEFAULT WHERE id = 7",
+        "UPDATE order_links SET buyer = 1 WHERE number = 7",
+        "INSERT INTO order_links VALUES (7, 1, 1) ON CONFLICT (number) DO UPDATE SET buyer = 1",
+    ];
+    for user in ["staff", "marketing"] {
+        let (mut a, mut b) = (first.connect(user, "shop"), second.connect(user, "shop"));
+        for sql in attempts {
+            let told = |client: &mut wire::Client, extended: bool| {
+                client.simple("BEGIN; SAVEPOINT s");
+                let mut answers = if extended { client.extended(sql, &[], 1) } else { client.simple(sql) };
+                client.simple("ROLLBACK TO s; RELEASE s");
+                // Once more, and what is seen then.
+                let refused = wire::error(&answers).is_some();
+                if !refused {
+                    client.simple(sql);
+                }
+                answers.extend(client.simple(look));
+                client.simple("ROLLBACK");
+                wire::describe(&answers)
+            };
+            assert_eq!(told(&mut a, false), told(&mut b, false), "{user}: {sql}");
+            assert_eq!(told(&mut a, true), told(&mut b, true), "{user}: {sql}");
+        }
+        for sql in [
+            "UPDATE orders SET (customer_id, total) = (SELECT 1, 2) WHERE id = 7",
+            "UPDATE orders SET customer_id = DEFAULT WHERE id = 7",
+            "UPDATE order_links SET buyer = 1 WHERE number = 7",
+        ] {
+            assert_eq!(refused(&a.simple(sql)), "PGS0217", "{user}: {sql}");
+        }
+    }
+    // Open rows change, hidden ones stay, and what is no link changes in both.
+    let mut staff = first.connect("staff", "shop");
+    let answer = staff.simple("UPDATE orders SET customer_id = 2, total = 1 WHERE id IN (3, 5, 7) RETURNING id, customer_id, total, ship_phone");
+    let mut answer = rows(&answer);
+    answer.sort();
+    assert_eq!(answer, ["3|2|1|0901000003", "5|5|1|-", "7|7|1|-"]);
+    assert_eq!(rows(&staff.simple("UPDATE order_links SET total = 9 WHERE number = 7 RETURNING total")), ["9"]);
+    assert_eq!(
+        rows(&staff.extended(
+            "UPDATE orders SET customer_id = $1 WHERE id = 3 RETURNING customer_id",
+            &[Some(b"4".as_slice())],
+            0
+        )),
+        ["4"]
+    );
+    assert_eq!(
+        one.sql("shop", "SELECT count(*) FROM orders WHERE customer_id = 4 AND id = 3")[0][0].as_deref(),
+        Some("1")
+    );
+    // Without conditions nothing is guarded.
+    let mut carrier = first.connect("owner", "shop");
+    assert_eq!(rows(&carrier.simple("UPDATE order_links SET buyer = 3 WHERE number = 7 RETURNING buyer")), ["3"]);
+}
+
+/// A legal duty that sees the data of some subjects may not make others' rows theirs.
+#[test]
+fn a_grant_for_some_subjects_forbids_other_links() {
+    let rules = format!("{DATA}{}", grant("1/CV", -60, 3600, "[17]", "{ phone = \"clear\" }"));
+    let (_postgres, proxy) = start(&rules);
+    let mut authority = proxy.connect("authority", "shop");
+    assert_eq!(refused(&authority.simple("UPDATE orders SET customer_id = 17")), "PGS0217");
+    assert_eq!(refused(&authority.simple("UPDATE customers SET id = 17 WHERE id = 5")), "PGS0217");
+    assert_eq!(rows(&authority.simple("UPDATE orders SET total = 3 WHERE id = 1 RETURNING total")), ["3"]);
+}
+
+/// Of a table with a row scope FOR UPDATE locks what it locks without one, whatever the condition.
+#[test]
+fn the_rows_that_are_meant_are_locked() {
+    let (_postgres, proxy) = start(DATA);
+    let (mut ghn, mut owner, mut other) =
+        (proxy.connect("ghn", "shop"), proxy.connect("owner", "shop"), proxy.connect("owner", "shop"));
+    let others = "SELECT id FROM shipments WHERE carrier = 'ghn' ORDER BY id FOR UPDATE SKIP LOCKED";
+    for (sql, locked) in [
+        ("SELECT id FROM shipments WHERE lower(status) = 'new' AND id < 10 FOR UPDATE", 3),
+        ("SELECT s.* FROM shipments AS s WHERE 10 / (s.fee - 20) > 0 AND s.id < 10 FOR NO KEY UPDATE OF s", 1),
+        (
+            "SELECT id FROM shipments WHERE status::text = 'new' ORDER BY lower(status), id LIMIT 2 FOR UPDATE SKIP LOCKED",
+            2,
+        ),
+        ("SELECT id FROM shipments ORDER BY lower(status), id LIMIT 1 FOR UPDATE", 1),
+        (
+            "WITH q AS (SELECT id FROM shipments WHERE status LIKE 'n%' ORDER BY id LIMIT 2 FOR UPDATE) SELECT * FROM q",
+            2,
+        ),
+        (
+            "UPDATE shipments SET status = 'x' WHERE id = (SELECT id FROM shipments WHERE lower(status) = 'new' AND id > 3 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
+            1,
+        ),
+        ("SELECT id FROM shipments WHERE id < 10 FOR UPDATE", 3),
+        (
+            "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE lower(s.status) = 'new' AND s.id < 10 ORDER BY 1 FOR UPDATE OF o",
+            0,
+        ),
+    ] {
+        ghn.simple("BEGIN");
+        let (answer, free) = (rows(&ghn.simple(sql)), rows(&other.simple(others)));
+        ghn.simple("ROLLBACK");
+        assert_eq!(free.len(), 26 - locked, "{sql}: {free:?}");
+        // The same over the table with the scope in the client's own words.
+        owner.simple("BEGIN; CREATE TEMP VIEW own AS SELECT * FROM public.shipments WHERE carrier = 'ghn'");
+        let theirs =
+            rows(&owner.simple(&sql.replace("FROM shipments", "FROM own").replace("UPDATE shipments", "UPDATE own")));
+        let theirs_left = rows(&other.simple(others));
+        owner.simple("ROLLBACK");
+        assert_eq!((&answer, &free), (&theirs, &theirs_left), "{sql}");
+    }
+    for sql in [
+        "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE lower(s.status) = 'new' FOR UPDATE",
+        "SELECT s.id FROM shipments s, orders o WHERE o.id = s.order_id AND s.fee + 1 = 0 FOR UPDATE OF s",
+        "SELECT * FROM (SELECT id FROM shipments WHERE lower(status) = 'new') x FOR UPDATE",
+        "SELECT id FROM shipments WHERE fee / 2 = (SELECT 1) FOR UPDATE",
+        "SELECT s FROM shipments s WHERE fee / 2 = 1 FOR UPDATE",
+    ] {
+        assert_eq!(refused(&ghn.simple(sql)), "PGS0214", "{sql}");
+    }
+}
+
+/// Requests past their deadlines are counted, and what should be gone by now.
+#[test]
+fn the_report_of_erasure_shows_what_is_overdue() {
+    let rules = DATA.replace(
+        "records = \"public.erasure_requests\"\nsubject = \"customer_id\"\n",
+        "records = \"public.erasure_requests\"\nsubject = \"customer_id\"\nrequested_at = \"at\"\nanswer_within = \"2 working days\"\ncarry_out_within = \"20 days\"\n",
+    );
+    // Three working days lie within any five days; one within none of two.
+    let more = "ALTER TABLE erasure_requests ADD at timestamptz NOT NULL DEFAULT now();
+        UPDATE erasure_requests SET at = now() - interval '21 days';
+        INSERT INTO erasure_requests (customer_id, at) VALUES (8, now() - interval '6 days'), (9, now() - interval '1 day'), (10, now())";
+    let (postgres, proxy) = start_with(&rules, more);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+    command.args(["report", "erasure", "--config"]).arg(proxy.folder.join("pgscrim.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sql = String::from_utf8(output.stdout).unwrap();
+    let counted = postgres.sql("shop", &sql);
+    let line = |row: &Vec<Option<String>>| row.iter().map(|value| value.clone().unwrap()).collect::<Vec<_>>().join("|");
+    assert_eq!(
+        counted[0].iter().take(3).map(|value| value.clone().unwrap()).collect::<Vec<_>>(),
+        ["4", "2", "1"],
+        "{sql}"
+    );
+    let rest: Vec<_> = counted[1..].iter().map(line).collect();
+    assert_eq!(
+        rest,
+        [
+            "public.customers|email|email|4|1",
+            "public.customers|full_name|name|4|1",
+            "public.customers|phone|phone|4|1",
+            "public.orders|ship_phone|phone|8|2",
+            "public.shipments|recipient_phone|phone|8|2",
+        ]
+    );
+    // Days between: Friday to Tuesday are two working days in full on Wednesday, and not before.
+    let late = |requested: &str, today: &str| {
+        let condition = sql.split("FILTER (WHERE ").nth(1).unwrap().split(") AS past_answer").next().unwrap();
+        let condition = condition
+            .replace("pgs_r.\"at\"", &format!("timestamp '{requested}'"))
+            .replace("CURRENT_DATE", &format!("date '{today}'"));
+        postgres.sql("shop", &format!("SELECT {condition}"))[0][0].clone().unwrap()
+    };
+    for (requested, today, expected) in [
+        ("2026-11-27 16:00", "2026-11-30", "f"),
+        ("2026-11-27 16:00", "2026-12-01", "f"),
+        ("2026-11-27 16:00", "2026-12-02", "t"),
+        ("2026-11-28 09:00", "2026-12-01", "f"),
+        ("2026-11-28 09:00", "2026-12-02", "t"),
+        ("2026-11-23 23:59", "2026-11-25", "f"),
+        ("2026-11-23 23:59", "2026-11-26", "t"),
+    ] {
+        assert_eq!(late(requested, today), expected, "{requested} {today}");
+    }
+}
+
+/// A purpose or category that is misspelt in the records does nothing; check says so, and shows what looks like a name alone.
+#[test]
+fn check_finds_names_in_records_that_the_rules_do_not_know() {
+    let more = "INSERT INTO consents VALUES (50, 9, 'marketting', NULL, NULL), (51, 9, 'marketting', NULL, NULL),
+            (52, 9, 'Trần Thị 9, 0901000009', NULL, NULL), (53, 9, 'refusal', 'Phone', NULL), (54, 9, 'refusal', 'email', NULL),
+            (55, 9, 'gone', NULL, now());
+        GRANT pg_read_all_data TO pgscrim";
+    let (_postgres, proxy) = start_with(DATA, more);
+    let check = |sample: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+        command.args(["check", "--format", "json", "--config"]).arg(proxy.folder.join("pgscrim.toml")).args(sample);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("0901000009"));
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == "PGC106");
+        findings.map(|finding| finding["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&[]), Vec::<String>::new());
+    let mut found = check(&["--sample"]);
+    found.sort();
+    assert_eq!(found.len(), 4, "{found:?}");
+    // One of the schema's own.
+    assert!(found.remove(1).starts_with("1 record has a purpose \"statistics\""), "{found:?}");
+    assert!(found[0].starts_with("1 record has a category \"Phone\""), "{found:?}");
+    assert!(found[1].starts_with("1 record has a purpose that looks like no name"), "{found:?}");
+    assert!(
+        found[2].starts_with("2 records have a purpose \"marketting\"") && found[2].contains("marketing"),
+        "{found:?}"
+    );
+}
+
+/// What one purpose of a role hides is not laid open by a change of links under another, which shows less; what shows as much
+/// changes links as it likes.
+#[test]
+fn links_are_kept_for_all_purposes_of_a_role() {
+    let role = "match = { user = [\"marketing\"] }\npurposes = [\"marketing\"]\nconsent = true\nsee = { name = \"clear\", phone = \"clear\", email = \"clear\" }\n";
+    assert!(DATA.contains(role));
+    let with = |see: &str| {
+        let purposes = role.replace("[\"marketing\"]\nconsent", "[\"marketing\", \"upkeep\"]\nconsent");
+        DATA.replace(role, &format!("{purposes}[role.for.upkeep]\nconsent = false\nsee = {see}\n"))
+    };
+    let nothing = "{ name = \"withhold\", phone = \"withhold\", email = \"withhold\" }";
+    let all = "{ name = \"clear\", phone = \"clear\", email = \"clear\" }";
+    for (see, kept) in [(nothing, "9"), (all, "1")] {
+        let (_postgres, proxy) = start(&with(see));
+        let mut client = proxy.connect("marketing", "shop");
+        client.simple("SET pgscrim.purpose = 'upkeep'");
+        // Subject 9 has consented to nothing, and 7 asked to be erased.
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 9 RETURNING customer_id");
+        assert_eq!(rows(&moved), [kept], "{see}");
+        let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id");
+        assert_eq!(rows(&moved), ["7"], "{see}");
+    }
+    // A role that sees nothing of anybody may tie rows as it likes.
+    let blind =
+        DATA.replace("see = { name = \"clear\", phone = \"clear\", email = \"email\" }", "otherwise = \"withhold\"");
+    let (_postgres, proxy) = start(&blind);
+    let mut staff = proxy.connect("staff", "shop");
+    assert_eq!(rows(&staff.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id")), ["1"]);
 }

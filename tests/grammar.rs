@@ -1,7 +1,7 @@
 //! What is read and what is sent, judged by PostgreSQL's own scanner and grammar (in Python, `tests/python/grammar.py`).
 //! Each text is tokenised here and there: the same tokens in the same places. Printed from our tokens it must have the same
 //! parse tree. What a plan sends must have the tree of what the client wrote, our derived tables taken for the relations that
-//! they stand for. The texts are the corpora, statements of PostgreSQL's regression tests, and mutations of all of them.
+//! they stand for, and our masks for the references in whose place they stand. The texts are the corpora, statements of PostgreSQL's regression tests, and mutations of all of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +38,7 @@ use corpus::World;
 use generator::Generator;
 use pgscrim::{
     engine::{Inputs, QueryContext, plan},
+    policy::Treatment,
     sql::{Kind, Reads, Token, emit, lex},
 };
 use serde_json::{Value, json};
@@ -260,6 +261,25 @@ struct Verdict {
     findings: Vec<Value>,
     counts: BTreeMap<String, u64>,
     waiting: Vec<Value>,
+    /// The masks that may stand in what is sent.
+    masks: Vec<Value>,
+}
+
+/// Columns that a role does not see in clear, with the SQL of their masks; without it where they are withheld.
+fn masks(inputs: &Inputs, context: &QueryContext) -> Vec<Value> {
+    let role = inputs.policy.role(context.role).unwrap();
+    let mut masks = Vec::new();
+    for (oid, policy) in &role.governed {
+        let relation = inputs.catalog.relation(*oid).unwrap();
+        for (column, rule) in relation.columns.iter().zip(&policy.columns) {
+            match &rule.treatment {
+                Treatment::Clear => {}
+                Treatment::Mask(mask) => masks.push(json!([column.name, mask.sql.fill("pgs_operand")])),
+                Treatment::Withhold | Treatment::Refuse => masks.push(json!([column.name, null])),
+            }
+        }
+    }
+    masks
 }
 
 impl Verdict {
@@ -276,7 +296,8 @@ impl Verdict {
         command.args(["-X", "utf8"]).arg(fixture("python/grammar.py")).env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        let cases = std::mem::take(&mut self.waiting);
+        let mut cases = vec![json!({ "masks": self.masks })];
+        cases.append(&mut self.waiting);
         let writer = std::thread::spawn(move || cases.iter().try_for_each(|case| writeln!(input, "{case}")));
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "grammar.py ended with {}", output.status);
@@ -338,7 +359,7 @@ fn plans_send_the_tree_that_the_client_wrote() {
     let (masked, open) = (planner::context(&inputs, "support"), planner::context(&all, "support"));
     let mut texts = regression();
     texts.extend(own(if common::long() { 20_000 } else { 400 }));
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict { masks: masks(&inputs, &masked), ..Verdict::default() };
     for (number, text) in texts.iter().enumerate() {
         let mut forms = vec![text.clone()];
         let rounds = if common::long() { 8 } else { 3 };

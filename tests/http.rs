@@ -47,7 +47,7 @@ async fn start(name: &str) -> Server {
         key_file: None,
     };
     let audit = audit::start(&settings, Arc::clone(&metrics)).unwrap();
-    let policy = Policy { id: "p".into(), hash: "h".into(), catalog_version: 1, roles: Vec::new() };
+    let policy = Policy { id: "p".into(), hash: "h".into(), catalog_version: 1, reduced: false, roles: Vec::new() };
     let catalog = CatalogSnapshot::new(testing::database(), 1);
     let inputs = InputsHandle::fixed(Inputs { catalog, policy: Arc::new(policy) });
     let (accepting, receiver) = watch::channel(true);

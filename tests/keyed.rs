@@ -11,6 +11,8 @@
 )]
 
 mod common;
+#[path = "common/maskspec.rs"]
+mod maskspec;
 #[path = "common/strings.rs"]
 #[allow(missing_docs, reason = "as in common")]
 mod texts;
@@ -24,6 +26,7 @@ use std::{
 
 use common::{Folder, Postgres, Proxy, proxy, psql, wire};
 use hmac::{Hmac, KeyInit, Mac};
+use maskspec::{fit_in, spec, types_of};
 use pgscrim::{
     catalog::{
         CatalogSnapshot, Column,
@@ -129,13 +132,8 @@ fn data() -> CatalogData {
     data
 }
 
-fn spec(name: &str, parameters: &str) -> MaskSpec {
-    MaskSpec::parse(name, parameters).unwrap_or_else(|error| panic!("{name}({parameters}): {error}"))
-}
-
 fn fit(name: &str, parameters: &str, column: &Column) -> Mask {
-    let catalog = CatalogSnapshot::new(data(), 1);
-    spec(name, parameters).fit(column, &catalog).unwrap_or_else(|why| panic!("{name}({parameters}): {why}"))
+    fit_in(data(), name, parameters, column)
 }
 
 fn digest(key: &[u8], domain: &str, value: &str) -> String {
@@ -168,10 +166,10 @@ fn documented_examples() {
             "CREATE TEMP TABLE t (x {ty}); INSERT INTO t VALUES ({}), (NULL);
              CREATE TEMP VIEW v AS SELECT {} AS m FROM t AS c;
              SELECT m::text FROM v;
-             SELECT count(DISTINCT (atttypid, atttypmod, attcollation))::text FROM pg_attribute
-              WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v'::regclass, 'm'))",
+             {}",
             quote_literal(stored),
             mask.sql.fill("c.x"),
+            types_of("v"),
         );
         let rows: Vec<Option<String>> = server.sql("postgres", &sql).into_iter().map(|mut row| row.remove(0)).collect();
         if rows[0].as_deref().map(str::trim_end) != Some(*expected) {
@@ -233,8 +231,8 @@ fn any_text_has_one_pseudonym() {
             sql += &format!(
                 "CREATE TEMP VIEW v{n} AS SELECT i, x, {once} AS m, {nfd} AS d FROM t AS c;
                  SELECT {n}::text, x::text, m::text, {twice}::text, d::text FROM v{n} AS c ORDER BY i;
-                 SELECT 'type', {n}::text, count(DISTINCT (atttypid, atttypmod, attcollation))::text, NULL, NULL FROM pg_attribute
-                 WHERE (attrelid, attname) IN (('t'::regclass, 'x'), ('v{n}'::regclass, 'm'));",
+                 SELECT 'type', {n}::text, ({types}), NULL, NULL;",
+                types = types_of(&format!("v{n}")),
                 once = mask.sql.fill("c.x"),
                 nfd = mask.sql.fill("c.d"),
                 twice = mask.sql.fill("c.m"),
@@ -517,10 +515,8 @@ fn masks_that_do_not_fit_are_refused_at_load() {
     latin.server_encoding = "LATIN1".into();
     let why = spec("hash", "").fit(&testing::column(1, "x text"), &CatalogSnapshot::new(latin, 1)).unwrap_err();
     assert!(why.contains("UTF8"), "{why}");
-    for (name, words) in [("date_shift_keyed", "its own column alone"), ("blur", "needs the image")] {
-        let why = MaskSpec::parse(name, "").unwrap_err();
-        assert!(why.contains(words), "{why}");
-    }
+    let why = MaskSpec::parse("blur", "").unwrap_err();
+    assert!(why.contains("needs the image"), "{why}");
 }
 
 const RULES: &str = r#"
@@ -691,4 +687,130 @@ fn the_command_takes_a_key_that_nobody_else_can_read() {
     // What a process list or a log of the environment must not show either.
     assert!(!common::text(&pgscrim(&["--help"], &[("PGSCRIM_MASK_KEY", &text)]).stdout).contains(&text));
     assert_eq!(format!("{:?}", key()), "…");
+}
+
+/// The days by which an HMAC of another make shifts the dates of a subject.
+fn shift_of(subject: &str, days: i64) -> i64 {
+    let first = i64::from_str_radix(digest(KEY, "date_shift", subject).get(..14).unwrap(), 16).unwrap();
+    first % (2 * days + 1) - days
+}
+
+/// Dates of one subject keep their intervals, of every type and over tables; NULL, infinity and rows without a subject are NULL.
+#[test]
+fn dates_of_a_subject_are_shifted_alike() {
+    let server = installed("", &[]);
+    let dates = ["2024-02-29", "0001-01-01", "9999-12-31", "1970-01-01", "infinity", "-infinity", "0001-01-01 BC"];
+    for (days, parameters) in [(30, ""), (7, "days = 7"), (3650, "days = 3650")] {
+        for (ty, zone) in [("date", "UTC"), ("timestamp", "UTC"), ("timestamptz", "America/New_York")] {
+            let column = testing::column(1, &format!("x {ty}"));
+            let mask = fit("date_shift_keyed", parameters, &column);
+            assert!(mask.sql.needs_subject());
+            let shown = mask.sql.about("c.s").fill("c.x");
+            for subject in ["1", "4211", "kh-7"] {
+                let shift = shift_of(subject, days);
+                assert!((-days..=days).contains(&shift));
+                let values =
+                    dates.map(|date| format!("({}, {})", quote_literal(subject), quote_literal(date))).join(",");
+                let sql = format!(
+                    "SET TimeZone = '{zone}'; CREATE TEMP TABLE t (s text, x {ty}); INSERT INTO t VALUES {values}, ('{subject}', NULL), (NULL, '2024-02-29');
+                     CREATE TEMP VIEW v AS SELECT x, s, {shown} AS m FROM t AS c;
+                     SELECT count(*) FROM v WHERE m IS NOT NULL;
+                     SELECT bool_and(extract(epoch FROM m - x)::numeric = {shift} * CASE WHEN pg_typeof(x) = 'date'::regtype THEN 1 ELSE 86400 END) FROM v WHERE m IS NOT NULL AND pg_typeof(x) <> 'date'::regtype;
+                     SELECT count(*) FROM v WHERE (s IS NULL OR x IS NULL OR NOT isfinite(x) OR x < '0001-01-01') AND m IS NOT NULL;
+                     {}",
+                    types_of("v")
+                );
+                let sql = if ty == "date" {
+                    sql.replace("extract(epoch FROM m - x)::numeric", "(m - x)::numeric")
+                        .replace(" AND pg_typeof(x) <> 'date'::regtype", "")
+                } else {
+                    sql
+                };
+                let rows = server.sql("postgres", &sql);
+                let found: Vec<&str> = rows.iter().map(|row| row[0].as_deref().unwrap_or("-")).collect();
+                assert_eq!(found, ["4", "t", "0", "1"], "{ty} {parameters} {subject}");
+            }
+        }
+    }
+    // Over many subjects all shifts occur.
+    let mask = fit("date_shift_keyed", "days = 2", &testing::column(1, "x date"));
+    let sql = format!(
+        "SELECT count(*) FROM (SELECT n::text AS s, date '2024-01-01' AS x FROM generate_series(1, 1000) n) c GROUP BY {} ORDER BY 1",
+        mask.sql.about("c.s").fill("c.x")
+    );
+    let counts: Vec<u32> =
+        server.sql("postgres", &sql).iter().map(|row| row[0].as_deref().unwrap().parse().unwrap()).collect();
+    assert!(counts.len() == 5 && counts.iter().all(|count| (140..260).contains(count)), "{counts:?}");
+    for (name, parameters, column) in
+        [("date_shift_keyed", "", "x text"), ("date_shift_keyed", "", "x time"), ("date_shift_keyed", "", "x integer")]
+    {
+        assert!(
+            spec(name, parameters).fit(&testing::column(1, column), &CatalogSnapshot::new(data(), 1)).is_err(),
+            "{column}"
+        );
+    }
+}
+
+const SHIFT_RULES: &str = r#"
+policy = "shift"
+[subject]
+key = "public.customers.id"
+links = { "public.orders.customer_id" = "public.customers.id", "public.shipments.order_id" = "public.orders.id" }
+[category.date]
+columns = ["public.customers.born", "public.orders.placed", "public.shipments.sent"]
+[category.none]
+columns = ["public.customers.id", "public.orders.id", "public.orders.customer_id", "public.shipments.id", "public.shipments.order_id"]
+[[role]]
+name = "analyst"
+match = { user = "analyst" }
+see = { date = "date_shift_keyed" }
+[[role]]
+name = "owner"
+match = { user = "postgres" }
+exempt = true
+"#;
+
+#[test]
+fn a_subject_has_one_shift_over_its_tables() {
+    let server = installed("", &["analyst"]);
+    server.sql("postgres", common::proxy::SERVICE_LOGIN);
+    server.sql(
+        "postgres",
+        "CREATE TABLE customers (id int PRIMARY KEY, born date);
+         CREATE TABLE orders (id int PRIMARY KEY, customer_id bigint, placed timestamptz);
+         CREATE TABLE shipments (id int PRIMARY KEY, order_id int, sent timestamp);
+         INSERT INTO customers SELECT n, '1990-05-17' FROM generate_series(1, 20) n;
+         INSERT INTO orders SELECT n, n, '2024-03-01 10:00:00+00' FROM generate_series(1, 20) n;
+         INSERT INTO orders VALUES (21, NULL, '2024-03-01 10:00:00+00');
+         INSERT INTO shipments SELECT n, n, '2024-03-03 12:00:00' FROM generate_series(1, 21) n;
+         CREATE VIEW seen AS SELECT id, placed FROM orders;
+         GRANT ALL ON ALL TABLES IN SCHEMA public TO analyst",
+    );
+    let proxy = Proxy::start(&server, &proxy::Options::new("postgres", SHIFT_RULES));
+    let mut analyst = proxy.connect("analyst", "postgres");
+    let text = |client: &mut wire::Client, sql: &str| {
+        let answer = client.simple(sql);
+        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+        wire::text_rows(&answer)
+    };
+    let rows = text(
+        &mut analyst,
+        "SELECT c.id, c.born - date '1990-05-17', extract(epoch FROM o.placed - timestamptz '2024-03-01 10:00:00+00')::int / 86400,
+                extract(epoch FROM s.sent - o.placed AT TIME ZONE 'UTC')::int
+         FROM customers c JOIN orders o ON o.customer_id = c.id JOIN shipments s ON s.order_id = o.id ORDER BY c.id",
+    );
+    assert_eq!(rows.len(), 20);
+    for row in rows {
+        let shift = Some(shift_of(row[0].as_deref().unwrap(), 30).to_string());
+        assert_eq!((&row[1], &row[2]), (&shift, &shift), "{row:?}");
+        assert_eq!(row[3].as_deref(), Some("180000"), "two days and two hours stay: {row:?}");
+    }
+    // A guest has no subject, and a view no link.
+    assert_eq!(text(&mut analyst, "SELECT placed FROM orders WHERE id = 21"), [[None]]);
+    assert_eq!(text(&mut analyst, "SELECT sent FROM shipments WHERE id = 21"), [[None]]);
+    assert_eq!(text(&mut analyst, "SELECT count(placed) FROM seen"), [[Some("0".to_owned())]]);
+    // What was read is written back, and nothing changes.
+    let read = text(&mut analyst, "SELECT sent::text FROM shipments WHERE id = 3")[0][0].clone().unwrap();
+    text(&mut analyst, &format!("UPDATE shipments SET sent = '{read}' WHERE id = 3"));
+    assert_eq!(value(&server, "SELECT sent::text FROM shipments WHERE id = 3"), "2024-03-03 12:00:00");
 }

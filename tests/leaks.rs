@@ -132,6 +132,7 @@ fn without_a_proxy_the_cases_leak() {
         "f-session",
         "g-catalogs",
         "h-forms",
+        "i-inline",
     ]);
 }
 
@@ -173,4 +174,9 @@ fn g_catalogs() {
 #[test]
 fn h_forms() {
     section("h-forms");
+}
+
+#[test]
+fn i_inline() {
+    section("i-inline");
 }

@@ -95,3 +95,80 @@ fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
     assert!((2..=4).contains(&found), "{found}");
     assert_eq!(some(&mut client, "SELECT id FROM customers WHERE id = 4"), 10);
 }
+
+/// A search is a value that is compared: an IN list or an array of many is as many.
+#[test]
+fn each_value_of_an_exact_search_is_counted() {
+    let (_postgres, proxy) = start("{ searches_per_minute = 5 }");
+    let numbers = |count: usize| (0..count).map(|n| format!("'09012340{n:02}'")).collect::<Vec<_>>();
+    let list = |count: usize| format!("SELECT id FROM customers WHERE phone IN ({})", numbers(count).join(", "));
+    let array = |count: usize| numbers(count).join(",").replace('\'', "");
+    let any = |count: usize| format!("SELECT id FROM customers WHERE phone = ANY ('{{{}}}')", array(count));
+    let client = || proxy.connect("support", "shop");
+    // More than a minute has: at any time, and from the first.
+    for sql in [
+        list(6),
+        any(6),
+        list(60),
+        any(4000),
+        format!("UPDATE customers SET score = 1 WHERE phone = ANY ('{{{}}}'::text[])", array(6)),
+    ] {
+        assert_eq!(refused(&client().simple(&sql)), "PGS0216", "{sql}");
+    }
+    let bound = "SELECT id FROM customers WHERE phone = ANY ($1)";
+    let text = format!("{{{}}}", array(6));
+    assert_eq!(refused(&client().extended(bound, &[Some(text.as_bytes())], 0)), "PGS0216");
+    // Longer than what is at hand when the statement is judged.
+    let long = format!("{{{}}}", vec!["0901234001"; 100_000].join(","));
+    assert_eq!(refused(&client().extended(bound, &[Some(long.as_bytes())], 0)), "PGS0216");
+    let mut binary: Vec<u8> = [1_u32, 0, 25, 6, 1].iter().flat_map(|n| n.to_be_bytes()).collect();
+    for number in 0..6 {
+        binary.extend(10_u32.to_be_bytes());
+        binary.extend(format!("090123400{number}").bytes());
+    }
+    let mut c = client();
+    let mut bytes = wire::parse("", bound, &[]);
+    bytes.extend(wire::bind("", "", &[1], &[Some(&binary)], &[]));
+    bytes.extend(wire::execute("", 0));
+    bytes.extend(wire::sync());
+    c.send(&bytes);
+    assert_eq!(refused(&c.until_ready()), "PGS0216");
+    let mut c = client();
+    c.simple(&format!("PREPARE p AS {bound}"));
+    c.simple("PREPARE q(text) AS SELECT id FROM customers WHERE phone = $1");
+    for sql in [
+        format!("EXECUTE p('{{{}}}')", array(6)),
+        "EXECUTE p(string_to_array('0901234001,0901234002', ','))".to_owned(),
+        "EXECUTE p(ARRAY['1','2','3','4','5','6'])".to_owned(),
+    ] {
+        assert_eq!(refused(&c.simple(&sql)), "PGS0216", "{sql}");
+    }
+    // What is refused is not counted, and what compares nothing hidden is no search.
+    assert_eq!(rows(&c.simple("SELECT id FROM customers WHERE id = ANY ('{1,2,3,4,5,6,7,8}')")), 8);
+    let found =
+        (0..12).map(|_| c.simple("EXECUTE q('0901234001')")).filter(|answer| wire::error(answer).is_none()).count();
+    assert!((5..=10).contains(&found), "{found}");
+}
+
+/// A condition on personal data tells of it, whatever is selected.
+#[test]
+fn statements_that_compare_personal_data_are_counted() {
+    let (_postgres, proxy) = start("{ statements_per_minute = 3 }");
+    let mut client = proxy.connect("support", "shop");
+    let some = |client: &mut wire::Client, sql: &str| {
+        (0..9).map(|_| client.simple(sql)).filter(|answer| wire::error(answer).is_none()).count()
+    };
+    assert_eq!(some(&mut client, "SELECT count(*) FROM customers WHERE id < 9"), 9);
+    assert_eq!(some(&mut client, "SELECT count(*) FROM customers WHERE phone LIKE '%1'"), 9, "masked");
+    let counted = some(&mut client, "SELECT count(*) FROM customers WHERE full_name LIKE 'T%'");
+    assert!((3..=6).contains(&counted), "{counted}");
+    for sql in [
+        "SELECT id FROM customers ORDER BY full_name",
+        "SELECT count(*) FROM customers GROUP BY full_name",
+        "SELECT count(*) FROM customers c JOIN (VALUES ('x')) v(n) ON v.n = c.full_name",
+        "UPDATE customers SET score = 1 WHERE full_name = 'x'",
+    ] {
+        let answers: Vec<_> = (0..9).map(|_| client.simple(sql)).collect();
+        assert!(answers.iter().any(|answer| wire::error(answer).is_some()), "{sql}");
+    }
+}

@@ -127,7 +127,9 @@ fn transactions_keep_and_undo_a_purpose_as_any_setting() {
     assert_eq!(refused(&client.simple("FETCH 1 FROM c")), "PGS0213");
     client.simple("ROLLBACK");
     client.simple("SET pgscrim.purpose = 'customer-care'");
-    assert_eq!(wire::error(&client.simple("EXECUTE p")).unwrap().field(b'C').as_deref(), Some("0A000"));
+    let outlived = client.simple("EXECUTE p");
+    assert_eq!(wire::error(&outlived).unwrap().field(b'C').as_deref(), Some("0A000"));
+    assert_eq!(wire::error(&outlived).unwrap().field(b'R').as_deref(), Some("RevalidateCachedQuery"));
     // In one message with others, or before them in a pipeline, it must not come to late.
     let mut bytes = wire::parse("", "SET pgscrim.purpose = 'statistics'", &[]);
     bytes.extend(wire::bind("", "", &[], &[], &[]));
@@ -176,4 +178,13 @@ fn a_purpose_is_chosen_at_the_start() {
     let purposes: Vec<_> =
         events.iter().filter(|event| event["kind"] == "SELECT").map(|event| event["purpose"].clone()).collect();
     assert_eq!(purposes[..4], ["verification", "verification", "verification", "statistics"]);
+}
+
+/// Statements that a driver keeps prepared outlive a change of purpose: the driver reads PostgreSQL's own error and prepares them
+/// anew, unseen by its application. Inside a transaction it cannot, and says so, as without a proxy after ALTER TABLE.
+#[test]
+fn kept_statements_of_drivers_are_prepared_anew() {
+    let (_postgres, proxy) = start();
+    let environment = [("PROXY_PORT", proxy.port.to_string())];
+    assert_eq!(common::python::script("asyncpg_purpose.py", &[], &environment).trim(), "ok");
 }

@@ -45,6 +45,22 @@ fn a_temporary_table_holds_what_the_role_sees() {
     assert_eq!(value(&client.simple("SELECT phone FROM t")), "*****003");
     done(&client.simple("UPDATE t SET phone = c.phone FROM customers c WHERE c.id = 4"));
     assert_eq!(value(&client.simple("SELECT phone FROM t")), "*****004");
+    // Which values are masks is not kept, so none may be stored where they would destroy data.
+    assert_eq!(
+        refused(&client.simple("UPDATE customers SET phone = t.phone FROM t WHERE t.id = customers.id")),
+        "PGS0206"
+    );
+    // A plan that was kept does not outlive its table.
+    done(&client.simple("CREATE TEMP TABLE v (a int, b text)"));
+    done(&client.simple("INSERT INTO v VALUES (1, 'x')"));
+    for key in 1..4 {
+        done(&client.simple(&format!("SELECT b FROM v WHERE a = {key}")));
+    }
+    done(&client.simple("PREPARE kept AS SELECT b FROM v"));
+    done(&client.simple("DROP TABLE v"));
+    done(&client.simple("CREATE TEMP TABLE v (a int)"));
+    assert_eq!(refused(&client.simple("SELECT b FROM v WHERE a = 1")), "PGS0103");
+    assert!(wire::error(&client.simple("EXECUTE kept")).is_some());
     // Another session's table of the same name is another table.
     let mut other = proxy.connect("support", "shop");
     assert_eq!(refused(&other.simple("SELECT phone FROM t")), "PGS0102");
@@ -71,14 +87,19 @@ fn what_could_fill_or_shadow_is_refused() {
     );
     let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
     for (sql, code) in [
-        ("CREATE TEMP TABLE customers (id int)", "PGS0217"),
+        ("CREATE TEMP TABLE customers (id int)", "PGS0218"),
         ("CREATE TABLE t AS SELECT 1", "PGS0205"),
         ("SELECT 1 AS a INTO t", "PGS0205"),
-        ("CREATE TEMP TABLE t (LIKE customers INCLUDING ALL)", "PGS0217"),
-        ("CREATE TEMP TABLE t (a int CHECK (a > 0))", "PGS0217"),
-        ("CREATE TEMP TABLE t (a int) INHERITS (customers)", "PGS0217"),
-        ("CREATE TEMP TABLE t AS EXECUTE p", "PGS0217"),
+        ("CREATE TEMP TABLE t (LIKE customers INCLUDING ALL)", "PGS0218"),
+        ("CREATE TEMP TABLE t (a int CHECK (a > 0))", "PGS0218"),
+        ("CREATE TEMP TABLE t (a int) INHERITS (customers)", "PGS0218"),
+        ("CREATE TEMP TABLE t AS EXECUTE p", "PGS0218"),
         ("CREATE TEMP VIEW v AS SELECT 1", "PGS0205"),
+        ("CREATE TEMP TABLE text (a int)", "PGS0218"),
+        ("CREATE TEMP TABLE _text (a int)", "PGS0218"),
+        ("CREATE TEMP TABLE pg_temp.customers AS SELECT 1 AS a", "PGS0218"),
+        ("(SELECT phone INTO TEMP t FROM customers)", "PGS0106"),
+        ("EXPLAIN CREATE TEMP TABLE t AS SELECT 1", "PGS0205"),
         ("DROP TABLE customers", "PGS0205"),
     ] {
         assert_eq!(refused(&proxy.connect("support", "shop").simple(sql)), code, "{sql}");
@@ -87,11 +108,23 @@ fn what_could_fill_or_shadow_is_refused() {
     let mut client = proxy.connect("support", "shop");
     done(&client.simple("UPDATE customers SET score = 1 WHERE id = 3"));
     done(&client.simple("CREATE TEMP TABLE t (a int)"));
-    assert_eq!(refused(&client.simple("SELECT * FROM kept")), "PGS0217");
+    assert_eq!(refused(&client.simple("SELECT * FROM kept")), "PGS0218");
     let mut client = proxy.connect("support", "shop");
     done(&client.simple("CREATE TEMP TABLE kept (p text)"));
     done(&client.simple("UPDATE customers SET score = 1 WHERE id = 3"));
-    assert_eq!(refused(&client.simple("SELECT * FROM kept")), "PGS0217");
+    assert_eq!(refused(&client.simple("SELECT * FROM kept")), "PGS0218");
+    // A function that puts names together could fill any.
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION fill(name text) RETURNS void LANGUAGE plpgsql AS
+             'BEGIN EXECUTE format(''INSERT INTO %I SELECT phone FROM customers'', name); END'",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    done(&client.simple("CREATE TEMP TABLE t (a text)"));
+    assert_eq!(refused(&client.simple("SELECT * FROM t")), "PGS0218");
+    assert_eq!(refused(&client.simple("COPY t TO STDOUT")), "PGS0218");
+    done(&client.simple("DROP TABLE t"));
 }
 
 #[test]

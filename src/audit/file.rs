@@ -1,10 +1,12 @@
 //! [`Output`]: where lines go, a file that rotates or standard output. In: complete lines. Out: how many of them are
 //! written. Invariants: an existing file is appended to, never overwritten; after a failed write the file ends with a
-//! complete line, or the next line starts on a new one; no line is written twice.
+//! complete line, or the next line starts on a new one; no line is written twice. On Linux, room for the events that may be
+//! under way is taken on the disk before they are: an answer that was sent on does not wait for room that is not there.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     os::{
         fd::AsFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -13,6 +15,8 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, flock};
+
+use super::lines::Lines;
 
 /// Something that takes lines.
 #[derive(Debug)]
@@ -28,12 +32,12 @@ impl Output {
     }
 
     /// Writes `lines`; adds to `done` each one that is written as a whole.
-    pub fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+    pub fn write(&mut self, lines: &Lines, done: &mut usize) -> io::Result<()> {
         match self {
             Self::File(file) => file.write(lines, done),
             Self::Stdout(file) => {
-                for line in lines.iter().skip(*done) {
-                    file.write_all(line)?;
+                while *done < lines.len() {
+                    file.write_all(lines.bytes(*done..*done + 1))?;
                     *done += 1;
                 }
                 Ok(())
@@ -52,7 +56,10 @@ impl Output {
     /// Makes what was written durable.
     pub fn sync(&mut self) -> io::Result<()> {
         match self {
-            Self::File(log) if log.now.regular => log.now.file.sync_data(),
+            Self::File(log) if log.now.regular => {
+                log.now.give_back();
+                log.now.file.sync_data()
+            }
             Self::File(_) | Self::Stdout(_) => Ok(()),
         }
     }
@@ -64,6 +71,8 @@ pub(super) struct LogFile {
     path: PathBuf,
     rotate_bytes: u64,
     keep: usize,
+    /// Bytes behind the end of the file for which there must be room.
+    ahead: u64,
     now: Opened,
 }
 
@@ -77,12 +86,16 @@ struct Opened {
     size: u64,
     /// The file ends in the middle of a line that could not be taken back.
     torn: bool,
+    /// Up to here there is room; the largest number where that cannot be known.
+    reserved: u64,
 }
 
 impl LogFile {
-    pub fn open(path: PathBuf, rotate_bytes: u64, keep: usize) -> io::Result<Self> {
-        let now = Opened::new(&path)?;
-        Ok(Self { path, rotate_bytes, keep, now })
+    /// `ahead` are bytes for which there must always be room.
+    pub fn open(path: PathBuf, rotate_bytes: u64, keep: usize, ahead: u64) -> io::Result<Self> {
+        let mut now = Opened::new(&path)?;
+        now.reserve(ahead)?;
+        Ok(Self { path, rotate_bytes, keep, ahead, now })
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -92,20 +105,20 @@ impl LogFile {
         Ok(())
     }
 
-    fn write(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
+    fn write(&mut self, lines: &Lines, done: &mut usize) -> io::Result<()> {
         if !self.is_in_place() {
             self.reopen()?;
         }
         while *done < lines.len() {
-            let group = self.next_group(lines.get(*done..).unwrap_or_default());
+            let group = self.next_group(lines, *done);
             if group == 0 {
                 self.rotate()?;
                 continue;
             }
             let end = (*done + group).min(lines.len());
-            self.append(lines.get(*done..end).unwrap_or_default(), done)?;
+            self.append(lines, *done..end, done)?;
         }
-        Ok(())
+        self.now.reserve(self.ahead)
     }
 
     /// Whether the name still leads to the open file: logrotate and people move and remove files.
@@ -113,15 +126,15 @@ impl LogFile {
         fs::metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.now.identity)
     }
 
-    /// How many of `lines` fit before the file must rotate; at least one into an empty file.
-    fn next_group(&self, lines: &[Vec<u8>]) -> usize {
+    /// How many of `lines`, from `first` on, fit before the file must rotate; at least one into an empty file.
+    fn next_group(&self, lines: &Lines, first: usize) -> usize {
         if self.rotate_bytes == 0 || !self.now.regular {
-            return lines.len();
+            return lines.len() - first;
         }
         let mut size = self.now.size;
         let mut count = 0;
-        for line in lines {
-            let length = line.len() as u64;
+        for line in first..lines.len() {
+            let length = lines.bytes(line..line + 1).len() as u64;
             if size > 0 && size + length > self.rotate_bytes {
                 break;
             }
@@ -131,15 +144,19 @@ impl LogFile {
         count
     }
 
-    fn append(&mut self, lines: &[Vec<u8>], done: &mut usize) -> io::Result<()> {
-        let mut buffer = Vec::with_capacity(lines.iter().map(Vec::len).sum::<usize>() + 1);
+    fn append(&mut self, lines: &Lines, group: Range<usize>, done: &mut usize) -> io::Result<()> {
         if self.now.torn {
-            buffer.push(b'\n');
+            // What cannot be written here is tried again with everything else.
+            while match self.now.file.write(b"\n") {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+                Err(error) => return Err(error),
+            } {}
+            self.now.size += 1;
+            self.now.torn = false;
         }
-        let separator = buffer.len();
-        for line in lines {
-            buffer.extend_from_slice(line);
-        }
+        let buffer = lines.bytes(group.clone());
         let mut written = 0;
         let result = loop {
             match self.now.file.write(buffer.get(written..).unwrap_or_default()) {
@@ -153,16 +170,13 @@ impl LogFile {
             }
         };
         self.now.size += written as u64;
-        if written == 0 {
-            return result;
-        }
-        self.now.torn = false;
-        let mut complete = separator;
-        for line in lines {
-            if complete + line.len() > written {
+        let mut complete = 0;
+        for line in group {
+            let length = lines.bytes(line..line + 1).len();
+            if complete + length > written {
                 break;
             }
-            complete += line.len();
+            complete += length;
             *done += 1;
         }
         if written > complete {
@@ -183,6 +197,7 @@ impl LogFile {
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
+        self.now.give_back();
         self.now.file.sync_data()?;
         for number in (1..self.keep).rev() {
             match fs::rename(numbered(number), numbered(number + 1)) {
@@ -213,6 +228,40 @@ impl Opened {
                 torn = file.read_exact(&mut last).is_ok() && last != *b"\n";
             }
         }
-        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), regular, size: metadata.len(), torn })
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Self { file, identity, regular, size: metadata.len(), torn, reserved: 0 })
+    }
+
+    /// Takes room for `ahead` bytes behind the end, twice as much when it takes any.
+    #[cfg(target_os = "linux")]
+    fn reserve(&mut self, ahead: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        if !self.regular || self.reserved >= self.size.saturating_add(ahead) {
+            return Ok(());
+        }
+        let take = |bytes| fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.size, bytes);
+        let taken = take(ahead.saturating_mul(2)).map(|()| 2).or_else(|_| take(ahead).map(|()| 1));
+        self.reserved = match taken {
+            Ok(times) => self.size.saturating_add(ahead.saturating_mul(times)),
+            // The file system does not know how, or there is nothing to take.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => u64::MAX,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(())
+    }
+
+    /// Gives back the room behind the end.
+    fn give_back(&mut self) {
+        if self.reserved > 0 && self.regular {
+            self.reserved = 0;
+            // What cannot be given back is taken until the file goes.
+            let _ = self.file.metadata().and_then(|now| self.file.set_len(now.len()));
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
+    fn reserve(&mut self, _ahead: u64) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -31,7 +31,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 
-use super::event::{AuditEvent, Outcome};
+use super::{
+    event::{AuditEvent, Outcome},
+    parts::{self, Parts},
+};
 
 /// The key of the text fingerprints.
 pub struct FingerprintKey(Hmac<Sha256>);
@@ -65,113 +68,63 @@ impl FingerprintKey {
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    duration_us: u64,
-    connection: &'a str,
-    statement: u64,
-    client: &'a str,
-    application: &'a str,
-    user: &'a str,
-    role: &'a str,
-    purpose: &'a str,
-    recipient: &'a str,
-    documents: Vec<&'a str>,
-    database: &'a str,
-    kind: &'a str,
-    text: &'a str,
-    fingerprint: &'a str,
-    relations: Vec<&'a str>,
-    columns: Vec<Column<'a>>,
-    decision: &'a str,
-    observed: Option<&'a str>,
-    observed_refusal: Option<&'a str>,
-    rules: Vec<&'a str>,
-    outcome: &'static str,
-    sqlstate: Option<&'a str>,
-    refusal: Option<&'static str>,
-    rows: u64,
-    bytes: u64,
-    transaction: char,
-    policy: &'a str,
-    policy_hash: &'a str,
-    catalog_version: u64,
-    analysed: bool,
-}
-
-#[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the fields of the line")]
-struct Column<'a> {
-    column: &'a str,
-    category: &'a str,
-    usage: Vec<&'static str>,
-    treatment: &'a str,
-}
-
-/// Appends the event to `out` as one line with its line feed; `fingerprint` is that of its text.
-pub fn write_line(event: &AuditEvent, fingerprint: &str, out: &mut Vec<u8>) {
+/// Appends the event to `out`, without a line feed. JSON escapes line feeds, so that an event is one line.
+pub(super) fn write_line(event: &AuditEvent, parts: &mut Parts, out: &mut Vec<u8>) {
     let access = &event.planned.access;
-    let facts = &event.facts;
-    let mut rules: Vec<&str> = access.rules.iter().map(|rule| &**rule).collect();
     let (outcome, sqlstate, refusal) = match &event.outcome {
         Outcome::Completed => ("completed", Some("00000"), None),
         Outcome::Failed(sqlstate) => ("failed", Some(&**sqlstate), None),
-        Outcome::Refused(refusal) => {
-            rules.extend(refusal.rule.as_deref().filter(|rule| !access.rules.iter().any(|other| **other == **rule)));
-            ("refused", Some(refusal.sqlstate()), Some(refusal.code.code()))
-        }
+        Outcome::Refused(refusal) => ("refused", Some(refusal.sqlstate()), Some(refusal)),
         Outcome::Broken => ("broken", None, None),
     };
-    let line = Line {
-        time: rfc3339(event.time),
-        duration_us: microseconds(event.duration),
-        connection: &facts.connection,
-        statement: event.statement,
-        client: &facts.client,
-        application: &facts.application,
-        user: &facts.user,
-        role: &facts.role,
-        purpose: &facts.purpose,
-        recipient: &facts.recipient,
-        documents: event.documents.iter().map(|document| &**document).collect(),
-        database: &facts.database,
-        kind: event.planned.kind,
-        text: &access.text,
-        fingerprint,
-        relations: access.relations.iter().map(|relation| &**relation).collect(),
-        columns: access
-            .columns
-            .iter()
-            .map(|column| Column {
-                column: &column.column,
-                category: &column.category,
-                usage: column.usage.iter().map(|usage| usage.label()).collect(),
-                treatment: &column.treatment,
-            })
-            .collect(),
-        decision: if refusal.is_some() { "refuse" } else { access.decision },
-        observed: access.observed.as_ref().map(|observed| observed.decision),
-        observed_refusal: access.observed.as_ref().and_then(|observed| observed.refusal),
-        rules,
-        outcome,
-        sqlstate,
-        refusal,
-        rows: event.rows,
-        bytes: event.bytes,
-        transaction: event.transaction,
-        policy: &event.policy,
-        policy_hash: &event.policy_hash,
-        catalog_version: event.catalog_version,
-        analysed: event.analysed,
-    };
-    // Strings and numbers into memory: cannot fail. JSON escapes line feeds, so that an event is one line.
-    let _ = serde_json::to_writer(&mut *out, &line);
-    out.push(b'\n');
+    out.extend_from_slice(b"{\"time\":\"");
+    parts.time(event.time, out);
+    let (connection, statement) = parts.of(&event.facts, &event.planned);
+    out.extend_from_slice(b"\",\"duration_us\":");
+    number(microseconds(event.duration), out);
+    out.extend_from_slice(connection.before_statement());
+    number(event.statement, out);
+    out.extend_from_slice(connection.before_documents());
+    json(&event.documents.iter().map(|document| &**document).collect::<Vec<_>>(), out);
+    out.extend_from_slice(connection.behind_documents());
+    out.extend_from_slice(statement.before_decision());
+    match refusal {
+        None => out.extend_from_slice(statement.decision()),
+        Some(refusal) => {
+            let mut rules: Vec<&str> = access.rules.iter().map(|rule| &**rule).collect();
+            rules.extend(refusal.rule.as_deref().filter(|rule| !access.rules.iter().any(|other| **other == **rule)));
+            out.extend_from_slice(&parts::decision("refuse", access, &rules));
+        }
+    }
+    out.extend_from_slice(b",\"outcome\":\"");
+    out.extend_from_slice(outcome.as_bytes());
+    out.extend_from_slice(b"\",\"sqlstate\":");
+    json(&sqlstate, out);
+    out.extend_from_slice(b",\"refusal\":");
+    json(&refusal.map(|refusal| refusal.code.code()), out);
+    out.extend_from_slice(b",\"rows\":");
+    number(event.rows, out);
+    out.extend_from_slice(b",\"bytes\":");
+    number(event.bytes, out);
+    out.extend_from_slice(b",\"transaction\":");
+    json(&event.transaction, out);
+    out.extend_from_slice(b",\"policy\":");
+    json(&*event.policy, out);
+    out.extend_from_slice(b",\"policy_hash\":");
+    json(&*event.policy_hash, out);
+    out.extend_from_slice(b",\"catalog_version\":");
+    number(event.catalog_version, out);
+    out.extend_from_slice(if event.analysed { b",\"analysed\":true}" } else { b",\"analysed\":false}" });
 }
 
-fn rfc3339(time: std::time::SystemTime) -> String {
-    jiff::Timestamp::try_from(time).map(|time| format!("{time:.6}")).unwrap_or_default()
+/// Appends a value as JSON.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    // Strings and lists of them into memory: cannot fail.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn number(value: u64, out: &mut Vec<u8>) {
+    json(&value, out);
 }
 
 fn microseconds(duration: Duration) -> u64 {

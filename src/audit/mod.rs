@@ -6,6 +6,8 @@
 pub mod event;
 mod file;
 pub mod line;
+mod lines;
+mod parts;
 pub mod sink;
 mod writer;
 

@@ -3,7 +3,6 @@
 //! statements run unrecorded than the queue has places; while the log cannot be written, no place is handed out.
 
 use std::{
-    collections::HashMap,
     fmt, io,
     path::PathBuf,
     sync::{
@@ -20,6 +19,8 @@ use super::{
     AuditEvent,
     file::{LogFile, Output},
     line::FingerprintKey,
+    lines::Lines,
+    parts::Parts,
     writer::{Control, Stop, Writer},
 };
 use crate::{
@@ -27,6 +28,9 @@ use crate::{
     error::{Refusal, RefusalCode},
     metrics::Metrics,
 };
+
+/// Room on the disk for each event that may be under way. Few are longer, most are half as long.
+const EVENT_BYTES: u64 = 2048;
 
 /// A cheap handle to the sink; every session has one.
 #[derive(Clone)]
@@ -56,7 +60,7 @@ impl fmt::Debug for AuditSlot {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The file.
-    #[error("could not open the audit log {}: {source} (`audit.path`; its folder must exist and be writable)", .path.display())]
+    #[error("could not open the audit log {}: {source} (`audit.path`; its folder must exist and be writable, with room for 2 KiB for each of `audit.queue`)", .path.display())]
     Open {
         /// `audit.path`
         path: PathBuf,
@@ -92,7 +96,7 @@ pub(super) struct Pending {
 }
 
 pub(super) enum Message {
-    Event(Box<Pending>),
+    Event(Pending),
     /// Look at [`Shared::control`].
     Wake,
 }
@@ -100,7 +104,7 @@ pub(super) enum Message {
 impl Message {
     pub fn into_event(self) -> Option<Pending> {
         match self {
-            Self::Event(pending) => Some(*pending),
+            Self::Event(pending) => Some(pending),
             Self::Wake => None,
         }
     }
@@ -129,7 +133,8 @@ pub(super) struct Shared {
 pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle, AuditError> {
     let mut outputs = Vec::new();
     if let Some(path) = &config.path {
-        let file = LogFile::open(path.clone(), config.rotate_bytes, config.keep)
+        let ahead = EVENT_BYTES.saturating_mul(u64::try_from(config.queue).unwrap_or(u64::MAX));
+        let file = LogFile::open(path.clone(), config.rotate_bytes, config.keep, ahead)
             .map_err(|source| AuditError::Open { path: path.clone(), source })?;
         outputs.push(Output::File(file));
     }
@@ -161,8 +166,14 @@ pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle,
         control: Control::default(),
         metrics,
     });
-    let writer =
-        Writer { shared: Arc::clone(&shared), inbox, outputs, key, stop: None, fingerprints: HashMap::default() };
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        inbox,
+        outputs,
+        parts: Parts::new(key),
+        lines: Lines::default(),
+        stop: None,
+    };
     std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run())?;
     Ok(AuditHandle { shared })
 }
@@ -250,7 +261,7 @@ impl AuditSlot {
     pub fn submit(self, event: AuditEvent) {
         let Self { place, shared } = self;
         shared.pending.fetch_add(1, Ordering::AcqRel);
-        let message = Message::Event(Box::new(Pending { event, submitted: Instant::now(), place }));
+        let message = Message::Event(Pending { event, submitted: Instant::now(), place });
         if shared.outbox.send(message).is_err() {
             // The writer has ended, which happens at the end of a shutdown alone.
             shared.set_healthy(false);

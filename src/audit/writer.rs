@@ -3,7 +3,6 @@
 //! again, in the same order, until it works or the shutdown's limit is over.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::Ordering,
@@ -12,12 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foldhash::fast::FixedState;
 use parking_lot::{Condvar, Mutex};
 
 use super::{
     file::Output,
-    line::{FingerprintKey, write_line},
+    line::write_line,
+    lines::Lines,
+    parts::Parts,
     sink::{Message, Pending, Shared},
 };
 
@@ -26,8 +26,6 @@ const BATCH: usize = 512;
 /// How long events gather after a batch. Waking this thread costs a session more than the event itself, so while events come
 /// in it wakes by the clock.
 const GATHER: Duration = Duration::from_millis(2);
-/// Fingerprints that are remembered; each is of a text of at most 16 KiB.
-const FINGERPRINTS: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,10 +33,9 @@ pub(super) struct Writer {
     pub shared: Arc<Shared>,
     pub inbox: Receiver<Message>,
     pub outputs: Vec<Output>,
-    pub key: FingerprintKey,
+    pub parts: Parts,
+    pub lines: Lines,
     pub stop: Option<Stop>,
-    /// Of texts written lately.
-    pub fingerprints: HashMap<Arc<str>, String, FixedState>,
 }
 
 /// The end of the thread, asked for.
@@ -132,29 +129,17 @@ impl Writer {
         if let Some(first) = batch.first() {
             self.shared.set_oldest(Some(first.submitted));
         }
-        let lines: Vec<Vec<u8>> = batch
-            .iter()
-            .map(|pending| {
-                let mut line = Vec::with_capacity(1024);
-                let text = &pending.event.planned.access.text;
-                if self.fingerprints.len() > FINGERPRINTS {
-                    self.fingerprints.clear();
-                }
-                let fingerprint = match self.fingerprints.get(text) {
-                    Some(known) => known,
-                    None => self.fingerprints.entry(Arc::clone(text)).or_insert_with(|| self.key.fingerprint(text)),
-                };
-                write_line(&pending.event, fingerprint, &mut line);
-                line
-            })
-            .collect();
+        self.lines.clear();
+        for pending in batch.iter() {
+            self.lines.push(|out| write_line(&pending.event, &mut self.parts, out));
+        }
         let mut done = vec![0; self.outputs.len()];
         let mut released = 0;
         let mut pause = FIRST_PAUSE;
         loop {
             let mut failed = false;
             for (output, done) in self.outputs.iter_mut().zip(&mut done) {
-                if let Err(error) = output.write(&lines, done) {
+                if let Err(error) = output.write(&self.lines, done) {
                     failed = true;
                     self.shared.metrics.audit_write_error();
                     if self.shared.healthy.load(Ordering::Acquire) {

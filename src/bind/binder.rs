@@ -283,6 +283,7 @@ impl<'a> Binder<'a> {
             whole_row: None,
             starred: false,
             block,
+            entangled: false,
         });
         let item = ScopeItem {
             name: Some(visible),
@@ -325,11 +326,24 @@ impl<'a> Binder<'a> {
         self.mark_star(id, position, true, ungrouped);
     }
 
+    pub(super) fn mark_merged(&mut self, id: usize, position: usize) {
+        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
+            mark.merged = true;
+        }
+    }
+
     /// As [`Self::mark_used`], for a star that stands for the column and perhaps does not use it.
     pub(super) fn mark_star(&mut self, id: usize, position: usize, used: bool, ungrouped: bool) {
         if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
             mark.used |= used;
             mark.ungrouped |= ungrouped;
+        }
+    }
+
+    /// Notes that masking each reference to relation `id` in its place would not do.
+    pub(super) fn entangle(&mut self, id: usize) {
+        if let Some(relation) = self.bound.relations.get_mut(id) {
+            relation.entangled = true;
         }
     }
 
@@ -347,7 +361,8 @@ impl<'a> Binder<'a> {
             self.mark_used(reference.relation, position, ungrouped);
             reference.ungrouped = ungrouped;
         }
-        reference.clause = context.clause;
+        let block = self.bound.relations.get(reference.relation).and_then(|relation| relation.block);
+        (reference.clause, reference.outer) = (context.clause, block != context.scope.block);
         self.bound.references.push(reference);
     }
 
@@ -386,10 +401,15 @@ impl<'a> Binder<'a> {
             schema_qualified,
             clause: context.clause,
             ungrouped: false,
+            outer: false,
+            naming: false,
         };
         match resolved {
             Resolved::Column(column) => {
                 if let Some((id, position)) = column.origin {
+                    if column.doubtful || column.deps.as_slice() != [(id, position)] {
+                        self.entangle(id);
+                    }
                     self.refer(reference(id, Some(position), false), context);
                 } else {
                     // A column of a sub-select or a merged column: its sources stand under it.
@@ -460,6 +480,7 @@ impl<'a> Binder<'a> {
             {
                 // An inner function may have a column of that name: whichever it is, both are accounted for.
                 merge(&mut column.deps, deps);
+                column.doubtful = true;
             }
             if found.is_some() {
                 return Ok(found);

@@ -98,6 +98,8 @@ pub struct RelationUse {
     pub starred: bool,
     /// Index into [`Bound::blocks`] of the query block it stands in.
     pub block: Option<usize>,
+    /// Columns of it are read otherwise than by [`Reference`]s and stars, or what a reference means is not certain.
+    pub entangled: bool,
 }
 
 /// Why a row is needed as a whole.
@@ -118,6 +120,8 @@ pub struct ColumnMark {
     pub used: bool,
     /// Referenced where GROUP BY must cover it.
     pub ungrouped: bool,
+    /// Merged with a column of another relation by USING.
+    pub merged: bool,
     /// What for.
     pub usages: Usages,
 }
@@ -211,6 +215,10 @@ pub struct Reference {
     pub clause: Clause,
     /// GROUP BY must cover it.
     pub ungrouped: bool,
+    /// It stands in a sub-select of the query block whose relation it refers to.
+    pub outer: bool,
+    /// An output may have its name from it, and no [`Item`] says where to restore that.
+    pub naming: bool,
 }
 
 /// One star.
@@ -224,6 +232,8 @@ pub struct Star {
     pub relations: Vec<usize>,
     /// Whether every column is known.
     pub complete: bool,
+    /// It stands in `EXISTS (SELECT *`: no column of it is read.
+    pub ignored: bool,
 }
 
 /// One column of an expanded star.
@@ -302,7 +312,7 @@ pub struct Output {
     pub plain: Option<(usize, ColumnIndex)>,
 }
 
-/// A select or RETURNING item without alias.
+/// A RETURNING item without alias, or an item of a select list whose name is the one of a column in it.
 #[derive(Debug)]
 pub struct Item {
     /// Its tokens.

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use sqlparser::ast::{
     AccessExpr, Array, CaseWhen, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, InTarget, Interval, JsonPath,
-    JsonPathElem, ListAggOnOverflow, Query, Subscript, TypedString, Value, WindowType,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, InTarget, Interval,
+    JsonPath, JsonPathElem, ListAggOnOverflow, Query, Subscript, TypedString, Value, WindowType,
 };
 
 use super::{
@@ -46,8 +46,14 @@ impl Binder<'_> {
             Expr::Identifier(ident) => Ok(self.identifier(ident, context)?.0),
             Expr::CompoundIdentifier(idents) => Ok(self.compound(idents, context)?.0),
             Expr::CompoundFieldAccess { root, access_chain } => {
-                let mut deps = self.expr(root, context)?;
-                for (depth, access) in access_chain.iter().enumerate() {
+                // Before a subscript `c.tags` is a column's name, and no field of a row: the row would stand in brackets.
+                let names = column_names(root, access_chain);
+                let mut deps = match names.as_slice() {
+                    [] | [_] => self.expr(root, context)?,
+                    names => self.compound(names, context)?.0,
+                };
+                let first = names.len().saturating_sub(1);
+                for (depth, access) in access_chain.iter().enumerate().skip(first) {
                     match access {
                         AccessExpr::Dot(Expr::Identifier(ident)) => {
                             let index = self.take(ident)?;
@@ -506,4 +512,20 @@ fn constant(argument: &FunctionArgExpr) -> Option<Constant> {
     } else {
         None
     }
+}
+
+/// The dotted names with which a chain of accesses begins that ends in subscripts.
+#[allow(clippy::wildcard_enum_match_arm, reason = "all but names are bound as the expressions that they are")]
+fn column_names(root: &Expr, chain: &[AccessExpr]) -> Vec<Ident> {
+    let mut names = match root {
+        Expr::Identifier(ident) => vec![ident.clone()],
+        Expr::CompoundIdentifier(idents) => idents.clone(),
+        // Whatever else, in brackets or not, is an expression.
+        _ => return Vec::new(),
+    };
+    names.extend(chain.iter().map_while(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(ident)) => Some(ident.clone()),
+        AccessExpr::Dot(_) | AccessExpr::Subscript(_) => None,
+    }));
+    names
 }

@@ -161,6 +161,7 @@ impl Binder<'_> {
             self.mark(&deps, Usages::JOIN);
             for (id, position) in &deps {
                 self.mark_used(*id, *position, true);
+                self.mark_merged(*id, *position);
             }
             columns.push(ScopeColumn {
                 name: name.as_str().into(),
@@ -288,6 +289,10 @@ impl Binder<'_> {
                     .map(|column| Output { name: Some(column.name.to_string()), deps: column.deps, plain: None })
                     .collect::<Vec<_>>();
                 for item in &items {
+                    // What the alias leads to is no reference to a column of the relations.
+                    for (id, _) in item.all_deps() {
+                        self.entangle(id);
+                    }
                     if !alias.columns.is_empty() {
                         self.mark_row(item, WholeUse::AliasColumns);
                     }

@@ -1,11 +1,13 @@
 //! Stage `bind`: the items of SELECT and RETURNING, stars included. In: one item. Out: the outputs it makes, with their
 //! names, lineage and tokens.
 
-use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+use std::ops::Range;
+
+use sqlparser::ast::{CastKind, Expr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
 
 use super::{
     binder::{Binder, Context},
-    bound::{Clause, Deps, Item, Output, Star, StarColumn, Usages},
+    bound::{Clause, Deps, Item, Output, Reference, Star, StarColumn, Usages},
     figure,
     scope::ScopeItem,
 };
@@ -13,6 +15,26 @@ use crate::{
     error::{Refusal, RefusalCode},
     sql::{Kind, Nesting, Token, forms, parse},
 };
+
+/// Reserved words that may follow a list of items.
+const AFTER_LIST: &[&str] = &[
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "on",
+    "order",
+    "returning",
+    "union",
+    "where",
+    "window",
+];
 
 /// The most columns that PostgreSQL lets a query have (`MaxTupleAttributeNumber`).
 const MAX_COLUMNS: usize = 1664;
@@ -35,6 +57,7 @@ impl Binder<'_> {
                     let start = self.item_start(start);
                     self.bound.items.push(Item { tokens: start..self.item_end(start), name: name.clone() });
                 }
+                self.named_by_reference(expression, before, name.as_deref(), context);
                 outputs.push(Output { name, deps, plain });
             }
             SelectItem::ExprWithAlias { expr, alias } => {
@@ -86,6 +109,57 @@ impl Binder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// An item may have its name from a column in it, and would lose it with the column. A name of a plain column, also under
+    /// casts, can be restored; other items keep their columns.
+    fn named_by_reference(&mut self, expression: &Expr, before: usize, name: Option<&str>, context: &Context) {
+        let own = self.bound.references.get(before..).unwrap_or(&[]);
+        let names = |reference: &Reference| {
+            let last = reference.tokens.end.checked_sub(1).and_then(|at| self.tokens.get(at)).map(Token::name);
+            name.is_none_or(|name| last == Some(name))
+        };
+        let restorable = match own {
+            [reference] => name.zip(self.item_of(expression, &reference.tokens)),
+            _ => None,
+        };
+        let returning = context.clause == Clause::Returning && name.is_some();
+        if returning || !own.iter().any(names) {
+            return;
+        }
+        if let Some((name, tokens)) = restorable {
+            self.bound.items.push(Item { tokens, name: Some(name.to_owned()) });
+            return;
+        }
+        for reference in self.bound.references.iter_mut().skip(before) {
+            let last = reference.tokens.end.checked_sub(1).and_then(|at| self.tokens.get(at)).map(Token::name);
+            reference.naming = name.is_none_or(|name| last == Some(name));
+        }
+    }
+
+    /// The tokens of an item that is nothing but a column's name, brackets and casts.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "other items keep their columns: the derived table serves them")]
+    fn item_of(&self, expression: &Expr, name: &Range<usize>) -> Option<Range<usize>> {
+        let end_of = |inner: &Expr| self.item_of(inner, name);
+        match expression {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Some(name.clone()),
+            Expr::Nested(inner) => {
+                let inner = end_of(inner)?;
+                let closes = self.tokens.get(inner.end).is_some_and(|token| token.kind == Kind::Close);
+                closes.then_some(inner.start.checked_sub(1)?..inner.end + 1)
+            }
+            Expr::Cast { kind: CastKind::DoubleColon, expr, data_type: _, format: None } => {
+                let inner = end_of(expr)?;
+                let ends =
+                    |_, token: &Token| token.kind == Kind::Comma || AFTER_LIST.iter().any(|word| token.is_word(word));
+                Some(inner.start..self.find_level(inner.end, ends))
+            }
+            Expr::Cast { kind: CastKind::Cast, expr, data_type: _, format: None } => {
+                let inner = end_of(expr)?;
+                Some(inner.start.checked_sub(2)?..self.find_level(inner.end, |_, _| false) + 1)
+            }
+            _ => None,
+        }
     }
 
     /// The first token of the RETURNING item around token `inside`: what stands before it are brackets and prefix words.
@@ -175,7 +249,7 @@ impl Binder<'_> {
         context: &Context,
     ) -> Result<(), Refusal> {
         let ignored = self.only_exists(tokens.start);
-        let mut star = Star { tokens, columns: Vec::new(), relations: Vec::new(), complete: true };
+        let mut star = Star { tokens, columns: Vec::new(), relations: Vec::new(), complete: true, ignored };
         for item in items {
             star.complete &= !item.open;
             if outputs.len() + item.columns.len() > MAX_COLUMNS {

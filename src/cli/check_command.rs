@@ -16,7 +16,7 @@ use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostics, Place},
     policy::rules::{RuleFile, RuleSet},
-    upstream::catalog::privileges::unreadable,
+    upstream::catalog::{privileges::unreadable, recorded::counted},
 };
 
 pub(super) fn command() -> Command {
@@ -62,6 +62,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             Ok(policy) => findings::privileges::wanted(&policy, &catalog),
             Err(complaints) => return Err(invalid(complaints, format)),
         };
+        if matches.get_flag("sample") {
+            let rules = RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
+            let records = rules.recorded_names(&catalog);
+            samples.misspelt =
+                args::block_on(counted(&given.upstream()?, &records, &mut samples.missed))?.map_err(Failure::new)?;
+        }
         if !wanted.is_empty() {
             samples.unreadable = args::block_on(unreadable(&given.upstream()?, &wanted))?.map_err(Failure::new)?;
         }

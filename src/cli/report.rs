@@ -12,7 +12,8 @@ pub(super) fn command() -> Command {
         .about("Print SQL that counts what is still stored of subjects who have asked to be erased")
         .after_help(
             "The rules say where requests are recorded ([erasure]) and how rows lead to subjects ([subject]). The statement counts \
-             values of personal columns and shows none.\n\n\
+             values of personal columns and shows none. With requested_at, answer_within and carry_out_within in [erasure], a first \
+             statement counts requests past each deadline, and overdue says how many values should be gone by now.\n\n\
              Example:\n  \
              pgscrim report erasure --config pgscrim.toml | psql -X -d shop -U shop_owner",
         )

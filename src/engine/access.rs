@@ -13,6 +13,7 @@ use crate::{
     bind::{Assigned, Bound, Role, Usages},
     names::{QualifiedName, rule_part},
     policy::Treatment,
+    rewrite::Searched,
 };
 
 const USAGES: &[(Usages, Usage)] = &[
@@ -29,10 +30,11 @@ const USAGES: &[(Usages, Usage)] = &[
 
 /// The access of one statement.
 ///
-/// `exact` lists the columns whose stored values the statement compares.
+/// `exact` lists the columns whose stored values the statement compares, `searched` says with how many values.
 pub(super) fn access(
     bound: &Bound,
     exact: &[(usize, usize)],
+    searched: Searched,
     run: &Run<'_>,
     text: String,
     decision: &'static str,
@@ -49,7 +51,16 @@ pub(super) fn access(
         }
         relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
         let Some(policy) = run.role.relation(used.oid) else { continue };
-        let shown = Usages(Usages::PROJECTED.0 | Usages::RETURNED.0);
+        // What a condition compares or an order shows, an answer tells, be it a number of rows.
+        let shown = Usages(
+            Usages::PROJECTED.0
+                | Usages::RETURNED.0
+                | Usages::PREDICATE.0
+                | Usages::JOIN.0
+                | Usages::GROUP.0
+                | Usages::ORDER.0
+                | Usages::ARGUMENT.0,
+        );
         rules.extend(policy.scope.iter().map(|scope| Arc::clone(&scope.rule)));
         for (position, mark) in used.marks.iter().enumerate() {
             let (Some(rule), Some(column)) = (policy.columns.get(position), relation.columns.get(position)) else {
@@ -103,6 +114,7 @@ pub(super) fn access(
         decision,
         discloses,
         stored: Stored::Nothing,
+        searched,
         observed: None,
         rules: rules.into_iter().collect(),
     }

@@ -38,7 +38,7 @@ const IDENTITY: &[&str] =
     &["start", "with", "increment", "by", "minvalue", "maxvalue", "no", "cache", "cycle", "restart"];
 
 /// What LIKE may copy: nothing that runs.
-const COPIED: &[&str] = &["identity", "comments", "storage", "compression", "statistics"];
+const COPIED: &[&str] = &["identity", "comments", "storage", "compression"];
 
 /// Names parted by commas.
 pub(super) fn names(tokens: &[Token]) -> Result<Vec<String>, Refusal> {
@@ -108,7 +108,7 @@ fn definition(tokens: &[Token], run: &Run<'_>) -> Result<String, Refusal> {
         if !reader.done() {
             return Err(reader.here(form("this constraint")));
         }
-        out.push_str(&format!("{key} ({})", list.join(", ")));
+        out.push_str(&[key, " (", &list.join(", "), ")"].concat());
         return Ok(out);
     }
     let name = reader.name().ok_or_else(|| reader.here(form("this column")))?;
@@ -172,7 +172,7 @@ fn constraint_name(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> 
         let name = reader.name().ok_or_else(|| reader.here(form("this constraint")))?;
         // The index of a key has its name.
         new_name(name.name(), reader.tokens, at, run)?;
-        out.push_str(&format!("CONSTRAINT {} ", quote_ident(name.name())));
+        out.push_str(&["CONSTRAINT ", &quote_ident(name.name()), " "].concat());
     }
     Ok(())
 }
@@ -222,14 +222,14 @@ fn column_constraint(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -
             if let Some(other) = own.iter().find(|token| !known(token)) {
                 return Err(form("this form of an identity column").at(other.start));
             }
-            out.push_str(&format!(" ({})", emit::text(own)));
+            out.push_str(&[" (", &emit::text(own), ")"].concat());
         }
         return Ok(());
     }
     if reader.words(&["collate"]) {
         let parts = reader.dotted().ok_or_else(|| reader.here(form("this collation")))?;
         let parts: Vec<_> = parts.iter().map(|part| quote_ident(part)).collect();
-        out.push_str(&format!("COLLATE {}", parts.join(".")));
+        out.push_str(&["COLLATE ", &parts.join(".")].concat());
         return Ok(());
     }
     if reader.words(&["default"]) {
@@ -298,7 +298,7 @@ fn like(mut reader: Reader<'_>, run: &Run<'_>) -> Result<String, Refusal> {
             );
         }
         if including {
-            out.push_str(&format!(" INCLUDING {}", word.to_uppercase()));
+            out.push_str(&[" INCLUDING ", &word.to_uppercase()].concat());
         }
     }
     Ok(out)

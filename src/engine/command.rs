@@ -11,7 +11,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, is_tracked, setting_allowed},
-    rewrite::{Edits, Job, rewrite},
+    rewrite::{Edits, Job, Searched, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
@@ -72,7 +72,9 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
                     "arguments of EXECUTE that read relations are not supported",
                 ));
             }
-            as_is(Effect::Execute(name(at)))
+            let mut planned = pass(kind, Effect::Execute(name(at)), tokens);
+            planned.statement.access.searched.add_arguments(list);
+            Ok(planned)
         }
         Command::Declare(at, body) => {
             reserved(tokens, *at)?;
@@ -98,6 +100,11 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let setting = name(at);
             if tokens.len() == 2 && setting == "all" {
                 return as_is(Effect::SearchPath);
+            }
+            // Back to the login role.
+            let authorization = setting == "session" && tokens.get(at + 1).is_some_and(|t| t.is_word("authorization"));
+            if (setting == "role" && tokens.len() == 2) || (authorization && tokens.len() == 3) {
+                return as_is(Effect::None);
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
             setting_allowed(&setting, None, &run.role.purposes)?;
@@ -141,7 +148,7 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
         });
         match analysed {
             Ok(bound) => {
-                let access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                let access = access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward");
                 let outputs = pipeline::outputs(&bound, run);
                 // SELECT INTO makes a table; its own tokens were analysed without that, so their numbers are of no use.
                 let stores = effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT";
@@ -178,7 +185,8 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
             let mut observed = plain(Effect::Catalog, *what != "UNKNOWN");
             let query = forms::created_from(tokens).and_then(|at| analyse(tokens.get(at..)?).ok());
             if let Some(bound) = query.map(stores) {
-                observed.statement.access = access::access(&bound, &[], run, emit::redacted(tokens), "forward");
+                observed.statement.access =
+                    access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward");
             }
             observed
         }
@@ -399,12 +407,16 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
         ("transaction" | "constraints", _) | ("session", "characteristics") | ("time", "zone") | ("xml", "option") => {
             return Ok(Effect::None);
         }
+        // Back to the login role, as pools do between two users of a connection.
+        ("role", "none") if tokens.len() == at + 2 => return Ok(Effect::None),
+        ("session", "authorization") if word(at + 2) == "default" && tokens.len() == at + 3 => return Ok(Effect::None),
         ("role", _) | ("session", "authorization") => {
             return Err(place(
                 Refusal::new(RefusalCode::SettingNotAllowed, "restricted roles may not change their role")
                     .with_hint("The policy belongs to the login role."),
             ));
         }
+        ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
         ("names", _) => {
             setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
             return Ok(Effect::None);

@@ -13,6 +13,7 @@ use crate::{
     catalog::{Relation, data::RelationKind, search_path::resolve_relation},
     error::{Refusal, RefusalCode},
     names::{QualifiedName, quote_ident},
+    rewrite::Searched,
     sql::{Kind, Token, command::after_brackets, emit, lex},
 };
 
@@ -233,7 +234,9 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
     let analysed = crate::sql::parse::parse_statement(&own, 0)
         .and_then(|parsed| crate::bind::bind_statement(&parsed, &own, &run.inputs.catalog, run.path));
     match analysed {
-        Ok(bound) => (statement(access::access(&bound, &[], run, emit::redacted(tokens), "forward")), true),
+        Ok(bound) => {
+            (statement(access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward")), true)
+        }
         Err(_) => (statement(unknown), false),
     }
 }

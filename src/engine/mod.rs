@@ -40,11 +40,23 @@ fn judge(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<pipeline
     };
     let run = pipeline::Run { inputs, role, path: &context.search_path };
     if !role.exempt {
-        return pipeline::restricted(text, context, &run);
+        return pipeline::restricted(text, context, &run).map_err(|refused| explained(refused, inputs.policy.reduced));
     }
     let judged = pipeline::exempt(text, &run);
     Ok(match &role.observed {
         Some(restricted) => observe::observe(judged, text, context, &pipeline::Run { role: restricted, ..run }),
         None => judged,
     })
+}
+
+/// A relation that is left out because the rules no longer fit the schema is unknown here, and its user should hear why.
+fn explained(mut refused: Box<Refused>, reduced: bool) -> Box<Refused> {
+    let refusal = &mut refused.refusal;
+    if reduced && refusal.code == RefusalCode::UnknownRelation {
+        refusal.message.push_str(", or the rules no longer fit it");
+        "The schema has changed so that the rules do not fit; what changed cannot be used until they do. The log of pgscrim, and \
+         `pgscrim check`, say what does not fit."
+            .clone_into(&mut refusal.hint);
+    }
+    refused
 }

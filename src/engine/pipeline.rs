@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     bind::{Bound, bind_statement},
-    error::{Refusal, RefusalCode},
+    error::{Refusal, RefusalCode, Source},
     policy::RolePolicy,
-    rewrite::{Edits, Job, Place, Printed, rewrite, sets_path},
+    rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
@@ -63,7 +63,7 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own))?;
+        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own, run))?;
         if !statements.is_empty() {
             text.push_str("; ");
         }
@@ -118,8 +118,15 @@ fn unknown(access: Access) -> PlannedStatement {
     PlannedStatement { kind: "UNKNOWN", access, effect: Effect::Catalog, outputs: None }
 }
 
-fn refused(refusal: Refusal, tokens: &[Token]) -> Box<Refused> {
-    let access = Access { text: emit::redacted(tokens).into(), decision: "refuse", ..Access::default() };
+fn refused(refusal: Refusal, tokens: &[Token], run: &Run<'_>) -> Box<Refused> {
+    let text = emit::redacted(tokens).into();
+    // What the rules forbid is recorded with what it would have read.
+    let wanted = match refusal.code.source() {
+        Source::Policy => command::observe(tokens, run).statement.access,
+        Source::Client | Source::Upstream | Source::Internal => Access::default(),
+    };
+    let Access { relations, oids, columns, .. } = wanted;
+    let access = Access { text, relations, oids, columns, decision: "refuse", ..Access::default() };
     Box::new(Refused { refusal, kind: command::kind(&classify(tokens), tokens), access })
 }
 
@@ -129,6 +136,8 @@ pub(super) struct Rewritten {
     pub bound: Bound,
     /// Columns whose stored values it compares.
     pub exact: Vec<(usize, usize)>,
+    /// With how many values.
+    pub searched: Searched,
     pub changed: bool,
     /// Whether it sets the search path by a function.
     pub sets_path: bool,
@@ -144,12 +153,12 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role);
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
-    verify(&printed, tokens, &bound, run)?;
+    verify(&printed, &job, run)?;
     let changed = edits.any_trusted();
     let mut reads = edits.reads;
     reads.extend(&bound.reads);
     let sets_path = sets_path(&bound, tokens, &mut reads);
-    Ok(Rewritten { printed, bound, exact: edits.exact, changed, sets_path, reads })
+    Ok(Rewritten { printed, bound, exact: edits.exact, searched: edits.searched, changed, sets_path, reads })
 }
 
 /// The planned form of a rewritten statement with `prefix` tokens before it.
@@ -161,7 +170,7 @@ pub(super) fn planned(
     rewritten: Rewritten,
     run: &Run<'_>,
 ) -> Planned {
-    let Rewritten { printed, bound, exact, changed, sets_path, reads: _ } = rewritten;
+    let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _ } = rewritten;
     let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
     let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
@@ -172,7 +181,7 @@ pub(super) fn planned(
     places.extend(moved(printed.places, text.len()));
     text.push_str(&printed.text);
     let decision = if changed { "rewrite" } else { "forward" };
-    let mut access = access::access(&bound, &exact, run, emit::redacted(all), decision);
+    let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     access.stored = access::stored(&bound, own_kind, run);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }

@@ -9,6 +9,7 @@ use crate::{
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
     rewrite::Place,
+    rewrite::Searched,
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -132,6 +133,8 @@ pub struct Access {
     pub discloses: bool,
     /// Whether it reaches a temporary table.
     pub stored: Stored,
+    /// How many values are compared with stored ones that the role does not see (`search = "exact"`).
+    pub searched: Searched,
     /// What an observed role would have got.
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.
@@ -262,12 +265,15 @@ pub fn may_appear_in_clear(role: &RolePolicy, catalog: &CatalogSnapshot, relatio
     if governed.refuse.is_some() {
         return false;
     }
-    let Some(position) = data.columns.iter().position(|column| column.attnum == attnum) else {
-        return attnum.0 < 0;
-    };
-    match governed.columns.get(position).map(|column| &column.treatment) {
+    let clear = |position: usize| match governed.columns.get(position).map(|column| &column.treatment) {
         Some(Treatment::Clear) => true,
         Some(Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse) | None => false,
+    };
+    match data.columns.iter().position(|column| column.attnum == attnum) {
+        Some(position) => clear(position),
+        // The row as a whole.
+        None if attnum.0 == 0 => (0..data.columns.len()).all(clear),
+        None => attnum.0 < 0,
     }
 }
 

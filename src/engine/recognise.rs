@@ -9,6 +9,10 @@
 //!   the one of the policy. An item is known after it was parsed and bound on its own: one output of the column's name,
 //!   computed from that column of that table alone, without parameters; or such a one behind the gate of the policy, with
 //!   NULL where that is closed;
+//! - in the place of a protected source that stays a table ([`Job::is_inline`]), its name with its schema; in the place of
+//!   each reference to a hidden column of it the mask of that column, which is a known item of it, in brackets, or the reference
+//!   itself in a comparison that the rules permit; in the place of a star over it all columns, masked likewise; and
+//!   behind an item the name that it had from such a column;
 //! - in the place of a name of another relation, the name with its schema;
 //! - in the place of `schema.table.column`, `alias.column`.
 //!
@@ -16,7 +20,9 @@
 //!
 //! Why that is sound, though the rewriter is not trusted:
 //!
-//! - *No protected relation is named outside a derived table.* The name of a relation is a token of its own in every text
+//! - *What stays a table is read through masks alone.* Its references are those that the binder found in the client's text, each
+//!   of them, and every other use of a row or column of it makes it a derived table.
+//! - *No other protected relation is named outside a derived table.* The name of a relation is a token of its own in every text
 //!   that PostgreSQL reads, and it is the last of its dotted parts. So outside derived tables no name token may equal the
 //!   name of any protected relation of the role, in whichever schema, unless a dot follows (it qualifies something), or it
 //!   is qualified by a schema in which that name is not protected, or it is the alias right behind a derived table, where
@@ -25,7 +31,7 @@
 //!   other bracket, keyword or operator differs from what was parsed, bound and judged. There are no comments and no
 //!   semicolons, so parts that lex on their own lex the same side by side: what is before a derived table ends before its
 //!   bracket, and what follows begins with a byte that is part of no word.
-//! - *Outputs keep names and number.* Select lists are the client's tokens; where a star or a whole row is read, the derived
+//! - *Outputs keep names and number.* Select lists are the client's tokens, or columns in brackets with their names; where a star or a whole row is read, the derived
 //!   table must have every column of the table in its order.
 //! - *Parameters* are tokens like others; known items have none.
 //! - *Write targets* that are protected are not recognised at all.
@@ -34,16 +40,19 @@ use std::ops::Range;
 
 use super::pipeline::Run;
 use crate::{
-    bind::{Bound, RelationUse, Role, bind_own},
+    bind::{Clause, Item, Reference, RelationUse, Role, Star, bind_own},
     catalog::Relation,
     names::quote_ident,
     policy::{
-        RelationPolicy,
+        RelationPolicy, Search, Treatment,
         compiled::{Row, withheld},
     },
-    rewrite::{Printed, ROW_ALIAS, Trusted, derived_from, derived_item, protected, qualified, reads_few, scope_clause},
+    rewrite::{
+        Job, Printed, ROW_ALIAS, Trusted, derived_from, derived_item, masked_reference, masked_star, protected,
+        qualified, restored_name, scope_clause, searched, treatment,
+    },
     sql::{
-        Kind, Nesting, Token,
+        Kind, Nesting, Token, emit,
         keywords::{Category, category},
         lex::{Lexeme, Lexer, lex},
         parse,
@@ -51,60 +60,155 @@ use crate::{
 };
 
 /// Whether the printed statement is recognised as the client's, with masks in the place of protected relations.
-pub(super) fn recognises(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> bool {
-    recognise(printed, client, bound, run).is_some()
+pub(super) fn recognises(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> bool {
+    recognise(printed, job, run).is_some()
 }
 
-fn recognise(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Option<()> {
+fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
+    let (client, bound) = (job.tokens, job.bound);
     let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
-    let mut sources = 0;
-    let few = reads_few(client);
-    for used in &bound.relations {
+    let mut left: i64 = 0;
+    let mut tables = Vec::new();
+    for (id, used) in bound.relations.iter().enumerate() {
         if protected(run.role, used).is_some() {
             if used.role != Role::Source {
                 return None;
             }
-            sources += 1;
-        } else {
-            names.push((used.name.start, Name::Relation(used)));
+            if !job.is_inline(id) {
+                left += 1;
+                continue;
+            }
+            tables.push(used.name.clone());
+        }
+        names.push((used.name.start, Name::Relation(used)));
+    }
+    for reference in &bound.references {
+        let used = bound.relations.get(reference.relation)?;
+        if masked(job, reference).is_some() {
+            left += 1;
+        } else if reference.schema_qualified {
+            names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
         }
     }
-    let qualified_columns = bound.references.iter().filter(|reference| reference.schema_qualified);
-    for reference in qualified_columns {
-        let used = bound.relations.get(reference.relation)?;
-        names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
-    }
+    left += i64::try_from(bound.stars.iter().filter(|star| job.hides(star)).count()).ok()?;
     names.sort_unstable_by_key(|(start, _)| *start);
-    let mut reader = Reader { client, names, run, at: 0, before: Before::default() };
+    tables.sort_unstable_by_key(|table: &Range<usize>| table.start);
+    let mut reader = Reader { client, names, tables, run, at: 0, before: Before::default() };
+    let ours = ours(job);
     let mut from = 0;
     for Trusted { bytes, tokens } in &printed.trusted {
         reader.read(printed.text.get(from..bytes.start)?)?;
         let own = printed.text.get(bytes.clone())?;
         let separate = match printed.text.as_bytes().get(bytes.end) {
             None => true,
-            Some(byte) => matches!(byte, b' ' | b',' | b')'),
+            Some(byte) => matches!(byte, b' ' | b',' | b')' | b'[' | b':'),
         };
         if reader.at != tokens.start || !separate {
             return None;
         }
-        let used = bound.relations.iter().find(|used| used.whole == *tokens || used.name == *tokens)?;
-        if let Some(policy) = protected(run.role, used) {
-            let alias = (!used.has_alias).then_some(used.alias.as_str());
-            (used.whole == *tokens).then_some(())?;
-            derived(own, used, alias, policy, few, run)?;
-            sources -= 1;
-            reader.before = Before { derived: used.has_alias, ..Before::default() };
-        } else {
-            // A target that is not protected.
-            let relation = run.inputs.catalog.relation(used.oid)?;
-            (used.name == *tokens && own == qualified(relation)).then_some(())?;
-            reader.before = Before::default();
-        }
+        let first = ours.partition_point(|(start, _)| *start < tokens.start);
+        let mut candidates = ours.get(first..)?.iter().take_while(|(start, _)| *start == tokens.start);
+        let (counts, derived) = candidates.find_map(|(_, one)| trusted(job, *one, own, tokens, run))?;
+        left -= i64::from(counts);
+        reader.before = Before { derived, ..Before::default() };
         reader.at = tokens.end;
         from = bytes.end;
     }
     reader.read(printed.text.get(from..)?)?;
-    (reader.at == client.len() && sources == 0).then_some(())
+    (reader.at == client.len() && left == 0).then_some(())
+}
+
+/// What may be replaced by text of ours, or where a name may stand again.
+#[derive(Clone, Copy)]
+enum Ours<'a> {
+    Name(&'a Item),
+    Masked(&'a Reference),
+    Star(&'a Star),
+    Relation(&'a RelationUse),
+}
+
+/// All of them in the client's statement, by their first token.
+fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
+    let bound = job.bound;
+    let mut list: Vec<(usize, Ours<'a>)> = Vec::new();
+    let named = |item: &'a Item| restored_name(item).map(|(at, _)| (at, Ours::Name(item)));
+    list.extend(bound.items.iter().filter_map(named));
+    let hidden = bound.references.iter().filter(|reference| masked(job, reference).is_some());
+    list.extend(hidden.map(|reference| (reference.tokens.start, Ours::Masked(reference))));
+    let stars = bound.stars.iter().filter(|star| job.hides(star));
+    list.extend(stars.map(|star| (star.tokens.start, Ours::Star(star))));
+    for used in &bound.relations {
+        list.push((used.whole.start, Ours::Relation(used)));
+        if used.name.start != used.whole.start {
+            list.push((used.name.start, Ours::Relation(used)));
+        }
+    }
+    list.sort_by_key(|(start, _)| *start);
+    list
+}
+
+/// Judges text of ours in the place of tokens: whether it is one of those that must be there, and whether an alias may follow.
+fn trusted(job: &Job<'_>, one: Ours<'_>, own: &str, tokens: &Range<usize>, run: &Run<'_>) -> Option<(bool, bool)> {
+    match one {
+        Ours::Name(item) => {
+            let (at, text) = restored_name(item)?;
+            (*tokens == (at..at) && text == own).then_some((false, false))
+        }
+        Ours::Masked(reference) => {
+            (reference.tokens == *tokens && is_masked(job, reference, own, run)).then_some((true, false))
+        }
+        Ours::Star(star) => {
+            let known = star.columns.iter().filter_map(|column| column.origin).all(|(id, position)| {
+                let used = job.bound.relations.get(id);
+                used.is_some_and(|used| !job.is_inline(id) || is_known(job, used, position, run))
+            });
+            (star.tokens == *tokens && known && own == masked_star(job, star)).then_some((true, false))
+        }
+        Ours::Relation(used) => {
+            if let Some(policy) = protected(run.role, used) {
+                let alias = (!used.has_alias).then_some(used.alias.as_str());
+                (used.whole == *tokens).then_some(())?;
+                derived(own, used, alias, policy, job.reads_few(), run)?;
+                return Some((true, used.has_alias));
+            }
+            // A target that is not protected.
+            let relation = run.inputs.catalog.relation(used.oid)?;
+            (used.name == *tokens && own == qualified(relation)).then_some((false, false))
+        }
+    }
+}
+
+/// The relation and column of a reference that must not stand as the client wrote it.
+fn masked<'a>(job: &Job<'a>, reference: &Reference) -> Option<(&'a RelationPolicy, usize)> {
+    if !job.is_inline(reference.relation) {
+        return None;
+    }
+    let policy = protected(job.role, job.bound.relations.get(reference.relation)?)?;
+    let position = reference.column?;
+    (*treatment(policy, position) != Treatment::Clear).then_some((policy, position))
+}
+
+/// Whether `own` is the mask of a reference, or the reference itself where the stored value may be compared.
+fn is_masked(job: &Job<'_>, reference: &Reference, own: &str, run: &Run<'_>) -> bool {
+    let found = masked(job, reference).zip(job.bound.relations.get(reference.relation));
+    let Some(((policy, position), used)) = found else { return false };
+    let relation = run.inputs.catalog.relation(used.oid);
+    let column = relation.and_then(|relation| relation.columns.get(position));
+    let (Some(rule), Some(column)) = (policy.columns.get(position), column) else { return false };
+    let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+    if own == operand {
+        return rule.search == Search::Exact
+            && matches!(reference.clause, Clause::Where | Clause::On)
+            && searched(job, reference, rule).is_some();
+    }
+    own == masked_reference(policy, position, column, &operand) && is_known(job, used, position, run)
+}
+
+/// Whether the mask of a column is known to show that column alone.
+fn is_known(job: &Job<'_>, used: &RelationUse, position: usize, run: &Run<'_>) -> bool {
+    let Some(relation) = run.inputs.catalog.relation(used.oid) else { return false };
+    let policy = protected(run.role, used);
+    policy.is_some_and(|policy| item(relation, policy, position, job.reads_few(), run).is_some())
 }
 
 /// What may stand in the place of a name.
@@ -131,6 +235,8 @@ struct Reader<'a> {
     client: &'a [Token],
     /// By number of the token, in order.
     names: Vec<(usize, Name<'a>)>,
+    /// Where protected relations are named that stay tables, in order.
+    tables: Vec<Range<usize>>,
     run: &'a Run<'a>,
     /// The client's token that comes next.
     at: usize,
@@ -192,14 +298,18 @@ impl<'a> Reader<'a> {
                 let is_as = kind == Kind::Word && name == "as";
                 let qualifies = next.is_some_and(|next| next.kind == Kind::Dot);
                 let keyword = kind == Kind::Word && category(name) == Some(Category::Reserved);
-                if !qualifies && !keyword && self.run.role.protected_names.contains(name) {
+                let before_here = self.tables.partition_point(|table| table.start <= self.at);
+                let table = before_here.checked_sub(1).and_then(|last| self.tables.get(last));
+                let table = table.is_some_and(|table| table.contains(&self.at));
+                if !qualifies && !keyword && !table && self.run.role.protected_names.contains(name) {
                     let other = match before.qualifier {
                         Some(schema) => !self.is_protected(schema, name),
                         None => before.derived,
                     };
                     other.then_some(())?;
                 }
-                self.before = Before { qualifier: None, name: Some(name), derived: before.derived && is_as };
+                let derived = table || (before.derived && is_as);
+                self.before = Before { qualifier: None, name: Some(name), derived };
             }
             Kind::Dot => self.before = Before { qualifier: Some(before.name?), name: None, derived: false },
             Kind::Semicolon => return None,
@@ -414,7 +524,7 @@ subject = "customer_id"
             printed = Edits::default().print(&tokens, 0..tokens.len());
         }
         change(&mut printed);
-        (recognises(&printed, &tokens, &bound, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
+        (recognises(&printed, &job, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
     }
 
     #[test]
@@ -484,14 +594,48 @@ subject = "customer_id"
             "SELECT phone FROM customers /* as written */",
             "SELECT phone FROM public.customers /* as written */",
             "SELECT phone FROM \"customers\" c /* as written */",
-            "SELECT 1 FROM orders, shop.public.customers /* as written */",
+            "SELECT 1 FROM orders, shop.public.customers WHERE phone > 'a' /* as written */",
+            "SELECT * FROM customers /* as written */",
+            "SELECT c.* FROM customers c /* as written */",
+            "SELECT c FROM customers c /* as written */",
+            "SELECT * FROM customers NATURAL JOIN orders /* as written */",
+            "SELECT 1 FROM customers a JOIN customers b USING (phone) /* as written */",
         ] {
-            assert!(!verdicts(sql, &inputs, |_| ()).0, "{sql}");
+            assert_eq!(verdicts(sql, &inputs, |_| ()), (false, false), "{sql}");
         }
-        let sql = "SELECT c.phone, 'a' FROM customers c, orders WHERE c.id = 5";
+        // Nothing hidden is read.
+        let sql = "SELECT 1 FROM public.orders, public.customers c WHERE c.city > $1 /* as written */";
+        assert_eq!(verdicts(sql, &inputs, |_| ()), (true, true), "{sql}");
+        let sql = "SELECT c.phone, (phone), customers.full_name, o.city FROM customers, orders o, customers c \
+                   WHERE customers.phone > 'a' ORDER BY c.full_name";
+        let sql = sql.replace("(phone)", "(customers.phone)");
+        for (from, to) in [
+            ("(CASE WHEN customers.phone", "(CASE WHEN c.phone"),
+            ("(NULL::pg_catalog.text) AS full_name", "(customers.full_name) AS full_name"),
+            ("(NULL::pg_catalog.text) AS full_name", "(NULL::pg_catalog.text)"),
+            ("(NULL::pg_catalog.text) AS full_name", "(NULL::pg_catalog.text) AS id"),
+            (" AS phone,", " AS phone, customers.phone,"),
+            (" AS phone,", " || c.full_name AS phone,"),
+            (" AS phone,", " AS phone , "),
+            ("order by (NULL::pg_catalog.text)", "order by c.full_name"),
+            ("order by (NULL::pg_catalog.text)", "order by (c.id)"),
+            ("public.customers c", "public.customers c, public.customers d"),
+        ] {
+            assert!(!verdicts(&sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+        let sql = "SELECT * FROM customers c";
+        for (from, to) in [
+            ("NULL::pg_catalog.text AS full_name", "c.full_name"),
+            (" AS phone", " || c.full_name AS phone"),
+            ("c.city", "c.phone"),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+        // A whole row: the derived table.
+        let sql = "SELECT c.phone, 'a', c IS NULL FROM customers c, orders WHERE c.id = 5";
         for (from, to) in [
             (" AS phone", " || full_name AS phone"),
-            ("(SELECT id", "(SELECT full_name, id"),
+            ("(SELECT id", "(SELECT city, id"),
             ("FROM public.customers)", "FROM public.customers, public.orders)"),
             ("FROM public.customers)", "FROM public.customers WHERE true)"),
             ("FROM public.customers)", "FROM public.orders)"),

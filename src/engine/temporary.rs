@@ -273,7 +273,7 @@ fn stored(
         return Err(form("a table of anything but a query"));
     }
     let rewritten = rewrite_statement(query, run)?;
-    let Rewritten { printed: _, bound, exact: _, changed: _, sets_path, reads: _ } = &rewritten;
+    let Rewritten { printed: _, bound, exact: _, searched: _, changed: _, sets_path, reads: _ } = &rewritten;
     if *sets_path {
         return Err(Refusal::new(
             RefusalCode::SettingNotAllowed,

@@ -1,7 +1,7 @@
 //! The last step: what was printed is read again, as if a stranger had written it.
 //!
 //! The emitted text is tokenised, parsed and bound without a search path. Protected relations may be named only inside
-//! our own derived tables, hidden columns of write targets only inside our own masks and guards; parameters and output
+//! our own derived tables, hidden columns of write targets, and of sources that stay tables, only inside our own masks and guards; parameters and output
 //! names are those of the client's statement. Anything else is a defect of pgscrim, and the statement is refused.
 //!
 //! Most statements need no second parse: their text is recognised token by token ([`super::recognise`], which says why
@@ -11,20 +11,20 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::{pipeline::Run, recognise::recognises};
 use crate::{
-    bind::{Bound, Clause, RelationUse, Role, bind_own},
+    bind::{Bound, Clause, RelationUse, Role, Star, bind_own},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{Scope, Treatment, compiled::Row},
-    rewrite::{Printed, Trusted, protected, reads_few, scope_clause, treatment},
+    policy::{RelationPolicy, Scope, Treatment, compiled::Row},
+    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
 /// Checks a printed statement against the client's: that it is one statement, and what the document above says.
-pub(super) fn verify(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Result<(), Refusal> {
-    if recognises(printed, client, bound, run) && !cfg!(debug_assertions) {
+pub(super) fn verify(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Result<(), Refusal> {
+    if recognises(printed, job, run) && !cfg!(debug_assertions) {
         return Ok(());
     }
-    verify_again(printed, client, bound, run)
+    verify_again(printed, job.tokens, job.bound, run)
 }
 
 /// Checks a printed statement by parsing and binding it again.
@@ -67,31 +67,51 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         let Some(policy) = protected(run.role, used) else { continue };
         match used.role {
             Role::Source => {
-                if !trusted(&used.name) {
+                if trusted(&used.name) {
+                    continue;
+                }
+                // It stays a table: then every use of a hidden column stands in a mask of ours.
+                let merged = used
+                    .marks
+                    .iter()
+                    .enumerate()
+                    .any(|(position, mark)| mark.merged && *treatment(policy, position) != Treatment::Clear);
+                if policy.scope.is_some() || used.whole_row.is_some() || used.entangled || merged {
                     return Err(failed("a protected relation"));
                 }
+                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
             }
             Role::Update | Role::Delete | Role::Insert | Role::Merge => {
                 if used.whole_row.is_some() {
                     return Err(failed("a whole row"));
                 }
-                for reference in own.references.iter().filter(|reference| reference.relation == id) {
-                    let hidden =
-                        reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
-                    let system = reference.column.is_none() && used.whole_row.is_none();
-                    // What ON CONFLICT names is never read.
-                    let named = reference.clause == Clause::Conflict && used.role == Role::Insert;
-                    if hidden && !system && !named && !trusted(&reference.tokens) {
-                        return Err(failed("a hidden column"));
-                    }
-                }
-                for star in own.stars.iter().filter(|star| star.relations.contains(&id)) {
-                    if !trusted(&star.tokens) {
-                        return Err(failed("a star"));
-                    }
-                }
+                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Demands that what refers to a hidden column of a relation is ours.
+fn hidden_columns(
+    own: &Bound,
+    id: usize,
+    policy: &RelationPolicy,
+    trusted: &impl Fn(&Range<usize>) -> bool,
+) -> Result<(), &'static str> {
+    let Some(used) = own.relations.get(id) else { return Err("a protected relation") };
+    for reference in own.references.iter().filter(|reference| reference.relation == id) {
+        let hidden = reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
+        let system = reference.column.is_none() && used.whole_row.is_none();
+        // What ON CONFLICT names is never read.
+        let named = reference.clause == Clause::Conflict && used.role == Role::Insert;
+        if hidden && !system && !named && !trusted(&reference.tokens) {
+            return Err("a hidden column");
+        }
+    }
+    let shows = |star: &&Star| star.relations.contains(&id) && !(star.ignored && used.role == Role::Source);
+    if own.stars.iter().filter(shows).any(|star| !trusted(&star.tokens)) {
+        return Err("a star");
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub struct Policy {
     pub hash: String,
     /// Version of the catalog snapshot it was compiled against.
     pub catalog_version: u64,
+    /// Whether the rules no longer fit the schema, and what has changed of it is left out.
+    pub reduced: bool,
     /// Roles in file order, each once for each of its purposes, the default first; first match wins.
     pub roles: Vec<RolePolicy>,
 }
@@ -56,6 +58,8 @@ pub struct RolePolicy {
     /// materialized views, partitions and inheritance relatives). For exempt roles too, so that accesses are audited;
     /// there every treatment is `Clear`.
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
+    /// Columns by which rows lead to their subject, where that decides what the role sees; also of relations that are not governed.
+    pub leading: HashMap<Oid, Leading, FixedState>,
     /// Names, without schemas, of all relations in `governed` of which the role does not get everything in clear.
     pub protected_names: HashSet<Box<str>, FixedState>,
     /// Whether personal data is seen for a legal duty, under grants alone.
@@ -118,6 +122,18 @@ pub struct Gate {
     pub sql: SqlTemplate,
     /// Whether the role sees the stored value where it holds, so that comparing with that value tells nothing more.
     pub clear: bool,
+}
+
+/// Columns by which rows lead to their subject. Who ties a hidden row to another subject could read it; so they change only
+/// where nothing of the row is hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leading {
+    /// Their positions.
+    pub columns: Vec<usize>,
+    /// The condition under which nothing about the row's subject is hidden; where there is none, they may not be changed.
+    pub open: Option<SqlTemplate>,
+    /// Relations that it reads.
+    pub needs: Vec<Oid>,
 }
 
 /// Which rows of a relation a role sees.
@@ -203,12 +219,19 @@ pub struct Mask {
     pub name: Arc<str>,
     /// Its SQL, an `a_expr` in need of no parentheses outside, of exactly the column's type, modifier and collation.
     pub sql: SqlTemplate,
+    /// Whether it is computed from the operand alone, is NULL for NULL, and says nothing of collations: then it may stand
+    /// wherever a reference to the column does.
+    pub strict: bool,
 }
 
 /// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
 pub const OPERAND: char = '\u{1}';
 /// Stands for the name of the row; likewise.
 pub const ROW: char = '\u{2}';
+
+/// Stands, in the text of a mask, for the key of the row's subject as text, until the mask is fitted to a table
+/// ([`SqlTemplate::about`]).
+pub const SUBJECT: char = '\u{5}';
 
 /// Before and behind what is printed only for [`Row::few`].
 pub const FEW: (char, char) = ('\u{3}', '\u{4}');
@@ -244,6 +267,17 @@ impl SqlTemplate {
         Self { captures: self.captures.iter().cloned().chain(names).collect(), ..self }
     }
 
+    /// The same text with the SQL of the subject's key, or with what may refer to its row, in each place of [`SUBJECT`].
+    #[must_use]
+    pub fn about(&self, key: &str) -> Self {
+        Self { text: self.text.replace(SUBJECT, key).into(), captures: Arc::clone(&self.captures) }
+    }
+
+    /// Whether it needs the key of the row's subject.
+    pub fn needs_subject(&self) -> bool {
+        self.text.contains(SUBJECT)
+    }
+
     /// The text, unfilled.
     pub fn text(&self) -> &str {
         &self.text
@@ -252,6 +286,11 @@ impl SqlTemplate {
     /// Names that the text itself gives to rows.
     pub fn captures(&self) -> &[Box<str>] {
         &self.captures
+    }
+
+    /// Whether it refers to the operand.
+    pub fn reads_operand(&self) -> bool {
+        self.text.contains(OPERAND)
     }
 
     /// Whether it refers to the row.
@@ -353,6 +392,17 @@ impl RolePolicy {
     /// What the role gets of a relation; none when nothing of it is classified.
     pub fn relation(&self, oid: Oid) -> Option<&RelationPolicy> {
         self.governed.get(&oid)
+    }
+
+    /// What a change of a relation's column at `position` needs, if rows lead to their subject by it.
+    pub fn leads(&self, oid: Oid, position: usize) -> Option<&Leading> {
+        self.leading.get(&oid).filter(|leading| leading.columns.contains(&position))
+    }
+
+    /// Relations that conditions on rows or cells of a relation, or on changes of its columns, read.
+    pub fn needs(&self, oid: Oid) -> impl Iterator<Item = Oid> {
+        let governed = self.governed.get(&oid).into_iter().flat_map(|policy| policy.needs.iter().copied());
+        governed.chain(self.leading.get(&oid).into_iter().flat_map(|leading| leading.needs.iter().copied()))
     }
 }
 

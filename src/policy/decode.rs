@@ -57,7 +57,7 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
         roles.extend(entries);
     }
     let grants = subjects.grants(&categories, &roles, &mut complaints);
-    let Subjects { subject, consent, refusal, erasure, .. } = subjects;
+    let Subjects { subject, consent, refusal, erasure, deadlines, .. } = subjects;
     complain_of_switches(&roles, &mut complaints);
     let whole = files.first().map_or_else(|| Arc::from("rules"), |file| file.path.clone());
     if complaints.is_empty() {
@@ -75,7 +75,7 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
     }
     let policy = policy.map(|(_, name)| name).unwrap_or_default();
     drop(parsed);
-    Ok(RuleSet { files, policy, hash, categories, roles, subject, consent, refusal, erasure, grants })
+    Ok(RuleSet { files, policy, hash, categories, roles, subject, consent, refusal, erasure, deadlines, grants })
 }
 
 /// A restricted role by `application_name` before an exempt one for the same user would let the client choose.

@@ -3,7 +3,10 @@
 use super::{
     decode::decode_column,
     decode_settings::{decode_see, decode_table_name},
-    rules::{At, CategoryRule, ColumnRule, Complaints, GrantRule, Moment, RecordsRule, RoleRule, SubjectRule},
+    rules::{
+        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, Moment, NamedRecordsRule, RecordsRule,
+        RoleRule, SubjectRule, Within,
+    },
     toml_reader::{Table, Value},
 };
 use crate::diagnostic::suggestion;
@@ -12,9 +15,10 @@ use crate::diagnostic::suggestion;
 #[derive(Default)]
 pub(super) struct Subjects<'t> {
     pub subject: Option<SubjectRule>,
-    pub consent: Option<RecordsRule>,
-    pub refusal: Option<RecordsRule>,
+    pub consent: Option<NamedRecordsRule>,
+    pub refusal: Option<NamedRecordsRule>,
     pub erasure: Option<RecordsRule>,
+    pub deadlines: Option<DeadlinesRule>,
     grants: Vec<Table<'t>>,
 }
 
@@ -28,18 +32,23 @@ impl<'t> Subjects<'t> {
             once("[subject]", entry.key_at, first, complaints);
             self.subject = decode_subject(table, entry.key_at, complaints).or(self.subject.take());
         }
-        let slots = [
-            ("consent", Some("purpose"), &mut self.consent),
-            ("refusal", Some("category"), &mut self.refusal),
-            ("erasure", None, &mut self.erasure),
-        ];
-        for (key, of, slot) in slots {
+        for (key, of, slot) in [("consent", "purpose", &mut self.consent), ("refusal", "category", &mut self.refusal)] {
             if let Some(entry) = file.take_entry(key) {
                 let what = format!("[{key}]");
-                once(&what, entry.key_at, slot.as_ref().map(|records| records.at), complaints);
-                if let Some(table) = entry.value.table(&what, complaints) {
-                    *slot = decode_records(table, &what, of, entry.key_at, complaints).or(slot.take());
+                once(&what, entry.key_at, slot.as_ref().map(|named| named.records.at), complaints);
+                if let Some(mut table) = entry.value.table(&what, complaints) {
+                    let of = needed(&mut table, of, &what, entry.key_at, complaints)
+                        .and_then(|value| value.text(of, complaints).map(str::to_owned));
+                    let records = decode_records(table, &what, entry.key_at, complaints);
+                    *slot = records.zip(of).map(|(records, of)| NamedRecordsRule { records, of }).or(slot.take());
                 }
+            }
+        }
+        if let Some(entry) = file.take_entry("erasure") {
+            once("[erasure]", entry.key_at, self.erasure.as_ref().map(|records| records.at), complaints);
+            if let Some(mut table) = entry.value.table("[erasure]", complaints) {
+                self.deadlines = decode_deadlines(&mut table, complaints).or(self.deadlines.take());
+                self.erasure = decode_records(table, "[erasure]", entry.key_at, complaints).or(self.erasure.take());
             }
         }
         if let Some(value) = file.take("grant") {
@@ -56,11 +65,16 @@ impl<'t> Subjects<'t> {
         complaints: &mut Complaints<'_>,
     ) -> Vec<GrantRule> {
         if self.subject.is_none() {
-            let known = [("[consent]", &self.consent), ("[refusal]", &self.refusal), ("[erasure]", &self.erasure)];
-            for (what, records) in known {
-                if let Some(records) = records {
+            let named = |named: &Option<NamedRecordsRule>| named.as_ref().map(|named| named.records.at);
+            let known = [
+                ("[consent]", named(&self.consent)),
+                ("[refusal]", named(&self.refusal)),
+                ("[erasure]", self.erasure.as_ref().map(|records| records.at)),
+            ];
+            for (what, at) in known {
+                if let Some(at) = at {
                     let help = "Add `[subject]` with `key = \"schema.table.column\"` and the `links` that lead to it.";
-                    complaints.add_with_help(records.at, format!("{what} without [subject]"), help);
+                    complaints.add_with_help(at, format!("{what} without [subject]"), help);
                 }
             }
         }
@@ -115,34 +129,71 @@ fn exact_column(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<C
     Some(column)
 }
 
-fn decode_records(
-    mut table: Table<'_>,
+/// The value of a key that must be there.
+fn needed<'t>(
+    table: &mut Table<'t>,
+    key: &'static str,
     what: &str,
-    of: Option<&'static str>,
     at: At,
     complaints: &mut Complaints<'_>,
-) -> Option<RecordsRule> {
-    let mut need = |key: &'static str| -> Option<Value<'_>> {
-        let value = table.take(key);
-        if value.is_none() {
-            let help = format!("Add `{key} = \"…\"`.");
-            complaints.add_with_help(at, format!("{what} has no {key}"), help);
-        }
-        value
-    };
-    let (records, subject, of) = (need("records"), need("subject"), of.and_then(|of| Some((of, need(of)?))));
+) -> Option<Value<'t>> {
+    let value = table.take(key);
+    if value.is_none() {
+        complaints.add_with_help(at, format!("{what} has no {key}"), format!("Add `{key} = \"…\"`."));
+    }
+    value
+}
+
+fn decode_records(mut table: Table<'_>, what: &str, at: At, complaints: &mut Complaints<'_>) -> Option<RecordsRule> {
+    let mut need = |key: &'static str| needed(&mut table, key, what, at, complaints);
+    let (records, subject) = (need("records"), need("subject"));
     let records = records.and_then(|value| {
         let text = value.text("records", complaints)?;
         decode_table_name(text, value.at, complaints)
     });
     let subject = subject.and_then(|value| value.text("subject", complaints));
-    let of = of.and_then(|(of, value)| value.text(of, complaints)).map(str::to_owned);
     let condition = table.take("where").and_then(|value| {
         let text = value.text("where", complaints)?;
         Some((text.to_owned(), value.at))
     });
     table.finish(complaints);
-    Some(RecordsRule { table: records?, subject: subject?.to_owned(), of, condition, at })
+    Some(RecordsRule { table: records?, subject: subject?.to_owned(), condition, at })
+}
+
+/// `requested_at`, `answer_within` and `carry_out_within` of `[erasure]`.
+fn decode_deadlines(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Option<DeadlinesRule> {
+    let requested = table.take("requested_at");
+    let answer = table.take("answer_within");
+    let carry_out = table.take("carry_out_within");
+    let mut read = |value: Option<&Value<'_>>, key: &str| {
+        let value = value?;
+        if requested.is_none() {
+            let help = "Add `requested_at = \"…\"`, the column with the moment of the request.";
+            complaints.add_with_help(value.at, format!("{key} without requested_at"), help);
+        }
+        let found = within(value.text(key, complaints)?);
+        if found.is_none() {
+            let help =
+                "Write a number from 1 to 3650 with its unit: \"20 days\" or \"2 working days\" (Monday to Friday).";
+            complaints.add_with_help(value.at, format!("{key} is no number of days"), help);
+        }
+        found
+    };
+    let (answer, carry_out) = (read(answer.as_ref(), "answer_within"), read(carry_out.as_ref(), "carry_out_within"));
+    let requested_at = requested.as_ref()?.text("requested_at", complaints)?.to_owned();
+    Some(DeadlinesRule { requested_at, answer, carry_out })
+}
+
+/// `20 days` or `2 working days`.
+fn within(text: &str) -> Option<Within> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (number, working) = match words.as_slice() {
+        [number, "day" | "days"] => (number, false),
+        [number, "working", "day" | "days"] => (number, true),
+        _ => return None,
+    };
+    let days = number.parse().ok().filter(|days| (1..=3650).contains(days))?;
+    Some(Within { days, working })
 }
 
 fn decode_grant(

@@ -15,7 +15,8 @@ pub mod rules;
 pub mod settings;
 mod toml_reader;
 
+pub use compile::recorded::RecordedNames;
 pub use compiled::{
-    ColumnPolicy, Gate, Grant, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope, Search,
-    SqlTemplate, Treatment, WriteBack,
+    ColumnPolicy, Gate, Grant, Leading, Limits, LoginIdentity, Mask, Policy, RelationPolicy, RoleId, RolePolicy, Scope,
+    Search, SqlTemplate, Treatment, WriteBack,
 };

@@ -30,9 +30,10 @@ pub struct RuleSet {
     /// Each role once for each of its purposes.
     pub(super) roles: Vec<RoleRule>,
     pub(super) subject: Option<SubjectRule>,
-    pub(super) consent: Option<RecordsRule>,
-    pub(super) refusal: Option<RecordsRule>,
+    pub(super) consent: Option<NamedRecordsRule>,
+    pub(super) refusal: Option<NamedRecordsRule>,
     pub(super) erasure: Option<RecordsRule>,
+    pub(super) deadlines: Option<DeadlinesRule>,
     pub(super) grants: Vec<GrantRule>,
 }
 
@@ -130,17 +131,39 @@ pub(super) struct SubjectRule {
     pub at: At,
 }
 
-/// `[consent]`, `[refusal]` and `[erasure]`: records about subjects.
+/// `[consent]` and `[refusal]`: records about subjects, each of one purpose or category.
+#[derive(Debug)]
+pub(super) struct NamedRecordsRule {
+    pub records: RecordsRule,
+    /// Column that holds the purpose or the category.
+    pub of: String,
+}
+
+/// `[erasure]`, and what `[consent]` and `[refusal]` have of it: records about subjects.
 #[derive(Debug)]
 pub(super) struct RecordsRule {
     pub table: [super::pattern::Part; 2],
     /// Column that holds the subject's key.
     pub subject: String,
-    /// Column that holds the purpose (`[consent]`) or the category (`[refusal]`).
-    pub of: Option<String>,
     /// Which records count.
     pub condition: Option<(String, At)>,
     pub at: At,
+}
+
+/// By when requests for erasure are to be answered and carried out.
+#[derive(Clone, Debug)]
+pub(super) struct DeadlinesRule {
+    /// Column with the moment of the request.
+    pub requested_at: String,
+    pub answer: Option<Within>,
+    pub carry_out: Option<Within>,
+}
+
+/// A number of days, of the calendar or Monday to Friday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Within {
+    pub days: u16,
+    pub working: bool,
 }
 
 /// A moment.
@@ -247,6 +270,11 @@ impl RuleSet {
     /// As [`Self::compile`].
     pub fn stored_of_erased(&self, catalog: &CatalogSnapshot) -> Result<Option<String>, Diagnostics> {
         super::compile::stored::stored(self, catalog)
+    }
+
+    /// Names in the records of subjects that may be misspelt: statements that count them.
+    pub fn recorded_names(&self, catalog: &CatalogSnapshot) -> Vec<super::RecordedNames> {
+        super::compile::recorded::recorded_names(self, catalog)
     }
 
     /// `policy = "…"` of the rule files.

@@ -25,6 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -36,6 +37,9 @@ use crate::{
     names::Oid,
     upstream::catalog::{CatalogState, Moment, Watch},
 };
+
+/// How long a statement waits for what was changed before it to be read.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// The moment that the catalog in force is a picture of.
 #[derive(Debug)]
@@ -52,11 +56,14 @@ pub(super) struct Guard {
     known: ArcSwapOption<Known>,
     /// Statements of exempt sessions that may be changing the catalog.
     changing: AtomicUsize,
+    /// Those of them that have ended, and whose changes are being read.
+    settling: tokio::sync::watch::Sender<usize>,
 }
 
 impl Guard {
     pub fn new(mode: DdlGuard, watch: Watch) -> Self {
-        Self { mode, watch, known: ArcSwapOption::empty(), changing: AtomicUsize::new(0) }
+        let settling = tokio::sync::watch::Sender::new(0);
+        Self { mode, watch, known: ArcSwapOption::empty(), changing: AtomicUsize::new(0), settling }
     }
 
     /// The catalog `version` is a picture of `moment`.
@@ -117,6 +124,16 @@ impl InputsHandle {
         guard.known.load_full().filter(|known| known.version == inputs.catalog.version())
     }
 
+    /// Waits until what exempt sessions of this process have changed is read, so that statements are judged by it; not for long:
+    /// an answer is proved in any case.
+    pub async fn settled(&self) {
+        let Some(guard) = &self.shared.guard else { return };
+        if *guard.settling.borrow() > 0 {
+            let mut settling = guard.settling.subscribe();
+            let _ = tokio::time::timeout(SETTLE, settling.wait_for(|settling| *settling == 0)).await;
+        }
+    }
+
     /// Whether the answer to a statement that was judged when `judged` was known must wait for [`Self::holds`].
     pub fn must_hold(&self, judged: Option<&Arc<Known>>) -> bool {
         let Some(guard) = &self.shared.guard else { return false };
@@ -143,6 +160,11 @@ impl InputsHandle {
 impl Drop for Changing {
     fn drop(&mut self) {
         let handle = self.handle.clone();
+        // Without a runtime the process is ending.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if let Some(guard) = &handle.shared.guard {
+            guard.settling.send_modify(|settling| *settling += 1);
+        }
         let settle = async move {
             let Some(guard) = &handle.shared.guard else { return };
             let unchanged = match guard.watch.state().await {
@@ -153,10 +175,8 @@ impl Drop for Changing {
                 let _ = handle.refresh().await;
             }
             guard.changing.fetch_sub(1, Ordering::SeqCst);
+            guard.settling.send_modify(|settling| *settling -= 1);
         };
-        // Without a runtime the process is ending.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn(settle));
-        }
+        drop(runtime.spawn(settle));
     }
 }

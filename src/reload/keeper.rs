@@ -147,9 +147,7 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
                     .roles
                     .iter()
                     .chain(good.policy.roles.iter().filter_map(|role| role.observed.as_deref()));
-                let needs = roles
-                    .filter_map(|role| role.relation(relation.oid))
-                    .flat_map(|policy| policy.needs.iter().copied());
+                let needs = roles.flat_map(|role| role.needs(relation.oid));
                 let family = relatives_now.get(&relation.oid).into_iter().flatten().flat_map(|edge| [edge.0, edge.1]);
                 // Indexes have parents too, and are no relations here.
                 uses.chain(needs)
@@ -165,7 +163,7 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
     }
     let mut data = now.clone();
     data.relations.retain(|relation| kept.contains_key(&relation.oid));
-    let policy = Policy { catalog_version: version, ..Policy::clone(&good.policy) };
+    let policy = Policy { catalog_version: version, reduced: true, ..Policy::clone(&good.policy) };
     Inputs { catalog: CatalogSnapshot::new(data, version), policy: Arc::new(policy) }
 }
 

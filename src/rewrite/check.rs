@@ -5,7 +5,7 @@ use super::{
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Bound, Constant, FunctionUse, Role, Usages},
+    bind::{Assigned, Bound, Constant, FunctionUse, Reference, RelationUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::FunctionData,
@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     policy::{
-        Search, Treatment, WriteBack,
+        ColumnPolicy, Search, Treatment, WriteBack,
         settings::{is_tracked, setting_allowed, takes_any_value},
     },
     sql::{Kind, Reads, Token, keywords},
@@ -147,11 +147,22 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
         }
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
+            if job.catalog.is_temporary(relation(job, source)?) {
+                // Which of its columns hold masks is not kept.
+                let refusal = Refusal::new(RefusalCode::MaskedSource, "a value of a temporary table would be stored")
+                    .with_hint(
+                        "A temporary table may hold masked values, and storing them elsewhere would destroy data.",
+                    );
+                return Err(at(job, refusal, source.name.start));
+            }
             let Some(policy) = protected(job.role, source) else { continue };
             // Behind a gate a value is the stored one or NULL: what is stored is never a mask.
             let gated =
                 hidden(policy, *position).and_then(|column| column.gate.as_ref()).is_some_and(|gate| gate.clear);
-            if *treatment(policy, *position) != Treatment::Clear && !gated {
+            if *treatment(policy, *position) != Treatment::Clear
+                && !gated
+                && !keeps_itself(job, assigned, *id, *position)
+            {
                 let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
                     "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
                 );
@@ -159,6 +170,7 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
             }
         }
         let Some(target) = job.bound.relations.get(assigned.relation) else { continue };
+        leads(job, assigned, target)?;
         let Some(column) = protected(job.role, target).and_then(|policy| hidden(policy, assigned.column)) else {
             continue;
         };
@@ -184,10 +196,70 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    job.role.functions.contains(&function.oid)
-        || (function.extension.is_some() && function.volatility == 'i' && !function.security_definer)
+/// Whether a column is assigned nothing but itself and values that are computed of no hidden column: `SET a = a`, and `SET a = CASE
+/// WHEN … THEN $1 ELSE a END`. The guard against writing masks back then keeps what is stored.
+fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) -> bool {
+    let Some(value) = assigned.value.clone().filter(|_| assigned.update && !assigned.partial) else { return false };
+    let kept = protected_rule(job, id, position).is_some_and(|rule| rule.write_back == WriteBack::Keep);
+    let word = |at: Option<usize>, words: &[&str]| {
+        at.and_then(|at| job.tokens.get(at)).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+    };
+    let whole = |reference: &Reference| {
+        let begins =
+            reference.tokens.start == value.start || word(reference.tokens.start.checked_sub(1), &["then", "else"]);
+        let ends = reference.tokens.end == value.end || word(Some(reference.tokens.end), &["when", "else", "end"]);
+        begins && ends && !reference.outer
+    };
+    let is_case = word(Some(value.start), &["case"]) && word(value.end.checked_sub(1), &["end"]);
+    let mut own = job.bound.references.iter().filter(|reference| {
+        value.contains(&reference.tokens.start) && reference.relation == id && reference.column == Some(position)
+    });
+    let plain = own.clone().any(|reference| reference.tokens == value);
+    kept && (id, position) == (assigned.relation, assigned.column)
+        && (plain || is_case && own.clone().next().is_some() && own.all(whole))
 }
+
+/// Assignments that would tie rows to other subjects, and cannot be kept from doing so in hidden rows.
+fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(), Refusal> {
+    let leading = job.role.leads(target.oid, assigned.column).filter(|_| assigned.update && !job.role.exempt);
+    let Some(leading) = leading else { return Ok(()) };
+    let hint = if leading.open.is_none() {
+        "Rows lead to their data subject by this column, and this role may not see the data of every subject."
+    } else if assigned.partial || assigned.default || assigned.value.is_none() {
+        "Rows lead to their data subject by this column. Assign it on its own: SET column = value."
+    } else {
+        return Ok(());
+    };
+    let data = relation(job, target)?;
+    let column = data.columns.get(assigned.column).map_or("", |column| column.name.as_str());
+    let message = format!("column {column} of {} cannot be changed so", data.name);
+    Err(at(job, Refusal::new(RefusalCode::LeadsElsewhere, message).with_hint(hint), target.name.start))
+}
+
+fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a ColumnPolicy> {
+    hidden(protected(job.role, job.bound.relations.get(id)?)?, position)
+}
+
+fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
+    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
+    let of_extension = function.extension.as_deref();
+    job.role.functions.contains(&function.oid)
+        || of_extension
+            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
+}
+
+/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
+const REVIEWED: &[(&str, &str)] = &[
+    ("pg_trgm", "set_limit"),
+    ("pg_trgm", "show_limit"),
+    ("pgcrypto", "gen_random_bytes"),
+    ("pgcrypto", "gen_random_uuid"),
+    ("pgcrypto", "gen_salt"),
+    ("unaccent", "unaccent"),
+    ("uuid-ossp", "uuid_generate_v1"),
+    ("uuid-ossp", "uuid_generate_v1mc"),
+    ("uuid-ossp", "uuid_generate_v4"),
+];
 
 fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
     let name = &function.name;
@@ -376,8 +448,7 @@ pub fn check_tokens(
             edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
         }
         if token.kind == Kind::Word
-            && let Some((_, operators)) = IMPLIED.iter().find(|(word, _)| *word == token.name())
-            && let Some(operator) = operators.iter().find(|operator| {
+            && let Some(operator) = keywords::implied_operators(token.name()).iter().find(|operator| {
                 let mut users = catalog.operators_named(operator);
                 users.any(|user| user.extension.is_none() || user.volatility == 'v')
             })
@@ -396,20 +467,6 @@ pub fn check_tokens(
     }
     Ok(())
 }
-
-/// Words of the grammar, and the operators that PostgreSQL looks up for them on the search path (`gram.y`).
-const IMPLIED: &[(&str, &[&str])] = &[
-    ("like", &["~~", "!~~"]),
-    ("ilike", &["~~*", "!~~*"]),
-    ("similar", &["~", "!~"]),
-    ("between", &["<", "<=", ">", ">="]),
-    ("in", &["=", "<>"]),
-    ("distinct", &["="]),
-    ("nullif", &["="]),
-    ("case", &["="]),
-    ("using", &["="]),
-    ("natural", &["="]),
-];
 
 /// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
 const OPERATORS: &[&str] = &[
@@ -475,6 +532,6 @@ const TYPES: &[&str] = &[
 ];
 
 /// The schema-qualified name of a relation for messages.
-pub(super) fn label(job: &Job<'_>, used: &crate::bind::RelationUse) -> String {
+pub(super) fn label(job: &Job<'_>, used: &RelationUse) -> String {
     relation(job, used).map(qualified).unwrap_or_default()
 }

@@ -7,10 +7,12 @@ use foldhash::fast::FixedState;
 use super::{
     Edits, Job,
     exact::searched,
+    inline,
+    locking::{Locking, locking, refused},
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
-    scope::{has_pattern, is_barrier},
+    scope::is_barrier,
 };
 use crate::{
     bind::{Clause, Reference, Role, WholeUse},
@@ -30,11 +32,17 @@ pub(super) fn sources(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edit
     let own = |id: usize| references.get(id).map_or(&[][..], Vec::as_slice);
     for (id, used) in job.bound.relations.iter().enumerate() {
         let data = relation(job, used)?;
-        match (used.role, protected(job.role, used)) {
-            (Role::Source, Some(policy)) => source(job, id, own(id), policy, edits, &mut exact, &mut expand)?,
+        let policy = protected(job.role, used);
+        match (used.role, policy) {
+            (Role::Source, Some(policy)) if !job.is_inline(id) => {
+                source(job, id, own(id), policy, edits, &mut exact, &mut expand)?;
+            }
             (Role::Source | Role::Update | Role::Delete | Role::Insert | Role::Merge, _) => {
                 if job.tokens.get(used.name.clone()).map(emit::text).as_deref() != Some(&qualified(data)) {
                     edits.replace(used.name.clone(), qualified(data), used.role != Role::Source);
+                }
+                if let Some(policy) = policy.filter(|_| used.role == Role::Source) {
+                    inline::references(job, id, own(id), policy, edits, &mut exact)?;
                 }
             }
         }
@@ -66,7 +74,7 @@ fn source(
         let item = derived_item(policy, position, column, job.few);
         list.push(match &policy.scope {
             // Rows that are here meet the scope: the value is the same, and is no column of which there are statistics.
-            Some(scope) if *treatment(policy, position) == Treatment::Clear && has_pattern(job.tokens) => format!(
+            Some(scope) if *treatment(policy, position) == Treatment::Clear && job.scoping.pattern => format!(
                 "CASE WHEN {} THEN {} ELSE {} END AS {}",
                 scope.sql.fill_row("", job.inner_row()),
                 quote_ident(&column.name),
@@ -100,11 +108,29 @@ fn source(
             Some(gate) => format!("({compared} AND {}) AS {name}", gate.sql.fill_row("", job.inner_row())),
             None => format!("{compared} AS {name}"),
         });
-        edits.replace(range, format!("{}.{name}", quote_ident(&used.alias)), false);
+        edits.replace(range.clone(), format!("{}.{name}", quote_ident(&used.alias)), false);
         extra.push(name);
         exact.insert(number);
         if rule.search == Search::Exact {
             edits.exact.push((id, position));
+            edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
+        }
+    }
+    let mut barrier = policy.scope.as_ref().is_some_and(|scope| is_barrier(job, scope));
+    if let Some(scope) = policy.scope.as_ref().filter(|_| barrier) {
+        match locking(job, used) {
+            Locking::No => {}
+            Locking::Among => return Err(refused(job, used, scope)),
+            Locking::Alone(condition) => {
+                barrier = false;
+                if let Some(range) = condition {
+                    let name = format!("{RESERVED_PREFIX}scope");
+                    list.push(format!("({}) AS {name}", scope.sql.fill_row("", job.inner_row())));
+                    edits.insert(range.start, format!("CASE WHEN {}.{name} THEN (", quote_ident(&used.alias)));
+                    edits.insert(range.end, ") ELSE false END".to_owned());
+                    extra.push(name);
+                }
+            }
         }
     }
     if !used.system.is_empty() {
@@ -131,7 +157,7 @@ fn source(
         edits.replace(sample.clone(), String::new(), false);
     }
     if let Some(scope) = &policy.scope {
-        text.push_str(&scope_clause(scope, job.few, is_barrier(job, scope)));
+        text.push_str(&scope_clause(scope, job.few, barrier));
     }
     text.push(')');
     if !used.has_alias {
@@ -156,7 +182,7 @@ fn rows(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     }
     for reference in job.bound.references.iter().filter(|reference| reference.row) {
         let Some(used) = job.bound.relations.get(reference.relation) else { continue };
-        if used.role == Role::Source && protected(job.role, used).is_some() {
+        if used.role == Role::Source && !job.is_inline(reference.relation) && protected(job.role, used).is_some() {
             let row = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
             let text = format!("({row})::{}", qualified(relation(job, used)?));
             edits.replace(reference.tokens.clone(), text, false);
@@ -173,24 +199,18 @@ fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusa
         if target {
             continue; // RETURNING: with the targets.
         }
-        if star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
+        let hides = inline::hides(job, star);
+        if hides || star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
             if !star.complete || star.columns.is_empty() {
                 return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
                     .with_hint("Name the columns."));
             }
-            let columns: Vec<String> = star
-                .columns
-                .iter()
-                .map(|column| match &column.qualifier {
-                    Some(qualifier) => format!("{}.{}", quote_ident(qualifier), quote_ident(&column.name)),
-                    None => quote_ident(&column.name).into_owned(),
-                })
-                .collect();
-            edits.replace(star.tokens.clone(), columns.join(", "), false);
+            edits.replace(star.tokens.clone(), inline::masked_star(job, star), hides);
         } else if star.tokens.len() > 3 {
             let derived = star
                 .relations
                 .iter()
+                .filter(|id| !job.is_inline(**id))
                 .find_map(|id| job.bound.relations.get(*id).filter(|used| protected(job.role, used).is_some()));
             if let Some(used) = derived {
                 edits.replace(star.tokens.clone(), format!("{}.*", quote_ident(&used.alias)), false);
@@ -206,7 +226,8 @@ fn groups(job: &Job<'_>, references: &[Vec<usize>], edits: &mut Edits) -> Result
         let Some(insert_at) = block.insert_at else { continue };
         let mut added = String::new();
         for (id, used) in job.bound.relations.iter().enumerate() {
-            if used.block != Some(number) || used.role != Role::Source || protected(job.role, used).is_none() {
+            let derived = used.role == Role::Source && !job.is_inline(id) && protected(job.role, used).is_some();
+            if used.block != Some(number) || !derived {
                 continue;
             }
             let data = relation(job, used)?;

@@ -1,11 +1,13 @@
 //! Edits on token ranges, and printing with them.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
+
+use foldhash::fast::FixedState;
 
 use crate::{
     error::{Refusal, RefusalCode},
     sql::{
-        Reads, Token, emit,
+        Kind, Reads, Token, emit,
         template::{self, Hole},
     },
 };
@@ -30,10 +32,63 @@ pub struct Edit {
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
     list: Vec<Edit>,
+    /// Tokens before which a name was restored.
+    restored: HashSet<usize, FixedState>,
     /// Columns whose stored value is compared: index into [`crate::bind::Bound::relations`] and position.
     pub exact: Vec<(usize, usize)>,
+    /// With how many values they are compared.
+    pub searched: Searched,
     /// Literals whose content decided something.
     pub reads: Reads,
+}
+
+/// How many values a statement compares with stored ones that the role does not see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Searched {
+    /// In its text; the most there can be where that is not known.
+    pub constants: u64,
+    /// Parameters, as often as each is compared, and whether the elements of an array are.
+    pub parameters: Vec<(u16, bool)>,
+}
+
+impl Searched {
+    /// Adds the values in the tokens of a comparison.
+    pub fn add(&mut self, tokens: &[Token], reads: &mut Reads) {
+        let of_array = tokens.iter().any(|token| token.is_word("any") || token.is_word("some"));
+        let elements = of_array && !tokens.iter().any(|token| token.is_word("array"));
+        for (at, token) in tokens.iter().enumerate() {
+            let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
+            // `varchar(20)`
+            let modifier = token.kind == Kind::Number
+                && before(1).is_some_and(|open| open.kind == Kind::Open)
+                && before(2).is_some_and(|name| name.is_name() && !name.is_word("in") && !name.is_word("any"));
+            if token.kind == Kind::Parameter {
+                // Numbers that are none are refused by the server.
+                self.parameters.push((token.name().parse().unwrap_or(u16::MAX), elements));
+            } else if token.is_literal() && !modifier {
+                // The length of an array is the one thing here that a literal's content decides.
+                let list = if elements { token.literal(reads) } else { None };
+                let more = list.map_or(0, |list| list.matches(',').count());
+                self.constants = self.constants.saturating_add(1).saturating_add(more as u64);
+            }
+        }
+    }
+
+    /// Adds what EXECUTE gives to a statement, of which each value may be an array.
+    pub fn add_arguments(&mut self, tokens: &[Token]) {
+        for (at, token) in tokens.iter().enumerate() {
+            let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
+            if token.kind == Kind::Parameter {
+                self.parameters.push((token.name().parse().unwrap_or(u16::MAX), true));
+            } else if token.is_literal() {
+                let values = token.content().matches(',').count() as u64;
+                self.constants = self.constants.saturating_add(1).saturating_add(values);
+            } else if (token.is_name() && opens) || token.is_word("select") {
+                // A function may make an array of any length.
+                self.constants = u64::MAX;
+            }
+        }
+    }
 }
 
 /// Text printed with edits, and the byte ranges in it that are ours and may name protected columns.
@@ -109,6 +164,13 @@ impl Edits {
     /// Inserts text of our own, which may name protected columns, before token `at`.
     pub fn insert_own(&mut self, at: usize, text: String) {
         self.list.push(Edit { tokens: at..at, text, wraps: false, trusted: true });
+    }
+
+    /// Gives an item its name back: `text` before token `at`, once.
+    pub fn restore(&mut self, at: usize, text: String) {
+        if self.restored.insert(at) {
+            self.insert_own(at, text);
+        }
     }
 
     /// Whether nothing is edited.

@@ -9,10 +9,13 @@ use crate::{
     sql::{Kind, Nesting, Token, command},
 };
 
+/// Types before a string that make it a constant of them (`varchar '…'`).
+const TEXT_TYPES: &[&str] = &["text", "varchar", "bpchar", "char", "date", "timestamp", "timestamptz", "uuid"];
+
 /// The comparison around a reference that may see the stored value: by the rules, or because the role sees the value itself
 /// wherever the gate of the column is open. There the gate makes NULL of a value and `false` of a comparison, so the
 /// comparison must stand where both mean the same.
-pub(super) fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy) -> Option<Range<usize>> {
+pub fn searched(job: &Job<'_>, reference: &Reference, rule: &ColumnPolicy) -> Option<Range<usize>> {
     if rule.treatment == Treatment::Refuse {
         return None;
     }
@@ -32,7 +35,11 @@ fn fails_on_no_value(job: &Job<'_>, reference: &Reference, range: Range<usize>) 
     let column = job.bound.relations.get(reference.relation).and_then(|used| job.catalog.relation(used.oid));
     let column = column.zip(reference.column).and_then(|(data, position)| data.columns.get(position));
     let tokens = job.tokens.get(range).unwrap_or(&[]);
-    let plain = tokens.iter().all(|token| token.kind != Kind::Typecast);
+    let chooses = |token: &Token| token.kind == Kind::Typecast || token.is_word("cast") || token.is_word("array");
+    let typed = tokens.windows(2).any(|pair| {
+        matches!(pair, [name, text] if matches!(name.kind, Kind::Word | Kind::Quoted) && text.kind == Kind::Text)
+    });
+    let plain = !typed && !tokens.iter().any(chooses);
     let parameter = tokens.iter().any(|token| token.kind == Kind::Parameter);
     column.is_some_and(|column| compares_safely(column) && !(parameter && column.type_name == "int8")) && plain
 }
@@ -117,10 +124,10 @@ fn forward(tokens: &[Token], at: usize) -> Option<usize> {
     if !first.is_operator("=") {
         return None;
     }
-    let any = tokens.get(at + 1).is_some_and(|token| token.is_word("any"));
+    let any = tokens.get(at + 1).is_some_and(|token| token.is_word("any") || token.is_word("some"));
     if any {
         let open = tokens.get(at + 2).filter(|token| token.kind == Kind::Open);
-        let end = constant(tokens, at + 3).filter(|_| open.is_some())?;
+        let end = array(tokens, at + 3).or_else(|| constant(tokens, at + 3)).filter(|_| open.is_some())?;
         return tokens.get(end).filter(|token| token.kind == Kind::Close).map(|_| end + 1);
     }
     constant(tokens, at + 1)
@@ -185,34 +192,64 @@ fn constants(tokens: &[Token], open: usize) -> Option<usize> {
     }
 }
 
-/// A literal or parameter, also in brackets, with casts to types named by one word: the token after it.
+/// `ARRAY[constant, …]`, with casts: the token after it.
+fn array(tokens: &[Token], at: usize) -> Option<usize> {
+    let is = |at: usize, kind: Kind| tokens.get(at).is_some_and(|token| token.kind == kind);
+    if !tokens.get(at)?.is_word("array") || !is(at + 1, Kind::OpenBracket) {
+        return None;
+    }
+    let mut at = constant(tokens, at + 2)?;
+    while is(at, Kind::Comma) {
+        at = constant(tokens, at + 1)?;
+    }
+    is(at, Kind::CloseBracket).then_some(())?;
+    casts(tokens, at + 1)
+}
+
+/// A literal or parameter, also in brackets, `CAST(… AS type)` or with a type before it, with casts to types named by one word:
+/// the token after it.
 fn constant(tokens: &[Token], at: usize) -> Option<usize> {
     let first = tokens.get(at)?;
-    let mut at = if first.is_literal() || first.kind == Kind::Parameter {
+    let is = |at: usize, kind: Kind| tokens.get(at).is_some_and(|token| token.kind == kind);
+    let at = if first.is_literal() || first.kind == Kind::Parameter {
         at + 1
+    } else if first.is_word("cast") && is(at + 1, Kind::Open) {
+        let inner = constant(tokens, at + 2)?;
+        tokens.get(inner).filter(|token| token.is_word("as"))?;
+        let end = type_name(tokens, inner + 1)?;
+        is(end, Kind::Close).then_some(end + 1)?
+    } else if TEXT_TYPES.iter().any(|name| first.is_word(name)) && is(at + 1, Kind::Text) {
+        at + 2
     } else {
         // Depth is bounded by the parser's limit.
         let inner = (first.kind == Kind::Open).then(|| constant(tokens, at + 1)).flatten()?;
         tokens.get(inner).filter(|token| token.kind == Kind::Close)?;
         inner + 1
     };
+    casts(tokens, at)
+}
+
+/// `::type`, any number of times: the token after them.
+fn casts(tokens: &[Token], mut at: usize) -> Option<usize> {
     while tokens.get(at).is_some_and(|token| token.kind == Kind::Typecast) {
+        at = type_name(tokens, at + 1)?;
+    }
+    Some(at)
+}
+
+/// A type named by one word, with its length and brackets: the token after it.
+fn type_name(tokens: &[Token], mut at: usize) -> Option<usize> {
+    let name = tokens.get(at).filter(|name| name.kind == Kind::Word)?;
+    at += 1;
+    if name.is_word("character") && tokens.get(at).is_some_and(|token| token.is_word("varying")) {
         at += 1;
-        let name = tokens.get(at)?;
-        if name.kind != Kind::Word {
-            return None;
-        }
-        at += 1;
-        if name.is_word("character") && tokens.get(at).is_some_and(|token| token.is_word("varying")) {
-            at += 1;
-        }
-        let kind = |at: usize| tokens.get(at).map(|token| token.kind);
-        if kind(at) == Some(Kind::Open) && kind(at + 1) == Some(Kind::Number) && kind(at + 2) == Some(Kind::Close) {
-            at += 3;
-        }
-        while kind(at) == Some(Kind::OpenBracket) && kind(at + 1) == Some(Kind::CloseBracket) {
-            at += 2;
-        }
+    }
+    let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+    if kind(at) == Some(Kind::Open) && kind(at + 1) == Some(Kind::Number) && kind(at + 2) == Some(Kind::Close) {
+        at += 3;
+    }
+    while kind(at) == Some(Kind::OpenBracket) && kind(at + 1) == Some(Kind::CloseBracket) {
+        at += 2;
     }
     Some(at)
 }

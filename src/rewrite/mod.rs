@@ -1,23 +1,28 @@
 //! Stage `rewrite`: what was bound and what the role may see → edits on tokens, or a refusal. Pure.
 //!
-//! Sources are replaced by masked derived tables; what that breaks is repaired (`GROUP BY` by primary key, stars beside
-//! added columns, schema-qualified references); references to write targets are masked where they stand. Every
+//! The hidden columns of a source are masked where they are referred to ([`inline`]), or the source is replaced by a masked
+//! derived table ([`derived`]); what that breaks is repaired (`GROUP BY` by primary key, stars beside added columns,
+//! schema-qualified references); references to write targets are masked where they stand. Every
 //! relation name is printed with its schema.
 
 mod check;
 mod derived;
 mod edits;
 mod exact;
+mod inline;
+mod locking;
 mod names;
 mod scope;
 mod target;
 
 pub use check::sets_path;
-pub use edits::{Edit, Edits, Place, Printed, Trusted};
+pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
+pub use exact::searched;
+pub use inline::{masked_reference, masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
 
 use crate::{
-    bind::Bound,
+    bind::{Bound, Item, Star},
     catalog::CatalogSnapshot,
     error::Refusal,
     policy::{RolePolicy, compiled::Row},
@@ -36,6 +41,12 @@ pub struct Job<'a> {
     pub role: &'a RolePolicy,
     /// Whether the statement has a LIMIT: see [`Row::few`].
     few: bool,
+    /// By number of the relation: whether it stays where it stands, and its references are masked.
+    inline: Vec<bool>,
+    /// Indexes into [`Bound::items`] in the order of their tokens.
+    items: Vec<usize>,
+    /// What the statement means for the scopes of its relations.
+    scoping: scope::Scoping,
 }
 
 /// Whether a statement has a LIMIT: see [`Row::few`].
@@ -46,7 +57,42 @@ pub fn reads_few(tokens: &[Token]) -> bool {
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
     pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
-        Self { bound, tokens, catalog, role, few: reads_few(tokens) }
+        let mut job = Self {
+            bound,
+            tokens,
+            catalog,
+            role,
+            few: reads_few(tokens),
+            inline: Vec::new(),
+            items: Vec::new(),
+            scoping: scope::Scoping::of(bound, tokens, catalog, role),
+        };
+        job.inline = inline::decide(&job);
+        job.items = (0..bound.items.len()).collect();
+        job.items.sort_by_key(|number| bound.items.get(*number).map(|item| item.tokens.start));
+        job
+    }
+
+    /// Whether a protected source stays a table, each reference to a hidden column of it being masked in its place.
+    pub fn is_inline(&self, id: usize) -> bool {
+        self.inline.get(id).copied().unwrap_or(false)
+    }
+
+    /// The innermost item around a token.
+    pub(super) fn item_around(&self, token: usize) -> Option<&'a Item> {
+        let item = |number: &usize| self.bound.items.get(*number);
+        let until = self.items.partition_point(|number| item(number).is_some_and(|item| item.tokens.start <= token));
+        self.items.get(..until)?.iter().rev().filter_map(item).find(|item| item.tokens.contains(&token))
+    }
+
+    /// Whether a star shows a hidden column of a relation that stays a table.
+    pub fn hides(&self, star: &Star) -> bool {
+        inline::hides(self, star)
+    }
+
+    /// Whether the statement has a LIMIT: see [`Row::few`].
+    pub fn reads_few(&self) -> bool {
+        self.few
     }
 
     /// The operator of equality, whatever else users call so.

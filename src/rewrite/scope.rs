@@ -12,11 +12,11 @@ use super::{
     names::{protected, relation},
 };
 use crate::{
-    bind::{ColumnMark, RelationUse, Role, Usages},
-    catalog::Column,
+    bind::{Bound, ColumnMark, RelationUse, Role, Usages},
+    catalog::{CatalogSnapshot, Column},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{Scope, SqlTemplate, compiled::Row},
+    policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
     sql::{Kind, Nesting, Token},
 };
 
@@ -135,15 +135,36 @@ pub(super) fn compares_safely(column: &Column) -> bool {
         )
 }
 
+/// What a statement means for scopes; nothing where no relation of it has one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scoping {
+    /// Whether something in it can fail on a value of a row that a scope hides.
+    loud: bool,
+    /// Whether it holds a pattern.
+    pub pattern: bool,
+}
+
+impl Scoping {
+    /// Of a bound statement, for a role.
+    pub fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot, role: &RolePolicy) -> Self {
+        let scoped = |used| protected(role, used).is_some_and(|policy| policy.scope.is_some());
+        if !bound.relations.iter().any(scoped) {
+            return Self::default();
+        }
+        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used)) || is_loud(tokens);
+        Self { loud, pattern: has_pattern(tokens) }
+    }
+}
+
 /// Whether the scope must be evaluated before what the client wrote.
 pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
-    scope.barrier || job.bound.relations.iter().any(|used| is_unsure(job, used)) || is_loud(job.tokens)
+    scope.barrier || job.scoping.loud
 }
 
 /// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is
 /// compared with the oid of a system relation is cast.
-fn is_unsure(job: &Job<'_>, used: &RelationUse) -> bool {
-    let Some(data) = job.catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
+fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
+    let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
     let decides = Usages(
         Usages::PREDICATE.0
             | Usages::JOIN.0
@@ -158,7 +179,7 @@ fn is_unsure(job: &Job<'_>, used: &RelationUse) -> bool {
 
 /// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a
 /// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics.
-pub(super) fn has_pattern(tokens: &[Token]) -> bool {
+fn has_pattern(tokens: &[Token]) -> bool {
     tokens.iter().any(|token| {
         ["like", "ilike", "similar"].iter().any(|word| token.is_word(word))
             || (token.kind == Kind::Operator && token.name().contains('~'))

@@ -1,19 +1,19 @@
 //! Write targets stay tables: references to their protected columns are masked where they stand, stars of RETURNING are
 //! expanded, and assignments are guarded against writing masks back.
 
-use std::collections::BTreeMap;
-
 use super::{
     Edits, Job,
     check::label,
     derived::Exact,
     edits::HOLE,
     exact::searched,
+    inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
 };
 use crate::{
     bind::{Clause, RelationUse, Role, WholeUse},
+    catalog::Column,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, WriteBack, compiled::Row},
@@ -27,7 +27,6 @@ pub(super) fn targets(
     exact: &Exact,
     edits: &mut Edits,
 ) -> Result<(), Refusal> {
-    let mut renamed: BTreeMap<usize, String> = BTreeMap::new();
     for (id, used) in job.bound.relations.iter().enumerate() {
         let Some(policy) = protected(job.role, used).filter(|_| used.role != Role::Source) else { continue };
         let data = relation(job, used)?;
@@ -64,6 +63,7 @@ pub(super) fn targets(
                 edits.replace(reference.tokens.clone(), operand, true);
                 if rule.search == Search::Exact {
                     edits.exact.push((id, position));
+                    edits.searched.add(job.tokens.get(range.clone()).unwrap_or(&[]), &mut edits.reads);
                 }
                 continue;
             }
@@ -71,16 +71,11 @@ pub(super) fn targets(
             let row = Row { name: &quote_ident(&used.alias), few: job.few };
             let masked = seen(policy, position, column, &operand, row);
             edits.replace(reference.tokens.clone(), format!("({masked})"), true);
-            if let Some(item) = job.bound.items.iter().find(|item| item.tokens.contains(&reference.tokens.start))
-                && let Some(name) = &item.name
-                && name != "?column?"
-            {
-                renamed.insert(item.tokens.end, format!("AS {}", quote_ident(name)));
+            let item = job.item_around(reference.tokens.start);
+            if let Some((at, text)) = item.and_then(restored_name) {
+                edits.restore(at, text);
             }
         }
-    }
-    for (at, text) in renamed {
-        edits.insert(at, text);
     }
     returning_stars(job, edits)?;
     guards(job, edits)
@@ -132,28 +127,12 @@ fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A masked value that comes back unchanged changes nothing.
+/// A masked value that comes back unchanged changes nothing, and a row of which something is hidden stays with its subject.
 fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     for assigned in job.bound.assigned.iter().filter(|assigned| assigned.update && !assigned.default) {
         let (Some(used), Some(range)) = (job.bound.relations.get(assigned.relation), &assigned.value) else { continue };
-        let Some(policy) = protected(job.role, used) else { continue };
-        let Some(rule) = hidden(policy, assigned.column) else { continue };
-        let keeps = match (rule.write_back, &rule.treatment) {
-            (WriteBack::Keep, Treatment::Mask(_) | Treatment::Withhold) => true,
-            // What is never read cannot be written back; Refuse was judged before.
-            (WriteBack::Keep, Treatment::Refuse | Treatment::Clear) | (WriteBack::Allow | WriteBack::Refuse, _) => {
-                false
-            }
-        };
-        if !keeps {
-            continue;
-        }
         let data = relation(job, used)?;
         let Some(column) = data.columns.get(assigned.column) else { continue };
-        let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
-        check_captures(policy, assigned.column, used)?;
-        let row = Row { name: &quote_ident(&used.alias), few: job.few };
-        let mask = seen(policy, assigned.column, column, &current, row);
         let constant = range.len() == 1
             && job
                 .tokens
@@ -164,19 +143,54 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
         let value =
             if constant || !casts { format!("CAST({HOLE} AS {})", column.type_sql_plain) } else { format!("({HOLE})") };
-        let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
-        // Forms make an empty text of the NULL that a hidden cell reads as.
-        let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
-        let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
-        let emptied = if reads_null && is_text {
-            format!(" OR (({mask}) IS NULL AND pg_catalog.length({value}) {} 0)", job.equals())
-        } else {
-            String::new()
+        let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
+        let kept = kept(job, used, assigned.column, column, &value, &current)?;
+        let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
+        let text = match (open.filter(|_| !job.role.exempt), kept) {
+            (None, None) => continue,
+            (None, Some(kept)) => kept,
+            (Some(open), kept) => {
+                check_capture(open, used)?;
+                let open = open.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
+                format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.unwrap_or(value))
+            }
         };
-        let text = format!(
-            "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {value} END"
-        );
         edits.wrap(range.clone(), text);
     }
     Ok(())
+}
+
+/// What is stored where the mask may be written back: the current value, if `value` is its mask.
+fn kept(
+    job: &Job<'_>,
+    used: &RelationUse,
+    position: usize,
+    column: &Column,
+    value: &str,
+    current: &str,
+) -> Result<Option<String>, Refusal> {
+    let Some(policy) = protected(job.role, used) else { return Ok(None) };
+    let Some(rule) = hidden(policy, position) else { return Ok(None) };
+    let keeps = match (rule.write_back, &rule.treatment) {
+        (WriteBack::Keep, Treatment::Mask(_) | Treatment::Withhold) => true,
+        // What is never read cannot be written back; Refuse was judged before.
+        (WriteBack::Keep, Treatment::Refuse | Treatment::Clear) | (WriteBack::Allow | WriteBack::Refuse, _) => false,
+    };
+    if !keeps {
+        return Ok(None);
+    }
+    check_captures(policy, position, used)?;
+    let mask = seen(policy, position, column, current, Row { name: &quote_ident(&used.alias), few: job.few });
+    let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
+    // Forms make an empty text of the NULL that a hidden cell reads as.
+    let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
+    let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
+    let emptied = if reads_null && is_text {
+        format!(" OR (({mask}) IS NULL AND pg_catalog.length({value}) {} 0)", job.equals())
+    } else {
+        String::new()
+    };
+    Ok(Some(format!(
+        "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {value} END"
+    )))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, is_transaction_control, refused},
+    limits::searched,
     path::Settled,
     planning::{Stamp, not_analysed},
     relay::{Relay, Stop, violation},
@@ -211,7 +212,7 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -221,13 +222,17 @@ impl Relay {
         }
         self.client_dropping = header.total;
         if !self.model.skipping {
-            let limit = self.shared.config.limits.statement_bytes;
-            let refusal = Refusal::new(RefusalCode::TextTooLong, format!("statement is longer than {limit} bytes"))
-                .with_hint("Split it, or raise `limits.statement_bytes`.");
+            let refusal = self.too_long_text();
             let simple = header.kind == b'Q';
             self.refuse(refusal.into(), "", simple, None).await;
         }
         Ok(Step::Next)
+    }
+
+    fn too_long_text(&self) -> Refusal {
+        let limit = self.shared.config.limits.statement_bytes;
+        Refusal::new(RefusalCode::TextTooLong, format!("statement is longer than {limit} bytes"))
+            .with_hint("Split it, or raise `limits.statement_bytes`.")
     }
 
     async fn query(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
@@ -256,6 +261,11 @@ impl Relay {
             self.refuse(not_utf8().into(), "", true, None).await;
             return Ok(());
         };
+        if text.len() > self.shared.config.limits.statement_bytes {
+            let refusal = self.too_long_text();
+            self.refuse(refusal.into(), "", true, None).await;
+            return Ok(());
+        }
         let origin = match self.judge(text, Protocol::Simple).await? {
             Ok(origin) => origin,
             Err(refused) => {
@@ -294,7 +304,7 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -304,6 +314,11 @@ impl Relay {
             self.refuse(not_utf8().into(), "", false, Some(parse.name)).await;
             return Ok(());
         };
+        if text.len() > self.shared.config.limits.statement_bytes {
+            let refusal = self.too_long_text();
+            self.refuse(refusal.into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        }
         let origin = match self.judge(text, Protocol::Extended).await? {
             Ok(origin) => origin,
             Err(refused) => {
@@ -320,7 +335,7 @@ impl Relay {
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned }));
+        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned, searched: 0 }));
         Ok(())
     }
 
@@ -365,7 +380,8 @@ impl Relay {
         match prepared {
             Ok(prepared) => {
                 self.model.renew_statement(&statement, &prepared);
-                self.model.queue.push_back(Entry::Bind(portal, Some(prepared)));
+                let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
+                self.model.queue.push_back(Entry::Bind(portal, Some(Prepared { searched, ..prepared })));
                 self.client_passing = header.total;
             }
             Err(refusal) => {
@@ -379,6 +395,7 @@ impl Relay {
     /// A statement judged before rules, catalog or path changed is judged again: the same text may be used on, another
     /// must be prepared anew. Drivers do so by themselves when they read this error.
     async fn still_good(&mut self, prepared: &Prepared) -> Result<Result<Prepared, Refusal>, Stop> {
+        self.shared.inputs.settled().await;
         let stamp = self.inputs()?;
         if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
             return Ok(Ok(prepared.clone()));
@@ -392,14 +409,12 @@ impl Relay {
                     prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && old.effect == planned.effect)
                 };
                 let planned = origin.statements().iter().find(same).cloned();
-                Ok(Prepared { origin, planned })
+                Ok(Prepared { origin, planned, searched: 0 })
             }
-            Ok(_) => Err(Refusal {
-                // What PostgreSQL says when a prepared statement has outlived a table.
-                sqlstate: Some("0A000".to_owned()),
-                ..Refusal::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type")
-                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again.")
-            }),
+            Ok(_) => {
+                Err(Refusal::replan()
+                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again."))
+            }
             Err(refused) => Err(refused.refusal),
         })
     }
@@ -416,7 +431,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned }
+                Prepared { origin, planned, searched: 0 }
             }
             None => {
                 let refusal = Refusal {
@@ -442,7 +457,7 @@ impl Relay {
             self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
-        match self.recorded(&prepared.origin, &planned).await {
+        match self.recorded(&prepared.origin, &planned, prepared.searched).await {
             Ok(run) => {
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.server.output.extend_from_slice(whole);

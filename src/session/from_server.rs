@@ -93,7 +93,7 @@ impl Relay {
         result
     }
 
-    fn server_broke(&self) -> Stop {
+    pub(super) fn server_broke(&self) -> Stop {
         self.shared.metrics.upstream_error(UpstreamErrorKind::Protocol);
         Stop::ServerLost
     }

@@ -43,6 +43,8 @@ pub(super) struct Prepared {
     pub origin: Arc<Origin>,
     /// What it does; none for an empty text.
     pub planned: Option<Arc<PlannedStatement>>,
+    /// Of a portal: how many values its parameters compare with stored ones that the role does not see.
+    pub searched: u64,
 }
 
 /// One message that the server will answer.
@@ -253,7 +255,8 @@ impl Model {
 
     /// What a completed statement does to names.
     pub fn apply(&mut self, run: &Run) {
-        let prepared = || Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)) };
+        let prepared =
+            || Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)), searched: 0 };
         match &run.planned.effect {
             Effect::Prepare(name, _) => {
                 self.statements.insert(Name::new(name.as_bytes()), prepared());
@@ -335,9 +338,11 @@ impl Model {
 fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
     let is = |other: &str| Name::new(other.as_bytes()) == *name;
     match &run.planned.effect {
-        Effect::Prepare(other, _) if is(other) => {
-            Some(Some(Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)) }))
-        }
+        Effect::Prepare(other, _) if is(other) => Some(Some(Prepared {
+            origin: Arc::clone(&run.origin),
+            planned: Some(Arc::clone(&run.planned)),
+            searched: 0,
+        })),
         Effect::Deallocate(Some(other)) if is(other) => Some(None),
         Effect::Deallocate(None) | Effect::DiscardAll => Some(None),
         Effect::Prepare(..)

@@ -118,16 +118,18 @@ impl Relay {
     pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Box<Refused>> {
         let mut runs = VecDeque::with_capacity(origin.statements().len());
         for planned in origin.statements() {
-            let run = self.recorded(origin, planned).await;
+            let run = self.recorded(origin, planned, 0).await;
             runs.push_back(run.map_err(|refusal| refused(refusal, planned))?);
         }
         Ok(runs)
     }
 
+    /// Records that a statement is about to be sent; its parameters compare `bound` values.
     pub(super) async fn recorded(
         &mut self,
         origin: &Arc<Origin>,
         planned: &Arc<PlannedStatement>,
+        bound: u64,
     ) -> Result<Run, Refusal> {
         let slot = match self.shared.audit.try_reserve() {
             Some(slot) => slot,
@@ -143,11 +145,12 @@ impl Relay {
             self.path.moving = true;
         }
         let inner = self.inner(planned);
+        let searches = searches(planned, inner.as_ref(), bound);
         let planned = attributed(planned, inner.as_ref());
         let documents = in_force(&planned.access.grants)?;
         let role = origin.stamp.inputs.policy.role(origin.stamp.role);
         let row_limit = match role {
-            Some(role) => self.shared.disclosed.admit(role, &self.facts.user, &planned.access)?,
+            Some(role) => self.shared.disclosed.admit(role, &self.facts.user, &planned.access, searches)?,
             None => None,
         };
         let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
@@ -198,6 +201,29 @@ fn in_force(grants: &[Arc<Grant>]) -> Result<Vec<Arc<str>>, Refusal> {
 pub(super) fn refused(refusal: Refusal, planned: &PlannedStatement) -> Box<Refused> {
     let access = Access { decision: "refuse", ..planned.access.clone() };
     Box::new(Refused { refusal, kind: planned.kind, access })
+}
+
+/// How many values a statement compares with stored ones that the role does not see, `bound` of them in its parameters.
+fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) -> u64 {
+    let own = planned.access.searched.constants.saturating_add(bound);
+    match &planned.effect {
+        // What it compares is told when it is run, and was when the cursor was opened.
+        Effect::Prepare(..) | Effect::Fetch(_) => 0,
+        Effect::Execute(_) => {
+            let inner = inner.and_then(|prepared| prepared.planned.as_ref()).map(|inner| &inner.access.searched);
+            let Some(inner) = inner else { return 0 };
+            // Which argument is compared is not looked at: all are counted.
+            inner.constants.saturating_add(if inner.parameters.is_empty() { 0 } else { own })
+        }
+        Effect::None
+        | Effect::Deallocate(_)
+        | Effect::DeclareCursor(_)
+        | Effect::CloseCursor(_)
+        | Effect::SearchPath
+        | Effect::DiscardAll
+        | Effect::Temporary(_)
+        | Effect::Catalog => own,
+    }
 }
 
 /// EXECUTE and FETCH access what the statement or cursor does that they name.

@@ -160,10 +160,17 @@ pub async fn run(shared: Arc<Shared>, stream: Box<dyn ByteStream>, peer: Peer, s
         }
     };
     match started {
-        Err(_) => guard.ended(ConnectionOutcome::TimedOut),
+        Err(_) => {
+            tracing::info!(client = %peer.address, "connection ended: start-up took too long (limits.startup)");
+            guard.ended(ConnectionOutcome::TimedOut);
+        }
         Ok(Err(ended)) => {
-            if let Some(code) = ended.code {
-                shared.metrics.refused(code);
+            if let Some(refusal) = &ended.refusal {
+                shared.metrics.refused(refusal.code);
+                let code = refusal.code.code();
+                tracing::info!(client = %peer.address, code, reason = %refusal.message, "connection refused");
+            } else if ended.outcome == ConnectionOutcome::AuthenticationFailed {
+                tracing::info!(client = %peer.address, "connection ended: the server did not accept the login");
             }
             guard.ended(ended.outcome);
         }
@@ -213,13 +220,13 @@ async fn start(
 #[derive(Debug)]
 struct Ended {
     outcome: ConnectionOutcome,
-    code: Option<RefusalCode>,
+    refusal: Option<Refusal>,
 }
 
 impl Ended {
     /// Nobody is told.
     fn quiet(outcome: ConnectionOutcome) -> Self {
-        Self { outcome, code: None }
+        Self { outcome, refusal: None }
     }
 
     /// The client is told why.
@@ -239,7 +246,7 @@ impl Ended {
         } else {
             ConnectionOutcome::Refused
         };
-        Self { outcome, code: Some(refusal.code) }
+        Self { outcome, refusal: Some(refusal) }
     }
 
     /// The server is gone before the session began.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Refusal, RefusalCode},
+    policy::settings::is_utf8,
     wire::{backend, build, frame},
 };
 
@@ -22,6 +23,8 @@ static QUESTION: LazyLock<String> = LazyLock::new(|| {
         temporary::COLUMN
     )
 });
+/// Columns of the answer.
+const COLUMNS: usize = 5;
 /// Longest message in the answer.
 const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -117,6 +120,10 @@ impl Relay {
             }));
         }
         let mut answer = answer.unwrap_or_default();
+        if answer.len() != COLUMNS {
+            // NULL in the last column says that there is no temporary table, an answer without it says nothing.
+            return Err(self.server_broke());
+        }
         let tables = answer.pop().flatten();
         let mut values = answer.into_iter().map(Option::unwrap_or_default);
         let schemas = values.next().and_then(|array| name_array(&array));
@@ -127,7 +134,7 @@ impl Relay {
             self.path.stale = false;
             return Ok(Ok(()));
         }
-        let Some(mut schemas) = schemas.filter(|_| strings == "on" && encoding == "UTF8") else {
+        let Some(mut schemas) = schemas.filter(|_| strings == "on" && is_utf8(&encoding)) else {
             return Err(Stop::Tell(
                 Refusal::new(
                     RefusalCode::SettingNotAllowed,

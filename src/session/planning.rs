@@ -128,8 +128,11 @@ impl Relay {
         protocol: Protocol,
     ) -> Result<Result<Arc<Origin>, Box<Refused>>, Stop> {
         let started = Instant::now();
+        if !self.exempt {
+            self.shared.inputs.settled().await;
+        }
         let mut stamp = self.inputs()?;
-        let mut result = self.ask(text, protocol, &stamp).await;
+        let mut result = self.ask(text, protocol, &stamp, started).await;
         if let Err(refused) = &result
             && !self.exempt
             && may_be_stale(&refused.refusal)
@@ -139,10 +142,9 @@ impl Relay {
             let fresh = self.inputs()?;
             if !Arc::ptr_eq(&fresh, &stamp) {
                 stamp = fresh;
-                result = self.ask(text, protocol, &stamp).await;
+                result = self.ask(text, protocol, &stamp, Instant::now()).await;
             }
         }
-        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
         Ok(match result {
             Ok(plan) => Ok(Arc::new(Origin {
                 text: if self.exempt { Arc::default() } else { text.into() },
@@ -156,7 +158,8 @@ impl Relay {
         })
     }
 
-    async fn ask(&self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>) -> Answer {
+    /// Asks the cache or the engine; `started` is when the text was taken up.
+    async fn ask(&self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>, started: Instant) -> Answer {
         let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
         let overlay = stamp.overlay.as_ref().filter(|overlay| overlay.may_concern(text));
         let (plans, inputs) = match overlay {
@@ -164,7 +167,6 @@ impl Relay {
             None => (&self.shared.plans, &stamp.inputs),
         };
         if text.len() <= LONGEST_KEPT {
-            let started = Instant::now();
             let (answer, found) = plans.plan(text, &context, inputs);
             let (result, stage) = match found {
                 Found::Hit => (CacheResult::Hit, PlanStage::Lookup),
@@ -172,24 +174,28 @@ impl Relay {
                 Found::Miss => (CacheResult::Miss, PlanStage::Pipeline),
                 Found::Bypass => (CacheResult::Bypass, PlanStage::Pipeline),
             };
+            let took = started.elapsed();
             self.shared.metrics.plan_cache(result);
-            self.shared.metrics.plan_took(stage, started.elapsed());
+            self.shared.metrics.plan_took(stage, took);
+            self.shared.metrics.plan_took(PlanStage::Total, took);
             return answer;
         }
         self.shared.metrics.plan_cache(CacheResult::Bypass);
         let place = Arc::clone(&self.shared.long).acquire_owned().await;
         let (sender, receiver) = oneshot::channel();
         let (text, inputs) = (text.to_owned(), Arc::clone(inputs));
-        let started =
+        let spawned =
             std::thread::Builder::new().name("long statement".to_owned()).stack_size(LONG_STACK).spawn(move || {
                 let _ = sender.send(engine::plan(&text, &context, &inputs).map(Arc::new));
                 drop(place);
             });
         let failed = || Refusal::new(RefusalCode::NotReady, "no thread for a long statement").into();
-        match started {
+        let answer = match spawned {
             Ok(_) => receiver.await.unwrap_or_else(|_| Err(failed())),
             Err(_) => Err(failed()),
-        }
+        };
+        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
+        answer
     }
 }
 

@@ -153,15 +153,15 @@ impl Relay {
         }
         self.client.output.extend_from_slice(ready);
         let mut draining = false;
+        // One future for the whole session: a new one at each turn would queue up at the sender again. A dropped sender is a
+        // shutdown too.
+        let down = async move { drop(shutdown.wait_for(|down| *down).await) };
+        tokio::pin!(down);
         loop {
             tokio::select! {
                 biased;
                 moved = self.move_bytes() => moved?,
-                down = shutdown.wait_for(|down| *down), if !draining => {
-                    // A dropped sender is a shutdown too.
-                    let _ = down;
-                    draining = true;
-                }
+                () = &mut down, if !draining => draining = true,
             }
             self.hear_server().await?;
             self.take_from_client().await?;

@@ -36,6 +36,9 @@ const CONSTANT: &[&str] = &[
     "syntax error at end of input",
 ];
 
+/// The routine that says "cached plan must not change result type".
+const REPLAN: &[u8] = b"RevalidateCachedQuery";
+
 /// The fields of a server's error that decide what becomes of it.
 #[derive(Debug, Default)]
 pub(super) struct Said {
@@ -90,6 +93,8 @@ pub(super) fn scrub(
         fields.iter().filter_map(|(kind, value)| match kind {
             b'S' | b'V' | b'C' => Some((*kind, *value)),
             b's' | b't' | b'c' | b'd' | b'n' if !foreign => Some((*kind, *value)),
+            // Drivers prepare a statement anew when they read this, and not the message.
+            b'R' if *value == REPLAN && sqlstate == "0A000" && !foreign => Some((*kind, *value)),
             b'M' => Some((b'M', message.as_bytes())),
             b'P' => Some((b'P', position.as_ref()?.as_bytes())),
             _ => None,
@@ -132,6 +137,7 @@ pub(super) fn refuse(out: &mut BytesMut, severity: &str, refusal: &Refusal, text
         (b'M', Some(refusal.message.as_str())),
         (b'H', Some(hint.as_str())),
         (b'P', position.as_deref()),
+        (b'R', refusal.is_replan().then_some("RevalidateCachedQuery")),
     ];
     build::error(out, b'E', fields.into_iter().filter_map(|(kind, value)| Some((kind, value?.as_bytes()))));
 }
@@ -213,6 +219,16 @@ mod tests {
         assert_eq!(fields("COPY orders, line 1")[1].1, "phone 0901 is taken");
         let raised = scrubbed(&[(b'C', "42501"), (b'M', "0901"), (b'R', "exec_stmt_raise")], true);
         assert_eq!(raised, [pair(b'C', "42501"), pair(b'M', "insufficient privilege")]);
+    }
+
+    #[test]
+    fn drivers_are_told_to_prepare_anew() {
+        let said = |code, routine| {
+            let fields = [(b'C', code), (b'M', "cached plan must not change result type"), (b'R', routine)];
+            scrubbed(&fields, false).into_iter().any(|(kind, _)| kind == b'R')
+        };
+        assert!(said("0A000", "RevalidateCachedQuery"));
+        assert!(!said("0A000", "0901") && !said("22P02", "RevalidateCachedQuery"));
     }
 
     #[test]

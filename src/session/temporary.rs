@@ -20,7 +20,8 @@ use crate::{
 const PLANS: usize = 1024 * 1024;
 
 /// The question, as one column of text: none without a temporary schema. A function that holds the name of a table may fill
-/// it with what was not masked; those of extensions are of no such kind.
+/// it with what was not masked, and so may one that puts statements together while it runs, or that is in a language other
+/// than SQL and PL/pgSQL; those of extensions are of no such kind.
 pub(super) const COLUMN: &str = r"CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) '0'::pg_catalog.oid
  THEN NULL ELSE pg_catalog.json_build_object('schema', (SELECT nspname FROM pg_catalog.pg_namespace
    WHERE oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()), 'relations', (
@@ -47,10 +48,13 @@ pub(super) const COLUMN: &str = r"CASE WHEN pg_catalog.pg_my_temp_schema() OPERA
          pg_catalog.concat('_', c.relname))),
    'function', (SELECT pg_catalog.min(p.oid::pg_catalog.regproc::pg_catalog.text) FROM pg_catalog.pg_proc p
      WHERE p.pronamespace OPERATOR(pg_catalog.<>) '11'::pg_catalog.oid
-       AND pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(c.relname::pg_catalog.text))
-         OPERATOR(pg_catalog.>) 0
-       AND (c.relname::pg_catalog.text OPERATOR(pg_catalog.!~) '^\w+$'
-         OR p.prosrc OPERATOR(pg_catalog.~*) pg_catalog.concat('\m', c.relname, '\M'))
+       AND (p.prosrc OPERATOR(pg_catalog.~*) '\mexecute\M' OR p.prolang OPERATOR(pg_catalog.<>) ALL (ARRAY(
+           SELECT l.oid FROM pg_catalog.pg_language l
+           WHERE l.lanname OPERATOR(pg_catalog.=) ANY ('{internal,sql,plpgsql}'::pg_catalog.name[])))
+         OR (pg_catalog.strpos(pg_catalog.lower(p.prosrc), pg_catalog.lower(c.relname::pg_catalog.text))
+             OPERATOR(pg_catalog.>) 0
+           AND (c.relname::pg_catalog.text OPERATOR(pg_catalog.!~) '^\w+$'
+             OR p.prosrc OPERATOR(pg_catalog.~*) pg_catalog.concat('\m', c.relname, '\M'))))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
          WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid
            AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.char))

@@ -55,65 +55,33 @@ fn space(out: &mut String, token: &Token) {
 }
 
 fn push_name(out: &mut String, token: &Token) {
-    match token.kind {
-        Kind::Quoted => push_quoted(out, &token.value),
-        Kind::Parameter => {
-            out.push('$');
-            out.push_str(&token.value);
-        }
-        Kind::Word
-        | Kind::Text
-        | Kind::National
-        | Kind::Bits
-        | Kind::Hex
-        | Kind::Number
-        | Kind::Operator
-        | Kind::Open
-        | Kind::Close
-        | Kind::OpenBracket
-        | Kind::CloseBracket
-        | Kind::Comma
-        | Kind::Semicolon
-        | Kind::Dot
-        | Kind::Colon
-        | Kind::Typecast
-        | Kind::Assign
-        | Kind::Arrow => out.push_str(&token.value),
+    if token.kind == Kind::Quoted {
+        return push_quoted(out, &token.value);
     }
+    if token.kind == Kind::Parameter {
+        out.push('$');
+    }
+    out.push_str(&token.value);
 }
 
 /// Appends a literal of this kind with this content.
 pub(super) fn push_literal(out: &mut String, kind: Kind, value: &str) {
-    match kind {
-        Kind::Text => out.push_str(&quote_literal(value)),
-        Kind::National => {
-            // Backslashes are plain here: standard_conforming_strings is pinned to on.
-            out.push_str("N'");
-            out.push_str(&value.replace('\'', "''"));
-            out.push('\'');
-        }
-        Kind::Bits | Kind::Hex => {
-            out.push_str(if kind == Kind::Bits { "B'" } else { "X'" });
-            out.push_str(value);
-            out.push('\'');
-        }
-        Kind::Number
-        | Kind::Parameter
-        | Kind::Word
-        | Kind::Quoted
-        | Kind::Operator
-        | Kind::Open
-        | Kind::Close
-        | Kind::OpenBracket
-        | Kind::CloseBracket
-        | Kind::Comma
-        | Kind::Semicolon
-        | Kind::Dot
-        | Kind::Colon
-        | Kind::Typecast
-        | Kind::Assign
-        | Kind::Arrow => out.push_str(value),
-    }
+    // Backslashes are plain here: standard_conforming_strings is pinned to on.
+    let before = if kind == Kind::Text {
+        return out.push_str(&quote_literal(value));
+    } else if kind == Kind::National {
+        "N'"
+    } else if kind == Kind::Bits {
+        "B'"
+    } else if kind == Kind::Hex {
+        "X'"
+    } else {
+        debug_assert_eq!(kind, Kind::Number, "no literal");
+        return out.push_str(value);
+    };
+    out.push_str(before);
+    out.push_str(&value.replace('\'', "''"));
+    out.push('\'');
 }
 
 /// `1.` ends with a dot that belongs to a number.

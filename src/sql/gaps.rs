@@ -20,6 +20,7 @@
 //! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
 //! | `a IS DOCUMENT` | `a IS NULL` |
+//! | `a @> ANY (b)` | `a = ANY (b)` |
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -85,6 +86,9 @@ pub fn find(tokens: &[Token]) -> Gaps {
         if token.kind == Kind::Dot {
             star(tokens, at, &mut gaps);
         }
+        if token.kind == Kind::Operator && !after_dot && compares_array(tokens, at) {
+            gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
+        }
         if token.kind != Kind::Word || after_dot {
             continue;
         }
@@ -121,6 +125,18 @@ pub fn find(tokens: &[Token]) -> Gaps {
         }
     }
     gaps
+}
+
+/// Operators that the parser knows before ANY and ALL.
+const BEFORE_ANY: &[&str] =
+    &["=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"];
+
+/// Whether the operator at `at` stands before `ANY (` or `ALL (`, where the parser knows some only.
+fn compares_array(tokens: &[Token], at: usize) -> bool {
+    let array = ["any", "all", "some"].iter().any(|name| word(tokens, at + 1, name));
+    array
+        && kind(tokens, at + 2) == Some(Kind::Open)
+        && tokens.get(at).is_some_and(|token| !BEFORE_ANY.contains(&token.name()))
 }
 
 /// Whether the word at `at` is surely a call, and no alias with a list of columns: `FROM (…) AS normalize(a, nfc)` names

@@ -28,6 +28,19 @@ pub fn is_keyword(word: &str) -> bool {
     category(word).is_some()
 }
 
+/// The operators that PostgreSQL looks up on the search path for a word of the grammar (`gram.y`).
+pub fn implied_operators(word: &str) -> &'static [&'static str] {
+    match word {
+        "like" => &["~~", "!~~"],
+        "ilike" => &["~~*", "!~~*"],
+        "similar" => &["~", "!~"],
+        "between" => &["<", "<=", ">", ">="],
+        "in" => &["=", "<>"],
+        "distinct" | "nullif" | "case" | "using" | "natural" => &["="],
+        _ => &[],
+    }
+}
+
 use Category::{ColumnName as C, Reserved as R, TypeOrFunction as T, Unreserved as U};
 
 #[rustfmt::skip]

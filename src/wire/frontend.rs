@@ -74,6 +74,37 @@ pub fn check_bind(body: &[u8]) -> Result<(), Malformed> {
     fields.end()
 }
 
+/// The value of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundValue<'a> {
+    /// Whether it is in binary format.
+    pub binary: bool,
+    /// Its bytes; none for NULL.
+    pub bytes: Option<&'a [u8]>,
+}
+
+/// The values of a Bind body that [`check_bind`] passed.
+pub fn bound_values(body: &[u8]) -> Option<Vec<BoundValue<'_>>> {
+    let mut fields = Fields::new(body);
+    fields.cstr().ok()?;
+    fields.cstr().ok()?;
+    let given = usize::try_from(fields.i16().ok()?).ok()?;
+    let formats: Vec<bool> = fields.bytes(given * 2).ok()?.chunks_exact(2).map(|format| format != [0, 0]).collect();
+    let values = u16::from_be_bytes(fields.i16().ok()?.to_be_bytes());
+    let mut found = Vec::with_capacity(usize::from(values));
+    for at in 0..usize::from(values) {
+        // None: all text. One: that of all.
+        let binary = formats.get(if formats.len() == 1 { 0 } else { at }).copied().unwrap_or_default();
+        let length = fields.u32().ok()?;
+        let bytes = match length {
+            u32::MAX => None,
+            length => Some(fields.bytes(usize::try_from(length).ok()?).ok()?),
+        };
+        found.push(BoundValue { binary, bytes });
+    }
+    Some(found)
+}
+
 /// Kind (`S` or `P`) and name of a Describe or Close body.
 ///
 /// # Errors
@@ -119,5 +150,17 @@ mod tests {
         assert_eq!(check_bind(b"\0s\0\0\0\0\x01\xff\xff\xff\xff\0\0"), Ok(()));
         assert_eq!(check_bind(b"\0s\0\0\0\0\x01\0\0\0\x09x\0\0"), Err(Malformed));
         assert_eq!(check_bind(b"\0s\0\0\0\0\0\0\0x"), Err(Malformed));
+        let value = |binary, bytes| BoundValue { binary, bytes };
+        let two = &b"\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\0"[..];
+        for (formats, first, second) in [
+            (&b"\0\0"[..], false, false),
+            (b"\0\x01\0\x01", true, true),
+            (b"\0\x02\0\x01\0\0", true, false),
+            (b"\0\x02\0\0\0\x01", false, true),
+        ] {
+            let body = [b"\0s\0", formats, two].concat();
+            assert_eq!(check_bind(&body), Ok(()));
+            assert_eq!(bound_values(&body), Some(vec![value(first, Some(&b"x"[..])), value(second, None)]));
+        }
     }
 }

@@ -59,8 +59,17 @@ pub struct World {
 pub const DATABASE: &str = "shop";
 
 /// The case files.
-pub const FILES: [&str; 8] =
-    ["a-names", "b-expressions", "c-predicates", "d-writes", "e-statements", "f-session", "g-catalogs", "h-forms"];
+pub const FILES: [&str; 9] = [
+    "a-names",
+    "b-expressions",
+    "c-predicates",
+    "d-writes",
+    "e-statements",
+    "f-session",
+    "g-catalogs",
+    "h-forms",
+    "i-inline",
+];
 
 impl World {
     /// `which` picks the protected cells: 0 or 1.

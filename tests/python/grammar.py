@@ -5,6 +5,7 @@ Standard input: one JSON object a line, from tests/grammar.rs:
     tokens   pgscrim's tokens of it, [kind, first character], or null when its lexer refuses
     printed  those tokens as pgscrim prints them, or null
     sent     [client's text, text that would be sent for it, whether it may hold derived tables and masks]
+    masks    [column, SQL of its mask with pgs_operand in the place of the column, or null when it is withheld]
 Standard output: one JSON object a line for each disagreement, {"what", "sql", …}, then {"counts": …}.
 """
 
@@ -165,7 +166,9 @@ def unqualified(node):
         cast = node["TypeCast"]
         names = cast["typeName"].get("names", [])
         # `c::public.customers` gives a row back the type that a derived table takes from it.
-        if "ColumnRef" in cast["arg"] and len(names) == 2:
+        parts = [name["String"]["sval"] for name in names]
+        user = len(parts) == 2 and (parts[0] != "pg_catalog" or parts[1].startswith("pg_"))
+        if "ColumnRef" in cast["arg"] and user:
             return unqualified(cast["arg"])
     out = {}
     for key, value in node.items():
@@ -176,29 +179,110 @@ def unqualified(node):
     return out
 
 
+OPERAND = [{"String": {"sval": "pgs_operand"}}]
+
+
+class Masks:
+    """The masks of a rule set, to be taken out of what is sent."""
+
+    def __init__(self, masks):
+        self.withheld = {column for column, sql in masks if sql is None}
+        self.patterns = []
+        for column, sql in masks:
+            if sql is not None:
+                select = tree(f"SELECT {sql}")[0]["SelectStmt"]
+                self.patterns.append((column, unqualified(plain(select["targetList"][0]["ResTarget"]["val"]))))
+        # The longest first: a mask may stand in another one.
+        self.patterns.sort(key=lambda pattern: -len(json.dumps(pattern[1])))
+
+    def taken_out(self, node):
+        """The tree with references where masks of them stand."""
+        if isinstance(node, dict):
+            for column, pattern in self.patterns:
+                if pattern.keys() == node.keys():
+                    operands = []
+                    if matches(pattern, node, operands) and operands and all(o == operands[0] for o in operands):
+                        if operands[0]["ColumnRef"]["fields"][-1] == {"String": {"sval": column}}:
+                            return operands[0]
+            return {key: self.taken_out(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self.taken_out(value) for value in node]
+        return node
+
+    def withholds(self, reference, node):
+        """Whether a node is NULL in the place of a reference to a column that is withheld."""
+        name = last_name(reference)
+        is_null = node.get("TypeCast", {}).get("arg") == {"A_Const": {"isnull": True}}
+        return is_null and "ColumnRef" in reference and name in self.withheld
+
+
+MASKS = Masks([])
+
+
+def matches(pattern, node, operands):
+    if isinstance(pattern, dict):
+        if pattern.get("ColumnRef", {}).get("fields") == OPERAND:
+            operands.append(node)
+            return isinstance(node, dict) and "ColumnRef" in node
+        return (
+            isinstance(node, dict)
+            and pattern.keys() == node.keys()
+            and all(matches(value, node[key], operands) for key, value in pattern.items())
+        )
+    if isinstance(pattern, list):
+        return (
+            isinstance(node, list)
+            and len(pattern) == len(node)
+            and all(matches(one, two, operands) for one, two in zip(pattern, node))
+        )
+    return pattern == node
+
+
+def last_name(node):
+    """The name that a column gives to an output, casts around it aside."""
+    while "TypeCast" in node:
+        node = node["TypeCast"]["arg"]
+    fields = node.get("ColumnRef", {}).get("fields", [{}])
+    return fields[-1].get("String", {}).get("sval")
+
+
 def is_star(item):
     return item.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", [{}])[-1] == {"A_Star": {}}
 
 
 def stars_expanded(before, after):
     """Whether one list is the other with stars written out as columns."""
-    at = 0
-    for number, item in enumerate(before):
-        if is_star(item):
-            least = sum(not is_star(later) for later in before[number + 1 :])
-            while at < len(after) - least and "ColumnRef" in after[at]["ResTarget"]["val"]:
-                at += 1
-        elif at < len(after) and same(item, after[at]):
-            at += 1
-        else:
-            return False
-    return at == len(after)
+    # Places in `after` up to which the items so far may reach.
+    places = {0}
+    for item in before:
+        reached = set()
+        for at in places:
+            if at < len(after) and same(item, after[at]):
+                reached.add(at + 1)
+            if is_star(item):
+                reached.add(at)
+                while at < len(after) and is_column(after[at]["ResTarget"]):
+                    at += 1
+                    reached.add(at)
+        places = reached
+    return len(after) in places
+
+
+def is_column(item):
+    """Whether an item is a column under its own name, or what stands for one that is withheld."""
+    name = item.get("name")
+    reference = {"ColumnRef": {"fields": [{"String": {"sval": name}}]}}
+    return ("ColumnRef" in item["val"] and name in (None, last_name(item["val"]))) or MASKS.withholds(reference, item["val"])
 
 
 def same(before, after):
-    """Equal but for columns added to GROUP BY (a derived table has no primary key on which others depend), and for stars
+    """Equal but for masks, names that items have from columns and keep by an alias, columns added to GROUP BY (a derived table has no primary key on which others depend), and for stars
     written out (system columns stand beside the table's in a derived table)."""
     if isinstance(before, dict) and isinstance(after, dict):
+        if MASKS.withholds(before, after):
+            return True
+        if "val" in before and "name" in after and "name" not in before and after["name"] == last_name(before["val"]):
+            after = {key: value for key, value in after.items() if key != "name"}
         if before.keys() != after.keys():
             return False
         for key, value in before.items():
@@ -225,10 +309,14 @@ def writes(node):
 
 
 def main():
+    global MASKS
     counts = Counter()
     out = []
     for line in sys.stdin:
         case = json.loads(line)
+        if "masks" in case:
+            MASKS = Masks(case["masks"])
+            continue
         sql = case["sql"]
         counts["texts"] += 1
         theirs = scanned(sql)
@@ -268,7 +356,7 @@ def main():
                 continue
             if masked and (writes(before) or any("relation" in s.get("CopyStmt", {}) for s in before)):
                 counts["masked writes and COPY of tables, not compared"] += 1
-            elif same(unqualified(plain(before)), unqualified(plain(after))):
+            elif same(unqualified(plain(before)), MASKS.taken_out(unqualified(plain(after)))):
                 counts["same tree sent, masked" if masked else "same tree sent"] += 1
             else:
                 out.append({"what": "another tree is sent", "given": given, "sent": sent, "masked": masked, **found})

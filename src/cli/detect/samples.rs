@@ -10,7 +10,10 @@ use crate::{
     names::{AttNum, Oid},
     upstream::{
         CatalogError,
-        catalog::sample::{NotSampled, Wanted, sample},
+        catalog::{
+            recorded::Counted,
+            sample::{NotSampled, Wanted, sample},
+        },
     },
 };
 
@@ -24,6 +27,8 @@ pub struct Samples {
     pub tables: usize,
     /// Logins, and relations that conditions of their roles read and they may not.
     pub unreadable: Vec<(String, Oid)>,
+    /// Names in records that are none of the rules'.
+    pub misspelt: Vec<Counted>,
 }
 
 impl Samples {
@@ -67,7 +72,7 @@ impl Samples {
             .zip(tallies)
             .flat_map(|(table, columns)| columns.into_iter().map(|(column, tally)| ((table.relation, column), tally)))
             .collect();
-        Ok(Self { tallies, missed, tables, unreadable: Vec::new() })
+        Ok(Self { tallies, missed, tables, unreadable: Vec::new(), misspelt: Vec::new() })
     }
 }
 

@@ -5,6 +5,7 @@
 mod columns;
 mod dependents;
 pub mod privileges;
+mod recorded;
 mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
     (SUPERUSER, Level::Warning, "A restricted role matches a superuser, whom the server hides nothing from."),
     (SHADOWED, Level::Warning, "A role names a login that an earlier role takes first."),
     (UNREADABLE, Level::Warning, "A login may not read on the server what the conditions of its role read."),
+    (
+        MISSPELT,
+        Level::Warning,
+        "Records of consent or refusal have a purpose or category that is none of the rules': they do nothing (--sample).",
+    ),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
     (
@@ -89,6 +95,7 @@ const OTHER_DATABASE: &str = "PGC102";
 const SUPERUSER: &str = "PGC103";
 const SHADOWED: &str = "PGC104";
 const UNREADABLE: &str = "PGC105";
+const MISSPELT: &str = "PGC106";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
@@ -149,6 +156,7 @@ pub fn find(
     columns::find(&mut pass);
     dependents::find(&mut pass);
     privileges::find(&mut pass);
+    recorded::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
     }

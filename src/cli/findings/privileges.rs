@@ -17,8 +17,8 @@ pub fn wanted(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<(String, Oid)> 
     for role in policy.roles.iter().filter(|role| !role.exempt) {
         for login in role.matching.user.iter().flatten() {
             if role_of(login, policy, catalog).is_some_and(|first| first.name == role.name) {
-                let needs = role.governed.values().flat_map(|relation| relation.needs.iter());
-                wanted.extend(needs.map(|oid| (login.clone(), *oid)));
+                let relations = role.governed.keys().chain(role.leading.keys());
+                wanted.extend(relations.flat_map(|oid| role.needs(*oid)).map(|oid| (login.clone(), oid)));
             }
         }
     }

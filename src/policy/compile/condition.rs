@@ -6,19 +6,8 @@ use crate::{
     catalog::{CatalogSnapshot, Relation},
     names::{Oid, quote_ident},
     policy::{SqlTemplate, compiled::ROW},
-    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, lex::lex, parse::parse_statement},
+    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, keywords, lex::lex, parse::parse_statement},
 };
-
-/// Words, and the operators that PostgreSQL looks up for them.
-const IMPLIED: [(&str, &[&str]); 7] = [
-    ("like", &["~~", "!~~"]),
-    ("ilike", &["~~*", "!~~*"]),
-    ("similar", &["~", "!~"]),
-    ("between", &["<=", ">=", "<", ">"]),
-    ("in", &["=", "<>"]),
-    ("distinct", &["="]),
-    ("case", &["="]),
-];
 
 /// The condition `text` on rows of `relation`, and the relations that it reads beside.
 ///
@@ -98,30 +87,14 @@ fn is_one_expression(text: &str) -> Result<(), String> {
             Nesting::Closes => depth = depth.checked_sub(1).ok_or("a bracket is closed that was not opened")?,
             Nesting::Stays => {}
         }
-        match token.kind {
-            Kind::Semicolon => return Err("it is more than one expression".to_owned()),
-            Kind::Parameter => return Err("it has a parameter".to_owned()),
-            Kind::Word | Kind::Quoted if token.name().starts_with(RESERVED_PREFIX) => {
-                return Err(format!("names that start with \"{RESERVED_PREFIX}\" are reserved"));
-            }
-            Kind::Word
-            | Kind::Quoted
-            | Kind::Text
-            | Kind::National
-            | Kind::Bits
-            | Kind::Hex
-            | Kind::Number
-            | Kind::Operator
-            | Kind::Open
-            | Kind::Close
-            | Kind::OpenBracket
-            | Kind::CloseBracket
-            | Kind::Comma
-            | Kind::Dot
-            | Kind::Colon
-            | Kind::Typecast
-            | Kind::Assign
-            | Kind::Arrow => {}
+        if token.kind == Kind::Semicolon {
+            return Err("it is more than one expression".to_owned());
+        }
+        if token.kind == Kind::Parameter {
+            return Err("it has a parameter".to_owned());
+        }
+        if token.is_name() && token.name().starts_with(RESERVED_PREFIX) {
+            return Err(format!("names that start with \"{RESERVED_PREFIX}\" are reserved"));
         }
     }
     match (tokens.is_empty(), depth) {
@@ -141,8 +114,8 @@ fn shadowed(tokens: &[Token], catalog: &CatalogSnapshot) -> Result<(), String> {
             let operator = token.name();
             return Err(format!("a user made an operator {operator} too: write OPERATOR(pg_catalog.{operator})"));
         }
-        let implied = IMPLIED.iter().find(|(word, _)| token.is_word(word));
-        if let Some(operator) = implied.and_then(|(_, operators)| operators.iter().find(|operator| made(operator))) {
+        let implied = if token.kind == Kind::Word { keywords::implied_operators(token.name()) } else { &[] };
+        if let Some(operator) = implied.iter().find(|operator| made(operator)) {
             let word = token.name().to_uppercase();
             return Err(format!("{word} may mean a user's operator {operator}: write it with OPERATOR(pg_catalog.…)"));
         }

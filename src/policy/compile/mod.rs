@@ -4,6 +4,8 @@
 mod assign;
 mod condition;
 mod inherit;
+mod leading;
+pub(super) mod recorded;
 mod roles;
 mod scopes;
 pub(super) mod stored;
@@ -87,10 +89,18 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
     let mut bases = inherit::tables(&assignments, catalog);
     views::views(rules, &assignments, catalog, lineage, &mut bases);
     let subjects = subjects::Subjects::new(rules, catalog, &mut complaints);
+    let leading = subjects.as_ref().map(|subjects| leading::leading(subjects, catalog, lineage)).unwrap_or_default();
+    let known = roles::Known {
+        rules,
+        assignments: &assignments,
+        bases: &bases,
+        subjects: subjects.as_ref(),
+        leading: &leading,
+        catalog,
+    };
     let mut compiled = Vec::with_capacity(rules.roles.len());
     for declared in &rules.roles {
-        let mut compile =
-            |role| roles::role(role, rules, &assignments, &bases, subjects.as_ref(), catalog, &mut complaints);
+        let mut compile = |role| roles::role(role, known, &mut complaints);
         let restricted = compile(declared);
         compiled.push(if declared.observe {
             let exempt = compile(&declared.as_exempt());
@@ -106,6 +116,7 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
         id: rules.policy.clone(),
         hash: rules.hash.clone(),
         catalog_version: catalog.version(),
+        reduced: false,
         roles: compiled,
     })
 }

@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use super::{
     Assignments, Bases, Basis, CategoryId, RelationBasis,
     inherit::is_view,
+    leading::LeadingColumns,
     scopes::{Scopes, scopes},
     subjects::{Asked, Subjects, Wanted, grants_of},
 };
@@ -22,16 +23,29 @@ use crate::{
     diagnostic::suggestion,
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        ColumnPolicy, Gate, Grant, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
+        ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
+        WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
-        masks::keyed,
-        rules::{At, Complaints, Given, GrantRule, RoleRule, RuleSet, TreatmentRule},
+        masks::{MaskSpec, keyed},
+        rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
+
+/// What is known before a role looks at it.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub rules: &'a RuleSet,
+    pub assignments: &'a Assignments,
+    pub bases: &'a Bases,
+    pub subjects: Option<&'a Subjects<'a>>,
+    pub leading: &'a LeadingColumns,
+    pub catalog: &'a CatalogSnapshot,
+}
 
 struct Pass<'a> {
     role: &'a RoleRule,
     subjects: Option<&'a Subjects<'a>>,
+    leading: &'a LeadingColumns,
     scopes: &'a Scopes,
     rules: &'a RuleSet,
     assignments: &'a Assignments,
@@ -39,22 +53,16 @@ struct Pass<'a> {
     origins: HashMap<(usize, usize), Arc<str>>,
 }
 
-pub(super) fn role(
-    role: &RoleRule,
-    rules: &RuleSet,
-    assignments: &Assignments,
-    bases: &Bases,
-    subjects: Option<&Subjects<'_>>,
-    catalog: &CatalogSnapshot,
-    complaints: &mut Complaints<'_>,
-) -> RolePolicy {
+pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaints<'_>) -> RolePolicy {
+    let Known { rules, assignments, bases, subjects, leading, catalog } = known;
     let functions = functions(role, catalog, complaints);
     let scopes = if role.exempt { Scopes::default() } else { scopes(role, rules, catalog, complaints) };
     if let (Some(at), true) = (role.settings.consent, role.purpose.is_empty()) {
         let help = "Add `purposes = [\"…\"]`: consent is given to a purpose.";
         complaints.add_with_help(at, "consent is needed, and the role has no purpose", help);
     }
-    let mut pass = Pass { role, subjects, scopes: &scopes, rules, assignments, catalog, origins: HashMap::new() };
+    let mut pass =
+        Pass { role, subjects, leading, scopes: &scopes, rules, assignments, catalog, origins: HashMap::new() };
     let mut governed: HashMap<Oid, RelationPolicy, FixedState> = HashMap::default();
     for relation in &catalog.data().relations {
         let policy = match bases.get(&relation.oid) {
@@ -65,6 +73,7 @@ pub(super) fn role(
             governed.insert(relation.oid, policy);
         }
     }
+    let leading = if role.exempt { HashMap::default() } else { pass.leading() };
     let protected = catalog.data().relations.iter();
     let protected = protected.filter(|relation| governed.get(&relation.oid).is_some_and(RelationPolicy::is_governed));
     let protected_names = protected.map(|relation| relation.name.as_str().into()).collect();
@@ -79,6 +88,7 @@ pub(super) fn role(
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
+        leading,
         protected_names,
         legal_duty: role.legal_duty,
         limits: role.settings.limits,
@@ -147,6 +157,46 @@ impl Pass<'_> {
         needs.extend(scope.iter().flat_map(|scope| scope.needs.iter().copied()));
         let protected = scope.is_some() || columns.iter().any(|column| column.treatment != Treatment::Clear);
         RelationPolicy { columns, protected, scope, needs, refuse }
+    }
+
+    /// The columns by which rows lead to their subject, for a role that sees something of some subjects and not of others. For
+    /// all purposes of the role: what one hides must not be laid open under another.
+    fn leading(&self) -> HashMap<Oid, Leading, FixedState> {
+        let mut found = HashMap::default();
+        let Some(subjects) = self.subjects.filter(|_| !self.role.exempt) else { return found };
+        let grants = grants_of(self.rules, self.role).any(|grant| grant.subjects.is_some());
+        let own = self.shown(self.role);
+        let siblings = || self.rules.roles.iter().filter(|other| other.name == self.role.name);
+        let mut shown: Vec<Arc<str>> = siblings().flat_map(|other| self.shown(other)).collect();
+        shown.sort();
+        shown.dedup();
+        // Whom one purpose hides for want of consent, another that shows as much may tie to whom it likes.
+        let needs_consent = |other: &&RoleRule| {
+            other.settings.consent.is_some()
+                && (self.role.settings.consent.is_some()
+                    || self.shown(other).iter().any(|category| !own.contains(category)))
+        };
+        let mut wanted = vec![Wanted { consent: None, refusal: &shown, erasure: true }];
+        let consents = siblings().filter(needs_consent);
+        wanted.extend(consents.map(|other| Wanted { consent: Some(&other.purpose), ..Wanted::default() }));
+        for (oid, columns) in self.leading {
+            let Some(relation) = self.catalog.relation(*oid).filter(|_| !shown.is_empty() || grants) else { continue };
+            let open = if self.role.legal_duty { grants.then_some(None) } else { all_of(subjects, relation, &wanted) };
+            if let Some(open) = open {
+                let needs = if open.is_some() { subjects.needs() } else { Vec::new() };
+                found.insert(*oid, Leading { columns: columns.clone(), open, needs });
+            }
+        }
+        found
+    }
+
+    /// The personal categories of which a role sees something.
+    fn shown(&self, role: &RoleRule) -> Vec<Arc<str>> {
+        let shown = self.rules.categories.iter().enumerate().filter(|(id, category)| {
+            let see = role.settings.see.get(*id).and_then(Option::as_ref).unwrap_or(&role.settings.otherwise);
+            *category.name != *NONE && matches!(see.treatment, TreatmentRule::Clear | TreatmentRule::Mask(_))
+        });
+        shown.map(|(_, category)| Arc::clone(&category.name)).collect()
     }
 
     /// Whether the role gets stored values of a column with this basis.
@@ -235,8 +285,9 @@ impl Pass<'_> {
             TreatmentRule::Clear => Treatment::Clear,
             TreatmentRule::Withhold => Treatment::Withhold,
             TreatmentRule::Refuse => Treatment::Refuse,
-            TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                Ok(mask) => Treatment::Mask(mask),
+            TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                Ok(Some(mask)) => Treatment::Mask(mask),
+                Ok(None) => Treatment::Withhold,
                 Err(why) => {
                     self.misfit(relation, column, category, &given, &spec.label(), &why, complaints);
                     Treatment::Withhold
@@ -257,6 +308,22 @@ impl Pass<'_> {
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
             ..free
+        }
+    }
+
+    /// The mask made ready for a column; none for one that needs the row's subject, on a view that leads to none.
+    fn fit(&self, spec: &MaskSpec, relation: &Relation, column: &Column) -> Result<Option<Mask>, String> {
+        let mask = spec.fit(column, self.catalog)?;
+        if !mask.sql.needs_subject() {
+            return Ok(Some(mask));
+        }
+        let Some(subjects) = self.subjects else {
+            return Err("it needs [subject], which says whom the data is about".to_owned());
+        };
+        match subjects.key_of(relation.oid) {
+            Some(key) => Ok(Some(Mask { sql: mask.sql.about(&key), ..mask })),
+            None if is_view(relation.kind) => Ok(None),
+            None => Err("no link of [subject] leads from its table to the subject".to_owned()),
         }
     }
 
@@ -377,7 +444,7 @@ impl Pass<'_> {
                 let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
                 let name = format!("{}{label}", treatment.label()).into();
                 let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
-                (Treatment::Mask(Mask { name, sql }), Some(Gate { sql: condition, clear }))
+                (Treatment::Mask(Mask { name, sql, strict: false }), Some(Gate { sql: condition, clear }))
             }
             Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => (treatment, None),
             Asked::NoSubject => {
@@ -414,8 +481,9 @@ impl Pass<'_> {
             let shown = match &opened.1.treatment {
                 TreatmentRule::Clear => OPERAND.to_string(),
                 TreatmentRule::Withhold | TreatmentRule::Refuse => continue,
-                TreatmentRule::Mask(spec) => match spec.fit(column, self.catalog) {
-                    Ok(mask) => mask.sql.text().to_owned(),
+                TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
+                    Ok(Some(mask)) => mask.sql.text().to_owned(),
+                    Ok(None) => continue,
                     Err(why) => {
                         self.misfit(relation, column, opened.0, &opened.1, &spec.label(), &why, complaints);
                         continue;
@@ -440,13 +508,32 @@ impl Pass<'_> {
             Treatment::Withhold | Treatment::Refuse => withheld(column),
         };
         let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        Treatment::Mask(Mask { name: BY_GRANT.into(), sql })
+        Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false })
     }
 
     fn origin(&mut self, at: At) -> Arc<str> {
         let rules = self.rules;
         self.origins.entry((at.file, at.start)).or_insert_with(|| rules.origin(at)).clone()
     }
+}
+
+/// The condition that all of `wanted` come to: outer none when nothing is to be asked, inner none when it cannot be.
+#[expect(clippy::option_option, reason = "outer: whether it matters; inner: whether it can be told")]
+fn all_of(subjects: &Subjects<'_>, relation: &Relation, wanted: &[Wanted<'_>]) -> Option<Option<SqlTemplate>> {
+    let mut parts: Vec<SqlTemplate> = Vec::new();
+    for wanted in wanted {
+        match subjects.ask(relation, *wanted) {
+            Asked::Nothing => {}
+            Asked::NoSubject => return Some(None),
+            Asked::Condition(sql, _) => parts.push(sql),
+        }
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let text = parts.iter().map(SqlTemplate::text).collect::<Vec<_>>().join(" AND ");
+    let captures = parts.iter().flat_map(|part| part.captures().iter().cloned());
+    Some(Some(SqlTemplate::new(&text).capturing(captures)))
 }
 
 fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {

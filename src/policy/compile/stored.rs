@@ -13,6 +13,7 @@ use crate::{
     diagnostic::Diagnostics,
     names::{QualifiedName, quote_ident, quote_literal},
     policy::{
+        SqlTemplate,
         compiled::Row,
         rules::{Complaints, RuleSet},
     },
@@ -57,7 +58,9 @@ pub(in crate::policy) fn stored(rules: &RuleSet, catalog: &CatalogSnapshot) -> R
             if !out.is_empty() {
                 out.push_str("UNION ALL\n");
             }
-            out.push_str(&count(relation, &columns, &erased));
+            let late = subjects.past_carrying_out(relation.oid).map(|late| SqlTemplate::new(&late));
+            let late = late.map(|late| late.fill_row("", Row { name: "pgs_row", few: false }));
+            out.push_str(&count(relation, &columns, &erased, late.as_deref()));
         }
     }
     if out.is_empty() {
@@ -66,20 +69,29 @@ pub(in crate::policy) fn stored(rules: &RuleSet, catalog: &CatalogSnapshot) -> R
         ));
     }
     out.push_str("ORDER BY 1, 2;\n");
-    Ok(Some(out))
+    let requests = subjects.overdue_requests().unwrap_or_default();
+    Ok(Some(format!("{requests}{out}")))
 }
 
-fn count(relation: &Relation, columns: &[(&str, String)], erased: &str) -> String {
+/// Counts the values of `columns` in rows of which `erased` holds, and those of which `late` does beside.
+fn count(relation: &Relation, columns: &[(&str, String)], erased: &str, late: Option<&str>) -> String {
     let name = QualifiedName::new(&relation.schema, &relation.name).to_string();
     let (mut counts, mut rows) = (String::new(), String::new());
     for (number, (column, category)) in columns.iter().enumerate() {
         let comma = if number == 0 { "" } else { ", " };
-        let _ = write!(counts, "{comma}count({}) AS c{number}", quote_ident(column));
-        let _ = write!(rows, "{comma}({}, {}, c{number})", quote_literal(column), quote_literal(category));
+        let name = quote_ident(column);
+        let _ = write!(counts, "{comma}count({name}) AS c{number}");
+        let mut more = String::new();
+        if let Some(late) = late {
+            let _ = write!(counts, ", count({name}) FILTER (WHERE {late}) AS d{number}");
+            let _ = write!(more, ", d{number}");
+        }
+        let _ = write!(rows, "{comma}({}, {}, c{number}{more})", quote_literal(column), quote_literal(category));
     }
+    let (shown, named) = if late.is_some() { (", v.overdue", ", overdue") } else { ("", "") };
     format!(
-        "SELECT {} AS \"table\", v.\"column\", v.category, v.values_stored\nFROM (SELECT {counts}\n      FROM {}.{} AS pgs_row\n      \
-         WHERE {erased}) AS t,\n     LATERAL (VALUES {rows}) AS v (\"column\", category, values_stored)\nWHERE v.values_stored > 0\n",
+        "SELECT {} AS \"table\", v.\"column\", v.category, v.values_stored{shown}\nFROM (SELECT {counts}\n      FROM {}.{} AS pgs_row\n      \
+         WHERE {erased}) AS t,\n     LATERAL (VALUES {rows}) AS v (\"column\", category, values_stored{named})\nWHERE v.values_stored > 0\n",
         quote_literal(&name),
         quote_ident(&relation.schema),
         quote_ident(&relation.name)

@@ -12,7 +12,7 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use super::condition::condition;
+use super::{condition::condition, recorded::Names};
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation},
     diagnostic::suggestion,
@@ -21,7 +21,10 @@ use crate::{
         SqlTemplate,
         compiled::{FEW, ROW, Row},
         pattern::Part,
-        rules::{At, ColumnRule, Complaints, GrantRule, RecordsRule, RoleRule, RuleSet},
+        rules::{
+            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, NamedRecordsRule, RecordsRule, RoleRule, RuleSet,
+            Within,
+        },
     },
 };
 
@@ -42,10 +45,26 @@ struct Place {
 struct Records {
     table: String,
     subject: String,
-    of: Option<String>,
     condition: Option<SqlTemplate>,
     /// The table, and what the condition reads.
     needs: Vec<Oid>,
+}
+
+/// Records of which each is about one purpose or category: they cannot be looked up without its name.
+#[derive(Debug)]
+struct Named {
+    records: Records,
+    /// The SQL of the column that holds the name.
+    of: String,
+}
+
+/// By when requests for erasure are to be answered and carried out: conditions on a record that is too late.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    /// The SQL of the column with the moment of the request.
+    pub requested: String,
+    pub answer: Option<String>,
+    pub carry_out: Option<String>,
 }
 
 /// How rows lead to subjects, and what is recorded of these.
@@ -56,9 +75,10 @@ pub(super) struct Subjects<'a> {
     /// From a relation: its column, and what it refers to.
     links: HashMap<Oid, (String, Place), FixedState>,
     unlinked: HashSet<Oid, FixedState>,
-    consent: Option<Records>,
-    refusal: Option<Records>,
+    consent: Option<Named>,
+    refusal: Option<Named>,
     erasure: Option<Records>,
+    deadlines: Option<Deadlines>,
     equals: &'static str,
 }
 
@@ -106,16 +126,22 @@ impl<'a> Subjects<'a> {
             unlinked.extend(table(name, *at, catalog, complaints).map(|relation| relation.oid));
         }
         let key = key?;
-        let mut records = |rule: &Option<RecordsRule>| {
-            rule.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints))
+        let mut named = |rule: &Option<NamedRecordsRule>| {
+            let NamedRecordsRule { records: rule, of } = rule.as_ref()?;
+            let records = resolve_records(rule, &key, catalog, complaints);
+            let of = name_column(rule, of, catalog, complaints);
+            Some(Named { records: records?, of: of? })
         };
-        let (consent, refusal, erasure) = (records(&rules.consent), records(&rules.refusal), records(&rules.erasure));
+        let (consent, refusal) = (named(&rules.consent), named(&rules.refusal));
+        let erasure = rules.erasure.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints));
+        let deadlines = rules.erasure.as_ref().zip(rules.deadlines.as_ref());
+        let deadlines = deadlines.and_then(|(rule, given)| resolve_deadlines(rule, given, catalog, complaints));
         let equals = if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" };
-        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, equals };
+        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, deadlines, equals };
         for (from, _) in &subject.links {
             let start = place(from, catalog, &mut Complaints::new(&rules.files));
             if let Some(start) = start
-                && subjects.to_subject(start.relation, "x", &|key| key.to_owned()).is_none()
+                && subjects.follow(start.relation, "x", 0, &|key| key.to_owned()).is_none()
             {
                 let message = format!("the links from {} do not lead to the subject", from.text);
                 complaints.add_with_help(from.at, message, format!("They must end at {}.", subject.key.text));
@@ -124,15 +150,70 @@ impl<'a> Subjects<'a> {
         Some(subjects)
     }
 
+    /// Where purposes of consents are recorded.
+    pub fn consent_names(&self) -> Option<Names<'_>> {
+        self.consent.as_ref().map(names)
+    }
+
+    /// Where categories of refusals are recorded.
+    pub fn refusal_names(&self) -> Option<Names<'_>> {
+        self.refusal.as_ref().map(names)
+    }
+
+    /// A statement that counts requests for erasure and those past a deadline; none without deadlines.
+    pub fn overdue_requests(&self) -> Option<String> {
+        let (Records { table, subject: _, condition, needs: _ }, deadlines) =
+            self.erasure.as_ref().zip(self.deadlines.as_ref())?;
+        let Deadlines { requested, answer, carry_out } = deadlines;
+        let late = |late: &Option<String>| match late {
+            Some(late) => format!("pg_catalog.count(*) FILTER (WHERE {late})"),
+            None => "NULL::pg_catalog.int8".to_owned(),
+        };
+        let condition =
+            condition.as_ref().map_or_else(String::new, |own| format!(" WHERE {}", own.fill_row("", RECORD)));
+        Some(format!(
+            "SELECT pg_catalog.count(*) AS requests, {} AS past_answer, {} AS past_carrying_out, pg_catalog.min({requested}) AS oldest\nFROM \
+             {table} AS pgs_r{condition};\n",
+            late(answer),
+            late(carry_out)
+        ))
+    }
+
+    /// That the subject of a row of `relation` has a request for erasure which should have been carried out by now; none where
+    /// that is not known.
+    pub fn past_carrying_out(&self, relation: Oid) -> Option<String> {
+        let late = self.deadlines.as_ref()?.carry_out.as_ref()?;
+        self.recorded(relation, self.erasure.as_ref()?, &format!(" AND {late}"))
+    }
+
     /// Every relation that a condition about subjects may read.
     pub fn needs(&self) -> Vec<Oid> {
-        let records = [&self.consent, &self.refusal, &self.erasure].into_iter().flatten();
+        let named = [&self.consent, &self.refusal].into_iter().flatten().map(|named| &named.records);
+        let records = named.chain(&self.erasure);
         let mut needs: Vec<Oid> = records.flat_map(|records| records.needs.iter().copied()).collect();
         needs.push(self.key.relation);
         needs.extend(self.links.values().map(|(_, to)| to.relation));
         needs.sort();
         needs.dedup();
         needs
+    }
+
+    /// Columns of a relation by which its rows, or those of others through it, lead to their subject.
+    pub fn leading(&self, relation: Oid) -> Vec<&str> {
+        // A row of a child is written through its parents too.
+        let mut family: Vec<Oid> = self.family(relation).collect();
+        let mut next = vec![relation];
+        while let Some(oid) = next.pop() {
+            for child in self.catalog.children(oid).iter().filter(|child| !family.contains(child)).collect::<Vec<_>>() {
+                family.push(*child);
+                next.push(*child);
+            }
+        }
+        let key = (self.key.relation, self.key.column.as_str());
+        let from = self.links.iter().map(|(oid, (column, _))| (*oid, column.as_str()));
+        let to = self.links.values().map(|(_, to)| (to.relation, to.column.as_str()));
+        let all = from.chain(to).chain([key]);
+        all.filter(|(oid, _)| family.contains(oid)).map(|(_, column)| column).collect()
     }
 
     /// Whether the rules say that the rows of a relation are about nobody.
@@ -142,42 +223,42 @@ impl<'a> Subjects<'a> {
 
     /// The condition on a row of `relation` that `wanted` comes to.
     pub fn ask(&self, relation: &Relation, wanted: Wanted<'_>) -> Asked {
-        let mut parts = Vec::new();
+        let mut asked = Vec::new();
         let mut label = String::new();
         let mut captures: Vec<Box<str>> = Vec::new();
-        let mut ask = |records: Option<&Records>, of: Option<&str>, yes: bool| -> bool {
-            let Some(records) = records else { return true };
-            let Some(exists) = self.exists(relation.oid, records, of) else { return false };
-            parts.push(if yes { exists } else { format!("NOT {exists}") });
+        let mut ask = |records: &Records, exists: Option<String>, no: &str| -> Option<()> {
+            asked.push(format!("{no}{}", exists?));
             captures.extend(records.condition.iter().flat_map(|condition| condition.captures().iter().cloned()));
-            true
+            Some(())
         };
-        if let Some(purpose) = wanted.consent {
-            if !ask(self.consent.as_ref(), Some(purpose), true) {
+        if let (Some(purpose), Some(consent)) = (wanted.consent, &self.consent) {
+            if ask(&consent.records, self.named(relation.oid, consent, &[purpose.into()]), "").is_none() {
                 return Asked::NoSubject;
             }
             label.push_str(" if consented");
         }
-        let refusal = !wanted.refusal.is_empty() && self.refusal.is_some();
-        let erasure = wanted.erasure && self.erasure.is_some();
-        for category in wanted.refusal {
-            if !ask(self.refusal.as_ref(), Some(category), false) {
-                return Asked::NoSubject;
-            }
-        }
-        if erasure && !ask(self.erasure.as_ref(), None, false) {
+        let refusal = self.refusal.as_ref().filter(|_| !wanted.refusal.is_empty());
+        let erasure = self.erasure.as_ref().filter(|_| wanted.erasure);
+        if let Some(refusal) = refusal
+            && ask(&refusal.records, self.named(relation.oid, refusal, wanted.refusal), "NOT ").is_none()
+        {
             return Asked::NoSubject;
         }
-        match (refusal, erasure) {
+        if let Some(erasure) = erasure
+            && ask(erasure, self.recorded(relation.oid, erasure, ""), "NOT ").is_none()
+        {
+            return Asked::NoSubject;
+        }
+        match (refusal.is_some(), erasure.is_some()) {
             (true, true) => label.push_str(" unless refused or erased"),
             (true, false) => label.push_str(" unless refused"),
             (false, true) => label.push_str(" unless erased"),
             (false, false) => {}
         }
-        if parts.is_empty() {
+        if asked.is_empty() {
             return Asked::Nothing;
         }
-        Asked::Condition(SqlTemplate::new(&parts.join(" AND ")).capturing(captures), label)
+        Asked::Condition(SqlTemplate::new(&asked.join(" AND ")).capturing(captures), label)
     }
 
     /// The condition on a row of `relation` under which `grant` opens it.
@@ -197,27 +278,33 @@ impl<'a> Subjects<'a> {
                 keys.iter().map(|one| format!("{key} {} {}", self.equals, quote_literal(one))).collect();
             format!("({})", each.join(" OR "))
         };
-        Some(format!("{time} AND {}", self.to_subject(relation.oid, &ROW.to_string(), &is_one)?))
+        Some(format!("{time} AND {}", self.follow(relation.oid, &ROW.to_string(), 0, &is_one)?))
     }
 
-    fn exists(&self, relation: Oid, records: &Records, of: Option<&str>) -> Option<String> {
-        let Records { table, subject, of: column, condition, needs: _ } = records;
+    /// That the subject of the row has a record of one of these names.
+    fn named(&self, relation: Oid, named: &Named, any_of: &[Arc<str>]) -> Option<String> {
+        let each: Vec<String> =
+            any_of.iter().map(|name| format!("pgs_r.{} {} {}", named.of, self.equals, quote_literal(name))).collect();
+        let is = match each.as_slice() {
+            [one] => format!(" AND {one}"),
+            several => format!(" AND ({})", several.join(" OR ")),
+        };
+        self.recorded(relation, &named.records, &is)
+    }
+
+    /// That the subject of the row has a record of which `is` holds beside the rule's own condition.
+    fn recorded(&self, relation: Oid, records: &Records, is: &str) -> Option<String> {
+        let Records { table, subject, condition, needs: _ } = records;
         let equals = self.equals;
-        let of =
-            column.as_ref().zip(of).map(|(column, of)| format!(" AND pgs_r.{column} {equals} {}", quote_literal(of)));
-        let condition = condition.as_ref().map(|condition| format!(" AND ({})", condition.fill_row("", RECORD)));
-        let (of, condition) = (of.unwrap_or_default(), condition.unwrap_or_default());
-        self.to_subject(relation, &ROW.to_string(), &|key| {
+        let condition =
+            condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
+        self.follow(relation, &ROW.to_string(), 0, &|key| {
             let few = looked_up(key);
-            format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{of}{condition}{few})")
+            format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{is}{condition}{few})")
         })
     }
 
-    /// What `about` says of the subject of the row `row` of `relation`, given the SQL of its key.
-    fn to_subject(&self, relation: Oid, row: &str, about: &dyn Fn(&str) -> String) -> Option<String> {
-        self.follow(relation, row, 0, about)
-    }
-
+    /// What `about` says of the subject of the row `row` of `relation`, given the SQL of its key; `depth` links were followed.
     fn follow(&self, relation: Oid, row: &str, depth: usize, about: &dyn Fn(&str) -> String) -> Option<String> {
         if relation == self.key.relation || self.family(relation).any(|member| member == self.key.relation) {
             return Some(about(&format!("{row}.{}", quote_ident(&self.key.column))));
@@ -239,6 +326,32 @@ impl<'a> Subjects<'a> {
         ))
     }
 
+    /// The key of the subject of a row of `relation`, as text; NULL where the row leads to none.
+    pub fn key_of(&self, relation: Oid) -> Option<String> {
+        self.key_from(relation, &ROW.to_string(), 0)
+    }
+
+    fn key_from(&self, relation: Oid, row: &str, depth: usize) -> Option<String> {
+        let text = |column: &str| format!("{row}.{}::pg_catalog.text", quote_ident(column));
+        if self.family(relation).any(|member| member == self.key.relation) {
+            return Some(text(&self.key.column));
+        }
+        let (column, to) = self.family(relation).find_map(|member| self.links.get(&member))?;
+        if *to == self.key {
+            return Some(text(column));
+        }
+        if depth == LONGEST_CHAIN {
+            return None;
+        }
+        let next = format!("pgs_l{depth}");
+        let inner = self.key_from(to.relation, &next, depth + 1)?;
+        let (table, target, equals, column) = (&to.table, quote_ident(&to.column), self.equals, quote_ident(column));
+        // An aggregate: what a link refers to may have several rows, of which a scalar sub-select would make an error.
+        Some(format!(
+            "(SELECT pg_catalog.max({inner}) FROM {table} AS {next} WHERE {next}.{target} {equals} {row}.{column})"
+        ))
+    }
+
     /// The relation and what it inherits from: a child has the columns of its parents.
     fn family(&self, relation: Oid) -> impl Iterator<Item = Oid> {
         let mut found = vec![relation];
@@ -253,6 +366,12 @@ impl<'a> Subjects<'a> {
         }
         found.into_iter()
     }
+}
+
+fn names(named: &Named) -> Names<'_> {
+    let Named { records: Records { table, subject: _, condition, needs: _ }, of } = named;
+    let condition = condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
+    Names { table, name: of, condition }
 }
 
 /// The row of records in a sub-select; its conditions are the sub-select's own.
@@ -272,28 +391,7 @@ fn resolve_records(
     complaints: &mut Complaints<'_>,
 ) -> Option<Records> {
     let relation = table(&rule.table, rule.at, catalog, complaints)?;
-    let mut column = |name: &str| -> Option<Column> {
-        let found = relation.column(name).cloned();
-        if found.is_none() {
-            let near = suggestion(name, "columns", relation.columns.iter().map(|column| column.name.as_str()));
-            let table = QualifiedName::new(&relation.schema, &relation.name);
-            complaints.add_with_suggestion(rule.at, format!("unknown column \"{name}\" of {table}"), near);
-        }
-        found
-    };
-    let subject = column(&rule.subject);
-    let of = rule.of.as_deref().map(&mut column);
-    let of = match of {
-        None => None,
-        Some(found) => {
-            let found = found?;
-            let name = quote_ident(&found.name).into_owned();
-            // A label that an enum does not have would be an error of every statement.
-            let is_text = matches!(found.type_name.as_str(), "text" | "varchar" | "bpchar");
-            Some(if is_text { name } else { format!("{name}::pg_catalog.text") })
-        }
-    };
-    let subject = subject?;
+    let subject = record_column(rule, &rule.subject, relation, complaints)?;
     let here = Place { relation: relation.oid, table: sql_name(relation), column: subject.name.clone() };
     comparable(&here, key, rule.at, catalog, complaints);
     let mut needs = vec![relation.oid];
@@ -310,7 +408,72 @@ fn resolve_records(
             }
         },
     };
-    Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), of, condition, needs })
+    Some(Records { table: sql_name(relation), subject: quote_ident(&subject.name).into_owned(), condition, needs })
+}
+
+fn resolve_deadlines(
+    rule: &RecordsRule,
+    given: &DeadlinesRule,
+    catalog: &CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> Option<Deadlines> {
+    // An unknown table is complained about where the records are resolved.
+    let relation = table(&rule.table, rule.at, catalog, &mut Complaints::new(&[]))?;
+    let column = record_column(rule, &given.requested_at, relation, complaints)?;
+    if !matches!(column.type_name.as_str(), "date" | "timestamp" | "timestamptz") {
+        let message = format!("requested_at is {}", column.type_sql);
+        complaints.add_with_help(rule.at, message, "It must be a date or a timestamp.");
+        return None;
+    }
+    let requested = format!("pgs_r.{}", quote_ident(&column.name));
+    let late = |within: &Within| {
+        let Within { days, working } = within;
+        if *working {
+            // The days in full between that of the request and today.
+            format!(
+                "(SELECT pg_catalog.count(*) FROM pg_catalog.generate_series(1, CURRENT_DATE - 1 - {requested}::pg_catalog.date) AS pgs_d \
+                 WHERE pg_catalog.date_part('isodow', {requested}::pg_catalog.date + pgs_d) < 6) >= {days}"
+            )
+        } else {
+            format!("{requested} < pg_catalog.now() - pg_catalog.make_interval(days => {days})")
+        }
+    };
+    Some(Deadlines {
+        answer: given.answer.as_ref().map(late),
+        carry_out: given.carry_out.as_ref().map(late),
+        requested,
+    })
+}
+
+/// The SQL of the column that says what each record is about.
+fn name_column(
+    rule: &RecordsRule,
+    of: &str,
+    catalog: &CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> Option<String> {
+    // An unknown table is complained about where the records are resolved.
+    let relation = table(&rule.table, rule.at, catalog, &mut Complaints::new(&[]))?;
+    let column = record_column(rule, of, relation, complaints)?;
+    let name = quote_ident(&column.name).into_owned();
+    // A label that an enum does not have would be an error of every statement.
+    let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
+    Some(if is_text { name } else { format!("{name}::pg_catalog.text") })
+}
+
+fn record_column<'c>(
+    rule: &RecordsRule,
+    name: &str,
+    relation: &'c Relation,
+    complaints: &mut Complaints<'_>,
+) -> Option<&'c Column> {
+    let found = relation.column(name);
+    if found.is_none() {
+        let near = suggestion(name, "columns", relation.columns.iter().map(|column| column.name.as_str()));
+        let table = QualifiedName::new(&relation.schema, &relation.name);
+        complaints.add_with_suggestion(rule.at, format!("unknown column \"{name}\" of {table}"), near);
+    }
+    found
 }
 
 /// What a condition may be.

@@ -9,19 +9,23 @@
 use super::{
     Built, MaskDef,
     family::Family,
+    keyed,
     params::{ParamDef, ParamKind, Params, integer},
     site::{Site, lit},
 };
+use crate::policy::compiled::SUBJECT;
 
 pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "date_year", params: &[], build: year },
     MaskDef { name: "date_month", params: &[], build: month },
     MaskDef { name: "birth_band", params: &[integer("years", 2, 50)], build: birth_band },
     MaskDef { name: "date_const", params: DATE, build: date_const },
+    MaskDef { name: "date_shift_keyed", params: SHIFT, build: shift },
     MaskDef { name: "ts_hour", params: &[], build: hour },
     MaskDef { name: "ts_day", params: &[], build: day },
 ];
 
+const SHIFT: &[ParamDef] = &[integer("days", 1, 3650), keyed::DOMAIN, keyed::KEY];
 const DATE: &[ParamDef] = &[ParamDef { name: "date", kind: ParamKind::Text, required: false }];
 
 fn year(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
@@ -89,6 +93,28 @@ fn date_const(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
         _ => return Err(site.misfit("a date or timestamp column")),
     };
     Ok(Built::Cast(format!("CASE WHEN {} IS NOT NULL THEN {value} END", site.raw())))
+}
+
+/// All dates of one subject by the same number of days, from `-days` to `days` (30 unless given): by the key of the subject, so
+/// that intervals stay and the order of events of one person, but not of two. Who knows one true date of a subject knows all.
+fn shift(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
+    let days = params.integer("days", 30);
+    let x = site.raw();
+    let digest = site.keyed(params, "date_shift", &SUBJECT.to_string())?;
+    let shift =
+        site.cast(&format!("({})", site.op(&site.remainder(&digest, 2 * days + 1), "-", &days.to_string())), "int4");
+    let interval = || site.call("make_interval", &["0", "0", "0", &shift]);
+    let value = match site.family {
+        Family::Date => site.op(&x, "+", &shift),
+        Family::Timestamp => site.op(&x, "+", &interval()),
+        // In UTC: a day is 24 hours, whatever the session's time zone.
+        Family::TimestampTz => {
+            let local = site.call("timezone", &["'UTC'", &x]);
+            site.call("timezone", &["'UTC'", &site.op(&local, "+", &interval())])
+        }
+        _ => return Err(site.misfit("a date or timestamp column")),
+    };
+    Ok(Built::Cast(format!("CASE WHEN {} THEN {value} END", inside(site, "0001-01-01"))))
 }
 
 /// Whether `text` is a day of the calendar, `1970-01-31`.

@@ -83,14 +83,8 @@ const FAMILIES: [&[MaskDef]; 11] = [
 ];
 
 /// Masks that people know from other tools, why there are none, and what to use instead.
-const REFUSED: [(&str, &str, &str); 2] = [
-    (
-        "date_shift_keyed",
-        "shifts all dates of a person alike, by another column of the row, and a mask sees its own column alone",
-        "Use date_month, date_year or birth_band.",
-    ),
-    ("blur", "needs the image, which is not in the column", "Use url_placeholder, or url_host."),
-];
+const REFUSED: [(&str, &str, &str); 1] =
+    [("blur", "needs the image, which is not in the column", "Use url_placeholder, or url_host.")];
 
 /// Masks that a proxy cannot offer: repeated reading would average noise away, and DISTINCT, joins and paging break.
 const VOLATILE: [&str; 4] = ["shuffle", "noise", "random", "fake"];
@@ -126,8 +120,11 @@ impl MaskSpec {
             Some(element) => arrays::each(&site, &element, self.def, &params)?,
             None => (self.def.build)(&site, &params)?,
         };
-        let sql = site.finish(built);
-        Ok(Mask { name: self.label().into(), sql: SqlTemplate::new(&sql) })
+        let sql = SqlTemplate::new(&site.finish(built));
+        // A sub-select in an expression is another place for what stands around it.
+        let alone = !sql.names_row() && !sql.needs_subject() && !sql.text().to_ascii_lowercase().contains("select");
+        let strict = site.keeps_null() && column.collation.is_none() && alone;
+        Ok(Mask { name: self.label().into(), sql, strict })
     }
 
     /// Whether it puts something in the place of the whole value, whatever is in it.

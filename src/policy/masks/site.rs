@@ -50,6 +50,11 @@ impl<'a> Site<'a> {
         Ok(Site { operand, ..Site::new(column, self.catalog, params)? })
     }
 
+    /// Whether NULL stays NULL.
+    pub fn keeps_null(&self) -> bool {
+        !self.hide_null
+    }
+
     /// The catalog that the mask is made for.
     pub fn catalog(&self) -> &'a CatalogSnapshot {
         self.catalog

@@ -8,9 +8,12 @@ use crate::{
         CatalogData,
         data::{ColumnData, InheritsData, RelationData, RelationKind, SchemaData, UsesColumn},
     },
-    engine::Inputs,
+    engine::{Inputs, Protocol, QueryContext, plan},
     names::{AttNum, Oid},
-    policy::rules::{RuleFile, RuleSet},
+    policy::{
+        RoleId,
+        rules::{RuleFile, RuleSet},
+    },
 };
 
 fn column(attnum: i16, name: &str) -> ColumnData {
@@ -155,6 +158,16 @@ fn a_renamed_protected_column_takes_its_relation_and_what_reads_it_away() {
     assert!(published.catalog.version() > inputs.catalog.version());
     assert_eq!(published.policy.catalog_version, published.catalog.version());
     assert!(published.policy.roles[0].relation(Oid(20_002)).unwrap().protected);
+    // Who names what is left out hears why.
+    let context =
+        QueryContext { role: RoleId(0), search_path: ["public".to_owned()].into(), protocol: Protocol::Simple };
+    let refusal = plan("SELECT 1 FROM customers", &context, &published).unwrap_err().refusal;
+    assert_eq!(refusal.sqlstate(), "42P01");
+    assert!(
+        refusal.message.ends_with("the rules no longer fit it") && refusal.hint.contains("pgscrim check"),
+        "{refusal}"
+    );
+    assert!(plan("SELECT 1 FROM orders", &context, &published).is_ok());
 
     // Nothing more happens until catalog or rules change.
     keeper.catalog(renamed());

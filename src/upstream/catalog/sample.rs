@@ -19,7 +19,7 @@ const PAGES: f64 = 60.0;
 /// Characters of a value that are looked at.
 const CHARACTERS: u32 = 256;
 /// `statement_timeout` for one table, in PostgreSQL's notation.
-const TIMEOUT: &str = "3s";
+pub(super) const TIMEOUT: &str = "3s";
 /// For all tables together; those that are not reached are told.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -120,7 +120,7 @@ async fn rows(client: &Client, table: &Wanted, see: &mut impl FnMut(usize, &str)
 }
 
 /// What went wrong, without the server's words, which may hold a value.
-fn reason(error: &tokio_postgres::Error) -> String {
+pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
             "the service login may not read it (GRANT SELECT, or pg_read_all_data, to it for the time being)".to_owned()

@@ -5,7 +5,8 @@
 //!
 //! A picture of the whole catalog is expensive; a sum over the transaction ids and OIDs of its rows is not. A row that
 //! changes gets the id of another transaction, and never an old one back: two equal states mean that nothing has changed in
-//! between. Temporary objects of other sessions are left out, and so is what `initdb` made: only a superuser who edits the
+//! between. Of a relation's own row only what plans depend on counts, because TRUNCATE, VACUUM FULL and REFRESH give it new
+//! files; that nobody renames or moves it and back again is seen from its row type, which is renamed and moved with it. Temporary objects of other sessions are left out, and so is what `initdb` made: only a superuser who edits the
 //! catalogs by hand changes that.
 
 use std::{
@@ -34,8 +35,10 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// One text for every state of the catalog. Functions are qualified: the service login may have a search path.
 const STATE: &str = "
 WITH lasting AS MATERIALIZED (
-    SELECT oid, pg_catalog.hashint8(xmin::text::int8 # oid::int8)::int8 AS state FROM pg_catalog.pg_class
-     WHERE oid >= 16384 AND relpersistence <> 't'
+    SELECT oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', oid, relname, relnamespace, reltype, reloftype, relkind,
+        relpersistence, relhasrules, relispartition, relrowsecurity, relforcerowsecurity, reloptions, relpartbound), 0) AS state
+      FROM pg_catalog.pg_class
+     WHERE oid >= 16384 AND relpersistence <> 't' AND relkind NOT IN ('i', 'I', 't')
 ), parts (state) AS (
     SELECT pg_catalog.sum(state) FROM lasting
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8(a.xmin::text::int8 # (a.attrelid::int8 << 16) # a.attnum::int8)::int8)
@@ -68,7 +71,11 @@ SELECT pg_catalog.string_agg(coalesce(state, 0)::text, ' ') FROM parts";
 
 /// One number for every state of a relation and its columns, and of the definition of a view.
 const MARKS: &str = "
-SELECT c.oid, (pg_catalog.hashint8(c.xmin::text::int8 # c.oid::int8)::numeric
+SELECT c.oid, (pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype,
+       c.relkind, c.relpersistence, c.relhasrules, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
+       c.relpartbound), 0)::numeric
+   + coalesce((SELECT pg_catalog.hashint8(t.xmin::text::int8 # (t.oid::int8 << 16))::int8
+                 FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0)
    + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8(a.xmin::text::int8 # (a.attnum::int8 << 32))::int8)
                  FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid), 0)
    + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8(r.xmin::text::int8 # r.oid::int8)::int8)
