@@ -216,7 +216,7 @@ mod tests {
             (Duration::ZERO, "1970-01-01T00:00:00.000000Z"),
             (Duration::from_micros(1_764_355_123_000_007), "2025-11-28T18:38:43.000007Z"),
             (Duration::from_nanos(1_764_355_123_999_999_999), "2025-11-28T18:38:43.999999Z"),
-            (Duration::from_micros(1_764_355_124_120_000), "2025-11-28T18:38:44.120000Z"),
+            (Duration::from_millis(1_764_355_124_120), "2025-11-28T18:38:44.120000Z"),
         ] {
             let mut out = Vec::new();
             parts.time(UNIX_EPOCH + since, &mut out);

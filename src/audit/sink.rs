@@ -95,6 +95,10 @@ pub(super) struct Pending {
     pub place: OwnedSemaphorePermit,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box for each would be freed by another thread"
+)]
 pub(super) enum Message {
     Event(Pending),
     /// Look at [`Shared::control`].

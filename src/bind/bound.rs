@@ -71,6 +71,7 @@ pub enum Role {
 
 /// One use of a catalog relation.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub struct RelationUse {
     /// Which.
     pub oid: Oid,
@@ -200,6 +201,7 @@ impl Clause {
 
 /// One reference to a column of a catalog relation, by name.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub struct Reference {
     /// Index into [`Bound::relations`].
     pub relation: usize,

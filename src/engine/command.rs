@@ -408,7 +408,7 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
             return Ok(Effect::None);
         }
         // Back to the login role, as pools do between two users of a connection.
-        ("role", "none") if tokens.len() == at + 2 => return Ok(Effect::None),
+        ("role", "none") | ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
         ("session", "authorization") if word(at + 2) == "default" && tokens.len() == at + 3 => return Ok(Effect::None),
         ("role", _) | ("session", "authorization") => {
             return Err(place(
@@ -416,7 +416,6 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
                     .with_hint("The policy belongs to the login role."),
             ));
         }
-        ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
         ("names", _) => {
             setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
             return Ok(Effect::None);

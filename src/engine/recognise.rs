@@ -85,7 +85,8 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
     for reference in &bound.references {
         let used = bound.relations.get(reference.relation)?;
         if masked(job, reference).is_some() {
-            left += 1;
+            // A comparison with the stored value stands in brackets.
+            left += if compared(job, reference).is_some() { 3 } else { 1 };
         } else if reference.schema_qualified {
             names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
         }
@@ -121,6 +122,7 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
 /// What may be replaced by text of ours, or where a name may stand again.
 #[derive(Clone, Copy)]
 enum Ours<'a> {
+    Bracket(&'static str),
     Name(&'a Item),
     Masked(&'a Reference),
     Star(&'a Star),
@@ -134,7 +136,13 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
     let named = |item: &'a Item| restored_name(item).map(|(at, _)| (at, Ours::Name(item)));
     list.extend(bound.items.iter().filter_map(named));
     let hidden = bound.references.iter().filter(|reference| masked(job, reference).is_some());
-    list.extend(hidden.map(|reference| (reference.tokens.start, Ours::Masked(reference))));
+    for reference in hidden {
+        list.push((reference.tokens.start, Ours::Masked(reference)));
+        if let Some(range) = compared(job, reference) {
+            list.push((range.start, Ours::Bracket("(")));
+            list.push((range.end, Ours::Bracket(")")));
+        }
+    }
     let stars = bound.stars.iter().filter(|star| job.hides(star));
     list.extend(stars.map(|star| (star.tokens.start, Ours::Star(star))));
     for used in &bound.relations {
@@ -150,6 +158,7 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
 /// Judges text of ours in the place of tokens: whether it is one of those that must be there, and whether an alias may follow.
 fn trusted(job: &Job<'_>, one: Ours<'_>, own: &str, tokens: &Range<usize>, run: &Run<'_>) -> Option<(bool, bool)> {
     match one {
+        Ours::Bracket(bracket) => (tokens.is_empty() && own == bracket).then_some((true, false)),
         Ours::Name(item) => {
             let (at, text) = restored_name(item)?;
             (*tokens == (at..at) && text == own).then_some((false, false))
@@ -188,18 +197,23 @@ fn masked<'a>(job: &Job<'a>, reference: &Reference) -> Option<(&'a RelationPolic
     (*treatment(policy, position) != Treatment::Clear).then_some((policy, position))
 }
 
+/// The comparison of a reference with stored values that the rules permit.
+fn compared(job: &Job<'_>, reference: &Reference) -> Option<Range<usize>> {
+    let (policy, position) = masked(job, reference)?;
+    let rule = policy.columns.get(position).filter(|rule| rule.search == Search::Exact)?;
+    matches!(reference.clause, Clause::Where | Clause::On).then(|| searched(job, reference, rule)).flatten()
+}
+
 /// Whether `own` is the mask of a reference, or the reference itself where the stored value may be compared.
 fn is_masked(job: &Job<'_>, reference: &Reference, own: &str, run: &Run<'_>) -> bool {
     let found = masked(job, reference).zip(job.bound.relations.get(reference.relation));
     let Some(((policy, position), used)) = found else { return false };
     let relation = run.inputs.catalog.relation(used.oid);
     let column = relation.and_then(|relation| relation.columns.get(position));
-    let (Some(rule), Some(column)) = (policy.columns.get(position), column) else { return false };
+    let Some(column) = column else { return false };
     let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-    if own == operand {
-        return rule.search == Search::Exact
-            && matches!(reference.clause, Clause::Where | Clause::On)
-            && searched(job, reference, rule).is_some();
+    if compared(job, reference).is_some() {
+        return own == operand;
     }
     own == masked_reference(policy, position, column, &operand) && is_known(job, used, position, run)
 }

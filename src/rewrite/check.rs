@@ -210,7 +210,9 @@ fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) 
         let ends = reference.tokens.end == value.end || word(Some(reference.tokens.end), &["when", "else", "end"]);
         begins && ends && !reference.outer
     };
-    let is_case = word(Some(value.start), &["case"]) && word(value.end.checked_sub(1), &["end"]);
+    // One CASE, and nothing around it or inside its branches that could make something of the column.
+    let cases = value.clone().filter(|at| word(Some(*at), &["case"])).count();
+    let is_case = cases == 1 && word(Some(value.start), &["case"]) && word(value.end.checked_sub(1), &["end"]);
     let mut own = job.bound.references.iter().filter(|reference| {
         value.contains(&reference.tokens.start) && reference.relation == id && reference.column == Some(position)
     });

@@ -112,7 +112,9 @@ pub(super) fn comparison(job: &Job<'_>, reference: &Reference) -> Option<Range<u
         .map(|end| start..end)
         .or_else(|| backward(tokens, start).map(|start| start..end))
         .or_else(|| folded(job, reference, start..end))?;
-    (begins(tokens, range.start) && ends(tokens, range.end)).then_some(range)
+    // `position(a IN (b))` is no comparison.
+    let called = range.start.checked_sub(2).and_then(|at| tokens.get(at)).is_some_and(|name| name.is_word("position"));
+    (!called && begins(tokens, range.start) && ends(tokens, range.end)).then_some(range)
 }
 
 /// Behind the column: the token after the comparison.
@@ -237,9 +239,36 @@ fn casts(tokens: &[Token], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// A type named by one word, with its length and brackets: the token after it.
+/// Types of which a constant may be, such that comparing it with a stored value fails on none and casts none to a shorter one.
+const CONSTANT_TYPES: &[&str] = &[
+    "bool",
+    "boolean",
+    "bpchar",
+    "char",
+    "character",
+    "citext",
+    "date",
+    "decimal",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "bigint",
+    "name",
+    "numeric",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+
+/// A type of [`CONSTANT_TYPES`], with its length and brackets: the token after it.
 fn type_name(tokens: &[Token], mut at: usize) -> Option<usize> {
-    let name = tokens.get(at).filter(|name| name.kind == Kind::Word)?;
+    let name = tokens.get(at).filter(|name| CONSTANT_TYPES.iter().any(|known| name.is_word(known)))?;
     at += 1;
     if name.is_word("character") && tokens.get(at).is_some_and(|token| token.is_word("varying")) {
         at += 1;
@@ -286,18 +315,20 @@ fn begins(tokens: &[Token], at: usize) -> bool {
 /// Whether the `AND` at this place belongs to a `BETWEEN`, and not to the condition as a whole.
 fn closes_between(tokens: &[Token], and: usize) -> bool {
     let mut depth = 0_usize;
-    for token in tokens.get(..and).unwrap_or(&[]).iter().rev() {
+    for (at, token) in tokens.get(..and).unwrap_or(&[]).iter().enumerate().rev() {
+        // Behind a dot it is a label.
+        let label = at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.kind == Kind::Dot);
+        let is = |words: &[&str]| !label && words.iter().any(|word| token.is_word(word));
         match token.kind.nesting() {
             Nesting::Closes => depth += 1,
             Nesting::Opens if depth == 0 => return false,
             Nesting::Opens => depth -= 1,
-            Nesting::Stays if depth == 0 && token.is_word("between") => return true,
-            Nesting::Stays => {
-                let begins = ["and", "where", "on", "having", "when"].iter().any(|word| token.is_word(word));
-                if depth == 0 && begins {
-                    return false;
-                }
-            }
+            // CASE … END stands in brackets of its own.
+            Nesting::Stays if is(&["end"]) => depth += 1,
+            Nesting::Stays if is(&["case"]) && depth > 0 => depth -= 1,
+            Nesting::Stays if depth == 0 && is(&["between"]) => return true,
+            Nesting::Stays if depth == 0 && is(&["and", "where", "on", "having", "when"]) => return false,
+            Nesting::Stays => {}
         }
     }
     false

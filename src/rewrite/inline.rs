@@ -148,7 +148,10 @@ pub(super) fn references(
             && let Some(range) = compared()
         {
             // The stored value is compared, by explicit permission; the edit marks the place as ours.
+            // In brackets it is a truth value, whatever stands around it.
+            edits.insert_own(range.start, "(".to_owned());
             edits.replace(reference.tokens.clone(), operand, true);
+            edits.insert_own(range.end, ")".to_owned());
             edits.exact.push((id, position));
             edits.searched.add(job.tokens.get(range).unwrap_or(&[]), &mut edits.reads);
             exact.insert(*number);

@@ -58,8 +58,11 @@ pub(super) fn targets(
                     check_capture(&gate.sql, used)?;
                     let gate = gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
                     edits.insert_own(range.start, format!("(({gate}) AND"));
-                    edits.insert_own(range.end, ")".to_owned());
+                } else {
+                    // In brackets it is a truth value, whatever stands around it.
+                    edits.insert_own(range.start, "(".to_owned());
                 }
+                edits.insert_own(range.end, ")".to_owned());
                 edits.replace(reference.tokens.clone(), operand, true);
                 if rule.search == Search::Exact {
                     edits.exact.push((id, position));

@@ -21,6 +21,7 @@
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
 //! | `a IS DOCUMENT` | `a IS NULL` |
 //! | `a @> ANY (b)` | `a = ANY (b)` |
+//! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -106,6 +107,11 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "insert" if at.checked_sub(1).is_some_and(|then| word(tokens, then, "then")) => {
                 merge_insert(tokens, at + 1, &mut gaps);
             }
+            "isnull" | "notnull" if ends_expression(tokens, at) => {
+                let not = &*token.value == "notnull";
+                let shown = [(WORD, "is"), (WORD, "not"), (WORD, "null")];
+                gaps.replace(at..at + 1, if not { &shown } else { &[(WORD, "is"), (WORD, "null")] });
+            }
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
             "search" | "cycle" if at > 0 && kind(tokens, at - 1) == Some(Kind::Close) => {
                 // A CYCLE behind a SEARCH is in its range.
@@ -125,6 +131,16 @@ pub fn find(tokens: &[Token]) -> Gaps {
         }
     }
     gaps
+}
+
+/// Whether an expression ends before `at`, and no call or label begins there.
+fn ends_expression(tokens: &[Token], at: usize) -> bool {
+    let ended = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| {
+        before.is_literal()
+            || matches!(before.kind, Kind::Parameter | Kind::Close | Kind::CloseBracket | Kind::Quoted)
+            || (before.kind == WORD && category(&before.value) != Some(Category::Reserved))
+    });
+    ended && kind(tokens, at + 1) != Some(Kind::Open)
 }
 
 /// Operators that the parser knows before ANY and ALL.
