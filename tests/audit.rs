@@ -94,6 +94,8 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
                 decision: "rewrite",
                 rules: vec!["rules.toml:7".into()],
                 masked_outputs: 1,
+                stored: pgscrim::engine::Stored::Nothing,
+                keeps_masks: Vec::new(),
             },
             effect: Effect::None,
             outputs: None,

@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod dependents;
+pub mod fillers;
 pub mod functions;
 pub mod search_path;
 pub mod snapshot;

@@ -2,10 +2,15 @@
 //! says of them. Out: relations like others, in the schema [`TEMPORARY_SCHEMA`], and whether they may be used. Invariant:
 //! their columns are read in clear, so only a table that a statement of this session made through pgscrim is free.
 
-use serde::Deserialize;
-
-use super::{CatalogSnapshot, Relation, data::RelationKind};
-use crate::error::{Refusal, RefusalCode};
+use super::{
+    CatalogSnapshot, Column, Relation,
+    data::RelationKind,
+    fillers::{Filler, Why},
+};
+use crate::{
+    error::{Refusal, RefusalCode},
+    names::{AttNum, Oid},
+};
 
 /// How temporary tables are qualified: the server knows its session's own by it.
 pub const TEMPORARY_SCHEMA: &str = "pg_temp";
@@ -34,16 +39,53 @@ pub struct TemporaryRelation {
     pub relation: Relation,
     /// Why it may not be used, if it may not.
     pub bar: Option<Bar>,
+    /// Whether it may hold masks, which must not be stored in other tables.
+    pub masked: bool,
+}
+
+/// A temporary table of which names alone are known; its columns are taken for texts.
+pub fn temporary_relation(oid: Oid, name: &str, columns: &[String]) -> Relation {
+    let text = |(number, name): (i16, &String)| Column {
+        attnum: AttNum(number),
+        name: name.clone(),
+        type_oid: Oid(25),
+        typmod: -1,
+        type_sql: "pg_catalog.text".to_owned(),
+        type_sql_plain: "pg_catalog.text".to_owned(),
+        type_name: "text".to_owned(),
+        type_kind: 'b',
+        type_category: 'S',
+        not_null: false,
+        generated_from: None,
+        collation: None,
+        comment: None,
+    };
+    Relation {
+        oid,
+        schema: TEMPORARY_SCHEMA.to_owned(),
+        name: name.to_owned(),
+        kind: RelationKind::Table,
+        columns: (1..).zip(columns).map(text).collect(),
+        primary_key: Vec::new(),
+        definition: None,
+        uses_columns: Vec::new(),
+        uses_functions: Vec::new(),
+        comment: None,
+        has_rules: false,
+    }
 }
 
 /// Why a temporary relation may not be used.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bar {
     /// No statement of the session made it: a function did, and what it filled in was not masked.
     Foreign,
-    /// The source of this function holds its name, or could put it together while it runs: the function may fill it with
-    /// what was not masked.
-    Named(String),
+    /// This function may fill it with what was not masked.
+    Filled(Filler),
+    /// Functions have changed, and the rules no longer fit the schema: nobody knows what may fill it.
+    Unsettled,
+    /// Statements of the session do not all reach the same connection of the server.
+    Pooled,
     /// It was made for another purpose.
     Purpose,
     /// It is called as a built-in type is, and would stand for it.
@@ -54,19 +96,45 @@ impl Bar {
     /// The refusal of a statement that uses the relation `name`.
     pub fn refusal(&self, name: &str) -> Refusal {
         let message = format!("temporary table \"{name}\" may not be used");
+        let refused = Refusal::new(RefusalCode::TemporaryTable, message.clone());
         match self {
-            Self::Foreign => Refusal::new(RefusalCode::TemporaryTable, message).with_hint(
+            Self::Foreign => refused.with_hint(
                 "A function made it, or something depends on it; what it holds was not masked. Make one of your own.",
             ),
-            Self::Named(function) => Refusal::new(RefusalCode::TemporaryTable, message).with_hint(format!(
-                "The source of function {function} holds or could put together its name, and could fill it with what was \
-                 not masked.",
-            )),
+            Self::Filled(Filler { function, why }) => refused.with_hint(filled(function, why)),
+            Self::Unsettled => {
+                refused.with_hint("The rules no longer fit the schema. Make it again when they are mended.")
+            }
+            Self::Pooled => refused.with_hint(
+                "A pool gives the session different connections of the server (transaction mode). It must keep one.",
+            ),
             Self::Purpose => Refusal::new(RefusalCode::PurposeNotAllowed, message)
                 .with_hint("It was made for another purpose. Set pgscrim.purpose back, or make it again."),
-            Self::Type => Refusal::new(RefusalCode::TemporaryTable, message)
-                .with_hint("It has the name of a built-in type. Choose another name."),
+            Self::Type => refused.with_hint("It has the name of a built-in type. Choose another name."),
         }
+    }
+}
+
+/// How a function may fill a table, and what to do about it.
+fn filled(function: &str, why: &Why) -> String {
+    let vouch = "in writes_no_temporary_tables, if neither it nor what it runs writes to temporary tables";
+    match why {
+        Why::Named => format!(
+            "The source of function {function} holds its name, and could fill it with what was not masked. Choose \
+             another name, or have the rules list the function {vouch}."
+        ),
+        Why::Dynamic => format!(
+            "Function {function} puts statements together while it runs, and could fill it with what was not masked. \
+             Have the rules list the function {vouch}."
+        ),
+        Why::Language(language) => format!(
+            "Function {function} is in language {language}, and could fill it with what was not masked. Have the rules \
+             list the function {vouch}."
+        ),
+        Why::Unknown => format!(
+            "The source of function {function} is not known, and it could fill it with what was not masked. Have the \
+             rules list the function {vouch}."
+        ),
     }
 }
 
@@ -90,6 +158,12 @@ impl CatalogSnapshot {
             Some(Some(bar)) => Err(bar.refusal(&relation.name)),
             None => Err(Bar::Foreign.refusal(&relation.name)),
         }
+    }
+
+    /// Whether a relation is a temporary one that may hold masks.
+    pub fn holds_masks(&self, relation: &Relation) -> bool {
+        let known = self.temporary().iter().find(|temporary| temporary.relation.oid == relation.oid);
+        self.is_temporary(relation) && known.is_none_or(|temporary| temporary.masked)
     }
 
     /// What of the catalog has this name already, so that a temporary relation would take its place where names are not

@@ -41,14 +41,20 @@ const IDENTITY: &[&str] =
 const COPIED: &[&str] = &["identity", "comments", "storage", "compression"];
 
 /// Names parted by commas.
-pub(super) fn names(tokens: &[Token]) -> Result<Vec<String>, Refusal> {
+pub(super) fn names(tokens: &[Token]) -> Result<Vec<&Token>, Refusal> {
     parts(tokens)
         .into_iter()
         .map(|part| match part {
-            [name] if name.is_name() => Ok(quote_ident(name.name()).into_owned()),
+            [name] if name.is_name() => Ok(name),
             _ => Err(at(form("this list of columns"), part)),
         })
         .collect()
+}
+
+/// The same as it is sent.
+pub(super) fn list(tokens: &[Token]) -> Result<String, Refusal> {
+    let names = names(tokens)?;
+    Ok(names.iter().map(|token| quote_ident(token.name())).collect::<Vec<_>>().join(", "))
 }
 
 /// The columns of an index.
@@ -78,19 +84,20 @@ pub(super) fn keys(tokens: &[Token]) -> Result<String, Refusal> {
     Ok(list.join(", "))
 }
 
-/// Columns and constraints of a new table.
-pub(super) fn definitions(tokens: &[Token], run: &Run<'_>) -> Result<String, Refusal> {
+/// Columns and constraints of a new table, and the names of the columns.
+pub(super) fn definitions(tokens: &[Token], run: &Run<'_>) -> Result<(String, Vec<String>), Refusal> {
+    let mut names = Vec::new();
     if tokens.is_empty() {
-        return Ok(String::new());
+        return Ok((String::new(), names));
     }
-    let definitions: Result<Vec<_>, _> = parts(tokens).into_iter().map(|part| definition(part, run)).collect();
-    definitions.map(|list| list.join(", "))
+    let list: Result<Vec<_>, _> = parts(tokens).into_iter().map(|part| definition(part, run, &mut names)).collect();
+    list.map(|list| (list.join(", "), names))
 }
 
-fn definition(tokens: &[Token], run: &Run<'_>) -> Result<String, Refusal> {
+fn definition(tokens: &[Token], run: &Run<'_>, names: &mut Vec<String>) -> Result<String, Refusal> {
     let mut reader = Reader::new(tokens);
     if reader.words(&["like"]) {
-        return like(reader, run);
+        return like(reader, run, names);
     }
     let mut out = String::new();
     let starts = |words: &[&str]| tokens.first().is_some_and(|token| words.iter().any(|word| token.is_word(word)));
@@ -104,15 +111,16 @@ fn definition(tokens: &[Token], run: &Run<'_>) -> Result<String, Refusal> {
             return Err(reader.here(form("this constraint")));
         };
         let list = reader.brackets().ok_or_else(|| reader.here(form("this constraint")))?;
-        let list = names(tokens.get(list).unwrap_or(&[]))?;
+        let list = self::list(tokens.get(list).unwrap_or(&[]))?;
         if !reader.done() {
             return Err(reader.here(form("this constraint")));
         }
-        out.push_str(&[key, " (", &list.join(", "), ")"].concat());
+        out.push_str(&[key, " (", &list, ")"].concat());
         return Ok(out);
     }
     let name = reader.name().ok_or_else(|| reader.here(form("this column")))?;
     out.push_str(&quote_ident(name.name()));
+    names.push(name.name().to_owned());
     column_type(&mut reader, &mut out, run)?;
     while !reader.done() {
         column_constraint(&mut reader, &mut out, run)?;
@@ -269,7 +277,7 @@ fn default(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Result<(
 }
 
 /// `LIKE relation`: names and types of columns, and nothing that runs.
-fn like(mut reader: Reader<'_>, run: &Run<'_>) -> Result<String, Refusal> {
+fn like(mut reader: Reader<'_>, run: &Run<'_>, names: &mut Vec<String>) -> Result<String, Refusal> {
     let start = Reader { tokens: reader.tokens, at: reader.at };
     let parts = reader.dotted().ok_or_else(|| start.here(form("this form of LIKE")))?;
     let relation = resolve(&parts, run).map_err(|refusal| start.here(refusal))?;
@@ -284,6 +292,7 @@ fn like(mut reader: Reader<'_>, run: &Run<'_>) -> Result<String, Refusal> {
         let refusal = Refusal::new(RefusalCode::TypeNotAllowed, "a column is of a type that is not allowed");
         return Err(start.here(refusal.with_hint("A value of this type runs a function that the rules do not list.")));
     }
+    names.extend(relation.columns.iter().map(|column| column.name.clone()));
     let mut out = format!("LIKE {}.{}", quote_ident(&relation.schema), quote_ident(&relation.name));
     while !reader.done() {
         let including = reader.words(&["including"]);

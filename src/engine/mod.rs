@@ -19,7 +19,7 @@ mod verify;
 
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
 pub use plan::{
-    Access, ColumnAccess, Effect, Inputs, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
+    Access, ColumnAccess, Effect, Inputs, MadeTable, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
     QueryContext, Refused, Stored, Usage,
 };
 

@@ -59,11 +59,16 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     }
     let mut text = String::new();
     let mut places = Vec::new();
-    let mut statements = Vec::with_capacity(ranges.len());
+    let mut statements: Vec<Arc<PlannedStatement>> = Vec::with_capacity(ranges.len());
     let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own, run))?;
+        let planned = command::plan(own, run).map_err(|refusal| {
+            let made = statements.iter().any(|earlier| matches!(earlier.effect, Effect::Temporary(Some(_))));
+            let unknown = made && refusal.code == RefusalCode::UnknownRelation;
+            let hint = "Send the statement that makes a temporary table on its own.";
+            refused(if unknown { refusal.with_hint(hint) } else { refusal }, own, run)
+        })?;
         if !statements.is_empty() {
             text.push_str("; ");
         }
@@ -183,6 +188,7 @@ pub(super) fn planned(
     let decision = if changed { "rewrite" } else { "forward" };
     let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     access.stored = access::stored(&bound, own_kind, run);
+    access.keeps_masks = access::keeps_masks(&bound, run);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }

@@ -133,6 +133,8 @@ pub struct Access {
     pub discloses: bool,
     /// Whether it reaches a temporary table.
     pub stored: Stored,
+    /// Temporary tables that take in masks, by name.
+    pub keeps_masks: Vec<Box<str>>,
     /// How many values are compared with stored ones that the role does not see (`search = "exact"`).
     pub searched: Searched,
     /// What an observed role would have got.
@@ -153,9 +155,20 @@ pub enum Stored {
     Uncounted,
 }
 
+/// A temporary table that a statement makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns, as far as the statement tells.
+    pub columns: Vec<String>,
+}
+
 /// What would have been done with a statement of an observed role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
+    /// The temporary table that it would have made.
+    pub makes: Option<MadeTable>,
     /// `forward`, `rewrite` or `refuse`
     pub decision: &'static str,
     /// Code of the refusal, such as `PGS0203`.
@@ -237,9 +250,9 @@ pub enum Effect {
     SearchPath,
     /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
     DiscardAll,
-    /// Made the temporary table of this name, or may have dropped some: the session must ask the server for them before the
+    /// Made this temporary table, or may have dropped some: the session must ask the server for them before the
     /// next statement of a restricted role is planned.
-    Temporary(Option<String>),
+    Temporary(Option<MadeTable>),
     /// May have changed the catalog (DDL, GRANT, DO, CALL, unknown): the proxy refreshes its snapshot.
     Catalog,
 }

@@ -7,14 +7,17 @@
 use std::ops::Range;
 
 use super::{
-    columns,
+    access, columns,
     command::{not_allowed, with_kind},
     copy::{resolve, written},
     pipeline::{self, Planned, Rewritten, Run, rewrite_statement},
-    plan::{Effect, PlannedStatement, Stored},
+    plan::{Effect, MadeTable, PlannedStatement, Stored},
 };
 use crate::{
-    catalog::{Relation, temporary::TEMPORARY_SCHEMA},
+    catalog::{
+        Relation,
+        temporary::{Bar, TEMPORARY_SCHEMA},
+    },
     error::{Refusal, RefusalCode},
     names::quote_ident,
     sql::{
@@ -129,23 +132,25 @@ fn create(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
                 "The columns of a new table would be in no category. CREATE TEMPORARY TABLE makes one of the session.",
             ));
     }
-    new_name(name, tokens, at, run)?;
+    new_table(name, tokens, at, run)?;
     let exists = if lenient { "IF NOT EXISTS " } else { "" };
     let head = format!("CREATE TEMPORARY TABLE {exists}{TEMPORARY_SCHEMA}.{}", quote_ident(name));
     let body = reader.brackets();
     let commit = on_commit(&mut reader)?;
     if reader.words(&["as"]) {
-        let list = match body {
-            None => String::new(),
-            Some(range) => format!(" ({})", columns::names(tokens.get(range).unwrap_or(&[]))?.join(", ")),
-        };
+        let list = body.map(|range| columns::names(tokens.get(range).unwrap_or(&[]))).transpose()?.unwrap_or_default();
+        let mut made = MadeTable { name: name.to_owned(), columns: Vec::new() };
+        made.columns.extend(list.iter().map(|token| token.name().to_owned()));
+        let list: Vec<_> = list.iter().map(|token| quote_ident(token.name())).collect();
+        let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
         let (query, end) = stored_query(tokens, reader.at)?;
-        return stored("CREATE", &format!("{head}{list}{commit} AS "), query, end, name, tokens, run);
+        return stored("CREATE", &format!("{head}{list}{commit} AS "), query, end, made, tokens, run);
     }
     let Some(body) = body.filter(|_| reader.done()) else { return Err(reader.here(form("this form of CREATE TABLE"))) };
-    let definitions = columns::definitions(tokens.get(body).unwrap_or(&[]), run)?;
+    let (definitions, columns) = columns::definitions(tokens.get(body).unwrap_or(&[]), run)?;
     let text = format!("{head} ({definitions}){commit}");
-    Ok(planned("CREATE", text, Effect::Temporary(Some(name.to_owned())), written(&[], tokens)))
+    let made = MadeTable { name: name.to_owned(), columns };
+    Ok(planned("CREATE", text, Effect::Temporary(Some(made)), written(&[], tokens)))
 }
 
 /// `pg_temp.name` or `name`, and whether it is qualified.
@@ -156,6 +161,17 @@ fn own_name(parts: &[String]) -> Result<(bool, &str), Refusal> {
         _ => Err(Refusal::new(RefusalCode::StatementNotAllowed, "CREATE is not allowed for restricted roles")
             .with_hint("They may make temporary tables only.")),
     }
+}
+
+/// A name that a new table may have, which nothing else may fill. What may do so later is looked for at each use.
+fn new_table(name: &str, tokens: &[Token], at: usize, run: &Run<'_>) -> Result<(), Refusal> {
+    new_name(name, tokens, at, run)?;
+    let Some(filler) = run.role.fillers.of(name) else { return Ok(()) };
+    let refusal = Bar::Filled(filler).refusal(name);
+    Err(match tokens.get(at) {
+        Some(token) => refusal.at(token.start),
+        None => refusal,
+    })
 }
 
 /// A name that a new temporary relation may have.
@@ -253,19 +269,20 @@ fn selected(tokens: &[Token], into: usize, run: &Run<'_>) -> Result<Planned, Ref
     }
     // Without TABLE these are words of the grammar, as they were read above.
     debug_assert!(table || !parts.is_empty(), "a name was read");
-    new_name(name, tokens, at, run)?;
+    new_table(name, tokens, at, run)?;
     let query = forms::without_into(tokens).ok_or_else(|| form("this form of SELECT INTO"))?;
     let head = format!("CREATE TEMPORARY TABLE {TEMPORARY_SCHEMA}.{} AS ", quote_ident(name));
-    stored("SELECT", &head, &query, "", name, tokens, run)
+    let made = MadeTable { name: name.to_owned(), columns: Vec::new() };
+    stored("SELECT", &head, &query, "", made, tokens, run)
 }
 
-/// The plan of a query whose rows become the temporary table `name`.
+/// The plan of a query whose rows become the temporary table `made`, of which the first columns may have names.
 fn stored(
     kind: &'static str,
     head: &str,
     query: &[Token],
     end: &str,
-    name: &str,
+    mut made: MadeTable,
     tokens: &[Token],
     run: &Run<'_>,
 ) -> Result<Planned, Refusal> {
@@ -282,15 +299,21 @@ fn stored(
         .with_hint("Use SET."));
     }
     let alone = bound.assigned.is_empty();
-    let effect = Effect::Temporary(Some(name.to_owned()));
-    let mut planned = pipeline::planned(kind, effect, query, 0..0, rewritten, run);
+    let masked = bound.outputs.iter().any(|output| access::masked(&output.deps, bound, run));
+    let unnamed = bound.outputs.iter().skip(made.columns.len());
+    made.columns.extend(unnamed.map(|output| output.name.clone().unwrap_or_default()));
+    let name = made.name.clone();
+    let mut planned = pipeline::planned(kind, Effect::Temporary(Some(made)), query, 0..0, rewritten, run);
     planned.text = format!("{head}{}{end}", planned.text);
     planned.places = pipeline::moved(planned.places, head.len()).collect();
     let statement = &mut planned.statement;
     statement.outputs = None;
     let access = &mut statement.access;
     access.text = crate::sql::emit::redacted(tokens).into();
-    let own = format!("{TEMPORARY_SCHEMA}.{}", crate::names::rule_part(name)).into();
+    if masked {
+        access.keeps_masks.push(name.as_str().into());
+    }
+    let own = format!("{TEMPORARY_SCHEMA}.{}", crate::names::rule_part(&name)).into();
     if let Err(place) = access.relations.binary_search(&own) {
         access.relations.insert(place, own);
     }
@@ -382,7 +405,7 @@ fn analyze(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
         let relation = own_table(&mut reader, "ANALYZE", run)?;
         let columns = match reader.brackets() {
             None => String::new(),
-            Some(range) => format!(" ({})", columns::names(tokens.get(range).unwrap_or(&[]))?.join(", ")),
+            Some(range) => format!(" ({})", columns::list(tokens.get(range).unwrap_or(&[]))?),
         };
         list.push(format!("{TEMPORARY_SCHEMA}.{}{columns}", quote_ident(&relation.name)));
         relations.push(relation);

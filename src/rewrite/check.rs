@@ -147,12 +147,12 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
         }
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
-            if job.catalog.is_temporary(relation(job, source)?) {
-                // Which of its columns hold masks is not kept.
-                let refusal = Refusal::new(RefusalCode::MaskedSource, "a value of a temporary table would be stored")
-                    .with_hint(
-                        "A temporary table may hold masked values, and storing them elsewhere would destroy data.",
-                    );
+            if job.catalog.holds_masks(relation(job, source)?) {
+                // Which of its columns hold them is not kept.
+                let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
+                    "The temporary table has taken in values of columns that this role does not see in clear. Storing \
+                     them elsewhere would destroy data.",
+                );
                 return Err(at(job, refusal, source.name.start));
             }
             let Some(policy) = protected(job.role, source) else { continue };

@@ -93,7 +93,7 @@ impl Relay {
         result
     }
 
-    pub(super) fn server_broke(&self) -> Stop {
+    fn server_broke(&self) -> Stop {
         self.shared.metrics.upstream_error(UpstreamErrorKind::Protocol);
         Stop::ServerLost
     }
@@ -358,7 +358,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::ledger::is_transaction_control(run.planned.kind) {
+        if self.path.touched && super::ledger::may_undo(run.planned.kind) {
             self.path.stale = true;
         }
     }

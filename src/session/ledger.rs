@@ -140,7 +140,7 @@ impl Relay {
             self.changing = Some(self.shared.inputs.changing());
         }
         if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_))
-            || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
+            || ((self.path.touched || self.path.moving) && may_undo(planned.kind))
         {
             self.path.moving = true;
         }
@@ -237,6 +237,11 @@ fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<
         effect: planned.effect.clone(),
         outputs: inner.outputs.clone(),
     })
+}
+
+/// Statements after which settings and temporary tables may be what they were before.
+pub(super) fn may_undo(kind: &str) -> bool {
+    is_transaction_control(kind) && !matches!(kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE")
 }
 
 /// Statements that begin, end or mark transactions.

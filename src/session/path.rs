@@ -23,8 +23,6 @@ static QUESTION: LazyLock<String> = LazyLock::new(|| {
         temporary::COLUMN
     )
 });
-/// Columns of the answer.
-const COLUMNS: usize = 5;
 /// Longest message in the answer.
 const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -119,16 +117,11 @@ impl Relay {
                     .with_hint("Send the statement again.")
             }));
         }
-        let mut answer = answer.unwrap_or_default();
-        if answer.len() != COLUMNS {
-            // NULL in the last column says that there is no temporary table, an answer without it says nothing.
-            return Err(self.server_broke());
-        }
-        let tables = answer.pop().flatten();
-        let mut values = answer.into_iter().map(Option::unwrap_or_default);
+        let mut values = answer.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
         let schemas = values.next().and_then(|array| name_array(&array));
         let (strings, encoding) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         self.asked_purpose = values.next().unwrap_or_default();
+        let tables = values.next().unwrap_or_default();
         self.act_for_purpose(&Arc::clone(&self.stamp.inputs))?;
         if self.exempt {
             self.path.stale = false;
@@ -143,7 +136,7 @@ impl Relay {
                 .with_hint("Mend the settings of the role or database with ALTER ROLE or ALTER DATABASE."),
             ));
         };
-        if self.temporary.learn(tables.as_deref(), &mut schemas).is_none() {
+        if self.temporary.learn(&tables, &mut schemas).is_none() {
             return Ok(Err(Refusal::new(
                 RefusalCode::NotReady,
                 "the temporary tables of the session could not be read",

@@ -100,8 +100,6 @@ impl Relay {
         if !Arc::ptr_eq(&inputs, &self.stamp.inputs) {
             // Another order or another set of roles may have come into force.
             self.act_for_purpose(&inputs)?;
-            // Functions that hold the name of a temporary table may have been made.
-            self.path.stale |= !self.exempt && !self.temporary.is_empty();
         }
         let known = self.shared.inputs.known(&inputs);
         let same_moment = match (&known, &self.stamp.known) {
@@ -115,7 +113,7 @@ impl Relay {
             && self.role == self.stamp.role
             && self.temporary.is_current(self.stamp.overlay.as_ref());
         if !same {
-            let overlay = self.temporary.overlay(&inputs, &self.facts.purpose);
+            let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);
             self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known, overlay));
         }
         Ok(Arc::clone(&self.stamp))
@@ -144,6 +142,14 @@ impl Relay {
                 stamp = fresh;
                 result = self.ask(text, protocol, &stamp, Instant::now()).await;
             }
+        }
+        // A table that takes in masks holds them from now on, also for other statements of the same text.
+        while let Ok(plan) = &result
+            && !self.exempt
+            && plan.statements.iter().any(|planned| self.temporary.mask(&planned.access.keeps_masks))
+        {
+            stamp = self.inputs()?;
+            result = self.ask(text, protocol, &stamp, Instant::now()).await;
         }
         Ok(match result {
             Ok(plan) => Ok(Arc::new(Origin {
