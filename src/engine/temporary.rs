@@ -132,7 +132,7 @@ fn create(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
                 "The columns of a new table would be in no category. CREATE TEMPORARY TABLE makes one of the session.",
             ));
     }
-    new_table(name, tokens, at, run)?;
+    new_name(name, tokens, at, run)?;
     let exists = if lenient { "IF NOT EXISTS " } else { "" };
     let head = format!("CREATE TEMPORARY TABLE {exists}{TEMPORARY_SCHEMA}.{}", quote_ident(name));
     let body = reader.brackets();
@@ -144,12 +144,14 @@ fn create(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> {
         let list: Vec<_> = list.iter().map(|token| quote_ident(token.name())).collect();
         let list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
         let (query, end) = stored_query(tokens, reader.at)?;
-        return stored("CREATE", &format!("{head}{list}{commit} AS "), query, end, made, tokens, run);
+        let planned = stored("CREATE", &format!("{head}{list}{commit} AS "), query, end, made, tokens, run)?;
+        return unfilled(name, tokens, at, run).map(|()| planned);
     }
     let Some(body) = body.filter(|_| reader.done()) else { return Err(reader.here(form("this form of CREATE TABLE"))) };
     let (definitions, columns) = columns::definitions(tokens.get(body).unwrap_or(&[]), run)?;
     let text = format!("{head} ({definitions}){commit}");
     let made = MadeTable { name: name.to_owned(), columns };
+    unfilled(name, tokens, at, run)?;
     Ok(planned("CREATE", text, Effect::Temporary(Some(made)), written(&[], tokens)))
 }
 
@@ -163,9 +165,9 @@ fn own_name(parts: &[String]) -> Result<(bool, &str), Refusal> {
     }
 }
 
-/// A name that a new table may have, which nothing else may fill. What may do so later is looked for at each use.
-fn new_table(name: &str, tokens: &[Token], at: usize, run: &Run<'_>) -> Result<(), Refusal> {
-    new_name(name, tokens, at, run)?;
+/// Refuses a new table that something else could fill, so that it is known early. What comes to do so later is looked for
+/// at each use.
+fn unfilled(name: &str, tokens: &[Token], at: usize, run: &Run<'_>) -> Result<(), Refusal> {
     let Some(filler) = run.role.fillers.of(name) else { return Ok(()) };
     let refusal = Bar::Filled(filler).refusal(name);
     Err(match tokens.get(at) {
@@ -269,11 +271,12 @@ fn selected(tokens: &[Token], into: usize, run: &Run<'_>) -> Result<Planned, Ref
     }
     // Without TABLE these are words of the grammar, as they were read above.
     debug_assert!(table || !parts.is_empty(), "a name was read");
-    new_table(name, tokens, at, run)?;
+    new_name(name, tokens, at, run)?;
     let query = forms::without_into(tokens).ok_or_else(|| form("this form of SELECT INTO"))?;
     let head = format!("CREATE TEMPORARY TABLE {TEMPORARY_SCHEMA}.{} AS ", quote_ident(name));
     let made = MadeTable { name: name.to_owned(), columns: Vec::new() };
-    stored("SELECT", &head, &query, "", made, tokens, run)
+    let planned = stored("SELECT", &head, &query, "", made, tokens, run)?;
+    unfilled(name, tokens, at, run).map(|()| planned)
 }
 
 /// The plan of a query whose rows become the temporary table `made`, of which the first columns may have names.
