@@ -95,6 +95,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
                 rules: vec!["rules.toml:7".into()],
                 masked_outputs: 1,
                 stored: pgscrim::engine::Stored::Nothing,
+                fills: false,
                 keeps_masks: Vec::new(),
             },
             effect: Effect::None,

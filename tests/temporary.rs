@@ -179,6 +179,27 @@ fn a_function_that_comes_to_fill_a_table_ends_its_use() {
     done(&client.simple("SELECT a FROM more"));
 }
 
+/// DDL beside the proxy is noticed about a second later. What was stored in between would be read for long.
+#[test]
+fn no_table_is_filled_by_an_older_catalog() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut makes = proxy.connect("support", "shop");
+    let mut fills = proxy.connect("support", "shop");
+    done(&fills.simple("CREATE TEMP TABLE t (x text)"));
+    done(&makes.simple("SELECT score FROM customers"));
+    postgres.sql(
+        shop::DATABASE,
+        "ALTER TABLE customers RENAME score TO points; ALTER TABLE customers RENAME phone TO score",
+    );
+    makes.send(&wire::query("CREATE TEMP TABLE t AS SELECT score FROM customers"));
+    fills.send(&wire::query("INSERT INTO t SELECT score FROM customers"));
+    for client in [&mut makes, &mut fills] {
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_some(), "{}", wire::describe(&answer));
+    }
+}
+
 #[test]
 fn what_the_role_may_call_could_fill_tables() {
     let postgres = shop::postgres();

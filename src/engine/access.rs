@@ -110,6 +110,7 @@ pub(super) fn access(
         text: text.into(),
         relations: relations.into_iter().map(Arc::from).collect(),
         oids,
+        fills: false,
         keeps_masks: Vec::new(),
         masked_outputs: u32::try_from(masked.count()).unwrap_or(u32::MAX),
         grants: grants.cloned().collect(),
@@ -137,6 +138,16 @@ pub(super) fn masked(deps: &Deps, bound: &Bound, run: &Run<'_>) -> bool {
         let gated = rule.gate.as_ref().is_some_and(|gate| gate.clear);
         rule.treatment != Treatment::Clear && !gated
     })
+}
+
+/// Whether what other tables hold goes into a temporary one.
+pub(super) fn fills(bound: &Bound, run: &Run<'_>) -> bool {
+    let temporary = |id: usize| {
+        let used = bound.relations.get(id).and_then(|used| run.inputs.catalog.relation(used.oid));
+        used.is_some_and(|relation| run.inputs.catalog.is_temporary(relation))
+    };
+    bound.assigned.iter().any(|assigned| temporary(assigned.relation))
+        && (0..bound.relations.len()).any(|id| !temporary(id))
 }
 
 /// The temporary tables that take in masks.

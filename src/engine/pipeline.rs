@@ -188,6 +188,7 @@ pub(super) fn planned(
     let decision = if changed { "rewrite" } else { "forward" };
     let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     access.stored = access::stored(&bound, own_kind, run);
+    access.fills = access::fills(&bound, run);
     access.keeps_masks = access::keeps_masks(&bound, run);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }

@@ -133,6 +133,8 @@ pub struct Access {
     pub discloses: bool,
     /// Whether it reaches a temporary table.
     pub stored: Stored,
+    /// Whether it fills a temporary table from other tables.
+    pub fills: bool,
     /// Temporary tables that take in masks, by name.
     pub keeps_masks: Vec<Box<str>>,
     /// How many values are compared with stored ones that the role does not see (`search = "exact"`).

@@ -313,6 +313,7 @@ fn stored(
     statement.outputs = None;
     let access = &mut statement.access;
     access.text = crate::sql::emit::redacted(tokens).into();
+    access.fills |= !access.oids.is_empty();
     if masked {
         access.keeps_masks.push(name.as_str().into());
     }
