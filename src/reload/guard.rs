@@ -145,7 +145,9 @@ impl InputsHandle {
                 // In this order: what is known is stored before `changing` falls.
                 let changing = guard.changing.load(Ordering::SeqCst) > 0;
                 let known = guard.known.load();
-                fills || changing || known.as_ref().zip(judged).is_none_or(|(known, judged)| !Arc::ptr_eq(known, judged))
+                fills
+                    || changing
+                    || known.as_ref().zip(judged).is_none_or(|(known, judged)| !Arc::ptr_eq(known, judged))
             }
         }
     }
