@@ -25,6 +25,8 @@ help:
 	@echo 'make journey        discover, sort, check, test, observe, enforce on a whole shop (django-oscar), with times'
 	@echo 'make bench          how long plans take'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
+	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
+	@echo 'make server-cost    what masks cost the server, against masks written by hand'
 	@echo 'make count          how many instructions (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 

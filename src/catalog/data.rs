@@ -24,6 +24,9 @@ pub struct CatalogData {
     pub inherits: Vec<InheritsData>,
     /// Functions, procedures and aggregates outside `pg_catalog` and `information_schema`.
     pub functions: Vec<FunctionData>,
+    /// What those functions are made of; not in catalog files.
+    #[serde(skip)]
+    pub sources: Vec<SourceData>,
     /// Operators outside `pg_catalog`.
     pub operators: Vec<OperatorData>,
     /// Types outside `pg_catalog` and `information_schema`; row types of tables and array types left out. Built-in types
@@ -193,6 +196,23 @@ pub struct FunctionData {
     /// `prorettype`; none in catalog files of before it was read.
     #[serde(default)]
     pub result_type: Option<Oid>,
+}
+
+/// What a function is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceData {
+    /// `pg_proc.oid`
+    pub function: Oid,
+    /// `pg_language.lanname`
+    pub language: Box<str>,
+    /// `prosrc`, or the text of a body that was parsed when it was made.
+    pub text: Box<str>,
+    /// Arguments of all triggers that run it.
+    pub arguments: Box<str>,
+    /// Functions of users or extensions that `pg_depend` says it uses: of an aggregate, a parsed body, a default.
+    pub uses: Vec<Oid>,
+    /// Whether anything but functions depends on it: a trigger, a view, a default, an operator, …
+    pub used: bool,
 }
 
 /// An operator made by users or extensions.

@@ -3,8 +3,8 @@
 use super::{
     access, copy,
     pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_statement},
-    plan::{Access, Effect, PlannedStatement},
-    tables,
+    plan::{Access, Effect, PlannedStatement, Stored},
+    tables, temporary,
 };
 use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
@@ -27,6 +27,9 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
     let as_is = |effect: Effect| Ok(pass(kind, effect, tokens));
     match &command {
         Command::Query | Command::Modify(_) => {
+            if let Some(planned) = temporary::select_into(tokens, run) {
+                return planned;
+            }
             let rewritten = rewrite_statement(tokens, run)?;
             let (holes, reads) = (rewritten.printed.holes.clone(), rewritten.reads.clone());
             let fillable = Fillable { holes, reads };
@@ -44,6 +47,10 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let rewritten = inner(tokens, *at, run)?;
             let mut planned = pipeline::planned(kind, Effect::None, tokens, 0..*at, rewritten, run);
             planned.statement.outputs = None;
+            // With ANALYZE it is executed, and its tag says nothing of that.
+            if planned.statement.access.stored != Stored::Nothing {
+                planned.statement.access.stored = Stored::Uncounted;
+            }
             Ok(planned)
         }
         Command::Prepare(at, body) => {
@@ -103,9 +110,10 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             setting_allowed(&setting, None, run.role.permitted())?;
             as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
         }
-        Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
+        Command::Discard(true) => as_is(Effect::DiscardAll),
+        Command::Discard(false) => as_is(Effect::Temporary(None)),
         Command::Other("UNKNOWN") => Err(parse::syntax_error(Some(0), tokens, 0)),
-        Command::Other(what) => Err(not_allowed(what)),
+        Command::Other(what) => temporary::plan(what, tokens, run),
     }
 }
 
@@ -221,7 +229,7 @@ pub(super) fn kind(command: &Command, tokens: &[Token]) -> &'static str {
 }
 
 /// `WITH … INSERT` is an INSERT: the first command word outside parentheses decides.
-fn with_kind(tokens: &[Token]) -> &'static str {
+pub(super) fn with_kind(tokens: &[Token]) -> &'static str {
     let mut depth = 0_usize;
     for token in tokens {
         match token.kind {

@@ -121,9 +121,11 @@ pub(super) fn resolve<'a>(parts: &[String], run: &Run<'a>) -> Result<&'a Relatio
         [database, schema, name] if *database == catalog.data().database => catalog.relation_named(schema, name),
         _ => None,
     };
-    found.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Refusal::new(RefusalCode::UnknownRelation, format!("relation \"{}\" does not exist", parts.join(".")))
-    })
+    })?;
+    catalog.usable(found)?;
+    Ok(found)
 }
 
 /// `COPY table TO`: as PostgreSQL, the table alone, generated columns left out unless named.

@@ -10,7 +10,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use crate::{
-    catalog::Column,
+    catalog::{Column, fillers::Fillers},
     names::{AttNum, Oid},
 };
 
@@ -74,6 +74,8 @@ pub struct RolePolicy {
     pub grants: Vec<Arc<Grant>>,
     /// User functions allowed by the rules, by OID.
     pub functions: HashSet<Oid, FixedState>,
+    /// What could fill temporary tables of the role, under any of its purposes. Of no meaning for an exempt one.
+    pub fillers: Arc<Fillers>,
 }
 
 /// What one role gets of one relation.

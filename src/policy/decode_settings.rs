@@ -68,9 +68,7 @@ pub(super) fn decode(
         settings.refuses_masks = chosen.map_or(settings.refuses_masks, |chosen| chosen == "refuse");
     }
     if let Some(value) = table.take("functions") {
-        let functions = value.texts("functions", complaints).unwrap_or_default();
-        settings.functions =
-            functions.into_iter().filter_map(|(at, text)| decode_function(at, text, complaints)).collect();
+        settings.functions = decode_functions("functions", &value, complaints);
     }
     if let Some(value) = table.take("rows") {
         for rows in decode_rows(&value, complaints) {
@@ -226,6 +224,12 @@ fn decode_treatment(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Optio
         return None;
     }
     masks::decode_table(value, complaints).map(TreatmentRule::Mask)
+}
+
+/// A list of names of functions.
+pub(super) fn decode_functions(key: &str, value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<FunctionRule> {
+    let texts = value.texts(key, complaints).unwrap_or_default();
+    texts.into_iter().filter_map(|(at, text)| decode_function(at, text, complaints)).collect()
 }
 
 fn decode_function(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<FunctionRule> {

@@ -35,6 +35,8 @@ pub struct RuleSet {
     pub(super) erasure: Option<RecordsRule>,
     pub(super) deadlines: Option<DeadlinesRule>,
     pub(super) grants: Vec<GrantRule>,
+    /// Functions that put nothing into temporary tables, nor does what they run.
+    pub(super) writes_no_temporary_tables: Vec<FunctionRule>,
 }
 
 /// A place in the rule files.

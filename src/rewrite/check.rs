@@ -73,6 +73,7 @@ fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
 fn relations(job: &Job<'_>) -> Result<(), Refusal> {
     for used in &job.bound.relations {
         let data = relation(job, used)?;
+        job.catalog.usable(data).map_err(|refusal| at(job, refusal, used.name.start))?;
         let refused = if data.is_system() {
             matches!(system_relation(&data.schema, &data.name), SystemRelation::Refused)
         } else {
@@ -138,8 +139,22 @@ fn columns(job: &Job<'_>) -> Result<(), Refusal> {
 
 fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     for assigned in &job.bound.assigned {
+        let target = job.bound.relations.get(assigned.relation);
+        let target = target.map(|used| relation(job, used)).transpose()?;
+        if target.is_some_and(|target| job.catalog.is_temporary(target)) {
+            // A mask destroys nothing there.
+            continue;
+        }
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
+            if job.catalog.holds_masks(relation(job, source)?) {
+                // Which of its columns hold them is not kept.
+                let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
+                    "The temporary table has taken in values of columns that this role does not see in clear. Storing \
+                     them elsewhere would destroy data.",
+                );
+                return Err(at(job, refusal, source.name.start));
+            }
             let Some(policy) = protected(job.role, source) else { continue };
             // Behind a gate a value is the stored one or NULL: what is stored is never a mask.
             let gated =

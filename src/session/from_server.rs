@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::{Effect, plan::may_appear_in_clear},
+    engine::{Effect, Stored, plan::may_appear_in_clear},
     error::{Refusal, RefusalCode},
     metrics::UpstreamErrorKind,
     names::{AttNum, Oid, QualifiedName, rule_part},
@@ -183,6 +183,13 @@ impl Relay {
             }
             b'C' => {
                 let rows = backend::command_tag(body).ok().map(backend::tag_rows);
+                // What is in a temporary table is never read when it is too much: the table goes with the session.
+                if let Some(run) = self.current_run()
+                    && run.planned.access.stored != Stored::Nothing
+                    && let Some(limit) = run.row_limit.filter(|limit| rows.unwrap_or(run.rows) > *limit)
+                {
+                    return Err(self.stop_answer(limits::too_many_rows(limit)));
+                }
                 self.completed(rows);
                 Ok(true)
             }
@@ -288,7 +295,7 @@ impl Relay {
         let stamp = self.inputs()?;
         let Some(role) = stamp.inputs.policy.role(self.role) else { return Err(self.server_broke()) };
         let tripped = columns.iter().any(|(relation, attnum)| {
-            *relation != 0 && !may_appear_in_clear(role, &stamp.inputs.catalog, Oid(*relation), AttNum(*attnum))
+            *relation != 0 && !may_appear_in_clear(role, &stamp.view().catalog, Oid(*relation), AttNum(*attnum))
         });
         if !tripped {
             return Ok(());
@@ -337,8 +344,11 @@ impl Relay {
     /// What a completed statement changes in the session.
     fn applied(&mut self, run: &super::ledger::Run) {
         self.model.apply(run);
+        self.note_temporary(run);
         match &run.planned.effect {
-            Effect::SearchPath | Effect::DiscardAll => (self.path.stale, self.path.touched) = (true, true),
+            Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
+                (self.path.stale, self.path.touched) = (true, true);
+            }
             Effect::Catalog
             | Effect::None
             | Effect::Prepare(..)
@@ -348,7 +358,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::ledger::is_transaction_control(run.planned.kind) {
+        if self.path.touched && super::ledger::may_undo(run.planned.kind) {
             self.path.stale = true;
         }
     }

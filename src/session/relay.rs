@@ -18,6 +18,7 @@ use super::{
     path::SearchPath,
     planning::Stamp,
     scrub,
+    temporary::Temporary,
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
@@ -59,6 +60,7 @@ pub(super) struct Relay {
     pub counters: Arc<RoleMetrics>,
     pub stamp: Arc<Stamp>,
     pub path: SearchPath,
+    pub temporary: Temporary,
     pub model: Model,
     /// Bytes of a client's frame that are still to be passed on, or left out.
     pub client_passing: usize,
@@ -108,8 +110,9 @@ impl Relay {
         let known = shared.inputs.known(&inputs);
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
-            stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known)),
+            stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
             path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
+            temporary: Temporary::default(),
             model: Model::new(transaction),
             shared,
             client,
