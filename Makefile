@@ -11,7 +11,8 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-upstream test-versions bench side-by-side count count-check clean
+.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side server-cost \
+    count count-check clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -21,8 +22,11 @@ help:
 	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
+	@echo 'make journey        discover, sort, check, test, observe, enforce on a whole shop (django-oscar), with times'
 	@echo 'make bench          how long plans take'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
+	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
+	@echo 'make server-cost    what masks cost the server, against masks written by hand'
 	@echo 'make count          how many instructions (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 
@@ -85,6 +89,12 @@ target/test-node/.installed: tests/node/package.json tests/node/prisma.config.mj
 	cd target/test-node && PRISMA_SCHEMA_ENGINE_BINARY=/bin/true PRISMA_HIDE_UPDATE_MESSAGE=1 npx prisma generate
 	@touch $@
 
+# A Medusa shop, by roles that see everything and masks; statements are counted, and none may be refused.
+test-medusa:
+	@sh scripts/need.sh cc postgres python npm
+	$(CARGO) build --locked --release
+	for role in clear masked; do WORK=target/medusa ROLE=$$role sh tests/shops/medusa/run.sh || exit 1; done
+
 test-upstream: test-venv
 	@sh scripts/need.sh cc postgres python perl
 	bash tests/upstream/run.sh $(SUITES)
@@ -94,6 +104,18 @@ test-versions:
 	@sh scripts/need.sh cc postgres
 	sh scripts/versions.sh $(VERSIONS)
 
+# The way of a DBA to rules in force, on a whole shop.
+journey: target/shop-venv/.installed
+	@sh scripts/need.sh cc postgres python
+	$(CARGO) build --locked
+	target/shop-venv/bin/python tests/shops/journey.py
+
+target/shop-venv/.installed: tests/shops/requirements.txt
+	@sh scripts/need.sh python
+	python3 -m venv target/shop-venv
+	target/shop-venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/shops/requirements.txt
+	@touch $@
+
 bench:
 	$(CARGO) bench --locked --bench plan
 
@@ -101,6 +123,12 @@ side-by-side:
 	@sh scripts/need.sh cc postgres python proxies
 	$(CARGO) build --locked --release
 	python3 bench/side_by_side.py
+
+# What masks cost the server, against the same masks written by hand.
+server-cost:
+	@sh scripts/need.sh cc postgres python
+	$(CARGO) build --locked --release
+	python3 bench/server_cost.py
 
 count:
 	@CARGO='$(CARGO)' sh bench/count.sh

@@ -109,6 +109,8 @@ refusal_codes! {
     LimitExceeded = "PGS0216", "53400", Policy;
     /// An assignment that would tie rows to another subject.
     LeadsElsewhere = "PGS0217", "42501", Policy;
+    /// A temporary table of a form or a name that restricted roles may not use, or that something else could fill.
+    TemporaryTable = "PGS0218", "42501", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;

@@ -27,7 +27,7 @@ role = "authority"
 document = "1234/CV-CSKT"
 from = 2026-01-01T00:00:00+07:00
 until = 2099-01-01T00:00:00+07:00
-subjects = [1]
+subjects = [1, 2]
 see = { name = "clear" }
 "#;
 
@@ -54,6 +54,7 @@ const fn promise(
 
 const ROLES: &str = "20-roles.toml";
 const SUBJECTS: &str = "30-subjects.toml";
+const DATA: &str = "10-data.toml";
 
 const PROMISES: &[Promise] = &[
     promise(
@@ -79,6 +80,62 @@ const PROMISES: &[Promise] = &[
         "SELECT id FROM customers WHERE phone = '0901234567'",
         "1",
         (ROLES, "search = { phone = \"exact\", email = \"exact\" }\n"),
+    ),
+    promise(
+        "P2, by e-mail",
+        "customer_care_app",
+        "SELECT id FROM customers WHERE email = 'minhkhai@gmail.com'",
+        "1",
+        (ROLES, ", email = \"exact\""),
+    ),
+    promise(
+        "A1, order processing",
+        "order_processing_app",
+        "SELECT phone FROM customers WHERE id = 1",
+        "0901234567",
+        (ROLES, "phone = \"clear\", "),
+    ),
+    promise(
+        "P4: no name",
+        "service_development_app",
+        "SELECT full_name LIKE 'Khách %' FROM customers WHERE id = 1",
+        "t",
+        (ROLES, "name = \"name_pseudo\", "),
+    ),
+    promise(
+        "S1, telephone numbers",
+        "packing_app",
+        "SELECT ship_phone FROM orders WHERE id = 1",
+        "*****567",
+        (DATA, "    \"public.orders.ship_phone\",\n"),
+    ),
+    promise(
+        "S1, e-mail addresses",
+        "order_processing_app",
+        "SELECT email FROM customers WHERE id = 1",
+        "m***@gmail.com",
+        (DATA, "\"public.customers.email\""),
+    ),
+    promise(
+        "S1, delivery addresses",
+        "packing_app",
+        "SELECT ship_address IS NOT NULL FROM orders WHERE id = 1",
+        "t",
+        (DATA, "\"public.orders.ship_address\""),
+    ),
+    promise(
+        "S1, data of payment",
+        "order_processing_app",
+        "SELECT left(card_pan, 12) FROM payments WHERE card_pan IS NOT NULL LIMIT 1",
+        "************",
+        (DATA, "\"public.payments.card_pan\""),
+    ),
+    promise(
+        "R1, but for a legal duty",
+        "authority_app",
+        "SELECT full_name IS NOT NULL FROM customers WHERE id = 2",
+        "t",
+        (SUBJECTS, GRANT),
     ),
     Promise {
         purpose: "verification",
@@ -155,6 +212,78 @@ const PROMISES: &[Promise] = &[
     ),
 ];
 
+/// What stands in the audit event of a statement, and by which rule.
+struct Recorded {
+    clause: &'static str,
+    login: &'static str,
+    sql: &'static str,
+    field: &'static str,
+    expected: &'static str,
+    rule: (&'static str, &'static str),
+}
+
+const fn recorded(
+    clause: &'static str,
+    login: &'static str,
+    sql: &'static str,
+    (field, expected): (&'static str, &'static str),
+    rule: (&'static str, &'static str),
+) -> Recorded {
+    Recorded { clause, login, sql, field, expected, rule }
+}
+
+const RECORDS: &[Recorded] = &[
+    recorded(
+        "P1: the purpose",
+        "packing_app",
+        "SELECT count(*) FROM orders",
+        ("purpose", "\"order-handling\""),
+        (ROLES, "purposes = [\"order-handling\"]\n"),
+    ),
+    recorded(
+        "P4: the purpose",
+        "service_development_app",
+        "SELECT count(*) FROM orders",
+        ("purpose", "\"statistics\""),
+        (ROLES, "purposes = [\"statistics\"]\n"),
+    ),
+    recorded(
+        "A2: who receives it, a carrier",
+        "carrier_app",
+        "SELECT id FROM shipments LIMIT 1",
+        ("recipient", "\"carrier\""),
+        (ROLES, "recipient = \"carrier\"\n"),
+    ),
+    recorded(
+        "A2: who receives it, for payment",
+        "payment_app",
+        "SELECT id FROM payments LIMIT 1",
+        ("recipient", "\"payment\""),
+        (ROLES, "recipient = \"payment\"\n"),
+    ),
+    recorded(
+        "A3: who receives it, an authority",
+        "authority_app",
+        "SELECT count(*) FROM orders",
+        ("recipient", "\"authority\""),
+        (ROLES, "recipient = \"authority\"\n"),
+    ),
+    recorded(
+        "P5: the purpose",
+        "authority_app",
+        "SELECT count(*) FROM orders",
+        ("purpose", "\"legal-duty\""),
+        (ROLES, "purposes = [\"legal-duty\"]\n"),
+    ),
+    recorded(
+        "P5: the document",
+        "authority_app",
+        "SELECT full_name FROM customers WHERE id = 1",
+        ("documents", "[\"1234/CV-CSKT\"]"),
+        (SUBJECTS, GRANT),
+    ),
+];
+
 fn pack(name: &str) -> String {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/acros").join(name)).unwrap();
     if name == SUBJECTS { text + GRANT } else { text }
@@ -209,6 +338,40 @@ fn answer(proxy: &Proxy, promise: &Promise) -> String {
     match wire::text_rows(&messages).first() {
         Some(row) => row[0].clone().unwrap_or_else(|| "-".to_owned()),
         None => "none".to_owned(),
+    }
+}
+
+/// What the event of a statement says.
+fn event(proxy: &Proxy, record: &Recorded) -> String {
+    let count = || proxy.audit().iter().filter(|event| event["user"] == record.login).count();
+    let before = count();
+    proxy.connect(record.login, shop::DATABASE).simple(record.sql);
+    wait_for("the event", Duration::from_secs(10), || (count() > before).then_some(()));
+    let events = proxy.audit();
+    let event = events.iter().rev().find(|event| event["user"] == record.login).unwrap();
+    event[record.field].to_string()
+}
+
+#[test]
+fn events_say_what_the_policy_demands_and_depend_on_its_rules() {
+    let postgres = Postgres::start();
+    load(&postgres);
+    let mut options = Options::new(shop::DATABASE, "");
+    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
+    let proxy = Proxy::start(&postgres, &options);
+    for record in RECORDS {
+        assert_eq!(event(&proxy, record), record.expected, "{}", record.clause);
+    }
+    for record in RECORDS {
+        let (file, rule) = record.rule;
+        let whole = pack(file);
+        assert!(whole.contains(rule), "{}: {rule}", record.clause);
+        proxy.folder.write(&format!("rules/{file}"), &whole.replacen(rule, "", 1));
+        let what = format!("{} to be gone without its rule", record.clause);
+        wait_for(&what, Duration::from_secs(20), || (event(&proxy, record) != record.expected).then_some(()));
+        proxy.folder.write(&format!("rules/{file}"), &whole);
+        let what = format!("{} to be there again", record.clause);
+        wait_for(&what, Duration::from_secs(20), || (event(&proxy, record) == record.expected).then_some(()));
     }
 }
 

@@ -29,7 +29,7 @@ use std::{fmt::Write, fs, path::Path, sync::Arc};
 use pgscrim::{
     catalog::{
         CatalogData, CatalogSnapshot,
-        data::{FunctionData, InheritsData, OperatorData, RelationKind, SchemaData},
+        data::{FunctionData, InheritsData, OperatorData, RelationKind, SchemaData, SourceData},
         testing,
     },
     engine::{Access, Found, Inputs, PlanCache, Protocol, QueryContext, plan},
@@ -112,6 +112,14 @@ fn functions(data: &mut CatalogData, names: &[(&str, &str)]) {
             out_names: Vec::new(),
             argument_types: Vec::new(),
             result_type: None,
+        });
+        data.sources.push(SourceData {
+            function: data.functions.last().unwrap().oid,
+            language: "sql".into(),
+            text: "SELECT 1".into(),
+            arguments: "".into(),
+            uses: Vec::new(),
+            used: false,
         });
     }
 }

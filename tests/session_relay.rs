@@ -276,7 +276,9 @@ impl Script {
     async fn answer_path(&mut self, path: &str) {
         let asked = read_message(&mut self.server).await.unwrap();
         assert!(asked.0 == b'Q' && asked.text().contains("current_schemas"), "{}", asked.text());
-        let answer = [columns(&[(0, 0); 3]), row(&[path, "on", "UTF8"]), complete("SELECT 1"), ready(b'I')].concat();
+        let none = r#"{"pid":7,"schema":null,"relations":null}"#;
+        let values = row(&[path, "on", "UTF8", "", none]);
+        let answer = [columns(&[(0, 0); 5]), values, complete("SELECT 1"), ready(b'I')].concat();
         self.server.write_all(&answer).await.unwrap();
     }
 

@@ -84,6 +84,9 @@ fn starter() -> CatalogData {
     data
 }
 
+/// How `support` of the starter pack sees addresses.
+const EMAIL: &str = "email = { mask = \"email\", hidden_domain = \"example.com\" }";
+
 const TEST: &str = "[[test]]\nname = \"t\"\nrole = \"support\"\n";
 
 #[test]
@@ -97,7 +100,7 @@ fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     desk.offline(0, &["test", "rules/starter.test.toml"]);
 
     let rules = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
-    desk.write("rules/rules.toml", &rules.replace("email = \"email\"", "email = \"clear\""));
+    desk.write("rules/rules.toml", &rules.replace(EMAIL, "email = \"clear\""));
     let ran = desk.offline(1, &["test", "rules"]);
     assert!(ran.out.contains("FAILED  support sees names"), "{}", ran.out);
     assert!(ran.out.contains("(rules/starter.test.toml:5)\n        email: expected email, got clear\n"), "{}", ran.out);
@@ -212,14 +215,9 @@ fn a_diff_tells_who_sees_more_and_who_sees_less() {
     let staff = "[[role]]\nname = \"staff\"\nmatch = { member_of = [\"staff\"] }\n";
     let email = "public.customers.email";
     for (from, to, code, expected) in [
-        ("email = \"email\"", "email = \"clear\"", 1, vec![format!("more: support: {email}: email -> clear")]),
-        ("email = \"email\"", "email = \"refuse\"", 0, vec![format!("less: support: {email}: email -> refuse")]),
-        (
-            "email = \"email\"",
-            "email = \"email_domain\"",
-            1,
-            vec![format!("else: support: {email}: email -> email_domain")],
-        ),
+        (EMAIL, "email = \"clear\"", 1, vec![format!("more: support: {email}: email -> clear")]),
+        (EMAIL, "email = \"refuse\"", 0, vec![format!("less: support: {email}: email -> refuse")]),
+        (EMAIL, "email = \"email_domain\"", 1, vec![format!("else: support: {email}: email -> email_domain")]),
         // A mask of the same name with another parameter.
         (
             "first = 3",
@@ -474,6 +472,11 @@ CREATE VIEW counted AS SELECT count(*) FROM calls;
 CREATE FUNCTION find_name(n bigint) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC SELECT full_name FROM customers WHERE id = n; END;
 CREATE FUNCTION list_names() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
 CREATE FUNCTION spy() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT phone FROM customers LIMIT 1';
+CREATE FUNCTION anything(q text) RETURNS text LANGUAGE plpgsql AS 'DECLARE r text; BEGIN EXECUTE q INTO r; RETURN r; END';
+CREATE FUNCTION numbered(n int) RETURNS text LANGUAGE plpgsql AS 'DECLARE r text; BEGIN EXECUTE ''SELECT $1'' INTO r USING n; RETURN r; END';
+CREATE FUNCTION by_setting() RETURNS text LANGUAGE plpgsql AS 'DECLARE r text; BEGIN EXECUTE current_setting(''app.q'') INTO r; RETURN r; END';
+CREATE FUNCTION as_xml(t regclass) RETURNS xml LANGUAGE sql AS 'SELECT table_to_xml(t, true, false, '''')';
+CREATE FUNCTION plain_text(t text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN t; END';
 CREATE FUNCTION harmless() RETURNS bigint LANGUAGE sql STABLE BEGIN ATOMIC SELECT count(*) FROM products; END;
 CREATE TABLE staff (id bigint, so_dien_thoai text, x text);
 INSERT INTO staff SELECT n, 'x', 'bimat' || n || '@geheim.vn' FROM generate_series(1, 20) n;
@@ -494,7 +497,7 @@ columns = ["public.customers.id", "public.customers.note", "public.customers.cod
 name = "care"
 match = { user = ["care", "gone"] }
 see = { phone = "phone_last", email = "email" }
-functions = ["public.list_names", "public.spy"]
+functions = ["public.list_names", "public.spy", "public.anything", "public.numbered", "public.by_setting", "public.as_xml", "public.plain_text"]
 [[role]]
 name = "chief"
 match = { member_of = ["bosses"] }
@@ -527,8 +530,7 @@ fn check_finds_what_leaks_around_the_rules() {
         "PGC101 role care",
         "PGC102 role elsewhere",
         "PGC103 role chief",
-        "PGC201 public.customers.plain",
-        "PGC201 public.customers.shout",
+        "PGC201 public.customers",
         "PGC202 public.customers.note",
         "PGC203 public.staff.so_dien_thoai",
         "PGC301 public.people.email",
@@ -537,6 +539,9 @@ fn check_finds_what_leaks_around_the_rules() {
         "PGC406 function public.list_names",
         "PGC409 public.born",
         "PGC410 public.calls.caller",
+        "PGC412 function public.anything",
+        "PGC412 function public.as_xml",
+        "PGC412 function public.by_setting",
         "PGC303 public.customers.email",
         "PGC303 public.customers.phone",
         "PGC402 public.names",
@@ -544,6 +549,8 @@ fn check_finds_what_leaks_around_the_rules() {
         "PGC405 function public.find_name",
         "PGC407 index public.by_name",
         "PGC408 index public.by_lower",
+        "PGC411 function public.numbered",
+        "PGC411 function public.plain_text",
         "PGC411 function public.spy",
     ];
     assert_eq!(found(&json), expected, "{json:#}");
@@ -567,6 +574,76 @@ fn check_finds_what_leaks_around_the_rules() {
         sampled.out
     );
     assert!(!sampled.out.contains("geheim"), "{}", sampled.out);
+}
+
+/// Rows that lose their subject when another row is deleted, and logins that choose their role.
+#[test]
+fn check_warns_of_links_that_break_and_of_roles_that_clients_choose() {
+    let postgres = common::Postgres::start();
+    postgres.sql(
+        "postgres",
+        "CREATE ROLE pgscrim LOGIN; CREATE ROLE app LOGIN; CREATE ROLE care LOGIN; CREATE ROLE clerks; CREATE ROLE clerk LOGIN IN ROLE clerks;
+         CREATE TABLE customers (id bigint PRIMARY KEY, phone text);
+         CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint REFERENCES customers ON DELETE SET NULL, phone text);
+         CREATE TABLE kept (id bigint PRIMARY KEY, customer_id bigint REFERENCES customers ON DELETE CASCADE, phone text);
+         CREATE TABLE strict (id bigint PRIMARY KEY, customer_id bigint REFERENCES customers, phone text);
+         CREATE TABLE shipments (id bigint PRIMARY KEY, order_id bigint, phone text);
+         CREATE TABLE parcels (id bigint, order_id bigint DEFAULT 0 REFERENCES orders ON DELETE SET DEFAULT, phone text) PARTITION BY RANGE (id);
+         CREATE TABLE erasures (subject_id bigint)",
+    );
+    let rules = r#"policy = "p"
+[category.phone]
+columns = ["public.*.phone"]
+[category.none]
+columns = ["public.*.id", "public.*.customer_id", "public.*.order_id"]
+[subject]
+key = "public.customers.id"
+[subject.links]
+"public.orders.customer_id" = "public.customers.id"
+"public.kept.customer_id" = "public.customers.id"
+"public.strict.customer_id" = "public.customers.id"
+"public.shipments.order_id" = "public.orders.id"
+"public.parcels.order_id" = "public.orders.id"
+[erasure]
+records = "public.erasures"
+subject = "subject_id"
+[[role]]
+name = "packing"
+match = { user = "app", application_name = "packing" }
+see = { phone = "phone_last" }
+[[role]]
+name = "billing"
+match = { user = ["app", "care"], application_name = "billing" }
+otherwise = "clear"
+[[role]]
+name = "rest"
+match = { user = "care" }
+[[role]]
+name = "clerks"
+match = { member_of = "clerks" }
+"#;
+    let desk = Desk(common::Folder::new());
+    desk.write("rules/rules.toml", rules);
+    let found = |code: &str| -> Vec<(String, i64)> {
+        let ran = desk.run(&["check", "--rules", "rules", "--upstream-url", &url(&postgres, "pgscrim"), "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let json = ran.json();
+        let findings = json["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == code);
+        let shown = |finding: &serde_json::Value| {
+            (finding["object"].as_str().unwrap().to_owned(), finding["spot"]["line"].as_i64().unwrap_or_default())
+        };
+        findings.map(shown).collect()
+    };
+    let broken = [("orders.customer_id", 9), ("parcels.order_id", 13), ("shipments.order_id", 12)];
+    assert_eq!(found("PGC304"), broken.map(|(column, line)| (format!("public.{column}"), line)));
+    // One login whose every role is by an application's name, and one that falls back to another role.
+    assert_eq!(found("PGC107"), [("logins app".to_owned(), 17), ("logins care".to_owned(), 21)]);
+
+    // Nothing is hidden by request: nothing is laid open.
+    let without = rules.replace("[erasure]\nrecords = \"public.erasures\"\nsubject = \"subject_id\"\n", "");
+    assert_ne!(without, rules);
+    desk.write("rules/rules.toml", &without);
+    assert_eq!(found("PGC304"), []);
 }
 
 #[test]

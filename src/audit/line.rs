@@ -79,13 +79,18 @@ pub(super) fn write_line(event: &AuditEvent, parts: &mut Parts, out: &mut Vec<u8
     };
     out.extend_from_slice(b"{\"time\":\"");
     parts.time(event.time, out);
+    let policy = parts.policy(&event.policy, &event.policy_hash);
     let (connection, statement) = parts.of(&event.facts, &event.planned);
     out.extend_from_slice(b"\",\"duration_us\":");
     number(microseconds(event.duration), out);
     out.extend_from_slice(connection.before_statement());
     number(event.statement, out);
     out.extend_from_slice(connection.before_documents());
-    json(&event.documents.iter().map(|document| &**document).collect::<Vec<_>>(), out);
+    if event.documents.is_empty() {
+        out.extend_from_slice(b"[]");
+    } else {
+        json(&event.documents.iter().map(|document| &**document).collect::<Vec<_>>(), out);
+    }
     out.extend_from_slice(connection.behind_documents());
     out.extend_from_slice(statement.before_decision());
     match refusal {
@@ -96,22 +101,24 @@ pub(super) fn write_line(event: &AuditEvent, parts: &mut Parts, out: &mut Vec<u8
             out.extend_from_slice(&parts::decision("refuse", access, &rules));
         }
     }
-    out.extend_from_slice(b",\"outcome\":\"");
-    out.extend_from_slice(outcome.as_bytes());
-    out.extend_from_slice(b"\",\"sqlstate\":");
-    json(&sqlstate, out);
-    out.extend_from_slice(b",\"refusal\":");
-    json(&refusal.map(|refusal| refusal.code.code()), out);
+    if matches!(event.outcome, Outcome::Completed) {
+        // What nearly all lines say.
+        out.extend_from_slice(br#","outcome":"completed","sqlstate":"00000","refusal":null"#);
+    } else {
+        out.extend_from_slice(b",\"outcome\":\"");
+        out.extend_from_slice(outcome.as_bytes());
+        out.extend_from_slice(b"\",\"sqlstate\":");
+        json(&sqlstate, out);
+        out.extend_from_slice(b",\"refusal\":");
+        json(&refusal.map(|refusal| refusal.code.code()), out);
+    }
     out.extend_from_slice(b",\"rows\":");
     number(event.rows, out);
     out.extend_from_slice(b",\"bytes\":");
     number(event.bytes, out);
     out.extend_from_slice(b",\"transaction\":");
     json(&event.transaction, out);
-    out.extend_from_slice(b",\"policy\":");
-    json(&*event.policy, out);
-    out.extend_from_slice(b",\"policy_hash\":");
-    json(&*event.policy_hash, out);
+    out.extend_from_slice(&policy);
     out.extend_from_slice(b",\"catalog_version\":");
     number(event.catalog_version, out);
     out.extend_from_slice(if event.analysed { b",\"analysed\":true}" } else { b",\"analysed\":false}" });

@@ -30,6 +30,14 @@ pub(super) struct Parts {
     statement_bytes: usize,
     /// The second of the last event, and how it is written.
     second: (u64, String),
+    policy: Option<Policy>,
+}
+
+/// The rules that the last event was planned under.
+struct Policy {
+    name: Arc<str>,
+    hash: Arc<str>,
+    text: Arc<[u8]>,
 }
 
 /// What a connection repeats.
@@ -95,13 +103,28 @@ impl Parts {
             statements: HashMap::default(),
             statement_bytes: 0,
             second: (u64::MAX, String::new()),
+            policy: None,
         }
     }
 
     /// The parts of an event.
     pub fn of(&mut self, facts: &Arc<ConnectionFacts>, planned: &Arc<PlannedStatement>) -> (&Connection, &Statement) {
-        let Self { key, connections, statements, statement_bytes, second: _ } = self;
+        let Self { key, connections, statements, statement_bytes, second: _, policy: _ } = self;
         (connection(connections, facts), statement(statements, statement_bytes, key, planned))
+    }
+
+    /// The fields `policy` and `policy_hash`.
+    pub fn policy(&mut self, name: &Arc<str>, hash: &Arc<str>) -> Arc<[u8]> {
+        let same = |known: &&Policy| known.name == *name && known.hash == *hash;
+        if let Some(known) = self.policy.as_ref().filter(same) {
+            return Arc::clone(&known.text);
+        }
+        let mut text = Vec::new();
+        field("policy", &**name, &mut text);
+        field("policy_hash", &**hash, &mut text);
+        let text: Arc<[u8]> = text.into();
+        self.policy = Some(Policy { name: Arc::clone(name), hash: Arc::clone(hash), text: Arc::clone(&text) });
+        text
     }
 
     /// RFC 3339, UTC, microseconds.

@@ -133,9 +133,13 @@ impl<'a> Binder<'a> {
         for output in &outputs {
             mark_deps(&mut self.bound, &output.deps, Usages::PROJECTED);
         }
-        let assigned: Vec<Deps> = self.bound.assigned.iter().map(|assigned| assigned.deps.clone()).collect();
-        for deps in &assigned {
-            mark_deps(&mut self.bound, deps, Usages::STORED);
+        for assigned in std::mem::take(&mut self.bound.assigned) {
+            let target = self.bound.relations.get(assigned.relation);
+            let target = target.and_then(|used| self.catalog.relation(used.oid));
+            // What reaches a temporary table can be read there in clear.
+            let shown = target.is_some_and(|target| self.catalog.is_temporary(target));
+            mark_deps(&mut self.bound, &assigned.deps, if shown { Usages::PROJECTED } else { Usages::STORED });
+            self.bound.assigned.push(assigned);
         }
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;

@@ -323,6 +323,8 @@ pub struct Assigned {
     pub column: ColumnIndex,
     /// Tokens of the new value, for assignments of one expression.
     pub value: Option<Range<usize>>,
+    /// For inserted columns, the tokens of the value in each row; none where they cannot be told.
+    pub rows: Option<Vec<Range<usize>>>,
     /// Base columns of the new value.
     pub deps: Deps,
     /// The value is `DEFAULT`.

@@ -93,6 +93,7 @@ impl Binder<'_> {
                 Some(alias.alias.value.clone())
             }
         };
+        let after = tokens.end;
         let (id, item) = self.use_relation(relation, Role::Insert, tokens.clone(), tokens, alias.as_deref(), None);
 
         let mut targets = Vec::new();
@@ -113,11 +114,15 @@ impl Binder<'_> {
         for output in &outputs {
             merge(&mut deps, &output.deps);
         }
-        for (column, partial) in targets {
+        let rows = source.as_deref().and_then(|query| self.inserted(query, after));
+        for (number, (column, partial)) in targets.into_iter().enumerate() {
+            let of_column =
+                |rows: &Vec<Vec<Range<usize>>>| rows.iter().filter_map(|row| row.get(number).cloned()).collect();
             self.bound.assigned.push(Assigned {
                 relation: id,
                 column,
                 value: None,
+                rows: rows.as_ref().map(of_column),
                 // Positions may be shifted by a row expansion: every source counts for every column.
                 deps: deps.clone(),
                 default: source.is_none(),
@@ -348,6 +353,7 @@ impl Binder<'_> {
                         relation: id,
                         column,
                         value: Some(range),
+                        rows: None,
                         deps,
                         default: is_default,
                         update: true,
@@ -382,6 +388,7 @@ impl Binder<'_> {
                             relation: id,
                             column: target.column,
                             value: range,
+                            rows: None,
                             deps: all,
                             default,
                             update: true,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Reserved words that may follow a list of items.
-const AFTER_LIST: &[&str] = &[
+pub(super) const AFTER_LIST: &[&str] = &[
     "except",
     "fetch",
     "for",

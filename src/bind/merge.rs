@@ -97,6 +97,7 @@ impl Binder<'_> {
                 relation: id,
                 column,
                 value: None,
+                rows: None,
                 deps: deps.clone(),
                 default,
                 update: false,

@@ -14,6 +14,7 @@ mod figure;
 mod from;
 mod functions;
 mod group;
+mod inserted;
 mod items;
 mod merge;
 mod query;

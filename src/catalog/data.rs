@@ -24,6 +24,9 @@ pub struct CatalogData {
     pub inherits: Vec<InheritsData>,
     /// Functions, procedures and aggregates outside `pg_catalog` and `information_schema`.
     pub functions: Vec<FunctionData>,
+    /// What those functions are made of; not in catalog files.
+    #[serde(skip)]
+    pub sources: Vec<SourceData>,
     /// Operators outside `pg_catalog`.
     pub operators: Vec<OperatorData>,
     /// Types outside `pg_catalog` and `information_schema`; row types of tables and array types left out. Built-in types
@@ -35,6 +38,10 @@ pub struct CatalogData {
     pub databases: Vec<String>,
     /// `pg_db_role_setting`, one entry a setting.
     pub settings: Vec<SettingData>,
+    /// What stands before the dot in names of settings that modules of the server have defined, and the names of extensions, which may
+    /// define some; lower-case.
+    #[serde(default)]
+    pub setting_classes: Vec<String>,
     /// What depends on columns, for `check`; none where it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependents: Option<super::dependents::Dependents>,
@@ -189,6 +196,23 @@ pub struct FunctionData {
     /// `prorettype`; none in catalog files of before it was read.
     #[serde(default)]
     pub result_type: Option<Oid>,
+}
+
+/// What a function is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceData {
+    /// `pg_proc.oid`
+    pub function: Oid,
+    /// `pg_language.lanname`
+    pub language: Box<str>,
+    /// `prosrc`, or the text of a body that was parsed when it was made.
+    pub text: Box<str>,
+    /// Arguments of all triggers that run it.
+    pub arguments: Box<str>,
+    /// Functions of users or extensions that `pg_depend` says it uses: of an aggregate, a parsed body, a default.
+    pub uses: Vec<Oid>,
+    /// Whether anything but functions depends on it: a trigger, a view, a default, an operator, …
+    pub used: bool,
 }
 
 /// An operator made by users or extensions.

@@ -17,6 +17,10 @@ pub struct Dependents {
     /// `pg_depend` from functions to relations, where the server records it: bodies in standard SQL (`BEGIN ATOMIC`),
     /// and row types of arguments and results. Bodies that are strings are not looked into.
     pub function_uses: Vec<FunctionUsesData>,
+    /// Functions outside `pg_catalog` that may run SQL which is handed to them: as text, as the name of a relation, as a cursor, or
+    /// in a setting.
+    #[serde(default)]
+    pub runs_sql: Vec<Oid>,
 }
 
 /// An index.
@@ -51,6 +55,9 @@ pub struct ForeignKeyData {
     pub target: Oid,
     /// Its columns, in the order of `columns`.
     pub target_columns: Vec<AttNum>,
+    /// `confdeltype`: a no action, r restrict, c cascade, n set null, d set default; none in catalog files of before it was read.
+    #[serde(default)]
+    pub on_delete: Option<char>,
 }
 
 /// What a partitioned table is partitioned by.

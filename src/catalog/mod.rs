@@ -5,10 +5,12 @@
 
 pub mod data;
 pub mod dependents;
+pub mod fillers;
 pub mod functions;
 pub mod search_path;
 pub mod snapshot;
 pub mod system;
+pub mod temporary;
 #[doc(hidden)]
 pub mod testing;
 

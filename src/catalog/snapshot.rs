@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use foldhash::fast::FixedState;
 
-use super::data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RoleData, TypeData};
+use super::{
+    data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RoleData, TypeData},
+    temporary::{TEMPORARY_SCHEMA, TemporaryRelation},
+};
 use crate::names::{AttNum, Oid};
 
 /// A relation of the snapshot.
@@ -12,9 +15,16 @@ pub type Relation = RelationData;
 /// A column of the snapshot.
 pub type Column = ColumnData;
 
-/// An immutable, indexed picture of `pg_catalog`.
+/// An immutable, indexed picture of `pg_catalog`, with the temporary relations of one session or of none.
 #[derive(Debug)]
 pub struct CatalogSnapshot {
+    shared: Arc<Indexed>,
+    temporary: Box<[TemporaryRelation]>,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+struct Indexed {
     data: CatalogData,
     version: u64,
     by_oid: HashMap<Oid, usize, FixedState>,
@@ -58,47 +68,63 @@ impl CatalogSnapshot {
             children.entry(*parent).or_default().push(*child);
             parents.entry(*child).or_default().push(*parent);
         }
-        Arc::new(Self { data, version, by_oid, by_name, functions, operators, types, roles, children, parents })
+        let shared =
+            Indexed { data, version, by_oid, by_name, functions, operators, types, roles, children, parents }.into();
+        Arc::new(Self { shared, temporary: Box::default() })
+    }
+
+    /// The same with these temporary relations, for the session that they belong to.
+    pub fn with_temporary(&self, temporary: impl IntoIterator<Item = TemporaryRelation>) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(&self.shared), temporary: temporary.into_iter().collect() })
+    }
+
+    /// The temporary relations laid over it.
+    pub fn temporary(&self) -> &[TemporaryRelation] {
+        &self.temporary
     }
 
     /// The data that was indexed.
     pub fn data(&self) -> &CatalogData {
-        &self.data
+        &self.shared.data
     }
 
     /// Grows with every snapshot that a process publishes.
     pub fn version(&self) -> u64 {
-        self.version
+        self.shared.version
     }
 
     /// The relation with this OID.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
-        self.by_oid.get(&oid).and_then(|index| self.data.relations.get(*index))
+        let shared = self.shared.by_oid.get(&oid).and_then(|index| self.shared.data.relations.get(*index));
+        shared.or_else(|| self.temporary.iter().map(|temporary| &temporary.relation).find(|known| known.oid == oid))
     }
 
     /// The relation `schema.name`.
     pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Relation> {
-        self.by_name.get(schema)?.get(name).and_then(|index| self.data.relations.get(*index))
+        if schema == TEMPORARY_SCHEMA {
+            return self.temporary.iter().map(|temporary| &temporary.relation).find(|known| known.name == name);
+        }
+        self.shared.by_name.get(schema)?.get(name).and_then(|index| self.shared.data.relations.get(*index))
     }
 
     /// Whether a schema of this name exists.
     pub fn has_schema(&self, schema: &str) -> bool {
-        self.by_name.contains_key(schema)
+        self.shared.by_name.contains_key(schema)
     }
 
     /// Functions outside `pg_catalog` with this name, in any schema.
     pub fn functions_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a FunctionData> + use<'a> {
-        self.functions.get(name).into_iter().flatten().filter_map(|index| self.data.functions.get(*index))
+        self.shared.functions.get(name).into_iter().flatten().filter_map(|index| self.shared.data.functions.get(*index))
     }
 
     /// Operators outside `pg_catalog` with this name, in any schema.
     pub fn operators_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a super::data::OperatorData> + use<'a> {
-        self.operators.get(name).into_iter().flatten().filter_map(|index| self.data.operators.get(*index))
+        self.shared.operators.get(name).into_iter().flatten().filter_map(|index| self.shared.data.operators.get(*index))
     }
 
     /// Types outside `pg_catalog` with this name, in any schema.
     pub fn types_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a TypeData> + use<'a> {
-        self.types.get(name).into_iter().flatten().filter_map(|index| self.data.types.get(*index))
+        self.shared.types.get(name).into_iter().flatten().filter_map(|index| self.shared.data.types.get(*index))
     }
 
     /// Whether a parameter of this type runs no user's function when its value comes in, or is cast without being asked. The
@@ -106,26 +132,26 @@ impl CatalogSnapshot {
     pub fn is_harmless_parameter(&self, oid: Oid) -> bool {
         const FIRST_OF_USERS: u32 = 16_384;
         let runs = |kind: &TypeData| kind.has_user_cast || kind.casts_implicitly;
-        let known = self.data.types.iter().find(|kind| kind.oid == oid);
+        let known = self.shared.data.types.iter().find(|kind| kind.oid == oid);
         match known {
             Some(kind) => oid.0 < FIRST_OF_USERS || !runs(kind),
-            None => oid.0 < FIRST_OF_USERS || !self.data.types.iter().any(runs),
+            None => oid.0 < FIRST_OF_USERS || !self.shared.data.types.iter().any(runs),
         }
     }
 
     /// The role with this name.
     pub fn role(&self, name: &str) -> Option<&RoleData> {
-        self.roles.get(name).and_then(|index| self.data.roles.get(*index))
+        self.shared.roles.get(name).and_then(|index| self.shared.data.roles.get(*index))
     }
 
     /// Direct children by inheritance or partitioning.
     pub fn children(&self, parent: Oid) -> &[Oid] {
-        self.children.get(&parent).map_or(&[], Vec::as_slice)
+        self.shared.children.get(&parent).map_or(&[], Vec::as_slice)
     }
 
     /// Direct parents by inheritance or partitioning.
     pub fn parents(&self, child: Oid) -> &[Oid] {
-        self.parents.get(&child).map_or(&[], Vec::as_slice)
+        self.shared.parents.get(&child).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
-    detect::samples::Samples,
+    detect::{is_of_people, samples::Samples},
     findings::{self, Finding},
     output::{self, Level},
 };
@@ -17,7 +17,6 @@ use crate::{
     policy::{
         Policy, RolePolicy, Search, Treatment,
         compiled::Row as ScopeRow,
-        masks::keyed,
         rules::{RuleFile, RuleSet},
     },
 };
@@ -104,7 +103,7 @@ pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot, samples: &Samples) -
         categories: categories.collect(),
         matrix,
         ungoverned: ungoverned(&policy, catalog),
-        findings: findings::find(&policy, &rules, files, catalog, samples),
+        findings: findings::find(&policy.enforced(), &rules, files, catalog, samples),
         policy: policy.id,
         hash: policy.hash,
         database: catalog.data().database.clone(),
@@ -114,7 +113,7 @@ pub fn check(files: &[RuleFile], catalog: &CatalogSnapshot, samples: &Samples) -
 /// Who sees what of which column.
 pub fn matrix(policy: &Policy, catalog: &CatalogSnapshot) -> Matrix {
     let mut rows = Vec::new();
-    let shown = |relation: &&Relation| !relation.is_system() && relation.schema != keyed::SCHEMA;
+    let shown = |relation: &&Relation| is_of_people(relation);
     for relation in catalog.data().relations.iter().filter(shown) {
         // Which relations are governed depends on the rules alone, not on the role.
         if !policy.roles.iter().any(|role| role.relation(relation.oid).is_some()) {
@@ -182,7 +181,7 @@ fn ungoverned(policy: &Policy, catalog: &CatalogSnapshot) -> Vec<String> {
             | RelationKind::Toast
             | RelationKind::Composite => false,
         };
-        let open = !relation.is_system() && !is_refused_anywhere(&relation.name);
+        let open = is_of_people(relation) && !is_refused_anywhere(&relation.name);
         table && open && !policy.roles.iter().any(|role| role.relation(relation.oid).is_some())
     });
     let mut names: Vec<String> = tables.map(|t| QualifiedName::new(&t.schema, &t.name).to_string()).collect();

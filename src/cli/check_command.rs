@@ -59,7 +59,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let catalog = CatalogSnapshot::new(catalog, 1);
     if !matches.contains_id("catalog") {
         let wanted = match RuleSet::parse(&files).and_then(|rules| rules.compile(&catalog)) {
-            Ok(policy) => findings::privileges::wanted(&policy, &catalog),
+            Ok(policy) => findings::privileges::wanted(&policy.enforced(), &catalog),
             Err(complaints) => return Err(invalid(complaints, format)),
         };
         if matches.get_flag("sample") {

@@ -1,9 +1,10 @@
 //! `pgscrim audit coverage`: which statements of an application are refused, or would be if its role were not observed. In:
-//! audit logs. Out: shares and the statements, for people or as JSON. Invariant: a statement is what its text without
-//! literals is; how often it was sent does not make it count more.
+//! audit logs. Out: shares and the statements, and the columns that statements compare or sort by and the role does not see: those are
+//! not refused, and find something else; for people or as JSON. Invariant: a statement is what its text without literals is; how often
+//! it was sent does not make it count more.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs::File,
     io::{BufRead, BufReader},
@@ -100,6 +101,16 @@ struct Role {
     rewritten: usize,
     executions: u64,
     refused: Vec<Statement>,
+    /// What statements compare or sort by, and the role does not see in clear.
+    compared: Vec<Compared>,
+}
+
+#[derive(Debug, Serialize)]
+struct Compared {
+    column: String,
+    treatment: String,
+    /// Distinct statements.
+    statements: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +124,9 @@ struct Statement {
     decision: String,
     refusal: Option<String>,
     rules: Vec<String>,
+    /// Columns, with their treatment, that it compares or sorts by while the role sees something else.
+    #[serde(skip)]
+    blind: BTreeSet<(String, String)>,
 }
 
 impl Statement {
@@ -125,6 +139,7 @@ impl Statement {
             decision: "forward".to_owned(),
             refusal: None,
             rules: Vec::new(),
+            blind: BTreeSet::new(),
         }
     }
 
@@ -133,6 +148,9 @@ impl Statement {
         let text = |key: &str| event.get(key).and_then(Value::as_str);
         let decision = text("observed").or_else(|| text("decision")).unwrap_or("forward");
         self.refusals += u64::from(decision == "refuse");
+        if decision == "rewrite" {
+            self.blind.extend(event.get("columns").and_then(Value::as_array).into_iter().flatten().filter_map(blind));
+        }
         let rank = |decision: &str| ["forward", "rewrite", "refuse"].iter().position(|known| *known == decision);
         if rank(decision) >= rank(&self.decision) {
             decision.clone_into(&mut self.decision);
@@ -144,13 +162,31 @@ impl Statement {
     }
 }
 
+/// A column of an event that the statement compares, joins, groups or sorts by without seeing the stored value.
+fn blind(column: &Value) -> Option<(String, String)> {
+    let text = |key: &str| column.get(key).and_then(Value::as_str);
+    let (name, treatment) = (text("column")?, text("treatment")?);
+    let used = column.get("usage").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let deciding = used.into_iter().any(|usage| matches!(usage, "predicate" | "join" | "group" | "order"));
+    let seen = treatment == "exact" || treatment.starts_with("clear");
+    (deciding && !seen).then(|| (name.to_owned(), treatment.to_owned()))
+}
+
 impl Role {
     fn new(name: String, statements: BTreeMap<String, Statement>) -> Self {
         let (count, executions) = (statements.len(), statements.values().map(|statement| statement.executions).sum());
         let rewritten = statements.values().filter(|statement| statement.decision == "rewrite").count();
+        let mut columns: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for place in statements.values().flat_map(|statement| &statement.blind) {
+            *columns.entry(place.clone()).or_default() += 1;
+        }
+        let compared = columns
+            .into_iter()
+            .map(|((column, treatment), statements)| Compared { column, treatment, statements })
+            .collect();
         let mut refused: Vec<_> = statements.into_values().filter(|statement| statement.decision == "refuse").collect();
         refused.sort_by(|a, b| b.refusals.cmp(&a.refusals).then_with(|| a.text.cmp(&b.text)));
-        Self { name, statements: count, rewritten, executions, refused }
+        Self { name, statements: count, rewritten, executions, refused, compared }
     }
 }
 
@@ -158,7 +194,7 @@ impl Report {
     fn to_text(&self) -> String {
         let mut out = String::new();
         for role in &self.roles {
-            let Role { name, statements, rewritten, executions, refused } = role;
+            let Role { name, statements, rewritten, executions, refused, compared } = role;
             let of = u64::try_from(*statements).unwrap_or(u64::MAX).max(1);
             let share = u64::try_from(refused.len()).unwrap_or(u64::MAX).saturating_mul(1000) / of;
             let _ = writeln!(
@@ -175,6 +211,14 @@ impl Report {
                 let rules = if rules.is_empty() { String::new() } else { format!("  by {}", rules.join(", ")) };
                 let code = refusal.as_deref().unwrap_or("-");
                 let _ = writeln!(out, "  {code}  {refusals} of {executions} times  {kind}{rules}\n      {shown}{more}");
+            }
+            if !compared.is_empty() {
+                out.push_str(
+                    "  compared or sorted by, and not seen in clear: these find something else than they do for others\n",
+                );
+            }
+            for Compared { column, treatment, statements } in compared {
+                let _ = writeln!(out, "    {column} ({treatment}): {statements} statements");
             }
         }
         if self.roles.is_empty() {

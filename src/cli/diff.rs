@@ -25,6 +25,7 @@ use aspects::PERMISSIONS;
 
 use super::{
     Failure, args,
+    detect::is_of_people,
     output::{self, Format, Level, Remark, Spot},
     print,
 };
@@ -334,7 +335,7 @@ fn compare(before: &RolePolicy, after: &RolePolicy, catalog: &CatalogSnapshot) -
             found.push(((sight, permission.name.to_owned(), old.shown(), new.shown()), after.origin.clone()));
         }
     }
-    for relation in catalog.data().relations.iter().filter(|relation| !relation.is_system()) {
+    for relation in catalog.data().relations.iter().filter(|relation| is_of_people(relation)) {
         found.extend(rows(before, after, relation));
         for (position, column) in relation.columns.iter().enumerate() {
             let (old, new) = (View::of(before, relation.oid, position), View::of(after, relation.oid, position));

@@ -1,20 +1,32 @@
 //! `pgscrim discover`: a first category file from a live database or a catalog file. In: the catalog, and samples where they
 //! were asked for. Out: TOML that `check` takes as soon as a role is added: categories with the columns guessed and the
-//! reason beside each, everything else as comments to review. Invariant: no content of a row, and no comment of the
-//! database, is in it.
+//! reason beside each, keys that tell rows apart in category `none`, everything else as comments to review, and roles to begin with as
+//! comments too. Invariant: no content of a row, and no comment of the database, is in it.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs::File, io::Write as _};
+mod roles;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+};
 
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
+use self::roles::Proposed;
 use super::{
     Failure, args,
     detect::{Guess, Kind, guess, holds_rows, inherited, samples::Samples},
     output::{self, Format},
     print,
 };
-use crate::catalog::{CatalogData, CatalogSnapshot, Column, Relation};
+use crate::{
+    catalog::{CatalogData, CatalogSnapshot, Column, Relation},
+    names::{AttNum, Oid},
+};
 
 pub(super) fn command() -> Command {
     Command::new("discover")
@@ -52,6 +64,12 @@ pub struct Discovery {
     pub tables: Vec<Table>,
     /// Tables that could not be sampled, with the reason.
     pub not_sampled: Vec<String>,
+    /// What a role that works with masks could get of each category.
+    pub proposed: Vec<Proposed>,
+    /// Logins that are no superusers, by name.
+    pub logins: Vec<String>,
+    /// Superusers that may log in, by name.
+    pub superusers: Vec<String>,
 }
 
 /// One table.
@@ -70,22 +88,41 @@ pub struct Found {
     pub column: String,
     /// What it looks like; none when nothing speaks for personal data.
     pub guess: Option<Guess>,
+    /// Whether it tells rows apart and is nothing else, so that applications need it and it need not be reviewed.
+    pub key: bool,
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let given = args::Given::new(matches)?;
-    let catalog = given.catalog(matches)?;
+    let catalog = given.catalog_in_full(matches)?;
     let samples = take_samples(&given, matches, &catalog)?;
     let discovery = discover(&CatalogSnapshot::new(catalog, 1), &samples);
+    if discovery.tables.is_empty() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "pgscrim: database \"{}\" has no tables; is it the one that the applications use? (upstream.url names it)",
+            discovery.database
+        );
+    }
     let text = match args::chosen_format(matches) {
         Format::Json => output::pretty(&discovery),
         Format::Human | Format::Github | Format::Sarif => as_toml(&discovery),
     };
     let Some(path) = matches.get_one::<String>("out").filter(|path| !path.is_empty()) else { return print(&text) };
-    // Somebody has reviewed what is there.
-    let mut file = File::create_new(path)
-        .map_err(|error| Failure::new(format!("could not write {path}: {error} (--out names a new file)")))?;
-    file.write_all(text.as_bytes()).map_err(|error| Failure::new(format!("could not write {path}: {error}")))
+    write_new(Path::new(path), &text).map_err(|why| Failure::new(format!("could not write {path}: {why}")))
+}
+
+/// Writes a file that must not exist yet: somebody has reviewed what is there. Its folder is made.
+fn write_new(path: &Path, text: &str) -> Result<(), String> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|error| format!("folder {}: {error}", folder.display()))?;
+    }
+    let mut file = File::create_new(path).map_err(|error| {
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let help = "it exists, and somebody may have reviewed it; --out names a new file";
+        if exists { help.to_owned() } else { error.to_string() }
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
 
 /// Samples where `--sample` asks for them; says on standard error what could not be looked at.
@@ -113,6 +150,7 @@ pub(super) fn take_samples(
 /// have, so that neither is listed.
 pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
     let data = catalog.data();
+    let keys = keys(data);
     let mut tables: Vec<Table> = Vec::new();
     for relation in data.relations.iter().filter(|relation| holds_rows(relation)) {
         let inherited = inherited(relation.oid, catalog);
@@ -120,9 +158,10 @@ pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
             .columns
             .iter()
             .filter(|column| !inherited.contains(column.name.as_str()))
-            .map(|column| Found {
-                column: column_name(relation, column),
-                guess: guess(relation, column, samples.of(relation.oid, column.attnum)),
+            .map(|column| {
+                let guess = guess(relation, column, samples.of(relation.oid, column.attnum));
+                let key = guess.is_none() && keys.contains(&(relation.oid, column.attnum));
+                Found { column: column_name(relation, column), guess, key }
             })
             .collect();
         if !columns.is_empty() {
@@ -131,7 +170,36 @@ pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
     }
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let not_sampled = samples.missed.iter().map(|missed| format!("{}: {}", missed.table, missed.reason)).collect();
-    Discovery { database: data.database.clone(), tables, not_sampled }
+    let proposed = roles::propose(catalog, samples);
+    let logins = |superuser: bool| -> Vec<String> {
+        let found = data.roles.iter().filter(|role| role.can_login && role.superuser == superuser);
+        let mut names: Vec<String> = found.map(|role| role.name.clone()).collect();
+        names.sort();
+        names
+    };
+    let (logins, superusers) = (logins(false), logins(true));
+    Discovery { database: data.database.clone(), tables, not_sampled, proposed, logins, superusers }
+}
+
+/// Primary keys of one column that is a whole number or a UUID, and columns that refer to one by a foreign key. A number that stands
+/// for something else, such as one of an identity card, is known by its name.
+fn keys(data: &CatalogData) -> HashSet<(Oid, AttNum)> {
+    let plain = |relation: &&Relation| match relation.primary_key.as_slice() {
+        [number] => relation
+            .column_numbered(*number)
+            .filter(|column| matches!(column.type_name.as_str(), "int2" | "int4" | "int8" | "uuid"))
+            .map(|column| (relation.oid, column.attnum)),
+        [] | [_, _, ..] => None,
+    };
+    let mut keys: HashSet<(Oid, AttNum)> = data.relations.iter().filter_map(|relation| plain(&relation)).collect();
+    for key in data.dependents.iter().flat_map(|dependents| &dependents.foreign_keys) {
+        if let ([own], [other]) = (key.columns.as_slice(), key.target_columns.as_slice())
+            && keys.contains(&(key.target, *other))
+        {
+            keys.insert((key.relation, *own));
+        }
+    }
+    keys
 }
 
 /// A part of a name as rule files write it. A star of its own would mean any name there.
@@ -163,7 +231,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn as_toml(discovery: &Discovery) -> String {
-    let Discovery { database, tables, not_sampled } = discovery;
+    let Discovery { database, tables, not_sampled, .. } = discovery;
     let clean: String =
         database.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
     let mut out = format!(
@@ -205,10 +273,14 @@ fn as_toml(discovery: &Discovery) -> String {
         out += "]\n";
     }
     out += "\n# Columns without a guess, of tables that have one. Take the # away from those that are not personal; what stays a \
-            comment is\n# withheld (NULL) from every role.\n[category.none]\ntitle = \"Reviewed: not personal\"\ncolumns = [\n";
+            comment is\n# withheld (NULL) from every role. Keys that are numbers or UUIDs, and what refers to them, have none.\n\
+            # Once every line has been read, and what is personal moved, this takes all of them away:\n\
+            #     sed -i.bak 's/^    # \\(\".*\",\\) # review$/    \\1/' FILE\n\
+            [category.none]\ntitle = \"Reviewed: not personal\"\ncolumns = [\n";
     for (_, columns) in &review {
         for column in columns {
-            let _ = writeln!(out, "    # {}, # review", quoted(&column.column));
+            let (sign, why) = if column.key { ("", "key") } else { ("# ", "review") };
+            let _ = writeln!(out, "    {sign}{}, # {why}", quoted(&column.column));
         }
     }
     out += "]\n";
@@ -219,10 +291,7 @@ fn as_toml(discovery: &Discovery) -> String {
             let _ = writeln!(out, "# {}", quoted(&table.name));
         }
     }
-    out += "\n# Who sees what kind; rules/README.md lists treatments and masks.\n\
-            # [[role]]\n# name = \"support\"\n# match = { user = [\"support_app\"] }\n# see = { phone = \"phone_last\" }\n\
-            # otherwise = \"withhold\"\n";
-    out
+    out + &roles::as_toml(discovery)
 }
 
 #[cfg(test)]
@@ -241,6 +310,7 @@ mod tests {
         let mut data = database();
         data.database = "sh\"op\n".to_owned();
         table(&mut data, "customers", "id bigint, phone text, sdt.2 text, e\"mail text, x text");
+        data.relations.last_mut().unwrap().primary_key = vec![AttNum(1)];
         data.relations.last_mut().unwrap().columns[4].name = "dòng\n\"mới\" ghi chú".to_owned();
         let parent = table(&mut data, "*", "email text, nothing int");
         let child = table(&mut data, "child", "email text, nothing int, dia_chi text");
@@ -250,6 +320,7 @@ mod tests {
         let discovery = discover(&catalog, &Samples::default());
         let text = as_toml(&discovery);
         assert!(text.contains("\n# \"public.products\"\n"), "{text}");
+        assert!(text.contains("    \"public.customers.id\", # key\n"), "{text}");
         assert_eq!(text.matches("child").count(), 1, "only its own column is listed: {text}");
         let rules = format!("{text}\n[[role]]\nname = \"r\"\nmatch = {{ user = \"u\" }}\n");
         let file = RuleFile { path: "r.toml".into(), text: rules.into() };
@@ -264,7 +335,15 @@ mod tests {
         assert_eq!(of("customers", 2).as_deref(), Some("phone"));
         assert_eq!(of("customers", 3).as_deref(), Some("email"));
         assert_eq!(of("customers", 4).as_deref(), Some("free_text"));
-        assert_eq!(of("customers", 0), None);
+        // A key is left as it is.
+        assert_eq!(of("customers", 0).as_deref(), Some("none"));
+        // The roles at the end are valid too, once the signs are taken away, and fit every column.
+        let with_roles = text.replace("#: ", "").replace("#:\n", "\n");
+        let file = RuleFile { path: "r.toml".into(), text: with_roles.clone().into() };
+        let policy = RuleSet::parse(&[file]).and_then(|rules| rules.compile(&catalog));
+        let policy = policy.unwrap_or_else(|diagnostics| panic!("{with_roles}\n{diagnostics}"));
+        let names: Vec<&str> = policy.roles.iter().map(|role| role.name.as_str()).collect();
+        assert_eq!(names, ["shop", "staff", "owner"]);
         assert_eq!(of("*", 0).as_deref(), Some("email"));
         assert_eq!(of("child", 0).as_deref(), Some("email"));
         assert_eq!(of("child", 2).as_deref(), Some("address"));

@@ -19,6 +19,7 @@ use crate::{
         LoginIdentity, Policy, RoleId,
         rules::{RuleFile, RuleSet},
     },
+    sql::{Kind, lex},
 };
 
 pub(super) fn command() -> Command {
@@ -90,6 +91,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => role,
     };
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
+    let observed = policy.role(role).is_some_and(|role| role.observed.is_some());
+    let policy = policy.enforced();
     let path = matches.get_one::<String>("search_path").map(String::as_str);
     let path = path.unwrap_or_else(|| configured_path(user.unwrap_or_default(), &catalog));
     let search_path = effective_path(path, user.unwrap_or_default(), &catalog);
@@ -98,10 +101,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let outcome = engine::plan(&sql, &context, &inputs);
     let reasons = reasons(&rules, &files, &inputs, role);
     let text = if args::chosen_format(matches) == Format::Json {
-        let value = as_json(&name, &inputs, &outcome, &reasons);
+        let value = as_json(&name, observed, &inputs, &outcome, &reasons);
         serde_json::to_string_pretty(&value).map_err(Failure::new)? + "\n"
     } else {
-        as_text(&name, &inputs, &outcome, &reasons)
+        let label = if observed { " (observed: nothing is enforced yet; this is what would be)" } else { "" };
+        as_text(&format!("{name}{label}"), &inputs, &outcome, &reasons)
     };
     print(&text)?;
     match outcome {
@@ -111,11 +115,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn statement(matches: &ArgMatches) -> Result<String, Failure> {
-    match matches.get_one::<String>("sql").map(String::as_str) {
+    let text = match matches.get_one::<String>("sql").map(String::as_str) {
         Some("-") | None => std::io::read_to_string(std::io::stdin())
-            .map_err(|error| Failure::new(format!("could not read the statement from standard input: {error}"))),
-        Some(text) => Ok(text.to_owned()),
+            .map_err(|error| Failure::new(format!("could not read the statement from standard input: {error}")))?,
+        Some(text) => text.to_owned(),
+    };
+    // White space, comments and semicolons alone are no statement either; the server answers them with an empty response.
+    let empty = lex::lex(&text).is_ok_and(|tokens| tokens.iter().all(|token| token.kind == Kind::Semicolon));
+    if empty {
+        return Err(Failure::new("there is no statement to explain: the text is empty"));
     }
+    Ok(text)
 }
 
 fn named_role(policy: &Policy, name: &str) -> Result<RoleId, Failure> {
@@ -240,8 +250,15 @@ fn access_json(kind: &str, access: &Access, reasons: &Reasons) -> Value {
     })
 }
 
-fn as_json(role: &str, inputs: &Inputs, outcome: &Result<Plan, Box<Refused>>, reasons: &Reasons) -> Value {
-    let mut value = json!({ "role": role, "policy": inputs.policy.id, "policy_hash": inputs.policy.hash });
+fn as_json(
+    role: &str,
+    observed: bool,
+    inputs: &Inputs,
+    outcome: &Result<Plan, Box<Refused>>,
+    reasons: &Reasons,
+) -> Value {
+    let mut value =
+        json!({ "role": role, "observed": observed, "policy": inputs.policy.id, "policy_hash": inputs.policy.hash });
     let (decision, statements, rest) = match outcome {
         Ok(plan) => {
             let statements: Vec<Value> = plan

@@ -4,11 +4,13 @@
 //!
 //! What an output column is treated with: the treatments of all columns that it is computed from, `clear` left out where
 //! there is another, without repetition. A plain column has one; `full_name || phone` has those of both. A column that
-//! a test does not name must be computed from nothing personal, so that `SELECT *` cannot show more unnoticed.
+//! a test does not name must be computed from nothing personal, so that `SELECT *` cannot show more unnoticed. Of an observed role
+//! what would be enforced is tested, and standard error says so.
 
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -125,7 +127,18 @@ fn run_all(matches: &ArgMatches) -> Result<(), Failure> {
     let catalog = given.snapshot(matches)?;
     let mut outcomes = Vec::new();
     for (rules, tests) in &sets {
-        let policy = Arc::new(rules.compile(&catalog).map_err(Failure::RulesInvalid)?);
+        let policy = rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
+        let observed: BTreeSet<String> =
+            policy.roles.iter().filter(|role| role.observed.is_some()).map(|role| role.name.clone()).collect();
+        if !observed.is_empty() {
+            let names: Vec<&str> = observed.iter().map(String::as_str).collect();
+            let _ = writeln!(
+                std::io::stderr(),
+                "pgscrim: observed, so that nothing is enforced yet: {}; tested is what would be",
+                names.join(", ")
+            );
+        }
+        let policy = Arc::new(policy.enforced());
         let inputs = Inputs { catalog: Arc::clone(&catalog), policy };
         outcomes.extend(run_tests(tests, &inputs).map_err(Failure::RulesInvalid)?);
     }

@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     pipeline::Run,
-    plan::{Access, ColumnAccess, Usage},
+    plan::{Access, ColumnAccess, Stored, Usage},
 };
 use crate::{
-    bind::{Bound, Usages},
+    bind::{Assigned, Bound, Deps, Role, Usages},
     names::{QualifiedName, rule_part},
     policy::Treatment,
     rewrite::Searched,
@@ -46,7 +46,9 @@ pub(super) fn access(
     let mut discloses = false;
     for (id, used) in bound.relations.iter().enumerate() {
         let Some(relation) = run.inputs.catalog.relation(used.oid) else { continue };
-        if !relation.is_system() && !oids.contains(&used.oid) {
+        // A temporary one belongs to the session, and nobody else touches it.
+        let lasting = !relation.is_system() && !run.inputs.catalog.is_temporary(relation);
+        if lasting && !oids.contains(&used.oid) {
             oids.push(used.oid);
         }
         relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
@@ -108,13 +110,84 @@ pub(super) fn access(
         text: text.into(),
         relations: relations.into_iter().map(Arc::from).collect(),
         oids,
+        fills: false,
+        keeps_masks: Vec::new(),
         masked_outputs: u32::try_from(masked.count()).unwrap_or(u32::MAX),
         grants: grants.cloned().collect(),
         columns: columns.into_values().collect(),
         decision,
         discloses,
+        stored: Stored::Nothing,
         searched,
         observed: None,
         rules: rules.into_iter().collect(),
+    }
+}
+
+/// Whether a value that is computed of these columns may be a mask, or hold one.
+pub(super) fn masked(deps: &Deps, bound: &Bound, run: &Run<'_>) -> bool {
+    deps.iter().any(|(id, position)| {
+        let Some(used) = bound.relations.get(*id) else { return true };
+        let catalog = &run.inputs.catalog;
+        if catalog.relation(used.oid).is_none_or(|relation| catalog.holds_masks(relation)) {
+            return true;
+        }
+        let Some(policy) = run.role.relation(used.oid) else { return false };
+        let Some(rule) = policy.columns.get(*position) else { return policy.protected };
+        // Behind a gate a value is the stored one or NULL.
+        let gated = rule.gate.as_ref().is_some_and(|gate| gate.clear);
+        rule.treatment != Treatment::Clear && !gated
+    })
+}
+
+/// Whether what other tables hold goes into a temporary one.
+pub(super) fn fills(bound: &Bound, run: &Run<'_>) -> bool {
+    let temporary = |id: usize| {
+        let used = bound.relations.get(id).and_then(|used| run.inputs.catalog.relation(used.oid));
+        used.is_some_and(|relation| run.inputs.catalog.is_temporary(relation))
+    };
+    bound.assigned.iter().any(|assigned| temporary(assigned.relation))
+        && (0..bound.relations.len()).any(|id| !temporary(id))
+}
+
+/// The temporary tables that take in masks.
+pub(super) fn keeps_masks(bound: &Bound, run: &Run<'_>) -> Vec<Box<str>> {
+    let mut kept = Vec::new();
+    for assigned in &bound.assigned {
+        let target = bound.relations.get(assigned.relation);
+        let target = target.and_then(|used| run.inputs.catalog.relation(used.oid));
+        let target = target.filter(|target| run.inputs.catalog.is_temporary(target));
+        if let Some(target) = target
+            && masked(&assigned.deps, bound, run)
+        {
+            kept.push(target.name.as_str().into());
+        }
+    }
+    kept.sort();
+    kept.dedup();
+    kept
+}
+
+/// What of a statement reaches a temporary table; `kind` is that of the query or data modification itself.
+pub(super) fn stored(bound: &Bound, kind: &str, run: &Run<'_>) -> Stored {
+    let shows = |(id, position): &(usize, usize)| {
+        let policy = bound.relations.get(*id).and_then(|used| run.role.relation(used.oid));
+        let rule = policy.and_then(|policy| policy.columns.get(*position));
+        rule.is_some_and(|rule| rule.personal && rule.shows_stored())
+    };
+    let keeps = |assigned: &Assigned| {
+        let target = bound.relations.get(assigned.relation);
+        let target = target.and_then(|used| run.inputs.catalog.relation(used.oid));
+        target.is_some_and(|target| run.inputs.catalog.is_temporary(target)) && assigned.deps.iter().any(shows)
+    };
+    if !bound.assigned.iter().any(keeps) {
+        return Stored::Nothing;
+    }
+    // With RETURNING a portal may be left before its end, and of several targets the tag counts one.
+    let targets = bound.relations.iter().filter(|used| used.role != Role::Source).count();
+    if targets == 1 && !bound.returns_rows && matches!(kind, "INSERT" | "UPDATE" | "MERGE") {
+        Stored::Counted
+    } else {
+        Stored::Uncounted
     }
 }

@@ -3,14 +3,14 @@
 use super::{
     access, copy,
     pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_statement},
-    plan::{Access, Effect, PlannedStatement},
-    tables,
+    plan::{Access, Effect, PlannedStatement, Stored},
+    tables, temporary,
 };
 use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
     error::{Refusal, RefusalCode},
     names::quote_literal,
-    policy::settings::{PURPOSE, is_tracked, setting_allowed},
+    policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
     rewrite::{Edits, Job, Searched, rewrite},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
@@ -27,6 +27,9 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
     let as_is = |effect: Effect| Ok(pass(kind, effect, tokens));
     match &command {
         Command::Query | Command::Modify(_) => {
+            if let Some(planned) = temporary::select_into(tokens, run) {
+                return planned;
+            }
             let rewritten = rewrite_statement(tokens, run)?;
             let (holes, reads) = (rewritten.printed.holes.clone(), rewritten.reads.clone());
             let fillable = Fillable { holes, reads };
@@ -44,6 +47,10 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let rewritten = inner(tokens, *at, run)?;
             let mut planned = pipeline::planned(kind, Effect::None, tokens, 0..*at, rewritten, run);
             planned.statement.outputs = None;
+            // With ANALYZE it is executed, and its tag says nothing of that.
+            if planned.statement.access.stored != Stored::Nothing {
+                planned.statement.access.stored = Stored::Uncounted;
+            }
             Ok(planned)
         }
         Command::Prepare(at, body) => {
@@ -88,7 +95,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             })
         }
         Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
-        Command::Set(at) => as_is(set(tokens, *at, &run.role.purposes)?),
+        Command::Set(at) => as_is(set(tokens, *at, run.role.permitted())?),
         Command::Reset(at) => {
             let setting = name(at);
             if tokens.len() == 2 && setting == "all" {
@@ -100,12 +107,13 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
                 return as_is(Effect::None);
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
-            setting_allowed(&setting, None, &run.role.purposes)?;
+            setting_allowed(&setting, None, run.role.permitted())?;
             as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
         }
-        Command::Discard(all) => as_is(if *all { Effect::DiscardAll } else { Effect::None }),
+        Command::Discard(true) => as_is(Effect::DiscardAll),
+        Command::Discard(false) => as_is(Effect::Temporary(None)),
         Command::Other("UNKNOWN") => Err(parse::syntax_error(Some(0), tokens, 0)),
-        Command::Other(what) => Err(not_allowed(what)),
+        Command::Other(what) => temporary::plan(what, tokens, run),
     }
 }
 
@@ -221,7 +229,7 @@ pub(super) fn kind(command: &Command, tokens: &[Token]) -> &'static str {
 }
 
 /// `WITH … INSERT` is an INSERT: the first command word outside parentheses decides.
-fn with_kind(tokens: &[Token]) -> &'static str {
+pub(super) fn with_kind(tokens: &[Token]) -> &'static str {
     let mut depth = 0_usize;
     for token in tokens {
         match token.kind {
@@ -351,7 +359,7 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
 }
 
 /// Judges SET.
-fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refusal> {
+fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, Refusal> {
     let word = |index: usize| match tokens.get(index) {
         Some(token) if token.kind == Kind::Word => token.name(),
         Some(_) | None => "",
@@ -409,11 +417,11 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
             ));
         }
         ("names", _) => {
-            setting_allowed("client_encoding", Some(&value(at + 1)?), purposes).map_err(place)?;
+            setting_allowed("client_encoding", Some(&value(at + 1)?), permitted).map_err(place)?;
             return Ok(Effect::None);
         }
         ("schema", _) => {
-            setting_allowed("search_path", Some(&value(at + 1)?), purposes).map_err(place)?;
+            setting_allowed("search_path", Some(&value(at + 1)?), permitted).map_err(place)?;
             return Ok(Effect::SearchPath);
         }
         _ => {}
@@ -425,6 +433,6 @@ fn set(tokens: &[Token], at: usize, purposes: &[String]) -> Result<Effect, Refus
     }
     let default = word(next + 1) == "default" && tokens.len() == next + 2;
     let value = if default { None } else { Some(value(next + 1)?) };
-    setting_allowed(&name, value.as_deref(), purposes).map_err(place)?;
+    setting_allowed(&name, value.as_deref(), permitted).map_err(place)?;
     Ok(if is_tracked(&name) { Effect::SearchPath } else { Effect::None })
 }

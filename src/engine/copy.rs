@@ -10,9 +10,10 @@ use super::{
     plan::{Access, Effect, PlannedStatement},
 };
 use crate::{
-    catalog::{Relation, data::RelationKind, search_path::resolve_relation},
+    catalog::{Column, Relation, data::RelationKind, search_path::resolve_relation},
     error::{Refusal, RefusalCode},
     names::{QualifiedName, quote_ident},
+    policy::ColumnPolicy,
     rewrite::Searched,
     sql::{Kind, Token, command::after_brackets, emit, lex},
 };
@@ -120,9 +121,11 @@ pub(super) fn resolve<'a>(parts: &[String], run: &Run<'a>) -> Result<&'a Relatio
         [database, schema, name] if *database == catalog.data().database => catalog.relation_named(schema, name),
         _ => None,
     };
-    found.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         Refusal::new(RefusalCode::UnknownRelation, format!("relation \"{}\" does not exist", parts.join(".")))
-    })
+    })?;
+    catalog.usable(found)?;
+    Ok(found)
 }
 
 /// `COPY table TO`: as PostgreSQL, the table alone, generated columns left out unless named.
@@ -192,6 +195,18 @@ fn load(
     let refused = run.role.relation(relation.oid).is_some_and(|policy| policy.refuse.is_some());
     if relation.is_system() || refused {
         return Err(Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", relation.name)));
+    }
+    let named = |name: &str| columns.is_empty() || columns.iter().any(|column| column == name);
+    let guarded = |(column, policy): (&Column, &ColumnPolicy)| policy.stored_mask.is_some() && named(&column.name);
+    let guarded =
+        run.role.relation(relation.oid).is_some_and(|policy| relation.columns.iter().zip(&policy.columns).any(guarded));
+    if guarded {
+        let refusal = Refusal::new(
+            RefusalCode::WriteBackRefused,
+            format!("values for columns of {} that this role sees masked may not come by COPY", relation.name),
+        );
+        return Err(refusal
+            .with_hint("The rules refuse masks as values (store_masks), and COPY is not looked into: use INSERT."));
     }
     let list: Vec<_> = columns.iter().map(|name| quote_ident(name)).collect();
     let columns_list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };

@@ -5,6 +5,7 @@
 
 mod access;
 mod cache;
+mod columns;
 mod command;
 mod copy;
 mod observe;
@@ -13,12 +14,13 @@ pub mod plan;
 mod recognise;
 mod tables;
 mod template;
+mod temporary;
 mod verify;
 
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
 pub use plan::{
-    Access, ColumnAccess, Effect, Inputs, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
-    QueryContext, Refused, Usage,
+    Access, ColumnAccess, Effect, Inputs, MadeTable, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
+    QueryContext, Refused, Stored, Usage,
 };
 
 use crate::error::{Refusal, RefusalCode};

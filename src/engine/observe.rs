@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     pipeline::{self, Judged, Run},
-    plan::{Access, Observed, PlannedStatement, QueryContext},
+    plan::{Access, Effect, Observed, PlannedStatement, QueryContext},
 };
 
 /// Adds to `judged` what `run.role`, which is restricted, would have got.
@@ -14,16 +14,30 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
     let restricted = pipeline::restricted(text, context, run);
     let rewritten = |number: usize, planned: &PlannedStatement| match &restricted {
         Ok(restricted) => {
-            let would = restricted.plan.statements.get(number).map(|statement| &statement.access)?;
-            let Access { columns, rules, masked_outputs, .. } = would.clone();
-            let observed = Some(Observed { decision: would.decision, refusal: None });
-            Some(Access { columns, rules, observed, masked_outputs, ..planned.access.clone() })
+            let statement = restricted.plan.statements.get(number)?;
+            let makes = match &statement.effect {
+                Effect::Temporary(made) => made.clone(),
+                Effect::None
+                | Effect::Prepare(..)
+                | Effect::Execute(_)
+                | Effect::Deallocate(_)
+                | Effect::DeclareCursor(_)
+                | Effect::Fetch(_)
+                | Effect::CloseCursor(_)
+                | Effect::SearchPath
+                | Effect::DiscardAll
+                | Effect::Catalog => None,
+            };
+            let Access { columns, rules, masked_outputs, keeps_masks, decision, .. } = statement.access.clone();
+            let observed = Some(Observed { decision, refusal: None, makes });
+            Some(Access { columns, rules, keeps_masks, observed, masked_outputs, ..planned.access.clone() })
         }
         // The message as a whole would have been refused.
         Err(refused) => {
             let mut rules = planned.access.rules.clone();
             rules.extend(refused.refusal.rule.as_deref().map(Arc::from));
-            let observed = Some(Observed { decision: "refuse", refusal: Some(refused.refusal.code.code()) });
+            let observed =
+                Some(Observed { decision: "refuse", refusal: Some(refused.refusal.code.code()), makes: None });
             Some(Access { rules, observed, ..planned.access.clone() })
         }
     };

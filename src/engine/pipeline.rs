@@ -59,11 +59,16 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     }
     let mut text = String::new();
     let mut places = Vec::new();
-    let mut statements = Vec::with_capacity(ranges.len());
+    let mut statements: Vec<Arc<PlannedStatement>> = Vec::with_capacity(ranges.len());
     let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let planned = command::plan(own, run).map_err(|refusal| refused(refusal, own, run))?;
+        let planned = command::plan(own, run).map_err(|refusal| {
+            let made = statements.iter().any(|earlier| matches!(earlier.effect, Effect::Temporary(Some(_))));
+            let unknown = made && refusal.code == RefusalCode::UnknownRelation;
+            let hint = "Send the statement that makes a temporary table on its own.";
+            refused(if unknown { refusal.with_hint(hint) } else { refusal }, own, run)
+        })?;
         if !statements.is_empty() {
             text.push_str("; ");
         }
@@ -172,6 +177,7 @@ pub(super) fn planned(
 ) -> Planned {
     let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _ } = rewritten;
     let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
+    let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);
     if !text.is_empty() {
@@ -180,7 +186,10 @@ pub(super) fn planned(
     places.extend(moved(printed.places, text.len()));
     text.push_str(&printed.text);
     let decision = if changed { "rewrite" } else { "forward" };
-    let access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
+    let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
+    access.stored = access::stored(&bound, own_kind, run);
+    access.fills = access::fills(&bound, run);
+    access.keeps_masks = access::keeps_masks(&bound, run);
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }

@@ -129,8 +129,14 @@ pub struct Access {
     pub decision: &'static str,
     /// Determining rules, `file:line`, without repetition.
     pub rules: Vec<Arc<str>>,
-    /// Whether the answer depends on personal data that the role sees in clear.
+    /// Whether personal data reaches the client, or a temporary table of the session, in clear.
     pub discloses: bool,
+    /// Whether it reaches a temporary table.
+    pub stored: Stored,
+    /// Whether it fills a temporary table from other tables.
+    pub fills: bool,
+    /// Temporary tables that take in masks, by name.
+    pub keeps_masks: Vec<Box<str>>,
     /// How many values are compared with stored ones that the role does not see (`search = "exact"`).
     pub searched: Searched,
     /// What an observed role would have got.
@@ -139,9 +145,32 @@ pub struct Access {
     pub masked_outputs: u32,
 }
 
+/// Whether personal data reaches a temporary table in clear, from which it may be read again and again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// It does not.
+    #[default]
+    Nothing,
+    /// The statement's command tag counts the rows.
+    Counted,
+    /// Nothing that the proxy sees counts them.
+    Uncounted,
+}
+
+/// A temporary table that a statement makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns, as far as the statement tells.
+    pub columns: Vec<String>,
+}
+
 /// What would have been done with a statement of an observed role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
+    /// The temporary table that it would have made.
+    pub makes: Option<MadeTable>,
     /// `forward`, `rewrite` or `refuse`
     pub decision: &'static str,
     /// Code of the refusal, such as `PGS0203`.
@@ -223,6 +252,9 @@ pub enum Effect {
     SearchPath,
     /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
     DiscardAll,
+    /// Made this temporary table, or may have dropped some: the session must ask the server for them before the
+    /// next statement of a restricted role is planned.
+    Temporary(Option<MadeTable>),
     /// May have changed the catalog (DDL, GRANT, DO, CALL, unknown): the proxy refreshes its snapshot.
     Catalog,
 }

@@ -10,7 +10,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use crate::{
-    catalog::Column,
+    catalog::{Column, fillers::Fillers},
     names::{AttNum, Oid},
 };
 
@@ -48,6 +48,8 @@ pub struct RolePolicy {
     pub purpose: String,
     /// All purposes of the role, the default first.
     pub purposes: Arc<[String]>,
+    /// Settings of applications that the role may set: `app.tenant`, or `app.*`.
+    pub settings: Arc<[String]>,
     /// `application_name` → purpose, for connections that ask for none.
     pub application_purposes: Arc<[(String, String)]>,
     /// `recipient`, empty when not given.
@@ -72,6 +74,8 @@ pub struct RolePolicy {
     pub grants: Vec<Arc<Grant>>,
     /// User functions allowed by the rules, by OID.
     pub functions: HashSet<Oid, FixedState>,
+    /// What could fill temporary tables of the role, under any of its purposes. Of no meaning for an exempt one.
+    pub fillers: Arc<Fillers>,
 }
 
 /// What one role gets of one relation.
@@ -105,6 +109,8 @@ pub struct ColumnPolicy {
     pub search: Search,
     /// What an assignment to the column does. Meaningful when the treatment is not `Clear`.
     pub write_back: WriteBack,
+    /// Where the rules say that masks are not stored: SQL that is true of a value which looks like the column's mask.
+    pub stored_mask: Option<SqlTemplate>,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
     /// What must hold of the row for the role to see what the treatment says, and NULL where it does not; part of the
@@ -308,9 +314,10 @@ impl SqlTemplate {
 
     /// The SQL with `operand` (a column reference) and the name of `row` in every place.
     pub fn fill_row(&self, operand: &str, row: Row<'_>) -> String {
-        let mut out = String::with_capacity(self.text.len() + 2 * operand.len());
+        let mut out = String::with_capacity(self.text.len() + 2 * operand.len() + 2);
         let mut rest = &*self.text;
-        while let Some(at) = rest.find([OPERAND, ROW, FEW.0, FEW.1]) {
+        // Marks are the bytes 1 to 4.
+        while let Some(at) = rest.bytes().position(|byte| matches!(byte, 1..=4)) {
             let (before, from) = rest.split_at(at);
             out.push_str(before);
             if from.starts_with(OPERAND) {
@@ -388,6 +395,13 @@ impl Policy {
         let name = &self.role(id)?.name;
         let position = self.roles.iter().position(|role| role.name == *name && role.purpose == purpose)?;
         u16::try_from(position).ok().map(RoleId)
+    }
+
+    /// The same policy with its observed roles as they would be if they were not: what commands judge rules by.
+    #[must_use]
+    pub fn enforced(&self) -> Self {
+        let enforced = |role: &RolePolicy| role.observed.as_deref().unwrap_or(role).clone();
+        Self { roles: self.roles.iter().map(enforced).collect(), ..self.clone() }
     }
 
     /// The role with this index.

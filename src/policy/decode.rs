@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use super::{
     decode_role::decode_role,
+    decode_settings::decode_functions,
     decode_subject::Subjects,
     pattern,
     rules::{At, CategoryRule, ColumnRule, Complaints, RoleRule, RuleFile, RuleSet},
@@ -22,11 +23,16 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
     let mut categories: Vec<CategoryRule> = Vec::new();
     let mut role_tables: Vec<Table<'_>> = Vec::new();
     let mut subjects = Subjects::default();
+    let mut writes_no_temporary_tables = Vec::new();
     for (index, document) in parsed.iter().enumerate() {
         let start = At { file: index, start: 0, end: 0 };
         let mut table = Table::new(index, start, "a rule file", document);
         if let Some(entry) = table.take_entry("policy") {
             decode_policy(&entry.value, entry.key_at, &mut policy, &mut complaints);
+        }
+        if let Some(value) = table.take("writes_no_temporary_tables") {
+            let key = "writes_no_temporary_tables";
+            writes_no_temporary_tables.extend(decode_functions(key, &value, &mut complaints));
         }
         if let Some(value) = table.take("category")
             && let Some(mut all) = value.table("category", &mut complaints)
@@ -75,7 +81,20 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
     }
     let policy = policy.map(|(_, name)| name).unwrap_or_default();
     drop(parsed);
-    Ok(RuleSet { files, policy, hash, categories, roles, subject, consent, refusal, erasure, deadlines, grants })
+    Ok(RuleSet {
+        files,
+        policy,
+        hash,
+        categories,
+        roles,
+        subject,
+        consent,
+        refusal,
+        erasure,
+        deadlines,
+        grants,
+        writes_no_temporary_tables,
+    })
 }
 
 /// A restricted role by `application_name` before an exempt one for the same user would let the client choose.

@@ -4,7 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     decode_settings::{self, choice},
-    rules::{CategoryRule, Complaints, RoleMatch, RoleRule},
+    rules::{At, CategoryRule, Complaints, RoleMatch, RoleRule},
+    settings::own_setting,
     toml_reader::Table,
 };
 use crate::diagnostic::suggestion;
@@ -30,6 +31,7 @@ pub(super) fn decode_role(
     let matching = decode_match(&mut table, complaints);
     let purposes = decode_purposes(&mut table, complaints);
     let application_purposes = decode_application_purposes(&mut table, &purposes, complaints);
+    let own_settings = decode_own_settings(&mut table, complaints);
     let recipient = table.take("recipient").and_then(|value| {
         let text = value.text("recipient", complaints)?;
         choice(value.at, "recipient", text, &RECIPIENTS, complaints)
@@ -79,6 +81,7 @@ pub(super) fn decode_role(
     table.finish(complaints);
     let all: Arc<[String]> = purposes.iter().filter(|purpose| !purpose.is_empty()).cloned().collect();
     let application_purposes: Arc<[(String, String)]> = application_purposes.into();
+    let own_settings: Arc<[(String, At)]> = own_settings.into();
     let recipient = recipient.unwrap_or_default();
     let entry = |(purpose, settings)| RoleRule {
         name: name.clone(),
@@ -87,6 +90,7 @@ pub(super) fn decode_role(
         purpose,
         purposes: Arc::clone(&all),
         application_purposes: Arc::clone(&application_purposes),
+        own_settings: Arc::clone(&own_settings),
         recipient: recipient.clone(),
         exempt,
         legal_duty,
@@ -137,6 +141,25 @@ fn decode_application_purposes(
     }
     found
 }
+
+/// `settings`: those of applications, `app.tenant` or `app.*`, that the role may set to anything.
+fn decode_own_settings(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Vec<(String, At)> {
+    let given = table.take("settings").and_then(|value| value.texts("settings", complaints)).unwrap_or_default();
+    let mut found = Vec::new();
+    for (at, name) in given {
+        match own_setting(name, &[]) {
+            Ok(()) => found.push((name.to_owned(), at)),
+            Err(why) => {
+                complaints.add_with_help(at, format!("setting \"{name}\" cannot be given to a role: {why}"), HELP);
+            }
+        }
+    }
+    found
+}
+
+/// What settings are for.
+pub(super) const HELP: &str = "Only settings of applications themselves can be, such as \"app.tenant\": row-level policies and functions read \
+     them, and the server knows nothing of them.";
 
 fn decode_match(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> RoleMatch {
     let help = "Add `match = { user = [\"…\"] }`; its keys are user, member_of, database and application_name.";

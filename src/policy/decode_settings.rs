@@ -12,8 +12,8 @@ use super::{
 use crate::diagnostic::suggestion;
 
 /// Every key that is decoded here.
-const KEYS: [&str; 9] =
-    ["see", "otherwise", "search", "write_back", "functions", "explain", "rows", "consent", "limits"];
+const KEYS: [&str; 10] =
+    ["see", "otherwise", "search", "write_back", "store_masks", "functions", "explain", "rows", "consent", "limits"];
 
 /// Those of them that the table has and that have no meaning for an exempt role.
 pub(super) fn keys<'t>(table: &Table<'t>) -> impl Iterator<Item = (&'t str, At)> {
@@ -34,6 +34,7 @@ pub(super) fn decode(
         otherwise: Given { treatment: TreatmentRule::Withhold, at },
         search: vec![Search::Masked; categories.len()],
         write_back: WriteBack::Keep,
+        refuses_masks: false,
         functions: Vec::new(),
         rows: Vec::new(),
         limits: Limits::default(),
@@ -61,10 +62,13 @@ pub(super) fn decode(
             Some(_) | None => settings.write_back,
         };
     }
+    if let Some(value) = table.take("store_masks") {
+        let text = value.text("store_masks", complaints);
+        let chosen = text.and_then(|text| choice(value.at, "store_masks", text, &["allow", "refuse"], complaints));
+        settings.refuses_masks = chosen.map_or(settings.refuses_masks, |chosen| chosen == "refuse");
+    }
     if let Some(value) = table.take("functions") {
-        let functions = value.texts("functions", complaints).unwrap_or_default();
-        settings.functions =
-            functions.into_iter().filter_map(|(at, text)| decode_function(at, text, complaints)).collect();
+        settings.functions = decode_functions("functions", &value, complaints);
     }
     if let Some(value) = table.take("rows") {
         for rows in decode_rows(&value, complaints) {
@@ -220,6 +224,12 @@ fn decode_treatment(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Optio
         return None;
     }
     masks::decode_table(value, complaints).map(TreatmentRule::Mask)
+}
+
+/// A list of names of functions.
+pub(super) fn decode_functions(key: &str, value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<FunctionRule> {
+    let texts = value.texts(key, complaints).unwrap_or_default();
+    texts.into_iter().filter_map(|(at, text)| decode_function(at, text, complaints)).collect()
 }
 
 fn decode_function(at: At, text: &str, complaints: &mut Complaints<'_>) -> Option<FunctionRule> {

@@ -9,7 +9,7 @@ mod decode_settings;
 mod decode_subject;
 pub mod masks;
 mod pattern;
-mod places;
+pub mod places;
 pub mod rule_tests;
 pub mod rules;
 pub mod settings;

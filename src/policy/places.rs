@@ -1,10 +1,21 @@
-//! Where the rules say something, for reports: file and line of what names a column or a table.
+//! Where the rules say something, for reports: file and line of what names a column or a table, and of links.
 
 use super::{
     pattern::Part,
     rules::{At, ColumnRule, RuleSet},
 };
 use crate::diagnostic::Place;
+
+/// One link of `[subject]`, each column as schema, table and column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link<'r> {
+    /// The column that refers.
+    pub from: [String; 3],
+    /// What it refers to.
+    pub to: [String; 3],
+    /// File (as the user named it) and line.
+    pub place: (&'r str, usize),
+}
 
 impl RuleSet {
     /// File (as the user named it) and line of the entry of `columns` that names `schema.table.column`.
@@ -21,6 +32,26 @@ impl RuleSet {
             first.matches(schema) && second.matches(table)
         };
         self.place(self.column_rules().find(own)?.at)
+    }
+
+    /// The links of `[subject]`: column, what it refers to, file and line.
+    pub fn links(&self) -> Vec<Link<'_>> {
+        let named = |rule: &ColumnRule| match &rule.parts {
+            [Part::Name(schema), Part::Name(table), Part::Name(column)] => {
+                Some([schema.clone(), table.clone(), column.clone()])
+            }
+            [_, _, _] => None,
+        };
+        let links = self.subject.iter().flat_map(|subject| &subject.links);
+        links
+            .filter_map(|(from, to)| Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? }))
+            .collect()
+    }
+
+    /// Whether something that subjects have asked for hides what rows lead to (`[refusal]`, `[erasure]`): a row that leads to nobody
+    /// is hidden by neither.
+    pub fn hides_by_request(&self) -> bool {
+        self.refusal.is_some() || self.erasure.is_some()
     }
 
     fn column_rules(&self) -> impl Iterator<Item = &ColumnRule> {

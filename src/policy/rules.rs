@@ -35,6 +35,8 @@ pub struct RuleSet {
     pub(super) erasure: Option<RecordsRule>,
     pub(super) deadlines: Option<DeadlinesRule>,
     pub(super) grants: Vec<GrantRule>,
+    /// Functions that put nothing into temporary tables, nor does what they run.
+    pub(super) writes_no_temporary_tables: Vec<FunctionRule>,
 }
 
 /// A place in the rule files.
@@ -76,6 +78,8 @@ pub(super) struct RoleRule {
     pub purpose: String,
     pub purposes: Arc<[String]>,
     pub application_purposes: Arc<[(String, String)]>,
+    /// Settings of applications that the role may set, with the place of each.
+    pub own_settings: Arc<[(String, At)]>,
     pub recipient: String,
     pub exempt: bool,
     /// Neither refusals nor erasure requests of subjects count; only grants open anything beyond `see`.
@@ -95,6 +99,8 @@ pub(super) struct Settings {
     /// By index of the category.
     pub search: Vec<Search>,
     pub write_back: WriteBack,
+    /// A value that looks like a mask of its column is not stored.
+    pub refuses_masks: bool,
     pub functions: Vec<FunctionRule>,
     pub rows: Vec<RowsRule>,
     pub limits: Limits,

@@ -1,8 +1,110 @@
 //! Stage `policy`: which run-time settings a restricted role may change, at start-up and with SET. In: name and value.
-//! Out: yes, or a [`Refusal`]. Invariant: a setting that is not on the list is refused; the two that decide how the
-//! server reads text (`client_encoding`, `standard_conforming_strings`) keep the value the engine relies on.
+//! Out: yes, or a [`Refusal`]. Invariant: a setting that is neither on the list nor one of an application's own that the rules give to the role is refused; the two
+//! that decide how the server reads text (`client_encoding`, `standard_conforming_strings`) keep the value the engine relies on.
 
+use super::RolePolicy;
 use crate::error::{Refusal, RefusalCode};
+
+/// What a role may set beside the settings of the list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Permitted<'a> {
+    /// Values of [`PURPOSE`].
+    pub purposes: &'a [String],
+    /// Settings of applications, in lower case: `app.tenant`, or `app.*` for any of the class.
+    pub own: &'a [String],
+}
+
+impl RolePolicy {
+    /// What the role may set.
+    pub fn permitted(&self) -> Permitted<'_> {
+        Permitted { purposes: &self.purposes, own: &self.settings }
+    }
+}
+
+impl Permitted<'_> {
+    /// Whether the rules give the role this setting of an application's own.
+    fn has_own(&self, lower: &str) -> bool {
+        self.own.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(class) => lower.strip_prefix(class).is_some_and(|rest| rest.split('.').all(is_identifier)),
+            None => pattern == lower,
+        })
+    }
+}
+
+/// Classes of settings that belong to the server's own languages and modules, to extensions that decide what is read or written down, and
+/// to pgscrim. A name before the dot that begins with `pg_` belongs to one too.
+const CLASSES: &[&str] = &[
+    "anon",
+    "auth_delay",
+    "auto_explain",
+    "basic_archive",
+    "citus",
+    "cron",
+    "duckdb",
+    "file_fdw",
+    "hnsw",
+    "hypopg",
+    "isn",
+    "ivfflat",
+    "orioledb",
+    "passwordcheck",
+    "pgaudit",
+    "pgcrypto",
+    "pglogical",
+    "pgrst_internal",
+    "pgscrim",
+    "pgsodium",
+    "pljava",
+    "plperl",
+    "plperlu",
+    "plpgsql",
+    "plprofiler",
+    "plpython",
+    "plpython3",
+    "plpython3u",
+    "plr",
+    "pltcl",
+    "pltclu",
+    "plv8",
+    "postgis",
+    "postgres_fdw",
+    "rum",
+    "sepgsql",
+    "session_exec",
+    "set_user",
+    "spock",
+    "supautils",
+    "tds_fdw",
+    "timescaledb",
+    "vault",
+    "vectors",
+];
+
+/// Why `name`, an entry of `settings` of a role, is none that rules may give away: only names with a dot are an application's own, and not
+/// those whose class is the server's, an extension's or pgscrim's. `classes` are those that the database knows beside [`CLASSES`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn own_setting(name: &str, classes: &[String]) -> Result<(), &'static str> {
+    let Some((class, rest)) = name.split_once('.') else {
+        return Err("a setting without a dot is one of the server");
+    };
+    let valid = is_identifier(class) && (rest == "*" || rest.split('.').all(is_identifier));
+    if !valid {
+        return Err("not the name of a setting: write \"app.tenant\", or \"app.*\" for all of a class, in lower case");
+    }
+    if class.starts_with("pg_") || CLASSES.contains(&class) || classes.iter().any(|known| known == class) {
+        return Err("its class belongs to the server, to an extension or to pgscrim");
+    }
+    Ok(())
+}
+
+/// A part of a setting's name, in lower case.
+fn is_identifier(part: &str) -> bool {
+    let mut letters = part.bytes();
+    letters.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
+        && letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'$'))
+}
 
 /// What values of a setting may be.
 #[derive(Clone, Copy)]
@@ -100,9 +202,9 @@ pub fn is_tracked(name: &str) -> bool {
 
 /// Whether a restricted role may give setting `name` any value at all, so that the value need not be known. The search path
 /// may have any value too, but the session must notice it.
-pub fn takes_any_value(name: &str) -> bool {
+pub fn takes_any_value(name: &str, permitted: Permitted<'_>) -> bool {
     let lower = name.to_ascii_lowercase();
-    lower != "search_path" && matches!(values_of(&lower), Some(Values::Any))
+    lower != "search_path" && (matches!(values_of(&lower), Some(Values::Any)) || permitted.has_own(&lower))
 }
 
 /// Whether a session may act for this purpose; the empty one stands for the default.
@@ -130,18 +232,25 @@ fn values_of(lower: &str) -> Option<Values> {
 }
 
 /// Whether a restricted role may give setting `name` (any case) this value. `None` is RESET or `TO DEFAULT`: the
-/// session's own start, which was judged then. `purposes` are those of the role.
+/// session's own start, which was judged then.
 ///
 /// # Errors
 /// [`RefusalCode::SettingNotAllowed`] and [`RefusalCode::PurposeNotAllowed`].
-pub fn setting_allowed(name: &str, value: Option<&str>, purposes: &[String]) -> Result<(), Refusal> {
+pub fn setting_allowed(name: &str, value: Option<&str>, permitted: Permitted<'_>) -> Result<(), Refusal> {
     let lower = name.to_ascii_lowercase();
     if lower == PURPOSE {
-        return value.map_or(Ok(()), |value| purpose_allowed(value, purposes));
+        return value.map_or(Ok(()), |value| purpose_allowed(value, permitted.purposes));
+    }
+    if permitted.has_own(&lower) {
+        return Ok(());
     }
     let Some(values) = values_of(&lower) else {
         return Err(refusal(format!("setting \"{}\" may not be changed by a restricted role", shown(name)))
-            .with_hint("Leave it at its default, or set it for the role with ALTER ROLE as an administrator."));
+            .with_hint(if lower.contains('.') {
+                "Let the rules give it to the role (settings), or set it for the login with ALTER ROLE as an administrator."
+            } else {
+                "Leave it at its default, or set it for the role with ALTER ROLE as an administrator."
+            }));
     };
     let Some(value) = value else { return Ok(()) };
     let (fits, known) = match values {
@@ -202,7 +311,7 @@ mod tests {
             ("statement_timeout", "0"),
             ("client_min_messages", "WARNING"),
         ] {
-            assert_eq!(setting_allowed(name, Some(value), &[]), Ok(()), "{name}={value}");
+            assert_eq!(setting_allowed(name, Some(value), Permitted::default()), Ok(()), "{name}={value}");
         }
     }
 
@@ -222,22 +331,74 @@ mod tests {
             ("app.user", "x"),
             ("", "x"),
         ] {
-            assert!(setting_allowed(name, Some(value), &[]).is_err(), "{name}={value}");
+            assert!(setting_allowed(name, Some(value), Permitted::default()).is_err(), "{name}={value}");
         }
-        assert!(setting_allowed("log_statement", None, &[]).is_err());
-        assert_eq!(setting_allowed("client_encoding", None, &[]), Ok(()));
+        assert!(setting_allowed("log_statement", None, Permitted::default()).is_err());
+        assert_eq!(setting_allowed("client_encoding", None, Permitted::default()), Ok(()));
+    }
+
+    #[test]
+    fn an_application_has_the_settings_that_the_rules_give_it_and_no_others() {
+        let own = ["app.*".to_owned(), "request.jwt.claims".to_owned()];
+        let permitted = Permitted { purposes: &[], own: &own };
+        for name in ["app.tenant", "APP.Tenant", "app.a.b", "request.jwt.claims"] {
+            assert_eq!(setting_allowed(name, Some("x"), permitted), Ok(()), "{name}");
+            assert!(takes_any_value(name, permitted), "{name}");
+        }
+        for name in
+            ["app", "app.", "apps.x", "app.x y", "request.jwt.claim", "request.jwt", "app.x;y", "app..x", "pgscrim.x"]
+        {
+            assert!(setting_allowed(name, Some("x"), permitted).is_err(), "{name}");
+            assert!(!takes_any_value(name, permitted), "{name}");
+        }
+    }
+
+    #[test]
+    fn classes_of_the_server_and_of_extensions_are_nobody_s_to_give() {
+        let classes = ["myext".to_owned()];
+        for name in ["app.*", "app.tenant", "request.jwt.claims", "_a.b$1", "myexts.x"] {
+            assert_eq!(own_setting(name, &classes), Ok(()), "{name}");
+        }
+        for name in [
+            "search_path",
+            "role",
+            "*",
+            "*.*",
+            "app",
+            "app.",
+            "App.x",
+            ".x",
+            "a.*.b",
+            "app.x*",
+            "pgscrim.purpose",
+            "pgscrim.*",
+            "plpgsql.*",
+            "plpgsql.variable_conflict",
+            "auto_explain.log_min_duration",
+            "pg_trgm.similarity_threshold",
+            "pg_anything.x",
+            "myext.x",
+            "myext.*",
+            "1a.b",
+            "a b.c",
+            "app.x y",
+            "",
+        ] {
+            assert!(own_setting(name, &classes).is_err(), "{name}");
+        }
     }
 
     #[test]
     fn only_purposes_of_the_role_are_allowed() {
         let purposes = ["order-handling".to_owned(), "verification".to_owned()];
+        let purposes = Permitted { purposes: &purposes, own: &[] };
         for value in [Some("verification"), Some(""), None] {
-            assert_eq!(setting_allowed("PGSCRIM.purpose", value, &purposes), Ok(()), "{value:?}");
+            assert_eq!(setting_allowed("PGSCRIM.purpose", value, purposes), Ok(()), "{value:?}");
         }
         for value in ["marketing", "Verification", " verification"] {
-            let refusal = setting_allowed(PURPOSE, Some(value), &purposes).unwrap_err();
+            let refusal = setting_allowed(PURPOSE, Some(value), purposes).unwrap_err();
             assert_eq!(refusal.code, RefusalCode::PurposeNotAllowed);
         }
-        assert!(setting_allowed(PURPOSE, Some("verification"), &[]).is_err());
+        assert!(setting_allowed(PURPOSE, Some("verification"), Permitted::default()).is_err());
     }
 }

@@ -10,6 +10,7 @@
 //!
 //! - when an exempt session of this process has sent DDL of which the end is not known, or has not been read yet;
 //! - when the catalog has been found changed since the statement was judged;
+//! - when it tells that rows have gone from other tables into a temporary one, from which they may be read for long;
 //! - always, with `upstream.ddl_guard = "always"`.
 //!
 //! When the states differ, the statement is judged again by the newer catalog. Its answer holds when the same text with the
@@ -134,8 +135,9 @@ impl InputsHandle {
         }
     }
 
-    /// Whether the answer to a statement that was judged when `judged` was known must wait for [`Self::holds`].
-    pub fn must_hold(&self, judged: Option<&Arc<Known>>) -> bool {
+    /// Whether the answer to a statement that was judged when `judged` was known must wait for [`Self::holds`]. `fills` says
+    /// that it fills a temporary table from others.
+    pub fn must_hold(&self, judged: Option<&Arc<Known>>, fills: bool) -> bool {
         let Some(guard) = &self.shared.guard else { return false };
         match guard.mode {
             DdlGuard::Always => true,
@@ -143,7 +145,9 @@ impl InputsHandle {
                 // In this order: what is known is stored before `changing` falls.
                 let changing = guard.changing.load(Ordering::SeqCst) > 0;
                 let known = guard.known.load();
-                changing || known.as_ref().zip(judged).is_none_or(|(known, judged)| !Arc::ptr_eq(known, judged))
+                fills
+                    || changing
+                    || known.as_ref().zip(judged).is_none_or(|(known, judged)| !Arc::ptr_eq(known, judged))
             }
         }
     }

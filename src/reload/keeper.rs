@@ -17,7 +17,7 @@ use crate::{
     diagnostic::Diagnostics,
     engine::Inputs,
     names::Oid,
-    policy::{Policy, rules::RuleSet},
+    policy::{Policy, rules::RuleSet, settings::own_setting},
 };
 
 /// The last good inputs, and the newest catalog.
@@ -163,7 +163,12 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
     }
     let mut data = now.clone();
     data.relations.retain(|relation| kept.contains_key(&relation.oid));
-    let policy = Policy { catalog_version: version, reduced: true, ..Policy::clone(&good.policy) };
+    let mut policy = Policy { catalog_version: version, reduced: true, ..Policy::clone(&good.policy) };
+    for role in &mut policy.roles {
+        // An extension may have come whose settings these are now.
+        let own = role.settings.iter().filter(|name| own_setting(name, &now.setting_classes).is_ok());
+        role.settings = own.cloned().collect();
+    }
     Inputs { catalog: CatalogSnapshot::new(data, version), policy: Arc::new(policy) }
 }
 

@@ -73,6 +73,7 @@ fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
 fn relations(job: &Job<'_>) -> Result<(), Refusal> {
     for used in &job.bound.relations {
         let data = relation(job, used)?;
+        job.catalog.usable(data).map_err(|refusal| at(job, refusal, used.name.start))?;
         let refused = if data.is_system() {
             matches!(system_relation(&data.schema, &data.name), SystemRelation::Refused)
         } else {
@@ -138,8 +139,22 @@ fn columns(job: &Job<'_>) -> Result<(), Refusal> {
 
 fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     for assigned in &job.bound.assigned {
+        let target = job.bound.relations.get(assigned.relation);
+        let target = target.map(|used| relation(job, used)).transpose()?;
+        if target.is_some_and(|target| job.catalog.is_temporary(target)) {
+            // A mask destroys nothing there.
+            continue;
+        }
         for (id, position) in &assigned.deps {
             let Some(source) = job.bound.relations.get(*id) else { continue };
+            if job.catalog.holds_masks(relation(job, source)?) {
+                // Which of its columns hold them is not kept.
+                let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
+                    "The temporary table has taken in values of columns that this role does not see in clear. Storing \
+                     them elsewhere would destroy data.",
+                );
+                return Err(at(job, refusal, source.name.start));
+            }
             let Some(policy) = protected(job.role, source) else { continue };
             // Behind a gate a value is the stored one or NULL: what is stored is never a mask.
             let gated =
@@ -171,6 +186,17 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
                     .with_hint("Assign the whole column.");
             return Err(at(job, refusal, target.name.start));
         }
+        if column.stored_mask.is_some() && !assigned.default && !values_known(assigned) {
+            let refusal = Refusal::new(
+                RefusalCode::Unsupported,
+                "values of a column that this role sees masked cannot be told in this form of a write",
+            )
+            .with_hint(
+                "The rules refuse masks as values (store_masks). Write VALUES, or a SELECT that names its columns, without DISTINCT, GROUP BY \
+                 and UNION; in MERGE and COPY leave the column out.",
+            );
+            return Err(at(job, refusal, target.name.start));
+        }
         if assigned.update && assigned.value.is_none() && column.write_back == WriteBack::Keep {
             let refusal =
                 Refusal::new(RefusalCode::Unsupported, "a masked column cannot be assigned together with others")
@@ -179,6 +205,12 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whether it is known where the values of an assignment stand.
+fn values_known(assigned: &Assigned) -> bool {
+    let known = if assigned.update { assigned.value.is_some() } else { assigned.rows.is_some() };
+    known && !assigned.partial
 }
 
 /// Whether a column is assigned nothing but itself and values that are computed of no hidden column: `SET a = a`, and `SET a = CASE
@@ -352,9 +384,9 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Resul
     };
     let value = value.and_then(|value| constant(job, value, reads));
     match (name, value) {
-        (Some(name), None) if takes_any_value(name) => Ok(()),
+        (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
         (Some(name), Some(value)) => {
-            setting_allowed(name, Some(value), &job.role.purposes).map_err(|refusal| at(job, refusal, function.token))
+            setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
         }
         (_, _) => Err(set_config_refused(job, function)),
     }

@@ -242,9 +242,10 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
     {
         out.started(start, replaced);
     }
-    let mut parts = edit.text.split(|char| edit.wraps && char == HOLE);
-    out.text.push_str(parts.next().unwrap_or(""));
-    for part in parts {
+    let mut parts = edit.text.split(HOLE);
+    let first = if edit.wraps { parts.next().unwrap_or("") } else { &edit.text };
+    out.text.push_str(first);
+    for part in parts.filter(|_| edit.wraps) {
         let inside: Vec<Edit> = later
             .iter()
             .filter(|other| other.tokens.start < edit.tokens.end && other.tokens.end <= edit.tokens.end)

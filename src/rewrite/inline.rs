@@ -124,7 +124,10 @@ fn is_inline(
 
 /// What stands in the place of a reference to a hidden column.
 pub fn masked_reference(policy: &RelationPolicy, position: usize, column: &Column, operand: &str) -> String {
-    format!("({})", seen(policy, position, column, operand, Row { name: "", few: false }))
+    let mut masked = seen(policy, position, column, operand, Row { name: "", few: false });
+    masked.insert(0, '(');
+    masked.push(')');
+    masked
 }
 
 /// Masks the references to a source that stays a table; adds to `exact` what sees the stored value.
@@ -164,7 +167,7 @@ pub(super) fn references(
 /// The name that an item had from a column, and the token before which it stands.
 pub fn restored_name(item: &Item) -> Option<(usize, String)> {
     let name = item.name.as_deref().filter(|name| *name != "?column?")?;
-    Some((item.tokens.end, format!("AS {}", quote_ident(name))))
+    Some((item.tokens.end, ["AS ", &*quote_ident(name)].concat()))
 }
 
 /// The columns of a star with those of relations that stay tables masked.

@@ -13,6 +13,7 @@ mod inline;
 mod locking;
 mod names;
 mod scope;
+mod stored;
 mod target;
 
 pub use check::sets_path;
@@ -20,6 +21,7 @@ pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
 pub use exact::searched;
 pub use inline::{masked_reference, masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
+pub use stored::SIGN as STORED_MASK;
 
 use crate::{
     bind::{Bound, Item, Star},

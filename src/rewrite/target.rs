@@ -10,6 +10,7 @@ use super::{
     inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
+    stored,
 };
 use crate::{
     bind::{Clause, RelationUse, Role, WholeUse},
@@ -76,7 +77,8 @@ pub(super) fn targets(
         }
     }
     returning_stars(job, edits)?;
-    guards(job, edits)
+    guards(job, edits)?;
+    stored::inserted(job, edits)
 }
 
 fn check_captures(policy: &RelationPolicy, position: usize, used: &RelationUse) -> Result<(), Refusal> {
@@ -149,7 +151,9 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             format!("({HOLE})")
         };
         let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
-        let kept = kept(job, used, assigned.column, column, &value, &current)?;
+        let stored = stored::refusing(job, used, assigned.column, &value)?;
+        let kept =
+            kept(job, used, assigned.column, column, (&value, stored.as_deref()), &current)?.or_else(|| stored.clone());
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
         let text = match (open.filter(|_| !job.role.exempt), kept) {
             (None, None) => continue,
@@ -171,7 +175,7 @@ fn kept(
     used: &RelationUse,
     position: usize,
     column: &Column,
-    value: &str,
+    (value, stored): (&str, Option<&str>),
     current: &str,
 ) -> Result<Option<String>, Refusal> {
     let Some(policy) = protected(job.role, used) else { return Ok(None) };
@@ -196,6 +200,7 @@ fn kept(
         String::new()
     };
     Ok(Some(format!(
-        "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {value} END"
+        "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {} END",
+        stored.unwrap_or(value)
     )))
 }

@@ -15,7 +15,7 @@ use crate::{
     metrics::{ConnectionOutcome, UpstreamErrorKind},
     net::ByteStream,
     policy::{
-        LoginIdentity, RoleId,
+        LoginIdentity, RoleId, RolePolicy,
         settings::{PURPOSE, purpose_allowed},
     },
     upstream::{self, ConnectError},
@@ -77,13 +77,14 @@ pub(super) async fn authenticate(
         Ok(found) => found.map_or((None, false), |(role, exempt)| (Some(role), exempt)),
         Err(refusal) => return Err(Ended::told(&mut client, refusal).await),
     };
-    let purposes = role.and_then(|role| Some(shared.inputs.current()?.policy.role(role)?.purposes.to_vec()));
-    let purposes = purposes.unwrap_or_default();
+    let inputs = shared.inputs.current();
+    let permitted = role.and_then(|role| inputs.as_ref()?.policy.role(role)).map(RolePolicy::permitted);
+    let permitted = permitted.unwrap_or_default();
     let parameters = if exempt {
         let purpose = request.setting(PURPOSE).unwrap_or_default();
-        purpose_allowed(&purpose, &purposes).map(|()| request.parameters.clone())
+        purpose_allowed(&purpose, permitted.purposes).map(|()| request.parameters.clone())
     } else {
-        request.restricted(&purposes)
+        request.restricted(permitted)
     };
     let parameters = match parameters {
         Ok(parameters) => parameters,

@@ -551,8 +551,18 @@ fn not_utf8() -> Refusal {
         .with_hint("Send statements in UTF-8.")
 }
 
-/// Within one message the path must not change before a statement whose names depend on it.
+/// Within one message the path must not change before a statement whose names depend on it, nor temporary tables.
 fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
+    let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
+    let uses = |planned: &PlannedStatement| planned.access.relations.iter().any(|name| name.starts_with("pg_temp."));
+    let made = statements.iter().position(|planned| temporary(planned)).unwrap_or(statements.len());
+    if statements.iter().skip(made).any(|planned| uses(planned) && !temporary(planned)) {
+        return Err(Refusal::new(
+            RefusalCode::TemporaryTable,
+            "a temporary table is made or dropped earlier in the same message",
+        )
+        .with_hint("Send the statement that makes or drops it on its own."));
+    }
     let changes =
         statements.iter().position(|planned| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll));
     let Some(first) = changes else { return Ok(()) };

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::{Effect, plan::may_appear_in_clear},
+    engine::{Effect, Stored, plan::may_appear_in_clear},
     error::{Refusal, RefusalCode},
     metrics::UpstreamErrorKind,
-    names::{AttNum, Oid},
+    names::{AttNum, Oid, QualifiedName, rule_part},
     policy::settings::is_utf8,
     wire::{Fields, Header, backend, build, frame},
 };
@@ -183,6 +183,13 @@ impl Relay {
             }
             b'C' => {
                 let rows = backend::command_tag(body).ok().map(backend::tag_rows);
+                // What is in a temporary table is never read when it is too much: the table goes with the session.
+                if let Some(run) = self.current_run()
+                    && run.planned.access.stored != Stored::Nothing
+                    && let Some(limit) = run.row_limit.filter(|limit| rows.unwrap_or(run.rows) > *limit)
+                {
+                    return Err(self.stop_answer(limits::too_many_rows(limit)));
+                }
                 self.completed(rows);
                 Ok(true)
             }
@@ -288,7 +295,7 @@ impl Relay {
         let stamp = self.inputs()?;
         let Some(role) = stamp.inputs.policy.role(self.role) else { return Err(self.server_broke()) };
         let tripped = columns.iter().any(|(relation, attnum)| {
-            *relation != 0 && !may_appear_in_clear(role, &stamp.inputs.catalog, Oid(*relation), AttNum(*attnum))
+            *relation != 0 && !may_appear_in_clear(role, &stamp.view().catalog, Oid(*relation), AttNum(*attnum))
         });
         if !tripped {
             return Ok(());
@@ -337,8 +344,11 @@ impl Relay {
     /// What a completed statement changes in the session.
     fn applied(&mut self, run: &super::ledger::Run) {
         self.model.apply(run);
+        self.note_temporary(run);
         match &run.planned.effect {
-            Effect::SearchPath | Effect::DiscardAll => (self.path.stale, self.path.touched) = (true, true),
+            Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
+                (self.path.stale, self.path.touched) = (true, true);
+            }
             Effect::Catalog
             | Effect::None
             | Effect::Prepare(..)
@@ -348,7 +358,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::ledger::is_transaction_control(run.planned.kind) {
+        if self.path.touched && super::ledger::may_undo(run.planned.kind) {
             self.path.stale = true;
         }
     }
@@ -468,10 +478,23 @@ impl Relay {
                 scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
             }
             _ => {
+                if let Some((relation, column)) = scrub::stored_mask(body).map_err(|_| self.server_broke())? {
+                    let refusal = scrub::would_store(self.column_name(relation, column).as_deref());
+                    scrub::refuse(&mut self.client.output, "ERROR", &refusal, "");
+                    return Ok(false);
+                }
                 let place = |sent| origin.as_ref()?.position(sent);
                 scrub::scrub(&mut self.client.output, b'E', body, place).map_err(|_| self.server_broke())?;
             }
         }
         Ok(false)
+    }
+
+    /// `schema.table.column`, of a column that the catalog holds.
+    fn column_name(&mut self, relation: Oid, column: AttNum) -> Option<String> {
+        let stamp = self.inputs().ok()?;
+        let relation = stamp.inputs.catalog.relation(relation)?;
+        let name = QualifiedName::new(&relation.schema, &relation.name);
+        Some(format!("{name}.{}", rule_part(&relation.column_numbered(column)?.name)))
     }
 }

@@ -39,7 +39,8 @@ impl Relay {
         }
         let Some(run) = self.current_run().filter(|run| !run.proved) else { return false };
         let known = run.origin.stamp.known.clone();
-        if self.shared.inputs.must_hold(known.as_ref()) {
+        let fills = run.planned.access.fills;
+        if self.shared.inputs.must_hold(known.as_ref(), fills) {
             return true;
         }
         if let Some(run) = self.current_run() {

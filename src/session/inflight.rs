@@ -278,7 +278,12 @@ impl Model {
                 self.portals.clear();
                 self.cursors.clear();
             }
-            Effect::None | Effect::Execute(_) | Effect::Fetch(_) | Effect::SearchPath | Effect::Catalog => {}
+            Effect::None
+            | Effect::Execute(_)
+            | Effect::Fetch(_)
+            | Effect::SearchPath
+            | Effect::Temporary(_)
+            | Effect::Catalog => {}
         }
     }
 
@@ -348,6 +353,7 @@ fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
         | Effect::Fetch(_)
         | Effect::CloseCursor(_)
         | Effect::SearchPath
+        | Effect::Temporary(_)
         | Effect::Catalog => None,
     }
 }

@@ -139,8 +139,8 @@ impl Relay {
         if planned.effect == Effect::Catalog && self.changing.is_none() {
             self.changing = Some(self.shared.inputs.changing());
         }
-        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll)
-            || ((self.path.touched || self.path.moving) && is_transaction_control(planned.kind))
+        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_))
+            || ((self.path.touched || self.path.moving) && may_undo(planned.kind))
         {
             self.path.moving = true;
         }
@@ -174,6 +174,7 @@ impl Relay {
             | Effect::CloseCursor(_)
             | Effect::SearchPath
             | Effect::DiscardAll
+            | Effect::Temporary(_)
             | Effect::Catalog => None,
         }
     }
@@ -220,6 +221,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
         | Effect::CloseCursor(_)
         | Effect::SearchPath
         | Effect::DiscardAll
+        | Effect::Temporary(_)
         | Effect::Catalog => own,
     }
 }
@@ -235,6 +237,11 @@ fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<
         effect: planned.effect.clone(),
         outputs: inner.outputs.clone(),
     })
+}
+
+/// Statements after which settings and temporary tables may be what they were before.
+pub(super) fn may_undo(kind: &str) -> bool {
+    is_transaction_control(kind) && !matches!(kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE")
 }
 
 /// Statements that begin, end or mark transactions.

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::inflight::Prepared;
 use crate::{
-    engine::Access,
+    engine::{Access, Stored},
     error::{Refusal, RefusalCode},
     policy::{Limits, RolePolicy},
     wire::frontend::{self, BoundValue},
@@ -58,6 +58,14 @@ impl Disclosed {
         }
         if !access.discloses && searches == 0 {
             return Ok(None);
+        }
+        let Limits { rows_per_statement, rows_per_day, statements_per_minute: _, searches_per_minute: _ } = role.limits;
+        if access.stored == Stored::Uncounted && (rows_per_statement.is_some() || rows_per_day.is_some()) {
+            return Err(Refusal::new(
+                RefusalCode::LimitExceeded,
+                "rows that this statement would store in a temporary table cannot be counted",
+            )
+            .with_hint("Use CREATE TEMPORARY TABLE AS, or INSERT without RETURNING and not inside WITH."));
         }
         let mut counts = self.logins.entry((role.name.as_str().into(), user.into())).or_default();
         admitted(counts.at(now()), role.limits, access.discloses, searches)

@@ -22,6 +22,7 @@ mod planning;
 mod purpose;
 mod relay;
 mod scrub;
+mod temporary;
 
 use std::{
     sync::{

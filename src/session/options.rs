@@ -5,7 +5,7 @@
 
 use crate::{
     error::{Refusal, RefusalCode},
-    policy::settings::{is_utf8, setting_allowed},
+    policy::settings::{Permitted, is_utf8, setting_allowed},
 };
 
 /// What a start-up packet asks for.
@@ -65,8 +65,8 @@ impl Request {
     }
 
     /// The parameters as a restricted role may send them: all judged, and what the engine relies on said explicitly, so
-    /// that no default of role or database says otherwise. `purposes` are those of the role.
-    pub fn restricted(&self, purposes: &[String]) -> Result<Vec<(String, String)>, Refusal> {
+    /// that no default of role or database says otherwise.
+    pub fn restricted(&self, permitted: Permitted<'_>) -> Result<Vec<(String, String)>, Refusal> {
         let startup = |refusal: Refusal| {
             let own = refusal.code == RefusalCode::PurposeNotAllowed;
             if own { refusal } else { Refusal { code: RefusalCode::StartupParameter, ..refusal } }
@@ -78,7 +78,7 @@ impl Request {
                 "user" | "database" | "replication" => {}
                 "options" => {
                     for (name, value) in parse(&value)? {
-                        setting_allowed(&name, Some(&value), purposes).map_err(startup)?;
+                        setting_allowed(&name, Some(&value), permitted).map_err(startup)?;
                     }
                 }
                 // Protocol extensions are the server's to accept or decline.
@@ -88,7 +88,7 @@ impl Request {
                     if name == "client_encoding" && value.eq_ignore_ascii_case("sql_ascii") {
                         "UTF8".clone_into(&mut value);
                     }
-                    setting_allowed(name, Some(&value), purposes).map_err(startup)?;
+                    setting_allowed(name, Some(&value), permitted).map_err(startup)?;
                 }
             }
             sent.push((name.clone(), value));
@@ -171,10 +171,16 @@ mod tests {
 
     #[test]
     fn what_the_engine_relies_on_is_said() {
-        let sent = request(&[("user", "u"), ("options", "-c statement_timeout=5")]).unwrap().restricted(&[]).unwrap();
+        let sent = request(&[("user", "u"), ("options", "-c statement_timeout=5")])
+            .unwrap()
+            .restricted(Permitted::default())
+            .unwrap();
         assert!(sent.contains(&("client_encoding".to_owned(), "UTF8".to_owned())));
         assert!(sent.contains(&("standard_conforming_strings".to_owned(), "on".to_owned())));
-        let sent = request(&[("user", "u"), ("client_encoding", "SQL_ASCII")]).unwrap().restricted(&[]).unwrap();
+        let sent = request(&[("user", "u"), ("client_encoding", "SQL_ASCII")])
+            .unwrap()
+            .restricted(Permitted::default())
+            .unwrap();
         assert_eq!(sent.iter().filter(|(name, _)| name == "client_encoding").count(), 1);
         assert!(sent.contains(&("client_encoding".to_owned(), "UTF8".to_owned())));
     }
@@ -188,7 +194,7 @@ mod tests {
             [("user", "u"), ("session_authorization", "x")],
             [("user", "u"), ("options", "-c client_encoding=latin1")],
         ] {
-            let refusal = request(&parameters).unwrap().restricted(&[]).unwrap_err();
+            let refusal = request(&parameters).unwrap().restricted(Permitted::default()).unwrap_err();
             assert_eq!(refusal.code, RefusalCode::StartupParameter, "{parameters:?}");
         }
         for replication in ["true", "database", "1", "on"] {

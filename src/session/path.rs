@@ -2,11 +2,11 @@
 //! `"$user"`, settings of role and database, and temporary schemas come to, and what the end of a transaction undoes.
 //! Invariant: no statement of a restricted role is planned while they may have changed since they were asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{
     relay::{Relay, Stop},
-    scrub,
+    scrub, temporary,
 };
 use crate::{
     error::{Refusal, RefusalCode},
@@ -15,11 +15,16 @@ use crate::{
 };
 
 /// Everything in it is named in full, so that it means the same on any path.
-const QUESTION: &str = "SELECT pg_catalog.current_schemas(true), \
-     pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), \
-     pg_catalog.current_setting('pgscrim.purpose', true)";
+static QUESTION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT pg_catalog.current_schemas(true), \
+         pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('client_encoding'), \
+         pg_catalog.current_setting('pgscrim.purpose', true), {}",
+        temporary::COLUMN
+    )
+});
 /// Longest message in the answer.
-const LIMIT: usize = 1024 * 1024;
+const LIMIT: usize = 16 * 1024 * 1024;
 
 /// What is known of the path.
 #[derive(Debug)]
@@ -69,7 +74,7 @@ impl Relay {
         Ok(Settled::No(
             Refusal::new(
                 RefusalCode::SettingNotAllowed,
-                "search_path or pgscrim.purpose changes earlier in the same pipeline",
+                "search_path, pgscrim.purpose or a temporary table changes earlier in the same pipeline",
             )
             .with_hint("Send the statement that changes it on its own, and wait for its answer."),
         ))
@@ -77,7 +82,7 @@ impl Relay {
 
     /// Asks the server, which must be idle. The answer does not reach the client.
     pub(super) async fn ask_path(&mut self) -> Result<Result<(), Refusal>, Stop> {
-        build::own_query(&mut self.server.output, QUESTION);
+        build::own_query(&mut self.server.output, &QUESTION);
         // What the client waits for must not wait for this.
         self.client.flush().await.map_err(|_| Stop::ClientLost)?;
         self.server.flush().await.map_err(|_| Stop::ServerLost)?;
@@ -116,12 +121,13 @@ impl Relay {
         let schemas = values.next().and_then(|array| name_array(&array));
         let (strings, encoding) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         self.asked_purpose = values.next().unwrap_or_default();
+        let tables = values.next().unwrap_or_default();
         self.act_for_purpose(&Arc::clone(&self.stamp.inputs))?;
         if self.exempt {
             self.path.stale = false;
             return Ok(Ok(()));
         }
-        let Some(schemas) = schemas.filter(|_| strings == "on" && is_utf8(&encoding)) else {
+        let Some(mut schemas) = schemas.filter(|_| strings == "on" && is_utf8(&encoding)) else {
             return Err(Stop::Tell(
                 Refusal::new(
                     RefusalCode::SettingNotAllowed,
@@ -130,6 +136,13 @@ impl Relay {
                 .with_hint("Mend the settings of the role or database with ALTER ROLE or ALTER DATABASE."),
             ));
         };
+        if self.temporary.learn(&tables, &mut schemas).is_none() {
+            return Ok(Err(Refusal::new(
+                RefusalCode::NotReady,
+                "the temporary tables of the session could not be read",
+            )
+            .with_hint("Send the statement again.")));
+        }
         if *self.path.schemas != *schemas {
             self.path.schemas = schemas.into();
         }

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::relay::{Relay, Stop};
+use super::{
+    relay::{Relay, Stop},
+    temporary::Overlay,
+};
 use crate::{
     engine::{
         self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlannedStatement, Protocol,
@@ -35,6 +38,8 @@ pub(super) struct Stamp {
     pub path: Arc<[String]>,
     /// The moment that the catalog is a picture of.
     pub known: Option<Arc<Known>>,
+    /// The session's temporary tables, if there are any.
+    pub overlay: Option<Overlay>,
 }
 
 /// A judged text.
@@ -76,7 +81,7 @@ impl Origin {
         let relations =
             || self.statements().iter().flat_map(|planned| planned.access.oids.iter().copied()).collect::<Vec<_>>();
         let untouched = match (&other.stamp.known, &self.stamp.known) {
-            (Some(before), Some(after)) => before.untouched(after, &relations(), &self.stamp.inputs),
+            (Some(before), Some(after)) => before.untouched(after, &relations(), self.stamp.view()),
             (None, _) | (_, None) => false,
         };
         self.exempt == other.exempt && text(self) == text(other) && self.statements() == other.statements() && untouched
@@ -105,9 +110,11 @@ impl Relay {
         let same = same_moment
             && Arc::ptr_eq(&inputs, &self.stamp.inputs)
             && Arc::ptr_eq(&self.path.schemas, &self.stamp.path)
-            && self.role == self.stamp.role;
+            && self.role == self.stamp.role
+            && self.temporary.is_current(self.stamp.overlay.as_ref());
         if !same {
-            self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known));
+            let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);
+            self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known, overlay));
         }
         Ok(Arc::clone(&self.stamp))
     }
@@ -136,6 +143,14 @@ impl Relay {
                 result = self.ask(text, protocol, &stamp, Instant::now()).await;
             }
         }
+        // A table that takes in masks holds them from now on, also for other statements of the same text.
+        while let Ok(plan) = &result
+            && !self.exempt
+            && plan.statements.iter().any(|planned| self.temporary.mask(&planned.access.keeps_masks))
+        {
+            stamp = self.inputs()?;
+            result = self.ask(text, protocol, &stamp, Instant::now()).await;
+        }
         Ok(match result {
             Ok(plan) => Ok(Arc::new(Origin {
                 text: if self.exempt { Arc::default() } else { text.into() },
@@ -152,8 +167,13 @@ impl Relay {
     /// Asks the cache or the engine; `started` is when the text was taken up.
     async fn ask(&self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>, started: Instant) -> Answer {
         let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
+        let overlay = stamp.overlay.as_ref().filter(|overlay| overlay.may_concern(text));
+        let (plans, inputs) = match overlay {
+            Some(overlay) => (&*overlay.plans, &overlay.inputs),
+            None => (&self.shared.plans, &stamp.inputs),
+        };
         if text.len() <= LONGEST_KEPT {
-            let (answer, found) = self.shared.plans.plan(text, &context, &stamp.inputs);
+            let (answer, found) = plans.plan(text, &context, inputs);
             let (result, stage) = match found {
                 Found::Hit => (CacheResult::Hit, PlanStage::Lookup),
                 Found::Template => (CacheResult::Template, PlanStage::Template),
@@ -169,10 +189,10 @@ impl Relay {
         self.shared.metrics.plan_cache(CacheResult::Bypass);
         let place = Arc::clone(&self.shared.long).acquire_owned().await;
         let (sender, receiver) = oneshot::channel();
-        let (text, stamp) = (text.to_owned(), Arc::clone(stamp));
+        let (text, inputs) = (text.to_owned(), Arc::clone(inputs));
         let spawned =
             std::thread::Builder::new().name("long statement".to_owned()).stack_size(LONG_STACK).spawn(move || {
-                let _ = sender.send(engine::plan(&text, &context, &stamp.inputs).map(Arc::new));
+                let _ = sender.send(engine::plan(&text, &context, &inputs).map(Arc::new));
                 drop(place);
             });
         let failed = || Refusal::new(RefusalCode::NotReady, "no thread for a long statement").into();
@@ -186,9 +206,20 @@ impl Relay {
 }
 
 impl Stamp {
-    pub fn new(inputs: Arc<Inputs>, role: RoleId, path: Arc<[String]>, known: Option<Arc<Known>>) -> Self {
+    pub fn new(
+        inputs: Arc<Inputs>,
+        role: RoleId,
+        path: Arc<[String]>,
+        known: Option<Arc<Known>>,
+        overlay: Option<Overlay>,
+    ) -> Self {
         let (policy, hash) = (inputs.policy.id.as_str().into(), inputs.policy.hash.as_str().into());
-        Self { inputs, policy, hash, role, path, known }
+        Self { inputs, policy, hash, role, path, known, overlay }
+    }
+
+    /// The inputs with the session's temporary tables.
+    pub fn view(&self) -> &Inputs {
+        self.overlay.as_ref().map_or(&*self.inputs, |overlay| &*overlay.inputs)
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     path::SearchPath,
     planning::Stamp,
     scrub,
+    temporary::Temporary,
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
@@ -59,6 +60,7 @@ pub(super) struct Relay {
     pub counters: Arc<RoleMetrics>,
     pub stamp: Arc<Stamp>,
     pub path: SearchPath,
+    pub temporary: Temporary,
     pub model: Model,
     /// Bytes of a client's frame that are still to be passed on, or left out.
     pub client_passing: usize,
@@ -108,8 +110,9 @@ impl Relay {
         let known = shared.inputs.known(&inputs);
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
-            stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known)),
+            stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
             path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
+            temporary: Temporary::default(),
             model: Model::new(transaction),
             shared,
             client,
@@ -157,7 +160,7 @@ impl Relay {
         loop {
             tokio::select! {
                 biased;
-                moved = self.move_bytes() => moved?,
+                moved = self.move_bytes(draining) => moved?,
                 () = &mut down, if !draining => draining = true,
             }
             self.hear_server().await?;
@@ -180,9 +183,12 @@ impl Relay {
         }
     }
 
-    /// Writes what can be written and reads what may be read; answers when anything moved.
-    async fn move_bytes(&mut self) -> Result<(), Stop> {
+    /// Writes what can be written and reads what may be read; answers when something was read, or written and somebody waits
+    /// for that: most of the time the next that can happen is that more is read.
+    async fn move_bytes(&mut self, ending: bool) -> Result<(), Stop> {
         let (client, server) = (&mut self.client, &mut self.server);
+        // Input that is left over may wait for room in an output.
+        let writes_count = ending || client.ended || server.ended || self.goodbye || !client.input.is_empty();
         let (waiting, goodbye) = (self.waiting, self.goodbye);
         let metrics = &self.shared.metrics;
         poll_fn(|cx| {
@@ -190,14 +196,14 @@ impl Relay {
             let pending = client.output.len();
             match client.poll_write(cx) {
                 Poll::Ready(Ok(())) => {
-                    moved = true;
+                    moved = writes_count;
                     metrics.bytes(Direction::Sent, as_u64(pending - client.output.len()));
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
                 Poll::Pending => {}
             }
             match server.poll_write(cx) {
-                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Ok(())) => moved |= writes_count,
                 // What the server said last is still to be read.
                 Poll::Ready(Err(_)) => {
                     server.output.clear();
@@ -236,7 +242,7 @@ impl Relay {
         self.server.finish().await.map_err(|_| Stop::ServerLost)?;
         self.goodbye = true;
         while !self.server.ended || !self.client.output.is_empty() {
-            self.move_bytes().await?;
+            self.move_bytes(true).await?;
             self.hear_server().await?;
         }
         Ok(())

@@ -6,7 +6,9 @@ use bytes::BytesMut;
 
 use super::conditions::condition;
 use crate::{
-    error::Refusal,
+    error::{Refusal, RefusalCode},
+    names::{AttNum, Oid},
+    rewrite::STORED_MASK,
     wire::{Malformed, backend, build},
 };
 
@@ -61,6 +63,9 @@ pub(super) fn read(body: &[u8]) -> Result<Said, Malformed> {
             _ => {}
         }
     }
+    if stored_mask(body)?.is_some() {
+        RefusalCode::WriteBackRefused.sqlstate().clone_into(&mut said.sqlstate);
+    }
     said.fatal = matches!(severity, b"FATAL" | b"PANIC");
     Ok(said)
 }
@@ -101,6 +106,32 @@ pub(super) fn scrub(
         }),
     );
     Ok(())
+}
+
+/// The column whose mask was about to be stored, when that is what the server's error is about: the cast that fails by
+/// [`crate::rewrite::STORED_MASK`], in whatever language. Two numbers, and nothing else that the server says, are taken from it.
+pub(super) fn stored_mask(body: &[u8]) -> Result<Option<(Oid, AttNum)>, Malformed> {
+    let fields = backend::error_fields(body)?;
+    let field = |wanted: u8| fields.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    let no_cast = field(b'C') == Some(b"22P02") && !raised_by_code(field(b'W'), field(b'R'), field(b'F'));
+    let message = field(b'M').and_then(|text| std::str::from_utf8(text).ok()).filter(|_| no_cast).unwrap_or_default();
+    let place = message.split_once(STORED_MASK).and_then(|(_, rest)| {
+        let (relation, rest) = rest.split_once('.')?;
+        let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((Oid(relation.parse().ok()?), AttNum(column.parse().ok()?)))
+    });
+    Ok(place)
+}
+
+/// What a client is told then; `column` is its name.
+pub(super) fn would_store(column: Option<&str>) -> Refusal {
+    let message = match column {
+        Some(column) => format!("a masked value would be stored in column {column}"),
+        None => "a masked value would be stored".to_owned(),
+    };
+    Refusal::new(RefusalCode::WriteBackRefused, message).with_hint(
+        "The value is what this role sees of stored data, not the data; leave the column out, or let a role write it that sees the data.",
+    )
 }
 
 /// Whether a function's code ran when it happened: then every word of it may have been chosen by that code (`RAISE … USING
@@ -162,6 +193,25 @@ mod tests {
 
     fn pair(kind: u8, text: &str) -> (u8, String) {
         (kind, text.to_owned())
+    }
+
+    #[test]
+    fn of_a_mask_that_was_to_be_stored_two_numbers_are_read() {
+        let of = |fields: &[(u8, &str)]| stored_mask(&error(fields)).unwrap();
+        let text = "invalid input syntax for type integer: \"pgs_stored_mask 16384.3\"";
+        assert_eq!(of(&[(b'C', "22P02"), (b'M', text)]), Some((Oid(16384), AttNum(3))));
+        assert_eq!(read(&error(&[(b'C', "22P02"), (b'M', text)])).unwrap().sqlstate, "42501");
+        let other = "\"pgs_stored_mask Nguyen.0901234567\"";
+        for fields in [
+            [(b'C', "22P03"), (b'M', text)],
+            [(b'C', "22P02"), (b'M', "\"16384.3\"")],
+            [(b'C', "22P02"), (b'M', other)],
+            [(b'C', "22P02"), (b'D', text)],
+        ] {
+            assert_eq!(of(&fields), None, "{fields:?}");
+        }
+        // What a function raised may say anything.
+        assert_eq!(of(&[(b'C', "22P02"), (b'M', text), (b'W', "PL/pgSQL function f()")]), None);
     }
 
     #[test]

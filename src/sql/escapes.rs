@@ -1,7 +1,10 @@
 //! The escapes of `E'…'` and `U&'…'`, decoded as PostgreSQL decodes them. In: a lexer that stands at one. Out: characters, or
 //! a refusal that points at the start of the literal.
 
-use super::lex::{Lexer, bad, is_identifier_part};
+use super::{
+    bytes::{IDENTIFIER_PART, is},
+    lex::{Lexer, bad},
+};
 use crate::error::Refusal;
 
 impl Lexer<'_> {
@@ -68,7 +71,7 @@ impl Lexer<'_> {
         let body_end = self.at;
         let found = self.skip_space()?
             && self.bytes.get(self.at..self.at + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"uescape"))
-            && !is_identifier_part(self.peek(7));
+            && !is(self.peek(7), IDENTIFIER_PART);
         if !found {
             self.at = body_end;
             return Ok('\\');

@@ -16,12 +16,34 @@ pub enum Category {
 
 /// The category of `word` (lower-case); none when it is no keyword.
 pub fn category(word: &str) -> Option<Category> {
-    KEYWORDS
-        .binary_search_by(|(keyword, _)| (*keyword).cmp(word))
-        .ok()
-        .and_then(|index| KEYWORDS.get(index))
-        .map(|e| e.1)
+    let letter = usize::from(word.bytes().next()?.checked_sub(b'a')?);
+    let range = usize::from(*STARTS.get(letter)?)..usize::from(*STARTS.get(letter + 1)?);
+    KEYWORDS.get(range)?.iter().find(|(keyword, _)| *keyword == word).map(|(_, category)| *category)
 }
+
+/// Where the keywords of each letter start, and behind the last where they end: a comparison of lengths rules out most of a letter.
+static STARTS: [u16; 27] = {
+    let mut starts = [0; 27];
+    let (mut rest, mut index) = (KEYWORDS, 0);
+    while let [(keyword, _), more @ ..] = rest {
+        if let [first, ..] = keyword.as_bytes() {
+            let mut letter = (*first - b'a') as usize + 1;
+            index += 1;
+            while letter < starts.len() {
+                #[expect(
+                    clippy::indexing_slicing,
+                    reason = "within the bound of the loop, and evaluated by the compiler"
+                )]
+                {
+                    starts[letter] = index;
+                }
+                letter += 1;
+            }
+        }
+        rest = more;
+    }
+    starts
+};
 
 /// Whether `word` (lower-case) is a keyword of any kind in PostgreSQL 14–18.
 pub fn is_keyword(word: &str) -> bool {
@@ -125,8 +147,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_is_sorted_for_the_binary_search() {
+    fn every_keyword_is_found() {
         assert!(KEYWORDS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(KEYWORDS.iter().all(|(keyword, kind)| category(keyword) == Some(*kind)));
+        assert!(["", "zz", "{", "É", "_", "Select", "selec", "selects"].iter().all(|word| category(word).is_none()));
         assert_eq!(category("select"), Some(Category::Reserved));
         assert_eq!(category("coalesce"), Some(Category::ColumnName));
         assert_eq!(category("phone"), None);

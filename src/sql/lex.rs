@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::{Kind, MAX_TEXT, MAX_TOKENS, Token};
+use super::{
+    Kind, MAX_TEXT, MAX_TOKENS, Token,
+    bytes::{DIGIT, IDENTIFIER_PART, IDENTIFIER_START, OPERATOR, PREFIX, SPACE, is},
+};
 use crate::error::{Refusal, RefusalCode};
 
 /// Longest identifier in bytes (`NAMEDATALEN - 1`); PostgreSQL cuts longer ones.
@@ -104,24 +107,10 @@ pub struct Lexer<'a> {
     text: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
+    /// Whether there is a zero byte anywhere: then tokens are searched for it.
+    zero: bool,
     /// Whether a comment was dropped.
     pub commented: bool,
-}
-
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0c)
-}
-
-fn is_identifier_start(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
-}
-
-pub(super) fn is_identifier_part(byte: u8) -> bool {
-    is_identifier_start(byte) || byte.is_ascii_digit() || byte == b'$'
-}
-
-fn is_operator_char(byte: u8) -> bool {
-    b"~!@#^&|`?+-*/%<>=".contains(&byte)
 }
 
 /// `name` cut as PostgreSQL cuts it: to 63 bytes, at a character.
@@ -141,7 +130,13 @@ pub(super) fn bad(start: usize, message: &str) -> Refusal {
 impl<'a> Lexer<'a> {
     /// A lexer at the start of `text`.
     pub fn new(text: &'a str) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, commented: false }
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            zero: memchr::memchr(0, text.as_bytes()).is_some(),
+            commented: false,
+        }
     }
 
     /// The next token; none at the end of the text.
@@ -173,12 +168,15 @@ impl<'a> Lexer<'a> {
     /// Moves to the next token; false at the end of the text.
     pub(super) fn skip_space(&mut self) -> Result<bool, Refusal> {
         loop {
-            match (self.peek(0), self.peek(1)) {
-                _ if self.at >= self.bytes.len() => return Ok(false),
-                (byte, _) if is_space(byte) => self.at += 1,
-                (b'-', b'-') => self.skip_line(),
-                (b'/', b'*') => self.skip_block()?,
-                (_, _) => return Ok(true),
+            let Some(&byte) = self.bytes.get(self.at) else { return Ok(false) };
+            if is(byte, SPACE) {
+                self.at += 1;
+            } else if byte == b'-' && self.peek(1) == b'-' {
+                self.skip_line();
+            } else if byte == b'/' && self.peek(1) == b'*' {
+                self.skip_block()?;
+            } else {
+                return Ok(true);
             }
         }
     }
@@ -209,9 +207,25 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The end of the bytes of these classes from `start` on.
+    fn end_of(&self, start: usize, classes: u8) -> usize {
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        start + rest.iter().position(|byte| !is(*byte, classes)).unwrap_or(rest.len())
+    }
+
+    fn word(&mut self) -> Lexeme<'a> {
+        let start = self.at;
+        self.at = self.end_of(start, IDENTIFIER_PART);
+        self.lexeme(Kind::Word, start, Body::Folded(truncate(self.slice(start, self.at))))
+    }
+
     fn token(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let (first, second) = (self.peek(0), self.peek(1));
+        // Most tokens are words; those that no literal can be are read at once.
+        if is(first, IDENTIFIER_START) && !(is(first, PREFIX) && matches!(second, b'\'' | b'&')) {
+            return Ok(self.word());
+        }
         match (first, second) {
             (b'\'', _) => self.string(Kind::Text, 0),
             (b'e' | b'E', b'\'') => self.string(Kind::Text, 1),
@@ -226,14 +240,9 @@ impl<'a> Lexer<'a> {
             (b'$', b'0'..=b'9') => self.parameter(),
             (b'$', _) => self.dollar_quoted(),
             (b'0'..=b'9', _) | (b'.', b'0'..=b'9') => self.number(),
-            (byte, _) if is_identifier_start(byte) => {
-                while is_identifier_part(self.peek(0)) {
-                    self.at += 1;
-                }
-                Ok(self.lexeme(Kind::Word, start, Body::Folded(truncate(self.slice(start, self.at)))))
-            }
+            (byte, _) if is(byte, IDENTIFIER_START) => Ok(self.word()),
             (b'.', b'.') => Err(bad(start, "syntax error at \"..\"")),
-            (byte, _) if is_operator_char(byte) => self.operator(),
+            (byte, _) if is(byte, OPERATOR) => self.operator(),
             (_, _) => {
                 let (kind, length) = punctuation(first, second).ok_or_else(|| bad(start, "unexpected character"))?;
                 self.at += length;
@@ -247,7 +256,7 @@ impl<'a> Lexer<'a> {
         let mut end = start;
         while let Some(&byte) = self.bytes.get(end) {
             let next = self.bytes.get(end + 1).copied().unwrap_or(0);
-            if !is_operator_char(byte) || (byte == b'-' && next == b'-') || (byte == b'/' && next == b'*') {
+            if !is(byte, OPERATOR) || (byte == b'-' && next == b'-') || (byte == b'/' && next == b'*') {
                 break;
             }
             end += 1;
@@ -287,7 +296,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn no_junk(&self, start: usize, what: &str) -> Result<(), Refusal> {
-        if is_identifier_part(self.peek(0)) {
+        if is(self.peek(0), IDENTIFIER_PART) {
             return Err(bad(start, &format!("trailing junk after {what}")));
         }
         Ok(())
@@ -301,6 +310,12 @@ impl<'a> Lexer<'a> {
 
     fn number(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
+        // Digits alone, as most are.
+        let end = self.end_of(start, DIGIT);
+        if end > start && self.bytes.get(end).is_none_or(|next| *next != b'.' && !is(*next, IDENTIFIER_PART)) {
+            self.at = end;
+            return Ok(self.plain(Kind::Number, start));
+        }
         let prefixed: Option<fn(u8) -> bool> = match (self.peek(0), self.peek(1)) {
             (b'0', b'x' | b'X') => Some(|b| b.is_ascii_hexdigit()),
             (b'0', b'o' | b'O') => Some(|b| matches!(b, b'0'..=b'7')),
@@ -338,8 +353,8 @@ impl<'a> Lexer<'a> {
     fn dollar_quoted(&mut self) -> Result<Lexeme<'a>, Refusal> {
         let start = self.at;
         let mut end = start + 1;
-        if self.bytes.get(end).copied().is_some_and(is_identifier_start) {
-            while self.bytes.get(end).is_some_and(|byte| is_identifier_part(*byte) && *byte != b'$') {
+        if self.bytes.get(end).is_some_and(|byte| is(*byte, IDENTIFIER_START)) {
+            while self.bytes.get(end).is_some_and(|byte| is(*byte, IDENTIFIER_PART) && *byte != b'$') {
                 end += 1;
             }
         }
@@ -395,7 +410,7 @@ impl<'a> Lexer<'a> {
         }
         let text = self.slice(body, end);
         let bytes = text.as_bytes();
-        if memchr::memchr(0, bytes).is_some() || (escapes && memchr::memchr(b'\\', bytes).is_some()) {
+        if (self.zero && memchr::memchr(0, bytes).is_some()) || (escapes && memchr::memchr(b'\\', bytes).is_some()) {
             return None;
         }
         let before = std::mem::replace(&mut self.at, end + 1);
@@ -444,7 +459,7 @@ impl<'a> Lexer<'a> {
         loop {
             match self.bytes.get(at) {
                 Some(b'\n' | b'\r') => (line_break, at) = (true, at + 1),
-                Some(byte) if is_space(*byte) => at += 1,
+                Some(byte) if is(*byte, SPACE) => at += 1,
                 Some(b'-') if self.bytes.get(at + 1) == Some(&b'-') => {
                     while self.bytes.get(at).is_some_and(|byte| !matches!(byte, b'\n' | b'\r')) {
                         at += 1;
@@ -482,11 +497,13 @@ impl<'a> Lexer<'a> {
 
     /// A quoted identifier that ends here.
     fn quoted(&self, body: Body<'a>, start: usize) -> Result<Lexeme<'a>, Refusal> {
+        let decoded = !matches!(body, Body::Plain(_));
         let checked = |name: &str| {
             if name.is_empty() {
                 return Err(bad(start, "zero-length delimited identifier"));
             }
-            if memchr::memchr(0, name.as_bytes()).is_some() {
+            // An escape may have made one.
+            if (self.zero || decoded) && memchr::memchr(0, name.as_bytes()).is_some() {
                 return Err(bad(start, "identifier holds a zero byte"));
             }
             Ok(())

@@ -5,6 +5,7 @@
 //! tokens; every span in its tree is a token number ([`parse::token_index`]). What goes to the server is printed from
 //! the tokens again ([`emit`]), never from the tree and never from the client's bytes.
 
+mod bytes;
 pub mod command;
 pub mod emit;
 mod escapes;

@@ -61,7 +61,9 @@ pub fn command_tag(body: &[u8]) -> Result<&str, Malformed> {
 
 /// Rows that a command tag counts: its last number.
 pub fn tag_rows(tag: &str) -> u64 {
-    tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+    let bytes = tag.as_bytes();
+    let start = bytes.iter().rposition(|byte| *byte == b' ').map_or(0, |space| space + 1);
+    tag.get(start..).and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// The values of a DataRow in text format.

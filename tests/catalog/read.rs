@@ -108,10 +108,75 @@ async fn an_ordinary_role_reads_everything() {
 
     let text = data.to_json().unwrap();
     assert!(text.ends_with("}\n"));
-    assert_eq!(CatalogData::from_json(&text).unwrap(), data);
+    // Sources of functions stay out of files.
+    assert_eq!(CatalogData::from_json(&text).unwrap(), CatalogData { sources: Vec::new(), ..data.clone() });
     assert_eq!(read(&postgres).await, data, "nothing changed, so a second reading is equal");
     postgres.sql("shop", "ALTER TABLE app.orders ADD extra int");
     assert_ne!(read(&postgres).await, data);
+}
+
+/// Of whatever runs a function without naming it in a statement, the function knows.
+#[tokio::test]
+async fn what_uses_a_function_is_read() {
+    let postgres = server();
+    postgres.sql(
+        "shop",
+        "CREATE SCHEMA u; SET search_path = u;
+         CREATE TABLE t (x int, y int);
+         CREATE FUNCTION by_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE FUNCTION by_event() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+         CREATE FUNCTION by_default() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION by_argument() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION by_body() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION by_nothing() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION by_state(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION by_class(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+         CREATE FUNCTION by_range(int, int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 1.0::float8';
+         CREATE FUNCTION by_operator(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         DO $$ DECLARE kind text; BEGIN
+           FOREACH kind IN ARRAY '{policy,when,check,domain,view,rule,generated,index,where,partition,statistics}'::text[] LOOP
+             EXECUTE format('CREATE FUNCTION by_%s(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS ''SELECT $1 > 0''', kind);
+           END LOOP; END $$;
+         CREATE TYPE pair AS (a int, b int);
+         CREATE FUNCTION by_cast(pair) RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE CAST (pair AS int) WITH FUNCTION by_cast(pair);
+         CREATE TRIGGER a BEFORE UPDATE ON t FOR EACH ROW WHEN (by_when(NEW.x)) EXECUTE FUNCTION by_trigger('kept', 'it''s');
+         CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION by_event();
+         ALTER TABLE t ALTER x SET DEFAULT by_default(), ADD CHECK (by_check(x)), ADD z boolean GENERATED ALWAYS AS (by_generated(x)) STORED;
+         CREATE POLICY p ON t USING (by_policy(x));
+         CREATE INDEX ON t (by_index(x)) WHERE by_where(x);
+         CREATE STATISTICS s ON (by_statistics(x)), y FROM t;
+         CREATE TABLE parts (x int) PARTITION BY LIST (by_partition(x));
+         CREATE VIEW v AS SELECT by_view(x) FROM t;
+         CREATE RULE r AS ON DELETE TO t DO ALSO SELECT by_rule(1);
+         CREATE DOMAIN d AS int CHECK (by_domain(VALUE));
+         CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = by_operator);
+         CREATE OPERATOR CLASS ops FOR TYPE int USING btree AS FUNCTION 1 by_class(int, int);
+         CREATE TYPE span AS RANGE (SUBTYPE = int, SUBTYPE_DIFF = by_range);
+         CREATE AGGREGATE total (int) (SFUNC = by_state, STYPE = int);
+         CREATE FUNCTION parsed() RETURNS int BEGIN ATOMIC SELECT by_body() + length(query_to_xml('x', false, false, '')::text); END;
+         CREATE FUNCTION with_default(x int DEFAULT by_argument()) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    );
+    let data = read(&postgres).await;
+    let source = |name: &str| {
+        let function = data.functions.iter().find(|function| function.schema == "u" && function.name == name).unwrap();
+        let source = data.sources.iter().find(|source| source.function == function.oid).unwrap();
+        (function.oid, source)
+    };
+    let named = ["by_argument", "by_body", "by_nothing", "by_state", "total", "parsed", "with_default"];
+    let mut count = 0;
+    // A range makes constructors of its own, which are internal.
+    for function in data.functions.iter().filter(|function| function.schema == "u" && !function.name.contains("span")) {
+        let used = !named.contains(&function.name.as_str());
+        assert_eq!(source(&function.name).1.used, used, "{}", function.name);
+        count += usize::from(used);
+    }
+    assert_eq!(count, 18);
+    for (name, used) in [("total", "by_state"), ("parsed", "by_body"), ("with_default", "by_argument")] {
+        assert_eq!(source(name).1.uses, [source(used).0], "{name}");
+    }
+    assert!(source("parsed").1.text.contains("query_to_xml"), "{}", source("parsed").1.text);
+    assert_eq!(&*source("by_trigger").1.arguments, "kept\\000it's\\000");
 }
 
 fn relations(data: &CatalogData) {

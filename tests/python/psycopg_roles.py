@@ -205,11 +205,32 @@ def writes(conn):
     conn.rollback()
 
 
+def temporary(conn):
+    with conn.cursor() as cur:
+        for _ in range(8):
+            # So often that psycopg prepares what it sends.
+            cur.execute("DROP TABLE IF EXISTS staged, seen")
+            cur.execute("CREATE TEMP TABLE staged (LIKE orders)")
+            with cur.copy("COPY staged FROM STDIN") as copy:
+                copy.write_row((70_000, 1, "1.5", "2025-06-01"))
+            cur.executemany("INSERT INTO staged VALUES (%s, 1, 1, '2025-06-01')", [(n,) for n in range(70_001, 70_100)])
+            cur.execute("CREATE TEMP TABLE seen AS SELECT id, phone FROM customers WHERE id < %s", (10,))
+            assert cur.rowcount == 9
+            assert cur.execute("SELECT phone FROM seen WHERE id = %s", (3,)).fetchone() == (PHONE(3),)
+            cur.execute("INSERT INTO orders SELECT * FROM staged ON CONFLICT DO NOTHING")
+            assert cur.rowcount == 100
+            assert cur.execute("DELETE FROM orders USING staged WHERE staged.id = orders.id").rowcount == 100
+    conn.commit()
+    if MASKED:
+        refused("42501", lambda: conn.execute("UPDATE customers SET email = seen.phone FROM seen WHERE seen.id = customers.id"))
+        conn.rollback()
+
+
 with psycopg.connect(DSN) as conn:
     assert conn.info.user == ROLE and conn.info.encoding == "utf-8"
     assert conn.execute("SELECT pg_backend_pid()").fetchone()[0] == conn.info.backend_pid
     conn.rollback()
-    for step in (values, prepared, pipeline, cursors, copies, errors, writes):
+    for step in (values, prepared, pipeline, cursors, copies, errors, writes, temporary):
         step(conn)
         conn.rollback()
 with psycopg.connect(DSN, autocommit=True) as conn:

@@ -177,6 +177,32 @@ def mapped(engine):
         assert next(iter(streamed)).phone == phone(1)
 
 
+def temporary(engine):
+    customers = Customer.__table__
+    metadata = sa.MetaData()
+    staged = sa.Table(
+        "staged_orders", metadata, sa.Column("key", sa.Integer, primary_key=True), sa.Column("note", sa.String(50), index=True),
+        sa.Column("customer_id", sa.Integer), prefixes=["TEMPORARY"], postgresql_on_commit="PRESERVE ROWS")
+    with engine.connect() as conn:
+        for _ in range(2):
+            metadata.create_all(conn)
+            rows = [{"note": f"n{n}", "customer_id": n % 50 + 1} for n in range(300)]
+            returned = conn.execute(sa.insert(staged).returning(staged.c.key, sort_by_parameter_order=True), rows)
+            assert returned.scalars().all() == list(range(1, 301))
+            conn.commit()
+            joined = sa.select(customers.c.phone).join(staged, staged.c.customer_id == customers.c.id).order_by(staged.c.key)
+            assert conn.scalars(joined).first() == phone(1)
+            conn.execute(sa.text("CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT id, phone FROM customers WHERE id < :n"), {"n": 10})
+            assert conn.scalar(sa.text("SELECT phone FROM seen WHERE id = :n"), {"n": 3}) == phone(3)
+            loaded = sa.select(staged.c.key + 64000, staged.c.customer_id, sa.literal(1), sa.literal(datetime.date(2025, 6, 1)))
+            conn.execute(sa.insert(Order.__table__).from_select(["id", "customer_id", "amount", "placed"], loaded))
+            assert conn.execute(sa.delete(Order.__table__).where(Order.__table__.c.id > 64000)).rowcount == 300
+            conn.commit()
+            assert not sa.inspect(conn).has_table("seen")
+            metadata.drop_all(conn)
+            conn.commit()
+
+
 async def asynchronous():
     engine = create_async_engine(URL.format("asyncpg"), pool_size=2, max_overflow=0, pool_pre_ping=True)
     try:
@@ -194,13 +220,16 @@ async def asynchronous():
             returned = await conn.execute(sa.insert(table).returning(table.c.id, sort_by_parameter_order=True), rows)
             assert returned.scalars().all() == [row["id"] for row in rows]
             assert (await conn.execute(sa.delete(table).where(table.c.id >= 63000))).rowcount == 300
+        async with engine.begin() as conn:
+            await conn.execute(sa.text("CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT id, phone FROM customers"))
+            assert (await conn.execute(sa.text("SELECT phone FROM seen WHERE id = :n"), {"n": 3})).scalar() == phone(3)
     finally:
         await engine.dispose()
 
 
 for driver in ("psycopg", "psycopg2", "pg8000"):
     engine = sa.create_engine(URL.format(driver))
-    for step in (reflection, core, mapped):
+    for step in (reflection, core, mapped, temporary):
         try:
             step(engine)
         except Exception as error:

@@ -6,7 +6,7 @@
 
 The walk follows links and sends the forms that it finds, filled as they came: forms that show masked values write masked
 values back. It counts the distinct statements that the shop sends, and those that were refused, and writes them to REPORT
-as JSON, with what the shop itself raised. Environment: PROXY_PORT, ROLE, DATABASE.
+as JSON, with what the shop itself raised. Environment: PROXY_PORT, ROLE, DATABASE, EACH (pages of a kind; 3).
 """
 
 import collections
@@ -266,7 +266,7 @@ class Walk:
             if url.startswith("/") and "logout" not in url and "setlang" not in url and not url.startswith(("/media", "/static")):
                 yield url.split("#")[0]
 
-    def run(self, starts, each=3):
+    def run(self, starts, each=int(os.environ.get("EACH", "3"))):
         todo = collections.deque(starts)
         while todo:
             url = todo.popleft()

@@ -16,6 +16,7 @@ use self::content::Tally;
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RelationKind},
     names::Oid,
+    policy::masks::keyed,
 };
 
 /// A kind of personal data that is recognised.
@@ -146,6 +147,10 @@ fn by_name(relation: &Relation, column: &Column) -> Option<Guess> {
         return Some(Guess { kind: Kind::Network, reason: "its type is one of network addresses".to_owned() });
     }
     let (kind, phrase) = words::of_name(&relation.name, &column.name)?;
+    let others = relation.columns.iter().map(|column| column.name.as_str());
+    if kind == Kind::TaxCode && words::is_rate_of_goods(&column.name, others) {
+        return None;
+    }
     fits(kind, column).then(|| Guess { kind, reason: format!("its name holds \"{phrase}\"") })
 }
 
@@ -164,7 +169,12 @@ pub(super) fn holds_rows(relation: &Relation) -> bool {
         | RelationKind::Toast
         | RelationKind::Composite => false,
     };
-    kind && !relation.is_system()
+    kind && is_of_people(relation)
+}
+
+/// Whether it is neither the server's nor pgscrim's own.
+pub(super) fn is_of_people(relation: &Relation) -> bool {
+    !relation.is_system() && relation.schema != keyed::SCHEMA
 }
 
 /// Names of the columns that the parents of a table have, which stand for those of the table.
@@ -179,9 +189,10 @@ fn fits(kind: Kind, column: &Column) -> bool {
     let text = matches!(column.type_category, 'S' | 'A') || document;
     let number = column.type_category == 'N';
     match kind {
-        Kind::Birth => text || number || column.type_category == 'D',
+        // Cards end on a day.
+        Kind::Birth | Kind::Card => text || number || column.type_category == 'D',
         Kind::Gender => text || number || matches!(column.type_category, 'E' | 'B'),
-        Kind::Phone | Kind::IdCard | Kind::TaxCode | Kind::Card | Kind::BankAccount => text || number,
+        Kind::Phone | Kind::IdCard | Kind::TaxCode | Kind::BankAccount => text || number,
         Kind::Location => column.type_category != 'B' && column.type_category != 'D',
         Kind::Special | Kind::Address => text || column.type_category == 'E',
         Kind::Name
@@ -326,6 +337,26 @@ mod tests {
             kinds("addresses", "line text, line2 text, name text"),
             [Some(Kind::Address), Some(Kind::Address), None]
         );
+        assert_eq!(
+            kinds("order_billingaddress", "line1 text, line4 text, state text, title text"),
+            [Some(Kind::Address), Some(Kind::Address), Some(Kind::Address), None]
+        );
+        // So is a number one of a card in a table of cards.
+        assert_eq!(
+            kinds("payment_bankcard", "id int, number text, name text, expiry_date date, card_type text"),
+            [None, Some(Kind::Card), Some(Kind::Name), Some(Kind::Card), None]
+        );
+        assert_eq!(
+            kinds("reviews_productreview", "name text, title text, body text, score int"),
+            [Some(Kind::Name), Some(Kind::FreeText), Some(Kind::FreeText), None]
+        );
+        assert_eq!(kinds("django_session", "session_key text, session_data text"), [Some(Kind::Secret); 2]);
+        // The tax code of goods is nobody's; that of a buyer is, also beside prices.
+        assert_eq!(
+            kinds("order_line", "tax_code text, price_incl_tax numeric, customer_tax_code text"),
+            [None, None, Some(Kind::TaxCode)]
+        );
+        assert_eq!(kinds("buyers", "tax_code text"), [Some(Kind::TaxCode)]);
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn is_sampled(relation: &Relation, catalog: &CatalogData) -> bool {
         | RelationKind::Toast
         | RelationKind::Composite => false,
     };
-    stored && !relation.is_system() && !catalog.inherits.iter().any(|inherits| inherits.child == relation.oid)
+    stored && super::is_of_people(relation) && !catalog.inherits.iter().any(|inherits| inherits.child == relation.oid)
 }
 
 /// Whether values of the column's type can tell what they are.

@@ -10,13 +10,14 @@ const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
         "password, passwd, pwd, mat khau, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
-         key, access token, refresh token, auth token, session token, token, security answer",
+         key, access token, refresh token, auth token, session token, token, security answer, session key, session \
+         data, activation key, reset key, recovery code, backup code",
     ),
     (Kind::Email, "email, mail address, thu dien tu, hop thu, dia chi mail"),
     (Kind::Network, "ip address, ip addr, ip, dia chi ip, mac address, mac addr, device id, imei, user agent"),
     (
         Kind::Card,
-        "card number, card no, card num, card pan, pan, credit card, debit card, so the, so the tin dung, the \
+        "bank card, card number, card no, card num, card pan, pan, credit card, debit card, so the, so the tin dung, the \
          tin dung, ma the",
     ),
     (
@@ -86,7 +87,7 @@ const PHRASES: &[(Kind, &str)] = &[
     ),
     (
         Kind::FreeText,
-        "note, notes, remark, remarks, comment, comments, message, feedback, ghi chu, loi nhan, tin nhan, noi \
+        "body, body text, body html, object repr, note, notes, remark, remarks, comment, comments, message, feedback, ghi chu, loi nhan, tin nhan, noi \
          dung, binh luan, nhan xet, gop y, phan hoi, yeu cau khach hang",
     ),
 ];
@@ -99,10 +100,28 @@ const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi g
 const BARE_NAMES: &str = "name, ten, ho";
 
 /// Words that mean a part of an address in a table of addresses only.
-const BARE_ADDRESSES: &str = "line, line 1, line 2, dong 1, dong 2, detail, chi tiet";
+const BARE_ADDRESSES: &str = "line, line 1, line 2, line 3, line 4, line 5, dong 1, dong 2, dong 3, detail, chi tiet, state, region, \
+    county, search text";
 
 /// Words of tables that hold addresses.
 const ADDRESSES: &str = "address, addresses, dia chi";
+
+/// Words that mean a card's number or its end in a table of cards only.
+const BARE_CARDS: &str =
+    "number, no, num, so, expiry date, expiry, expires, exp date, exp month, exp year, valid until, ngay het han";
+
+/// Words that mean its holder there.
+const BARE_HOLDERS: &str = "name, holder, owner, ten, chu the";
+
+/// Words of tables that hold payment cards.
+const CARDS: &str = "card, cards, bank card, bank cards, credit card, credit cards, debit card, payment card, the tin dung, the ngan hang";
+
+/// Words of tables that hold what people have written.
+const WRITTEN: &str =
+    "review, reviews, testimonial, testimonials, product review, comment, comments, danh gia, binh luan";
+
+/// Words that mean what they wrote there.
+const BARE_WRITTEN: &str = "title, subject, content, text, tieu de";
 
 /// Words of tables that hold people.
 const PEOPLE: &str = "customer, customers, client, clients, user, users, account, accounts, employee, employees, staff, member, \
@@ -142,13 +161,25 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
         return Some((Kind::Name, phrase));
     }
     let table = split(table);
-    let bare = |list: &'static str, tables: &str| {
+    let bare = |kind: Kind, list: &'static str, tables: &str, inside: bool| {
         let whole = words.concat();
         let found = list.split(", ").find(|word| word.split(' ').collect::<String>() == whole);
-        found.filter(|_| tables.split(", ").any(|word| find(&table, word, false)))
+        found.filter(|_| tables.split(", ").any(|word| find(&table, word, inside))).map(|word| (kind, word))
     };
-    let name = bare(BARE_NAMES, PEOPLE).map(|word| (Kind::Name, word));
-    name.or_else(|| bare(BARE_ADDRESSES, ADDRESSES).map(|word| (Kind::Address, word)))
+    // `order_billingaddress` runs the word together with another; the words for people are too short for that.
+    bare(Kind::Name, BARE_NAMES, PEOPLE, false)
+        .or_else(|| bare(Kind::Name, BARE_NAMES, WRITTEN, true))
+        .or_else(|| bare(Kind::Address, BARE_ADDRESSES, ADDRESSES, true))
+        .or_else(|| bare(Kind::Card, BARE_CARDS, CARDS, false))
+        .or_else(|| bare(Kind::Name, BARE_HOLDERS, CARDS, false))
+        .or_else(|| bare(Kind::FreeText, BARE_WRITTEN, WRITTEN, true))
+}
+
+/// Whether a column is the tax code of goods, by which a shop knows their rate, in a table that also has prices with and without tax.
+pub(super) fn is_rate_of_goods<'c>(column: &str, mut others: impl Iterator<Item = &'c str>) -> bool {
+    let of_goods = |word: &String| ["tax", "code", "line", "item", "shipping", "product"].contains(&word.as_str());
+    split(column).iter().all(of_goods)
+        && others.any(|other| find(&split(other), "incl tax", false) || find(&split(other), "excl tax", false))
 }
 
 /// The kind of a column by its comment, and the words that tell.
@@ -249,7 +280,20 @@ mod tests {
 
     #[test]
     fn the_lists_are_written_as_they_are_compared() {
-        let others = [PERSONS, BARE_NAMES, BARE_ADDRESSES, ADDRESSES, PEOPLE, VETOES, ACCIDENTS];
+        let others = [
+            PERSONS,
+            BARE_NAMES,
+            BARE_ADDRESSES,
+            BARE_CARDS,
+            BARE_HOLDERS,
+            BARE_WRITTEN,
+            ADDRESSES,
+            CARDS,
+            WRITTEN,
+            PEOPLE,
+            VETOES,
+            ACCIDENTS,
+        ];
         for list in PHRASES.iter().map(|(_, list)| *list).chain(others) {
             for phrase in list.split(", ") {
                 assert_eq!(split(phrase).join(" "), *phrase);

@@ -15,7 +15,9 @@ pub(super) const PERMISSIONS: &[Permission] = &[
     Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
     Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
     Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
+    Permission { name: "settings", read: |role, _| Aspect::Allows(role.settings.iter().cloned().collect()) },
     Permission { name: "write_back", read: |role, _| Aspect::Says(write_back(role)) },
+    Permission { name: "store_masks", read: |role, _| Aspect::Says(store_masks(role).to_owned()) },
     Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
     Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
     Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
@@ -105,6 +107,11 @@ fn grants(role: &RolePolicy) -> BTreeSet<String> {
 
 fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
+}
+
+fn store_masks(role: &RolePolicy) -> &'static str {
+    let mut columns = role.governed.values().flat_map(|relation| &relation.columns);
+    if columns.any(|column| column.stored_mask.is_some()) { "refuse" } else { "allow" }
 }
 
 fn write_back(role: &RolePolicy) -> String {

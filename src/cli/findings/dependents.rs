@@ -1,11 +1,12 @@
 //! Findings about what depends on columns that a role does not see in clear: keys, views, generated columns, functions,
 //! indexes, partition keys, foreign keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
-    FOREIGN_KEY, FOREIGN_KEY_CLEAR, FUNCTION, FUNCTION_ALLOWED, FUNCTION_OPAQUE, GENERATED, GENERATED_CLEAR, INDEX,
-    INDEX_EXPRESSION, NO_DEPENDENTS, PARTITION_KEY, PRIMARY_KEY, Pass, UNIQUE_KEY, VIEW, column_name, table_name,
+    FOREIGN_KEY, FOREIGN_KEY_CLEAR, FUNCTION, FUNCTION_ALLOWED, FUNCTION_OPAQUE, FUNCTION_RUNS_SQL, GENERATED,
+    GENERATED_CLEAR, INDEX, INDEX_EXPRESSION, NO_DEPENDENTS, PARTITION_KEY, PRIMARY_KEY, Pass, UNIQUE_KEY, VIEW,
+    column_name, table_name,
 };
 use crate::{
     catalog::{
@@ -36,7 +37,7 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     functions(pass, dependents);
     opaque_functions(pass, dependents);
     for key in &dependents.partition_keys {
-        let Some(relation) = pass.catalog.relation(key.relation) else { continue };
+        let Some(relation) = pass.relation(key.relation) else { continue };
         if let Some((columns, hidden)) = pass.hidden_among(key.relation, &key.columns) {
             let message = format!(
                 "is partitioned by {} ({}); in which partition a row is, tells of it",
@@ -58,7 +59,7 @@ fn primary_key(pass: &mut Pass<'_>, relation: &Relation, key: &[AttNum]) {
         return;
     }
     for column in key.iter().filter_map(|number| relation.column_numbered(*number)) {
-        if let Some(hidden) = pass.hidden_from(relation.oid, column.attnum) {
+        if let Some(hidden) = pass.hidden_classified(relation.oid, column.attnum) {
             let message = format!("is part of the primary key and not in clear ({})", hidden.who);
             pass.add(PRIMARY_KEY, &column_name(relation, column), message, hidden.spot);
         }
@@ -127,8 +128,9 @@ fn generated(pass: &mut Pass<'_>, relation: &Relation) {
 }
 
 fn indexes(pass: &mut Pass<'_>, dependents: &Dependents) {
+    let mut ordered = HashSet::new();
     for index in &dependents.indexes {
-        let Some(relation) = pass.catalog.relation(index.relation) else { continue };
+        let Some(relation) = pass.relation(index.relation) else { continue };
         if is_child(pass, relation.oid) {
             continue;
         }
@@ -137,7 +139,7 @@ fn indexes(pass: &mut Pass<'_>, dependents: &Dependents) {
             primary_key(pass, relation, &index.keys);
         } else if index.unique {
             for column in index.keys.iter().filter_map(|number| relation.column_numbered(*number)) {
-                if let Some(hidden) = pass.hidden_from(relation.oid, column.attnum) {
+                if let Some(hidden) = pass.hidden_classified(relation.oid, column.attnum) {
                     let message = format!(
                         "is unique by {name} and not in clear ({}); whoever may insert can try values",
                         hidden.who
@@ -145,15 +147,9 @@ fn indexes(pass: &mut Pass<'_>, dependents: &Dependents) {
                     pass.add(UNIQUE_KEY, &column_name(relation, column), message, hidden.spot);
                 }
             }
-        } else if index.ordered
-            && let Some((columns, hidden)) = pass.hidden_among(index.relation, &index.keys)
-        {
-            let message = format!(
-                "keeps the order of {} ({}); rows read by it without ORDER BY stand in that order",
-                columns.join(", "),
-                hidden.who
-            );
-            pass.add(INDEX, &name, message, hidden.spot);
+        } else if index.ordered && ordered.insert((index.relation, &index.keys)) {
+            // Another one over the same columns, as Django makes for LIKE, says nothing new.
+            order_kept(pass, relation, &index.keys, &name);
         }
         if let Some((columns, hidden)) = pass.hidden_among(index.relation, &index.uses) {
             let message = format!("computes from {} ({}); its definition is readable", columns.join(", "), hidden.who);
@@ -162,9 +158,21 @@ fn indexes(pass: &mut Pass<'_>, dependents: &Dependents) {
     }
 }
 
+fn order_kept(pass: &mut Pass<'_>, relation: &Relation, keys: &[AttNum], name: &str) {
+    let known = |key: &&AttNum| pass.hidden_classified(relation.oid, **key).is_some();
+    let keys: Vec<AttNum> = keys.iter().filter(known).copied().collect();
+    let Some((columns, hidden)) = pass.hidden_among(relation.oid, &keys) else { return };
+    let message = format!(
+        "keeps the order of {} ({}); rows read by it without ORDER BY stand in that order",
+        columns.join(", "),
+        hidden.who
+    );
+    pass.add(INDEX, name, message, hidden.spot);
+}
+
 fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
     for key in &dependents.foreign_keys {
-        let (Some(own), Some(target)) = (pass.catalog.relation(key.relation), pass.catalog.relation(key.target)) else {
+        let (Some(own), Some(target)) = (pass.relation(key.relation), pass.relation(key.target)) else {
             continue;
         };
         for (number, other) in key.columns.iter().zip(&key.target_columns) {
@@ -194,7 +202,7 @@ fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
                 let spot = spot.or_else(|| pass.spot_of_column(target, referenced));
                 pass.add(FOREIGN_KEY_CLEAR, clear, message, spot);
             }
-            if let Some(hidden) = pass.hidden_from(own.oid, *number) {
+            if let Some(hidden) = pass.hidden_classified(own.oid, *number) {
                 let message =
                     format!("references {} by foreign key {} and is not in clear ({})", names.1, key.name, hidden.who);
                 pass.add(FOREIGN_KEY, &names.0, message, hidden.spot);
@@ -203,22 +211,34 @@ fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
     }
 }
 
-/// Functions that roles may call and of which nothing is known: their bodies are strings, or not SQL.
+/// Functions that roles may call and of which nothing is known: their bodies are strings, or not SQL. Worst are those that may run
+/// what is handed to them: what a caller writes there is no statement that pgscrim sees.
 fn opaque_functions(pass: &mut Pass<'_>, dependents: &Dependents) {
     for function in &pass.catalog.data().functions {
         let known = dependents.function_uses.iter().any(|used| used.function == function.oid);
         let callers = || pass.restricted().filter(|role| role.functions.contains(&function.oid));
-        let Some(first) = callers().next().filter(|_| !known) else { continue };
+        let runs = dependents.runs_sql.contains(&function.oid);
+        let Some(first) = callers().next().filter(|_| runs || !known) else { continue };
         let mut names: Vec<&str> = callers().map(|role| role.name.as_str()).collect();
         names.dedup();
         let definer = if function.security_definer { " with the rights of its owner" } else { "" };
-        let message = format!(
-            "may be called by {}{definer}; what it reads is not known, and what it returns is not masked",
-            names.join(", ")
-        );
+        let names = names.join(", ");
+        let (code, message) = if runs {
+            let message = format!(
+                "may be called by {names}{definer}, and its body may run SQL that comes in an argument or a setting: who calls it \
+                 could read anything unmasked that the login, or its owner, may read; take it off the list, or give it arguments that \
+                 cannot be SQL"
+            );
+            (FUNCTION_RUNS_SQL, message)
+        } else {
+            let message = format!(
+                "may be called by {names}{definer}; what it reads is not known, and what it returns is not masked"
+            );
+            (FUNCTION_OPAQUE, message)
+        };
         let object = format!("function {}", QualifiedName::new(&function.schema, &function.name));
         let spot = Spot::of_origin(&first.origin, pass.files);
-        pass.add(FUNCTION_OPAQUE, &object, message, spot);
+        pass.add(code, &object, message, spot);
     }
 }
 
@@ -235,7 +255,7 @@ fn functions(pass: &mut Pass<'_>, dependents: &Dependents) {
         let mut allowed = Vec::new();
         for FunctionUsesData { relation, column, .. } in uses {
             let relation = *relation;
-            let Some(data) = pass.catalog.relation(relation) else { continue };
+            let Some(data) = pass.relation(relation) else { continue };
             let numbers: Vec<AttNum> = match column {
                 Some(column) => vec![*column],
                 None => data.columns.iter().map(|column| column.attnum).collect(),

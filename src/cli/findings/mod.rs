@@ -4,6 +4,7 @@
 
 mod columns;
 mod dependents;
+mod links;
 pub mod privileges;
 mod recorded;
 mod roles;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    detect::samples::Samples,
+    detect::{is_of_people, samples::Samples},
     output::{Level, Remark, Spot},
 };
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     names::{AttNum, Oid, QualifiedName, rule_part},
     policy::{
         ColumnPolicy, Policy, RolePolicy, Treatment,
-        masks::keyed,
         rules::{RuleFile, RuleSet},
     },
 };
@@ -38,6 +38,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         MISSPELT,
         Level::Warning,
         "Records of consent or refusal have a purpose or category that is none of the rules': they do nothing (--sample).",
+    ),
+    (
+        APPLICATIONS,
+        Level::Warning,
+        "A login has several roles, told apart by application_name, which is whatever the client writes.",
     ),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
@@ -57,6 +62,7 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Note,
         "A role does not see a unique column in clear; a conflict tells whoever may insert that a value exists.",
     ),
+    (LINK_BREAKS, Level::Warning, "Deleting the row that a link of [subject] refers to lays open what hangs on it."),
     (VIEW_REFUSED, Level::Warning, "A view is refused."),
     (VIEW, Level::Note, "A view reads columns that a role does not see in clear."),
     (GENERATED, Level::Note, "A generated column is computed from columns that a role does not see in clear."),
@@ -81,6 +87,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
     ),
     (FUNCTION_OPAQUE, Level::Note, "A role may call a function whose body is not looked into."),
     (
+        FUNCTION_RUNS_SQL,
+        Level::Warning,
+        "A role may call a function that may run SQL which is handed to it, past the masks.",
+    ),
+    (
         NO_DEPENDENTS,
         Level::Note,
         "The catalog file says nothing of indexes, foreign keys, partition keys and functions.",
@@ -96,12 +107,14 @@ const SUPERUSER: &str = "PGC103";
 const SHADOWED: &str = "PGC104";
 const UNREADABLE: &str = "PGC105";
 const MISSPELT: &str = "PGC106";
+const APPLICATIONS: &str = "PGC107";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
 const PRIMARY_KEY: &str = "PGC301";
 const FOREIGN_KEY: &str = "PGC302";
 const UNIQUE_KEY: &str = "PGC303";
+const LINK_BREAKS: &str = "PGC304";
 const VIEW_REFUSED: &str = "PGC401";
 const VIEW: &str = "PGC402";
 const GENERATED: &str = "PGC403";
@@ -113,6 +126,7 @@ const INDEX_EXPRESSION: &str = "PGC408";
 const PARTITION_KEY: &str = "PGC409";
 const FOREIGN_KEY_CLEAR: &str = "PGC410";
 const FUNCTION_OPAQUE: &str = "PGC411";
+const FUNCTION_RUNS_SQL: &str = "PGC412";
 const NO_DEPENDENTS: &str = "PGC501";
 const NOT_SAMPLED: &str = "PGC502";
 
@@ -155,6 +169,7 @@ pub fn find(
     roles::find(&mut pass);
     columns::find(&mut pass);
     dependents::find(&mut pass);
+    links::find(&mut pass);
     privileges::find(&mut pass);
     recorded::find(&mut pass);
     for missed in &samples.missed {
@@ -184,13 +199,14 @@ impl<'a> Pass<'a> {
         self.policy.roles.iter().filter(|role| !role.exempt)
     }
 
-    /// Relations that people made, by OID.
+    /// Relations that people made.
     fn relations(&self) -> impl Iterator<Item = &'a Relation> + use<'a> {
-        self.catalog
-            .data()
-            .relations
-            .iter()
-            .filter(|relation| !relation.is_system() && relation.schema != keyed::SCHEMA)
+        self.catalog.data().relations.iter().filter(|relation| is_of_people(relation))
+    }
+
+    /// The relation with this OID, when people made it.
+    fn relation(&self, oid: Oid) -> Option<&'a Relation> {
+        self.catalog.relation(oid).filter(|relation| is_of_people(relation))
     }
 
     /// What `role` gets of a column; none when it is not governed.
@@ -198,6 +214,14 @@ impl<'a> Pass<'a> {
         let data = self.catalog.relation(relation)?;
         let position = data.columns.iter().position(|own| own.attnum == column)?;
         role.relation(relation)?.columns.get(position)
+    }
+
+    /// [`Self::hidden_from`] of a column in a category. Where it is in none, a finding says that nobody reads it, and those about
+    /// keys and indexes would only repeat that.
+    fn hidden_classified(&self, relation: Oid, column: AttNum) -> Option<Hidden> {
+        let mut roles = self.restricted();
+        let known = |role| self.treated(role, relation, column).is_some_and(|column| column.category.is_some());
+        if roles.any(known) { self.hidden_from(relation, column) } else { None }
     }
 
     /// Whether `role` gets something else than the stored value.

@@ -1,8 +1,8 @@
 //! Findings about whom roles match, and about views that they do not get at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{OTHER_DATABASE, Pass, SHADOWED, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
+use super::{APPLICATIONS, OTHER_DATABASE, Pass, SHADOWED, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
 use crate::{
     cli::output::Spot,
     policy::{LoginIdentity, RolePolicy},
@@ -27,6 +27,7 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     }
     superusers(pass);
     shadowed(pass);
+    applications(pass);
     refused_views(pass);
 }
 
@@ -51,6 +52,43 @@ fn shadowed(pass: &mut Pass<'_>) {
                 pass.add(SHADOWED, &format!("role {}", role.name), message, Spot::of_origin(&role.origin, pass.files));
             }
         }
+    }
+}
+
+/// Logins that may be of several roles, by the `application_name` of a connection: whoever has the login chooses the role.
+fn applications(pass: &mut Pass<'_>) {
+    let (policy, catalog) = (pass.policy, pass.catalog);
+    let names = policy.roles.iter().flat_map(|role| role.matching.application_name.iter().flatten());
+    let names: BTreeSet<&str> = names.map(String::as_str).collect();
+    let in_rules = policy.roles.iter().flat_map(|role| role.matching.user.iter().flatten().map(String::as_str));
+    let known = catalog.data().roles.iter().filter(|role| role.can_login).map(|role| role.name.as_str());
+    let mut found: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    for login in in_rules.chain(known).collect::<BTreeSet<&str>>() {
+        // A name that no rule knows stands for all others.
+        let applications = names.iter().copied().chain([""]);
+        let roles: BTreeSet<&str> = applications
+            .filter_map(|application| {
+                let who = LoginIdentity {
+                    user: login.to_owned(),
+                    database: catalog.data().database.clone(),
+                    application_name: application.to_owned(),
+                };
+                policy.role_for(&who, catalog).and_then(|id| policy.role(id)).map(|role| role.name.as_str())
+            })
+            .collect();
+        if roles.len() > 1 {
+            found.entry(roles.into_iter().collect()).or_default().push(login);
+        }
+    }
+    for (roles, logins) in found {
+        let first = policy.roles.iter().find(|role| roles.contains(&role.name.as_str()));
+        let message = format!(
+            "get one of the roles {} by application_name, which clients write as they like: they see what any of these shows; give each \
+             application a login of its own",
+            roles.join(", ")
+        );
+        let spot = first.and_then(|role| Spot::of_origin(&role.origin, pass.files));
+        pass.add(APPLICATIONS, &format!("logins {}", logins.join(", ")), message, spot);
     }
 }
 

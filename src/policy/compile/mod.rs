@@ -8,23 +8,28 @@ mod leading;
 pub(super) mod recorded;
 mod roles;
 mod scopes;
+mod settings;
 pub(super) mod stored;
 mod subjects;
 #[cfg(test)]
 mod tests;
 mod views;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use foldhash::fast::FixedState;
 
 use super::{
     Policy, RolePolicy,
+    masks::keyed,
     rules::{At, Complaints, NONE, RuleSet},
 };
 use crate::{
     bind::views::{ViewLineage, view_lineage},
-    catalog::CatalogSnapshot,
+    catalog::{CatalogSnapshot, fillers::Fillers},
     diagnostic::Diagnostics,
     names::{AttNum, Oid},
 };
@@ -109,9 +114,11 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
             restricted
         });
     }
+    let vouched = roles::named_functions(&rules.writes_no_temporary_tables, catalog, &mut complaints);
     if !complaints.is_empty() {
         return Err(complaints.into_diagnostics());
     }
+    fillers(&mut compiled, &rules.own_sql(), &vouched, catalog);
     Ok(Policy {
         id: rules.policy.clone(),
         hash: rules.hash.clone(),
@@ -121,9 +128,43 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
     })
 }
 
+/// What could fill temporary tables. A session may run functions under one purpose, and read under another.
+fn fillers(roles: &mut [RolePolicy], own_sql: &str, vouched: &HashSet<Oid, FixedState>, catalog: &CatalogSnapshot) {
+    let mut known: Vec<(BTreeSet<Oid>, Arc<Fillers>)> = Vec::new();
+    let listed: Vec<BTreeSet<Oid>> = roles
+        .iter()
+        .map(|role| {
+            let same = roles.iter().filter(|other| other.name == role.name);
+            same.flat_map(|other| other.observed.as_deref().unwrap_or(other).functions.iter().copied()).collect()
+        })
+        .collect();
+    for (role, listed) in roles.iter_mut().zip(listed) {
+        let enforced = match &mut role.observed {
+            Some(observed) => Arc::make_mut(observed),
+            None if role.exempt => continue,
+            None => role,
+        };
+        let found = known.iter().find(|(other, _)| *other == listed).map(|(_, fillers)| Arc::clone(fillers));
+        enforced.fillers = found.unwrap_or_else(|| {
+            let fillers = Arc::new(catalog.fillers(&listed.iter().copied().collect(), own_sql, vouched));
+            known.push((listed, Arc::clone(&fillers)));
+            fillers
+        });
+    }
+}
+
 impl RuleSet {
     fn is_none(&self, category: CategoryId) -> bool {
         self.categories.get(category.0).is_some_and(|category| &*category.name == NONE)
+    }
+
+    /// What pgscrim puts into statements by itself and may call functions of users.
+    fn own_sql(&self) -> String {
+        let rows = self.roles.iter().flat_map(|role| role.settings.rows.iter().map(|rows| rows.condition.as_str()));
+        let named = self.consent.iter().chain(&self.refusal).map(|named| &named.records);
+        let records = named.chain(&self.erasure).filter_map(|records| records.condition.as_ref());
+        let conditions = rows.chain(records.map(|(condition, _)| condition.as_str()));
+        conditions.chain([keyed::FUNCTION]).collect::<Vec<_>>().join(" ")
     }
 
     fn category_name(&self, category: CategoryId) -> Arc<str> {

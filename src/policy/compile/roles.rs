@@ -13,6 +13,7 @@ use super::{
     inherit::is_view,
     leading::LeadingColumns,
     scopes::{Scopes, scopes},
+    settings,
     subjects::{Asked, Subjects, Wanted, grants_of},
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
         masks::{MaskSpec, keyed},
-        rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
+        rules::{At, Complaints, FunctionRule, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
 
@@ -85,6 +86,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         purpose: role.purpose.clone(),
         purposes: Arc::clone(&role.purposes),
         application_purposes: Arc::clone(&role.application_purposes),
+        settings: settings::settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
         governed,
@@ -95,17 +97,30 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         observed: None,
         grants: grants_of(rules, role).map(|grant| Arc::new(compiled_grant(grant, rules))).collect(),
         functions,
+        fillers: Arc::default(),
     }
 }
 
 fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
-    let mut allowed = HashSet::default();
     for rule in &role.settings.functions {
         if (rule.schema.as_str(), rule.name.as_str()) == (keyed::SCHEMA, keyed::FUNCTION) {
             let help = "With it a client finds the value of a pseudonym by trying; masks call it without being listed.";
             complaints.add_with_help(rule.at, "the function of keyed masks may not be listed", help);
-            continue;
         }
+    }
+    let allowed = role.settings.functions.iter();
+    let allowed = allowed.filter(|rule| (rule.schema.as_str(), rule.name.as_str()) != (keyed::SCHEMA, keyed::FUNCTION));
+    named_functions(allowed, catalog, complaints)
+}
+
+/// The functions that rules name, each with all its overloads.
+pub(super) fn named_functions<'a>(
+    rules: impl IntoIterator<Item = &'a FunctionRule>,
+    catalog: &CatalogSnapshot,
+    complaints: &mut Complaints<'_>,
+) -> HashSet<Oid, FixedState> {
+    let mut named = HashSet::default();
+    for rule in rules {
         let found: Vec<_> = catalog.functions_named(&rule.name).filter(|f| f.schema == rule.schema).collect();
         if found.is_empty() {
             let all = catalog.data().functions.iter().filter(|function| function.schema == rule.schema);
@@ -113,9 +128,9 @@ fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Compla
             let name = QualifiedName::new(&rule.schema, &rule.name);
             complaints.add_with_suggestion(rule.at, format!("unknown function {name}"), near);
         }
-        allowed.extend(found.into_iter().map(|function| function.oid));
+        named.extend(found.into_iter().map(|function| function.oid));
     }
-    allowed
+    named
 }
 
 impl Pass<'_> {
@@ -237,6 +252,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: self.origin(role_at),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         };
@@ -299,11 +315,18 @@ impl Pass<'_> {
         } else {
             (treatment, None)
         };
+        let stored_mask = match &given.treatment {
+            TreatmentRule::Mask(spec) if self.role.settings.refuses_masks && !self.role.exempt => {
+                spec.stored(column, self.catalog)
+            }
+            TreatmentRule::Mask(_) | TreatmentRule::Clear | TreatmentRule::Withhold | TreatmentRule::Refuse => None,
+        };
         ColumnPolicy {
             category: Some(self.rules.category_name(category)),
             personal,
             treatment,
             gate,
+            stored_mask,
             search: if personal { search } else { Search::Masked },
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
@@ -387,6 +410,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Refuse,
             rule: rule.clone(),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });
@@ -409,6 +433,7 @@ impl Pass<'_> {
             search: Search::Masked,
             write_back: WriteBack::Keep,
             rule: Arc::clone(&rule),
+            stored_mask: None,
             gate: None,
             item: Default::default(),
         });

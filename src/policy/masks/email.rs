@@ -15,35 +15,53 @@ pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "email_pseudo", params: KEYED_PARAMS, build: pseudo },
 ];
 
-const EMAIL: &[ParamDef] = &[ParamDef { name: "public_domains", kind: ParamKind::Texts, required: false }, NULL, EMPTY];
+const EMAIL: &[ParamDef] = &[
+    ParamDef { name: "public_domains", kind: ParamKind::Texts, required: false },
+    ParamDef { name: "hidden_domain", kind: ParamKind::Text, required: false },
+    NULL,
+    EMPTY,
+];
 
 const PUBLIC_DOMAINS: &str = "gmail.com,yahoo.com,yahoo.com.vn,hotmail.com,outlook.com,icloud.com,live.com";
 
 /// A local part and a domain; the last group is the last label.
 const LAST_LABEL: &str = "@[^@]*([.][a-zA-Z]{2,18})$";
 
-/// `minh.khai@gmail.com` → `m***@gmail.com`, `a@b.vn` → `a***@***.vn`
+/// `minh.khai@gmail.com` → `m***@gmail.com`, `a@b.vn` → `a***@***.vn`, or `a***@example.com` where the rules name a domain to show
+/// in the place of hidden ones: then the mask is an address that forms take, also of what is none.
 fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
-    site.need_room(12)?;
+    let hidden = params.text("hidden_domain");
+    let room = hidden.map_or(12, |domain| i64::try_from(domain.len()).unwrap_or(i64::MAX).saturating_add(5));
+    site.need_room(room.max(12))?;
     let domains = match params.texts("public_domains") {
-        Some(domains) => {
-            let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
-            if !domains.iter().all(|domain| !domain.is_empty() && domain.chars().all(valid)) {
-                return Err("public_domains must be domain names in lower-case letters".to_owned());
-            }
-            domains.join(",")
-        }
+        Some(domains) if domains.iter().all(|domain| is_domain(domain)) => domains.join(","),
+        Some(_) => return Err("public_domains must be domain names in lower-case letters".to_owned()),
         None => PUBLIC_DOMAINS.to_owned(),
     };
     let part = site.last_part(&site.x(), "@");
     let public = site.any_of(&site.call("lower", &[&part]), &lit(&format!("{{{domains}}}")));
-    let first = site.left(1);
-    let open = site.concat(&[&first, "'***@'", &part]);
-    let label = format!("coalesce({},'')", site.substring(LAST_LABEL));
-    let closed = site.concat(&[&first, "'***@***'", &label]);
-    let no_local = site.like("^[^@]+@");
-    let shown = case(&public, &open, &closed);
-    Ok(Built::Text(case(&no_local, &shown, &site.stars())))
+    let is_address = site.like("^[^@]+@");
+    let Some(domain) = hidden else {
+        let first = site.left(1);
+        let open = site.concat(&[&first, "'***@'", &part]);
+        let label = format!("coalesce({},'')", site.substring(LAST_LABEL));
+        let closed = site.concat(&[&first, "'***@***'", &label]);
+        let shown = case(&public, &open, &closed);
+        return Ok(Built::Text(case(&is_address, &shown, &site.stars())));
+    };
+    if !is_domain(domain) || !domain.contains('.') {
+        return Err("hidden_domain must be a domain name in lower-case letters, such as example.com".to_owned());
+    }
+    // What may begin a local part without quotes.
+    let first = format!("coalesce({},'*')", site.substring("^[a-zA-Z0-9]"));
+    let open = site.concat(&[&first, "'***@'", &site.call("lower", &[&part])]);
+    let closed = site.concat(&[&first, &lit(&format!("***@{domain}"))]);
+    let none = site.fixed(&format!("****@{domain}"));
+    Ok(Built::Text(case(&is_address, &case(&public, &open, &closed), &none)))
+}
+
+fn is_domain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c))
 }
 
 /// `minh.khai@gmail.com` → `***@gmail.com`

@@ -21,6 +21,7 @@ mod payment;
 mod phone;
 pub mod schema;
 mod site;
+mod stored;
 mod text;
 mod url;
 

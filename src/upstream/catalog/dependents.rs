@@ -1,6 +1,6 @@
 //! Stage `upstream`: what depends on columns beside views, for `check` and catalog files. One query each.
 
-use super::{CatalogError, Reader};
+use super::{CatalogError, Reader, letter};
 use crate::{
     catalog::dependents::{Dependents, ForeignKeyData, FunctionUsesData, IndexData, PartitionKeyData},
     names::{AttNum, Oid},
@@ -26,7 +26,7 @@ SELECT i.indrelid, c.relname::text, i.indisunique, i.indisprimary, m.amname = 'b
  ORDER BY i.indexrelid";
 
 const FOREIGN_KEYS: &str = "
-SELECT conname::text, conrelid, conkey, confrelid, confkey FROM pg_constraint
+SELECT conname::text, conrelid, conkey, confrelid, confkey, confdeltype FROM pg_constraint
  WHERE contype = 'f' AND conparentid = 0 ORDER BY oid";
 
 /// A column that a partition key uses cannot be dropped alone: it depends internally on its own table.
@@ -55,6 +55,33 @@ SELECT DISTINCT p.oid, n.nspname::text, p.proname::text, r.oid,
    AND r.relkind IN ('r', 'p', 'v', 'm', 'f') AND r.oid >= 16384
  ORDER BY 1, 4, 5";
 
+/// By what stands in the body: EXECUTE, functions that take a query, a relation or a cursor, the calls by which other languages run
+/// SQL. A body in a language that is not known here, and one in C that is not immutable, may do anything. Numbers, dates and the like
+/// cannot carry SQL.
+const RUNS_SQL: &str = r"
+SELECT p.oid
+  FROM pg_proc p
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  JOIN pg_language l ON l.oid = p.prolang
+ CROSS JOIN LATERAL (SELECT coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)) AS b (body)
+ WHERE p.oid >= 16384 AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast_)?temp_'
+   AND CASE l.lanname
+           WHEN 'sql' THEN b.body ~* '(query|table|cursor|schema|database)_to_xml|ts_stat|ts_rewrite|dblink|xpath_table|crosstab|connectby'
+           WHEN 'plpgsql' THEN b.body ~* '\mexecute\M|(query|table|cursor|schema|database)_to_xml|ts_stat|ts_rewrite|dblink|xpath_table|crosstab|connectby|refcursor'
+           WHEN 'plpython3u' THEN b.body ~ '\mplpy\M'
+           WHEN 'plperl' THEN b.body ~ '\mspi_'
+           WHEN 'plperlu' THEN b.body ~ '\mspi_'
+           WHEN 'pltcl' THEN b.body ~ '\mspi_'
+           WHEN 'pltclu' THEN b.body ~ '\mspi_'
+           WHEN 'internal' THEN p.provolatile <> 'i'
+           WHEN 'c' THEN p.provolatile <> 'i'
+           ELSE true
+       END
+   AND (b.body ~* 'current_setting'
+        OR EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) a (type) JOIN pg_type t ON t.oid = a.type
+                    WHERE t.typname ~ '^reg' OR t.typcategory NOT IN ('N', 'B', 'D', 'T', 'E', 'G', 'I', 'V', 'R')))
+ ORDER BY 1";
+
 pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError> {
     let numbers = |list: Vec<i16>| list.into_iter().map(AttNum).collect::<Vec<_>>();
     Ok(Dependents {
@@ -79,6 +106,7 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError
                     columns: numbers(row.try_get(2)?),
                     target: Oid(row.try_get(3)?),
                     target_columns: numbers(row.try_get(4)?),
+                    on_delete: Some(letter(row, 5)?),
                 })
             })
             .await?,
@@ -99,5 +127,6 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError
                 })
             })
             .await?,
+        runs_sql: reader.rows("functions that run SQL", RUNS_SQL, |row| Ok(Oid(row.try_get(0)?))).await?,
     })
 }

@@ -13,7 +13,7 @@
 //! GRANT CONNECT ON DATABASE shop TO pgscrim;   -- only where PUBLIC has lost it
 //! ```
 //!
-//! Everything that is read is readable by PUBLIC as PostgreSQL installs it. `pg_get_viewdef` and `format_type` look at
+//! Everything that is read is readable by PUBLIC as PostgreSQL installs it. `pg_get_viewdef` and `format_type` (and `pg_get_function_sqlbody`) look at
 //! the newest committed catalog instead of the transaction's. So the state of the catalog is looked at before and after,
 //! and a picture that DDL came into is thrown away: no view is judged by a definition of another time.
 //!
@@ -27,6 +27,7 @@ pub mod recorded;
 mod relations;
 mod roles;
 pub mod sample;
+mod sources;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -218,6 +219,7 @@ async fn read_once(reader: &Reader<'_>) -> Result<(CatalogData, Moment), Catalog
     let moment = Moment { state: watch::state(reader).await?, marks: watch::marks(reader).await? };
     relations::read(reader, &mut data).await?;
     objects::read(reader, &mut data).await?;
+    sources::read(reader, &mut data).await?;
     roles::read(reader, &mut data).await?;
 
     client.batch_execute("COMMIT").await.map_err(|error| reader.failed("end of the catalog", &error))?;

@@ -30,6 +30,11 @@ SELECT d.datname::text, r.rolname::text, s.setconfig
  WHERE (s.setdatabase = 0 OR d.oid IS NOT NULL) AND (s.setrole = 0 OR r.oid IS NOT NULL)
  ORDER BY s.setdatabase, s.setrole";
 
+/// A module that is loaded in no session yet has defined none: extensions count by their name.
+const SETTING_CLASSES: &str = "
+SELECT DISTINCT pg_catalog.lower(pg_catalog.split_part(name, '.', 1)) FROM pg_catalog.pg_settings WHERE name LIKE '%.%'
+UNION SELECT pg_catalog.lower(extname::text) FROM pg_catalog.pg_extension ORDER BY 1";
+
 pub(super) async fn read_server(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
     let rows = reader
         .rows("server settings", SERVER, |row| {
@@ -44,6 +49,7 @@ pub(super) async fn read_server(reader: &Reader<'_>, data: &mut CatalogData) -> 
         data.server_encoding = encoding;
         data.default_search_path = path.unwrap_or_else(|| "\"$user\", public".to_owned());
     }
+    data.setting_classes = reader.rows("classes of settings", SETTING_CLASSES, |row| row.try_get(0)).await?;
     if data.server_version_num < OLDEST {
         return Err(CatalogError::Version { found: data.server_version_num });
     }

@@ -33,7 +33,8 @@ const QUESTIONS: usize = 4096;
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// One text for every state of the catalog. The transaction and the row that it made are kept apart in what is hashed: combined, two changes
-/// of two rows could cancel each other out. Functions are qualified: the service login may have a search path.
+/// of two rows could cancel each other out. Functions are qualified: the service login may have a search path. What uses a
+/// function is of `pg_depend`, where no other row below changes with it: a trigger, a policy, an index.
 const STATE: &str = "
 WITH lasting AS MATERIALIZED (
     SELECT oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', oid, relname, relnamespace, reltype, reloftype, relkind,
@@ -52,6 +53,11 @@ WITH lasting AS MATERIALIZED (
       JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_proc
      WHERE oid >= 16384
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | objid::int8, refobjid::int8))
+      FROM pg_catalog.pg_depend
+     WHERE refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND refobjid >= 16384
+       AND classid <> ALL (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_rewrite', 'pg_catalog.pg_attrdef', 'pg_catalog.pg_type',
+                                 'pg_catalog.pg_constraint']::pg_catalog.regclass[])
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_operator
      WHERE oid >= 16384
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_cast

@@ -1,0 +1,61 @@
+//! Masks as values: an application that has read a mask, and would store it as if it were somebody's data. Where the rules refuse that
+//! (`store_masks`), each value of a column that the role sees masked is looked at by the server, whatever expression it comes from, and
+//! one that looks like the mask makes the statement fail. The failure is a cast whose text pgscrim knows again on its way back
+//! ([`SIGN`]), and turns into its own error; nothing of the value is in it.
+
+use super::{
+    Edits, Job,
+    edits::HOLE,
+    names::{hidden, protected, relation},
+};
+use crate::{bind::RelationUse, error::Refusal, names::quote_literal, sql::Kind};
+
+/// Begins the text that cannot be cast; the numbers of the table and the column follow, `16384.3`.
+pub const SIGN: &str = "pgs_stored_mask ";
+
+/// Guards what is inserted.
+pub(super) fn inserted(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    for assigned in job.bound.assigned.iter().filter(|assigned| !assigned.update && !assigned.partial) {
+        let Some(used) = job.bound.relations.get(assigned.relation) else { continue };
+        for range in assigned.rows.iter().flatten() {
+            let alone = if range.len() == 1 { job.tokens.get(range.start) } else { None };
+            if alone.is_some_and(|token| token.is_word("default") || token.is_word("null")) {
+                continue;
+            }
+            let constant = alone.is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
+            let data = relation(job, used)?;
+            let Some(column) = data.columns.get(assigned.column) else { continue };
+            let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
+            // As a plain assignment would: see the guard of UPDATE.
+            let value = if constant || !casts {
+                format!("CAST({HOLE} AS {})", column.type_sql_plain)
+            } else {
+                format!("({HOLE})")
+            };
+            if let Some(text) = refusing(job, used, assigned.column, &value)? {
+                edits.wrap(range.clone(), text);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `value` in SQL that fails where it looks like the mask of the column; none where the rules let it be stored.
+pub(super) fn refusing(
+    job: &Job<'_>,
+    used: &RelationUse,
+    position: usize,
+    value: &str,
+) -> Result<Option<String>, Refusal> {
+    let rule = protected(job.role, used).and_then(|policy| hidden(policy, position));
+    let Some(looks) = rule.and_then(|rule| rule.stored_mask.as_ref()) else { return Ok(None) };
+    let data = relation(job, used)?;
+    let Some(column) = data.columns.get(position) else { return Ok(None) };
+    // concat is not folded when the statement is planned, so that nothing fails but what is evaluated.
+    let failure = format!(
+        "CAST(CAST(CAST(pg_catalog.concat({}) AS pg_catalog.int4) AS pg_catalog.text) AS {})",
+        quote_literal(&format!("{SIGN}{}.{}", data.oid.0, column.attnum.0)),
+        column.type_sql_plain
+    );
+    Ok(Some(format!("CASE WHEN {} THEN {failure} ELSE {value} END", looks.fill(value))))
+}
