@@ -3,6 +3,7 @@
 
 mod assign;
 mod condition;
+mod functions;
 mod inherit;
 mod leading;
 pub(super) mod recorded;
@@ -114,7 +115,7 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
             restricted
         });
     }
-    let vouched = roles::named_functions(&rules.writes_no_temporary_tables, catalog, &mut complaints);
+    let vouched = functions::named_functions(&rules.writes_no_temporary_tables, catalog, &mut complaints);
     if !complaints.is_empty() {
         return Err(complaints.into_diagnostics());
     }

@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     Assignments, Bases, Basis, CategoryId, RelationBasis,
+    functions::functions,
     inherit::is_view,
     leading::LeadingColumns,
     scopes::{Scopes, scopes},
@@ -21,14 +22,13 @@ use crate::{
         CatalogSnapshot, Column, Relation,
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
-    diagnostic::suggestion,
     names::{Oid, QualifiedName, rule_part},
     policy::{
         ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
         WriteBack,
         compiled::{BY_GRANT, OPERAND, withheld},
-        masks::{MaskSpec, keyed},
-        rules::{At, Complaints, FunctionRule, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
+        masks::MaskSpec,
+        rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
 };
 
@@ -99,38 +99,6 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         functions,
         fillers: Arc::default(),
     }
-}
-
-fn functions(role: &RoleRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> HashSet<Oid, FixedState> {
-    for rule in &role.settings.functions {
-        if (rule.schema.as_str(), rule.name.as_str()) == (keyed::SCHEMA, keyed::FUNCTION) {
-            let help = "With it a client finds the value of a pseudonym by trying; masks call it without being listed.";
-            complaints.add_with_help(rule.at, "the function of keyed masks may not be listed", help);
-        }
-    }
-    let allowed = role.settings.functions.iter();
-    let allowed = allowed.filter(|rule| (rule.schema.as_str(), rule.name.as_str()) != (keyed::SCHEMA, keyed::FUNCTION));
-    named_functions(allowed, catalog, complaints)
-}
-
-/// The functions that rules name, each with all its overloads.
-pub(super) fn named_functions<'a>(
-    rules: impl IntoIterator<Item = &'a FunctionRule>,
-    catalog: &CatalogSnapshot,
-    complaints: &mut Complaints<'_>,
-) -> HashSet<Oid, FixedState> {
-    let mut named = HashSet::default();
-    for rule in rules {
-        let found: Vec<_> = catalog.functions_named(&rule.name).filter(|f| f.schema == rule.schema).collect();
-        if found.is_empty() {
-            let all = catalog.data().functions.iter().filter(|function| function.schema == rule.schema);
-            let near = suggestion(&rule.name, "functions", all.map(|function| function.name.as_str()));
-            let name = QualifiedName::new(&rule.schema, &rule.name);
-            complaints.add_with_suggestion(rule.at, format!("unknown function {name}"), near);
-        }
-        named.extend(found.into_iter().map(|function| function.oid));
-    }
-    named
 }
 
 impl Pass<'_> {
