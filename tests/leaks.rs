@@ -133,6 +133,7 @@ fn without_a_proxy_the_cases_leak() {
         "g-catalogs",
         "h-forms",
         "i-inline",
+        "j-returning",
     ]);
 }
 
@@ -179,4 +180,9 @@ fn h_forms() {
 #[test]
 fn i_inline() {
     section("i-inline");
+}
+
+#[test]
+fn j_returning() {
+    section("j-returning");
 }

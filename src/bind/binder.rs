@@ -24,6 +24,8 @@ pub struct Binder<'a> {
     pub(super) tokens: &'a [Token],
     pub(super) bound: Bound,
     pub(super) ctes: Vec<Cte>,
+    /// The first token of the list of RETURNING that is bound, where others stand before it.
+    pub(super) list_start: Option<usize>,
     /// Joins that merged columns.
     pub(super) merges: usize,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
@@ -122,7 +124,7 @@ impl<'a> Binder<'a> {
                 *accounted = true;
             }
         }
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, own_text: false }
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), list_start: None, merges: 0, own_text: false }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
@@ -288,6 +290,7 @@ impl<'a> Binder<'a> {
             columns,
             columns_visible: true,
             name_visible: true,
+            version: false,
             open: false,
             deps: Deps::new(),
         };
@@ -463,7 +466,8 @@ impl<'a> Binder<'a> {
                 }
             }
             if found.is_none() && SYSTEM_COLUMNS.contains(&name) {
-                let mut tables = scope.items.iter().filter_map(|item| item.relation.filter(|_| item.name_visible));
+                let mut tables =
+                    scope.items.iter().filter_map(|item| item.relation.filter(|_| item.name_visible && !item.version));
                 if let Some(id) = tables.next() {
                     if tables.next().is_some() {
                         return Err(ambiguous());

@@ -179,6 +179,7 @@ impl Binder<'_> {
             columns: columns.clone().into(),
             columns_visible: false,
             name_visible: true,
+            version: false,
             open: false,
             deps: Deps::new(),
         });
@@ -206,6 +207,7 @@ impl Binder<'_> {
             columns: columns.into(),
             columns_visible: true,
             name_visible: false,
+            version: false,
             open,
             deps,
         };
@@ -349,6 +351,7 @@ impl Binder<'_> {
                 columns,
                 columns_visible: true,
                 name_visible: true,
+                version: false,
                 open: cte.open,
                 deps: Deps::new(),
             });
@@ -481,6 +484,7 @@ impl Binder<'_> {
         };
         Ok(ScopeItem {
             name_visible: visible.is_some(),
+            version: false,
             name: visible.map(Into::into),
             schema: None,
             relation: None,

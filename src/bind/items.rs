@@ -166,7 +166,7 @@ impl Binder<'_> {
     fn item_start(&self, inside: usize) -> usize {
         let mut start = inside;
         while let Some(before) = self.before(start) {
-            if before.kind == Kind::Comma || before.is_word("returning") {
+            if before.kind == Kind::Comma || before.is_word("returning") || self.list_start == Some(start) {
                 break;
             }
             start -= 1;

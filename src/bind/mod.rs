@@ -17,6 +17,7 @@ mod items;
 mod merge;
 mod query;
 mod recursive;
+mod returning;
 mod scope;
 mod types;
 pub mod views;

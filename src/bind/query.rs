@@ -174,6 +174,7 @@ impl Binder<'_> {
                     columns: columns_of(outputs.clone(), &[], ""),
                     columns_visible: true,
                     name_visible: false,
+                    version: false,
                     open: false,
                     deps: Deps::new(),
                 };

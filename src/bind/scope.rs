@@ -21,6 +21,7 @@ pub(super) struct ScopeColumn {
 
 /// One FROM item, or the unnamed result of a join.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub(super) struct ScopeItem {
     pub name: Option<Rc<str>>,
     /// Schema of a catalog relation without alias: `public.t.c` may be written.
@@ -30,6 +31,8 @@ pub(super) struct ScopeItem {
     pub columns: Rc<[ScopeColumn]>,
     pub columns_visible: bool,
     pub name_visible: bool,
+    /// OLD or NEW of a target, which RETURNING reaches by this name alone.
+    pub version: bool,
     /// Columns are not known (a function that returns any row type).
     pub open: bool,
     /// What an unknown column of it may depend on.
