@@ -6,6 +6,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, Statement};
 
 use super::{
     bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
+    budget::KEPT,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -26,6 +27,8 @@ pub struct Binder<'a> {
     pub(super) ctes: Vec<Cte>,
     /// The first token of the list of RETURNING that is bound, where others stand before it.
     pub(super) list_start: Option<usize>,
+    /// What was done so far ([`super::budget`]).
+    pub(super) work: usize,
     /// Joins that merged columns.
     pub(super) merges: usize,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
@@ -124,7 +127,7 @@ impl<'a> Binder<'a> {
                 *accounted = true;
             }
         }
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), list_start: None, merges: 0, own_text: false }
+        Self { catalog, path, tokens, bound, ctes: Vec::new(), list_start: None, work: 0, merges: 0, own_text: false }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
@@ -173,7 +176,8 @@ impl<'a> Binder<'a> {
     }
 
     /// Parses the tokens of expressions that the parser did not see.
-    pub(super) fn expressions(&self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+    pub(super) fn expressions(&mut self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+        self.spend(tokens.len())?;
         parse::parse_expressions(self.tokens.get(tokens.clone()).unwrap_or(&[]), tokens.start)
     }
 
@@ -239,7 +243,9 @@ impl<'a> Binder<'a> {
             }
             _ => Err(Refusal::new(RefusalCode::Unsupported, "cross-database references are not implemented")),
         };
-        found.map_err(|refusal| self.at(refusal, tokens.start))
+        let found = found.map_err(|refusal| self.at(refusal, tokens.start))?;
+        self.spend(found.columns.len() * KEPT)?;
+        Ok(found)
     }
 
     /// Registers a use and makes the item that expressions see.
@@ -372,6 +378,7 @@ impl<'a> Binder<'a> {
         context: &Context,
     ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
         let index = self.take(ident)?;
+        self.look(context)?;
         self.not_reserved(&ident.value, index)?;
         let quoted = self.tokens.get(index).is_some_and(|token| token.kind == Kind::Quoted);
         match self.bare(&ident.value, context, index)? {
@@ -517,6 +524,7 @@ impl<'a> Binder<'a> {
         idents: &[Ident],
         context: &Context,
     ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
+        self.look(context)?;
         let mut first = None;
         let mut last = 0;
         for ident in idents {

@@ -335,6 +335,8 @@ impl Binder<'_> {
     ) -> Result<(), Refusal> {
         let context: Context = Self::context(scope, Clause::Assign);
         for Assignment { target, value } in assignments {
+            // Each is judged beside all references.
+            self.spend(self.bound.references.len())?;
             let is_default = super::merge::is_default(value);
             match target {
                 AssignmentTarget::ColumnName(name) => {

@@ -6,6 +6,7 @@
 
 mod binder;
 mod bound;
+mod budget;
 mod conflict;
 mod dml;
 mod expr;

@@ -58,7 +58,7 @@ pub(super) struct Cte {
     pub later: bool,
 }
 
-/// Adds `more` to `deps`, without repetition.
+/// Adds `more` to `deps`, without repetition; both are in order.
 pub(super) fn merge(deps: &mut Deps, more: &Deps) {
     if deps.is_empty() {
         // The first of a chain `a AND b AND …`, which is as long as the chain.
@@ -66,8 +66,8 @@ pub(super) fn merge(deps: &mut Deps, more: &Deps) {
         return;
     }
     for dep in more {
-        if !deps.contains(dep) {
-            deps.push(*dep);
+        if let Err(place) = deps.binary_search(dep) {
+            deps.insert(place, *dep);
         }
     }
 }

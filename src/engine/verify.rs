@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, treatment},
+    rewrite::{Job, Printed, Trusted, furthest, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -47,6 +47,8 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return Err(failed("column names"));
         }
     }
+    // Ours, in the order of the text: some of the first so many ends behind a place if the furthest of them does.
+    let furthest = furthest(printed.trusted.iter().map(|ours| ours.bytes.end));
     let trusted = |range: &Range<usize>| {
         let (Some(first), Some(last)) =
             (tokens.get(range.start), range.end.checked_sub(1).and_then(|at| tokens.get(at)))
@@ -54,8 +56,10 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return false;
         };
         let (start, end) = (first.start as usize, last.end as usize);
-        printed.trusted.iter().any(|ours| ours.bytes.start <= start && end <= ours.bytes.end)
+        let begun = printed.trusted.partition_point(|ours| ours.bytes.start <= start);
+        begun.checked_sub(1).and_then(|last| furthest.get(last)).is_some_and(|furthest| end <= *furthest)
     };
+    let references = own.references_by_relation();
     for used in &bound.relations {
         if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
             && !keeps(printed, scope, used, client)
@@ -79,13 +83,13 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
                 if policy.scope.is_some() || used.whole_row.is_some() || used.entangled || merged {
                     return Err(failed("a protected relation"));
                 }
-                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
+                hidden_columns(&own, id, &references, policy, &trusted).map_err(failed)?;
             }
             Role::Update | Role::Delete | Role::Insert | Role::Merge => {
                 if used.whole_row.is_some() {
                     return Err(failed("a whole row"));
                 }
-                hidden_columns(&own, id, policy, &trusted).map_err(failed)?;
+                hidden_columns(&own, id, &references, policy, &trusted).map_err(failed)?;
             }
         }
     }
@@ -96,11 +100,13 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
 fn hidden_columns(
     own: &Bound,
     id: usize,
+    references: &[Vec<usize>],
     policy: &RelationPolicy,
     trusted: &impl Fn(&Range<usize>) -> bool,
 ) -> Result<(), &'static str> {
     let Some(used) = own.relations.get(id) else { return Err("a protected relation") };
-    for reference in own.references.iter().filter(|reference| reference.relation == id) {
+    let numbers = references.get(id).map_or(&[][..], Vec::as_slice);
+    for reference in numbers.iter().filter_map(|number| own.references.get(*number)) {
         let hidden = reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
         let system = reference.column.is_none() && used.whole_row.is_none();
         // What ON CONFLICT names is never read.

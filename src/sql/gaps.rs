@@ -15,6 +15,9 @@
 //! | `FROM ROWS FROM (f(), g())` | `FROM GAP(f(), g())` |
 //! | `WITH RECURSIVE … ) SEARCH … CYCLE …` | `WITH RECURSIVE … )` |
 //! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
+//! | `(expression).*` | `(expression)::GAP` |
+//! | `COLLATION FOR (a)` | `GAP (a)` |
+//! | `FETCH FIRST (a) ROWS` | `FETCH FIRST 0 ROWS` |
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
@@ -91,6 +94,9 @@ pub fn find(tokens: &[Token]) -> Gaps {
         let after_dot = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|t| t.kind == Kind::Dot);
         if token.kind == Kind::Dot {
             star(tokens, at, &mut gaps);
+            if fields_of(tokens, at) {
+                gaps.replace(at..at + 2, &[(Kind::Typecast, "::"), (WORD, GAP)]);
+            }
         }
         if token.kind == Kind::Operator && !after_dot && compares_array(tokens, at) {
             gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
@@ -120,6 +126,14 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "returning" => {
                 if let Some(versions) = returning_versions(tokens, at + 1) {
                     gaps.replace(versions.tokens, &[(WORD, GAP), COMMA]);
+                }
+            }
+            "collation" if word(tokens, at + 1, "for") && kind(tokens, at + 2) == Some(Kind::Open) => {
+                gaps.replace(at..at + 2, &[(WORD, GAP)]);
+            }
+            "fetch" => {
+                if let Some(count) = fetched(tokens, at) {
+                    gaps.replace(count, &[(Kind::Number, "0")]);
                 }
             }
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
@@ -356,6 +370,38 @@ fn star(tokens: &[Token], dot: usize, gaps: &mut Gaps) {
     if follows || operand {
         gaps.brackets(start..dot + 2);
     }
+}
+
+/// `(expression).*`, whose star follows the dot: all fields of a row.
+fn fields_of(tokens: &[Token], dot: usize) -> bool {
+    let Some(close) = dot.checked_sub(1).filter(|close| kind(tokens, *close) == Some(Kind::Close)) else {
+        return false;
+    };
+    if !tokens.get(dot + 1).is_some_and(|token| token.is_operator("*")) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for (at, token) in tokens.get(..close).unwrap_or(&[]).iter().enumerate().rev() {
+        match token.kind.nesting() {
+            Nesting::Closes => depth += 1,
+            // A name before the bracket would make it a call.
+            Nesting::Opens if depth == 0 => return !at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(names),
+            Nesting::Opens => depth -= 1,
+            Nesting::Stays => {}
+        }
+    }
+    false
+}
+
+/// The bracket of `FETCH FIRST (expression) ROWS` that opens at `open`: its tokens.
+fn fetched(tokens: &[Token], at: usize) -> Option<Range<usize>> {
+    let open = at + 2;
+    let first = word(tokens, at + 1, "first") || word(tokens, at + 1, "next");
+    if !first || kind(tokens, open) != Some(Kind::Open) {
+        return None;
+    }
+    let close = level_end(tokens, open + 1, |_| false);
+    (word(tokens, close + 1, "row") || word(tokens, close + 1, "rows")).then_some(open..close + 1)
 }
 
 /// `substring(a SIMILAR b ESCAPE c)`
