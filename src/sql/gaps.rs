@@ -17,9 +17,10 @@
 //! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
 //! | `(expression).*` | `(expression)::GAP` |
 //! | `COLLATION FOR (a)` | `GAP (a)` |
-//! | `FETCH FIRST (a) ROWS` | `FETCH FIRST 0 ROWS` |
+//! | `FETCH FIRST (a) ROWS`, `REPEATABLE (a)` | `FETCH FIRST 0 ROWS`, `REPEATABLE (0)` |
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
+//! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
 //! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
@@ -31,7 +32,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     Kind, Nesting, Token,
-    gaps_writes::{assignments, inserted, merge_insert},
+    gaps_writes::{assignments, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
 };
@@ -76,7 +77,7 @@ impl Gaps {
         self.replace(tokens, &[]);
     }
 
-    fn brackets(&mut self, tokens: Range<usize>) {
+    pub(super) fn brackets(&mut self, tokens: Range<usize>) {
         self.replace(tokens.start..tokens.start, &[(Kind::Open, "(")]);
         self.replace(tokens.end..tokens.end, &[(Kind::Close, ")")]);
     }
@@ -88,7 +89,7 @@ pub(super) const COMMA: (Kind, &str) = (Kind::Comma, ",");
 /// Finds what the parser would not understand.
 pub fn find(tokens: &[Token]) -> Gaps {
     let mut gaps = Gaps::default();
-    let mut assigned = 0;
+    let (mut assigned, mut merged) = (0, 0);
     for (at, token) in tokens.iter().enumerate() {
         // Behind a dot every word is a name.
         let after_dot = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|t| t.kind == Kind::Dot);
@@ -114,6 +115,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "where" if current_of(tokens, at + 1).is_some() => gaps.replace(at + 1..at + 4, &[(WORD, GAP)]),
             // SET lists do not nest, and are read once.
             "set" if at >= assigned => assigned = assignments(tokens, at + 1, &mut gaps),
+            "merge" if at >= merged && word(tokens, at + 1, "into") => merged = merge_source(tokens, at + 2, &mut gaps),
             "insert" if word(tokens, at + 1, "into") => inserted(tokens, at + 2, &mut gaps),
             "insert" if at.checked_sub(1).is_some_and(|then| word(tokens, then, "then")) => {
                 merge_insert(tokens, at + 1, &mut gaps);
@@ -134,6 +136,13 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "fetch" => {
                 if let Some(count) = fetched(tokens, at) {
                     gaps.replace(count, &[(Kind::Number, "0")]);
+                }
+            }
+            // The binder reads what stands in the brackets.
+            "repeatable" if sampled(tokens, at) => {
+                let close = level_end(tokens, at + 2, |_| false);
+                if close > at + 3 {
+                    gaps.replace(at + 2..close, &[(Kind::Number, "0")]);
                 }
             }
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
@@ -391,6 +400,13 @@ fn fields_of(tokens: &[Token], dot: usize) -> bool {
         }
     }
     false
+}
+
+/// `TABLESAMPLE method (…) REPEATABLE (`, and no other use of that word.
+fn sampled(tokens: &[Token], at: usize) -> bool {
+    let behind = at.checked_sub(1).is_some_and(|before| kind(tokens, before) == Some(Kind::Close));
+    let near = (at.saturating_sub(12)..at).any(|before| word(tokens, before, "tablesample"));
+    behind && near && kind(tokens, at + 1) == Some(Kind::Open)
 }
 
 /// The bracket of `FETCH FIRST (expression) ROWS` that opens at `open`: its tokens.

@@ -159,6 +159,30 @@ fn subscripts(tokens: &[Token], at: usize, found: &mut Vec<Range<usize>>) -> usi
     }
 }
 
+/// A source of MERGE that is a join, behind INTO; the token up to which it was read.
+pub(super) fn merge_source(tokens: &[Token], at: usize, gaps: &mut Gaps) -> usize {
+    let source = level_end(tokens, at, |index| word(tokens, index, "using")) + 1;
+    let when = level_end(tokens, source, |index| word(tokens, index, "when"));
+    let join = level_end(tokens, source, |index| index >= when || word(tokens, index, "join"));
+    if !word(tokens, when, "when") || join >= when {
+        return when;
+    }
+    // The last condition is the one of MERGE.
+    let (mut on, mut next) = (None, source);
+    loop {
+        next = level_end(tokens, next, |index| index >= when || word(tokens, index, "on"));
+        if next >= when {
+            break;
+        }
+        on = Some(next);
+        next += 1;
+    }
+    if let Some(on) = on {
+        gaps.brackets(source..on);
+    }
+    when
+}
+
 /// `THEN INSERT DEFAULT VALUES` and `THEN INSERT (…) OVERRIDING … VALUE`, from behind INSERT on.
 pub(super) fn merge_insert(tokens: &[Token], at: usize, gaps: &mut Gaps) {
     if word(tokens, at, "default") && word(tokens, at + 1, "values") {
