@@ -53,7 +53,7 @@ refusal_codes! {
     TextTooLong = "PGS0002", "54000", Client;
     /// The statement has more tokens than the limit.
     TooManyTokens = "PGS0003", "54000", Client;
-    /// The statement is nested more deeply than the limit.
+    /// The statement is nested more deeply than the limit, or uses too many columns of too many tables.
     TooDeep = "PGS0004", "54001", Client;
     /// The text cannot be split into PostgreSQL tokens.
     BadToken = "PGS0005", "42601", Client;

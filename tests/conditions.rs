@@ -722,6 +722,7 @@ fn a_hidden_row_stays_with_its_subject() {
         "INSERT INTO orders (id, customer_id) VALUES (5, 1), (7, 1), (8, 1) ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, customer_id = EXCLUDED.customer_id",
         "MERGE INTO orders o USING (VALUES (5), (7), (8)) v(id) ON v.id = o.id WHEN MATCHED THEN UPDATE SET customer_id = 1",
         "WITH u AS (UPDATE orders SET customer_id = 1 WHERE id < 9 RETURNING id, customer_id, ship_phone) SELECT * FROM u ORDER BY 1",
+        "WITH u AS (UPDATE orders SET customer_id = 1 WHERE id < 9 RETURNING old.customer_id, old.ship_phone, new.ship_phone, id) SELECT * FROM u ORDER BY id",
         "UPDATE orders SET (customer_id, total) = (SELECT 1, 2) WHERE id = 7",
         "UPDATE orders SET customer_id = DEFAULT WHERE id = 7",
         "UPDATE order_links SET buyer = 1 WHERE number = 7",

@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Postgres;
-use pgscrim::catalog::functions::{Builtin, builtin};
+use pgscrim::catalog::functions::{Builtin, builtin, is_set_returning};
 
 const REFUSED: &[&str] = &[
     "query_to_xml",
@@ -291,4 +291,18 @@ fn the_allow_list_fits_the_server() {
         }
     }
     assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+}
+
+/// A view may not hand out how many rows a hidden column makes: who returns rows must be known.
+#[test]
+fn what_returns_rows_is_known() {
+    let server = Postgres::start();
+    let rows = server.sql(
+        "postgres",
+        "SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proretset ORDER BY 1",
+    );
+    let names: Vec<String> = rows.into_iter().filter_map(|row| row[0].clone()).collect();
+    assert!(names.iter().any(|name| name == "unnest"));
+    let unknown: Vec<&String> = names.iter().filter(|name| !is_set_returning(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -36,6 +36,8 @@ fn inputs() -> Inputs {
     let mut data = testing::database();
     testing::table(&mut data, "customers", "id bigint, phone varchar(20)");
     testing::table(&mut data, "orders", "id bigint, customer_id bigint");
+    let wide: Vec<String> = (0..1600).map(|number| format!("c{number} text")).collect();
+    testing::table(&mut data, "wide", &wide.join(", "));
     let catalog = CatalogSnapshot::new(data, 1);
     let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: RULES.into() }]).unwrap();
     let policy = Arc::new(rules.compile(&catalog).unwrap());
@@ -135,4 +137,115 @@ fn select_items() {
     grows_evenly("select items", 2_000, |count| {
         repeated("SELECT id", count, |_| ", phone".to_owned(), " FROM customers")
     });
+}
+
+/// Plans a text that PostgreSQL's grammar takes; how long that took, and the refusal's code.
+fn bounded(sql: String) -> (Duration, Option<RefusalCode>) {
+    let work = move || {
+        let inputs = inputs();
+        let started = Instant::now();
+        let answer = plan(&sql, &context(), &inputs);
+        (started.elapsed(), answer.err().map(|refused| refused.refusal.code))
+    };
+    std::thread::Builder::new().stack_size(256 << 20).spawn(work).unwrap().join().unwrap()
+}
+
+/// Texts that would make more work than their length: each ends soon, most of them in a clear refusal.
+#[test]
+fn work_has_a_limit() {
+    let too_much = Some(RefusalCode::TooDeep);
+    let list = |count, part: &str| repeated("SELECT concat(1", count, |_| format!(", {part}"), "");
+    let shapes = [
+        ("rows of a wide table", list(50_000, "w") + ") FROM wide w", too_much),
+        ("columns of a wide table", list(200_000, "c1599") + ") FROM wide w", too_much),
+        ("stars over a wide table", list(20_000, "EXISTS (SELECT w.* FROM orders)") + ") FROM wide w", too_much),
+        ("uses of a wide table", list(20_000, "(SELECT 1 FROM wide)") + ")", too_much),
+        ("uses of a table", list(100_000, "(SELECT id FROM customers)") + ")", too_much),
+        (
+            "joins that merge a wide table",
+            repeated("SELECT 1 FROM wide w", 250, |number| format!(" NATURAL JOIN wide w{number}"), ""),
+            too_much,
+        ),
+        (
+            "functions in FROM",
+            list(
+                60,
+                &repeated("(SELECT 1 FROM orders", 900, |number| format!(", generate_series(1, 1) x{number}"), ")"),
+            ) + ")",
+            too_much,
+        ),
+        (
+            "a chain of WITH",
+            repeated(
+                "WITH q AS (SELECT id, phone FROM customers)",
+                3_000,
+                |number| {
+                    let from = if number == 0 { "q".to_owned() } else { format!("q{}", number - 1) };
+                    format!(", q{number} AS (SELECT x.id, y.phone FROM {from} x, {from} y)")
+                },
+                " SELECT * FROM q2999",
+            ),
+            None,
+        ),
+        (
+            "columns that double",
+            repeated(
+                "WITH q AS (SELECT id AS a, phone AS b FROM customers)",
+                100,
+                |number| {
+                    let from = if number == 0 { "q".to_owned() } else { format!("q{}", number - 1) };
+                    format!(", q{number} AS (SELECT * FROM {from} x, {from} y)")
+                },
+                " SELECT 1 FROM q99",
+            ),
+            Some(RefusalCode::Unsupported),
+        ),
+        ("masks", list(50_000, "phone") + ") FROM customers", None),
+        (
+            "masks of a target",
+            repeated("UPDATE customers SET id = 1 WHERE phone IN (''", 20_000, |_| ", phone".to_owned(), ")"),
+            None,
+        ),
+        (
+            "assignments",
+            repeated("UPDATE customers SET id = 1", 20_000, |_| ", phone = phone".to_owned(), ""),
+            too_much,
+        ),
+    ];
+    for (name, sql, expected) in shapes {
+        let bytes = sql.len();
+        let (took, code) = bounded(sql);
+        println!("{name}: {bytes} bytes, {took:?}, {code:?}");
+        assert_eq!(code, expected, "{name}");
+        assert!(took < Duration::from_secs(60), "{name}: {took:?}");
+    }
+}
+
+/// Views of which each reads both of the level below: what decides on their rows is noted once, not in every way that leads to it.
+#[test]
+fn views_of_views_do_not_double() {
+    let mut data = testing::database();
+    let table = testing::table(&mut data, "customers", "id bigint, phone varchar(20)");
+    let mut below = vec![(table, "customers".to_owned())];
+    for level in 0..40 {
+        let mut views = Vec::new();
+        for side in ["a", "b"] {
+            let name = format!("v{level}{side}");
+            let from: Vec<String> =
+                below.iter().enumerate().map(|(number, (_, source))| format!("public.{source} x{number}")).collect();
+            let sql = format!("SELECT x0.id, x0.phone FROM {} WHERE x0.phone IS NOT NULL", from.join(", "));
+            let oids: Vec<_> = below.iter().map(|(oid, _)| *oid).collect();
+            let oid = testing::view(&mut data, &name, "id bigint, phone varchar(20)", &sql, &oids);
+            views.push((oid, name));
+        }
+        below = views;
+    }
+    let catalog = CatalogSnapshot::new(data, 1);
+    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: RULES.into() }]).unwrap();
+    let started = Instant::now();
+    let policy = Arc::new(rules.compile(&catalog).unwrap());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    // What decides at the bottom is known at the top.
+    let refused = plan("SELECT id FROM v39a", &context(), &Inputs { catalog, policy }).unwrap_err();
+    assert_eq!(refused.refusal.code, RefusalCode::ViewNotUnderstood, "{}", refused.refusal);
 }

@@ -138,6 +138,7 @@ fn without_a_proxy_the_cases_leak() {
         "h-forms",
         "i-inline",
         "j-exact",
+        "k-returning",
     ]);
 }
 
@@ -194,4 +195,9 @@ fn j_exact() {
 #[test]
 fn j_exact_where_it_is_permitted() {
     section_by("j-exact", &corpus::exact_rules());
+}
+
+#[test]
+fn k_returning() {
+    section("k-returning");
 }

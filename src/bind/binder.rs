@@ -6,6 +6,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, Statement};
 
 use super::{
     bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
+    budget::KEPT,
     compare::Place,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
@@ -25,6 +26,10 @@ pub struct Binder<'a> {
     pub(super) tokens: &'a [Token],
     pub(super) bound: Bound,
     pub(super) ctes: Vec<Cte>,
+    /// The first token of the list of RETURNING that is bound, where others stand before it.
+    pub(super) list_start: Option<usize>,
+    /// What was done so far ([`super::budget`]).
+    pub(super) work: usize,
     /// Joins that merged columns.
     pub(super) merges: usize,
     /// Query blocks around, in whose select list, HAVING or ORDER BY the sub-select at hand stands.
@@ -126,7 +131,18 @@ impl<'a> Binder<'a> {
                 *accounted = true;
             }
         }
-        Self { catalog, path, tokens, bound, ctes: Vec::new(), merges: 0, grouped: Vec::new(), own_text: false }
+        Self {
+            catalog,
+            path,
+            tokens,
+            bound,
+            ctes: Vec::new(),
+            list_start: None,
+            work: 0,
+            merges: 0,
+            grouped: Vec::new(),
+            own_text: false,
+        }
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
@@ -179,7 +195,8 @@ impl<'a> Binder<'a> {
     }
 
     /// Parses the tokens of expressions that the parser did not see.
-    pub(super) fn expressions(&self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+    pub(super) fn expressions(&mut self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+        self.spend(tokens.len())?;
         parse::parse_expressions(self.tokens.get(tokens.clone()).unwrap_or(&[]), tokens.start)
     }
 
@@ -245,7 +262,9 @@ impl<'a> Binder<'a> {
             }
             _ => Err(Refusal::new(RefusalCode::Unsupported, "cross-database references are not implemented")),
         };
-        found.map_err(|refusal| self.at(refusal, tokens.start))
+        let found = found.map_err(|refusal| self.at(refusal, tokens.start))?;
+        self.spend(found.columns.len() * KEPT)?;
+        Ok(found)
     }
 
     /// Registers a use and makes the item that expressions see.
@@ -296,6 +315,7 @@ impl<'a> Binder<'a> {
             columns,
             columns_visible: true,
             name_visible: true,
+            version: false,
             open: false,
             deps: Deps::new(),
         };
@@ -378,6 +398,7 @@ impl<'a> Binder<'a> {
         context: &Context,
     ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
         let index = self.take(ident)?;
+        self.look(context)?;
         self.not_reserved(&ident.value, index)?;
         let quoted = self.tokens.get(index).is_some_and(|token| token.kind == Kind::Quoted);
         match self.bare(&ident.value, context, index)? {
@@ -474,7 +495,8 @@ impl<'a> Binder<'a> {
                 }
             }
             if found.is_none() && SYSTEM_COLUMNS.contains(&name) {
-                let mut tables = scope.items.iter().filter_map(|item| item.relation.filter(|_| item.name_visible));
+                let mut tables =
+                    scope.items.iter().filter_map(|item| item.relation.filter(|_| item.name_visible && !item.version));
                 if let Some(id) = tables.next() {
                     if tables.next().is_some() {
                         return Err(ambiguous());
@@ -524,6 +546,7 @@ impl<'a> Binder<'a> {
         idents: &[Ident],
         context: &Context,
     ) -> Result<(Deps, Option<(usize, usize)>), Refusal> {
+        self.look(context)?;
         let mut first = None;
         let mut last = 0;
         for ident in idents {

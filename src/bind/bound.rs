@@ -148,7 +148,7 @@ impl Usages {
     pub const RETURNED: Self = Self(64);
     /// The value is stored: source of an insert or an assignment.
     pub const STORED: Self = Self(128);
-    /// The value is an argument of a function in FROM.
+    /// The value is an argument of a function in FROM, or of one that returns rows: it decides how many there are.
     pub const ARGUMENT: Self = Self(256);
 
     /// Adds `other`.

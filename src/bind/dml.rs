@@ -5,7 +5,7 @@ use std::{ops::Range, rc::Rc};
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, Insert, ObjectName, ObjectNamePart, OnConflict, OnInsert,
-    SelectItem, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::{
@@ -136,7 +136,7 @@ impl Binder<'_> {
             };
             self.on_conflict(conflict_target.as_ref(), action, id, &item, parent.as_ref())?;
         }
-        self.returning(returning.as_deref(), vec![item], parent)
+        self.returning(returning.as_deref(), &item, std::slice::from_ref(&item), parent)
     }
 
     pub(super) fn update(&mut self, update: &Update, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
@@ -174,8 +174,7 @@ impl Binder<'_> {
         let scope = self.target_scope(&item, sources, parent.clone())?;
         self.assignments(assignments, id, &item, &scope)?;
         self.selection(selection.as_ref(), &scope)?;
-        let items = scope.items.clone();
-        self.returning(returning.as_deref(), items, parent)
+        self.returning(returning.as_deref(), &item, &scope.items, parent)
     }
 
     pub(super) fn delete(&mut self, delete: &Delete, parent: Option<Rc<Scope>>) -> Result<Vec<Output>, Refusal> {
@@ -207,8 +206,7 @@ impl Binder<'_> {
         let (_, item) = self.target(table, Role::Delete)?;
         let scope = self.target_scope(&item, using.as_deref().unwrap_or(&[]), parent.clone())?;
         self.selection(selection.as_ref(), &scope)?;
-        let items = scope.items.clone();
-        self.returning(returning.as_deref(), items, parent)
+        self.returning(returning.as_deref(), &item, &scope.items, parent)
     }
 
     /// WHERE of UPDATE and DELETE: a condition, or `CURRENT OF` a cursor.
@@ -342,6 +340,8 @@ impl Binder<'_> {
     ) -> Result<(), Refusal> {
         let context: Context = Self::context(scope, Clause::Assign);
         for Assignment { target, value } in assignments {
+            // Each is judged beside all references.
+            self.spend(self.bound.references.len())?;
             let is_default = super::merge::is_default(value);
             match target {
                 AssignmentTarget::ColumnName(name) => {
@@ -447,24 +447,6 @@ impl Binder<'_> {
                 || (token.is_word("when") && cases.get() == 0)
         });
         if index == start { Err(missing()) } else { Ok(start..index) }
-    }
-
-    fn returning(
-        &mut self,
-        items: Option<&[SelectItem]>,
-        scope: Vec<ScopeItem>,
-        parent: Option<Rc<Scope>>,
-    ) -> Result<Vec<Output>, Refusal> {
-        let context = Context::new(Rc::new(Scope { items: scope, parent, block: None }), Clause::Returning);
-        let mut outputs = Vec::new();
-        for item in items.unwrap_or(&[]) {
-            self.select_item(item, &context, &mut outputs)?;
-        }
-        for output in &outputs {
-            let deps = output.deps.clone();
-            self.mark(&deps, Usages::RETURNED);
-        }
-        Ok(outputs)
     }
 }
 

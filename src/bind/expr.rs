@@ -5,7 +5,7 @@ use std::rc::Rc;
 use sqlparser::ast::{
     AccessExpr, Array, CaseWhen, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, InTarget, Interval,
-    JsonPath, JsonPathElem, ListAggOnOverflow, Query, Subscript, TypedString, Value, WindowType,
+    JsonPath, JsonPathElem, ListAggOnOverflow, ObjectNamePart, Query, Subscript, TypedString, Value, WindowType,
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     scope::merge,
 };
 use crate::{
-    catalog::functions::{Builtin, builtin, is_aggregate},
+    catalog::functions::{Builtin, builtin, is_aggregate, is_set_returning},
     error::{Refusal, RefusalCode},
     sql::{Kind, keywords, parse},
 };
@@ -30,7 +30,9 @@ impl Binder<'_> {
 
     /// Binds an expression: the base columns that its value is computed from.
     pub(super) fn expr(&mut self, expression: &Expr, context: &Context) -> Result<Deps, Refusal> {
-        stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.expr_in_place(expression, context))
+        let deps = stacker::maybe_grow(64 * 1024, 2 * 1024 * 1024, || self.expr_in_place(expression, context))?;
+        self.spend(1 + deps.len())?;
+        Ok(deps)
     }
 
     fn all<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr>, context: &Context) -> Result<Deps, Refusal> {
@@ -153,7 +155,10 @@ impl Binder<'_> {
                     return Err(Self::unsupported("CAST FORMAT"));
                 }
                 let deps = self.expr(expr, context)?;
-                self.data_type(data_type)?;
+                // (expression).*
+                if self.fields_of(data_type).is_none() {
+                    self.data_type(data_type)?;
+                }
                 Ok(deps)
             }
             Expr::AtTimeZone { timestamp, time_zone } => self.all([&**timestamp, time_zone], context),
@@ -359,6 +364,12 @@ impl Binder<'_> {
         if *uses_odbc_syntax || !matches!(parameters, FunctionArguments::None) {
             return Err(Self::unsupported("this form of a function call"));
         }
+        if let ([ObjectNamePart::Identifier(ident)], FunctionArguments::List(list)) = (name.0.as_slice(), args)
+            && self.gap(ident).is_some_and(|at| self.tokens.get(at).is_some_and(|token| token.is_word("collation")))
+        {
+            // COLLATION FOR: a construct of the grammar, which no function can take the place of.
+            return Ok(self.arguments(&list.args, context)?.0);
+        }
         let (parts, tokens) = self.parts(name)?;
         if let Some(deps) = self.functional_notation(&parts, args, context)? {
             return Ok(deps);
@@ -383,6 +394,10 @@ impl Binder<'_> {
         if !keyword_value {
             self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
         }
+        if self.returns_set(base) {
+            // It decides how many rows there are.
+            self.mark(&deps, Usages::ARGUMENT);
+        }
         for item in within_group {
             let more = self.expr(&item.expr, &inner)?;
             merge(&mut deps, &more);
@@ -405,6 +420,11 @@ impl Binder<'_> {
             }
         }
         Ok(deps)
+    }
+
+    /// Whether a function of this name may return rows; one that is not known may.
+    fn returns_set(&self, name: &str) -> bool {
+        is_set_returning(name) || self.catalog.functions_named(name).any(|user| user.returns_set)
     }
 
     fn argument_clause(&mut self, clause: &FunctionArgumentClause, context: &Context) -> Result<Deps, Refusal> {
@@ -491,6 +511,12 @@ impl Binder<'_> {
             level = scope.parent.as_ref();
         }
         false
+    }
+
+    /// Whether a column of any level surely has this name.
+    pub(super) fn is_column(name: &str, context: &Context) -> bool {
+        std::iter::successors(Some(&context.scope), |scope| scope.parent.as_ref())
+            .any(|scope| scope.items.iter().any(|item| item.columns_visible && item.column(name).is_some()))
     }
 
     /// Whether `name` is a column of the row that `root` is.

@@ -4,7 +4,7 @@ use sqlparser::ast::{
     AccessExpr, CastKind, DataType, Expr, Ident, ObjectNamePart, Query, SelectItem, SetExpr, Spanned, Subscript,
 };
 
-use crate::sql::parse;
+use crate::sql::{gaps, parse};
 
 /// The name of an item; none when it is not derived here.
 pub(super) fn column_name(expression: &Expr) -> Option<String> {
@@ -50,9 +50,14 @@ fn figure(expression: &Expr) -> Figure {
         }
         Expr::Nested(inner) | Expr::Collate { expr: inner, collation: _ } => figure(inner),
         Expr::Function(function) => match function.name.0.last() {
+            // COLLATION FOR
+            Some(ObjectNamePart::Identifier(ident)) if ident.value == gaps::GAP => {
+                Figure::Name("pg_collation_for".to_owned())
+            }
             Some(ObjectNamePart::Identifier(ident)) => Figure::Name(ident.value.clone()),
             Some(ObjectNamePart::Function(_)) | None => Figure::Unknown,
         },
+        Expr::Cast { data_type, .. } if is_gap(data_type) => Figure::Unknown,
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
             match figure(expr) {
                 Figure::Name(name) => Figure::Name(name),
@@ -98,6 +103,12 @@ fn figure(expression: &Expr) -> Figure {
         | Expr::SimilarTo { .. } => figure_value(expression),
         _other => Figure::Unknown,
     }
+}
+
+/// Whether a type is the mark of `(expression).*`.
+fn is_gap(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _)
+        if matches!(name.0.as_slice(), [ObjectNamePart::Identifier(ident)] if ident.value == gaps::GAP))
 }
 
 fn figure_value(expression: &Expr) -> Figure {

@@ -1,6 +1,6 @@
 //! FROM: relations, sub-selects, functions, joins.
 
-use std::{ops::Range, rc::Rc};
+use std::{collections::HashSet, ops::Range, rc::Rc};
 
 use sqlparser::ast::{
     Ident, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableFunctionArgs,
@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use super::{
     binder::{Binder, Context},
     bound::{Clause, Deps, Output, Role, Usages, WholeUse},
+    budget::KEPT,
     query::columns_of,
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
@@ -95,8 +96,9 @@ impl Binder<'_> {
                         return Err(Self::unsupported("NATURAL JOIN with a function"));
                     }
                 }
+                let names: HashSet<&str> = visible(&right).map(|column| &*column.name).collect();
                 let shared: Vec<String> = visible(&left)
-                    .filter(|column| visible(&right).any(|other| other.name == column.name))
+                    .filter(|column| names.contains(&*column.name))
                     .map(|column| column.name.to_string())
                     .collect();
                 self.merged(left, right, &shared, None, side)
@@ -141,6 +143,9 @@ impl Binder<'_> {
             let refusal = Refusal::new(RefusalCode::TooDeep, "too many joins with NATURAL or USING");
             return Err(refusal.with_hint(format!("The limit is {MAX_MERGES} in one statement; use ON.")));
         }
+        let width = visible(&left).count() + visible(&right).count();
+        // Each shared name is looked for on both sides, and what is left is compared with all of them.
+        self.spend(width * (KEPT + shared.len()))?;
         let mut columns = Vec::new();
         for name in shared {
             let unknown = || {
@@ -179,6 +184,7 @@ impl Binder<'_> {
             columns: columns.clone().into(),
             columns_visible: false,
             name_visible: true,
+            version: false,
             open: false,
             deps: Deps::new(),
         });
@@ -206,6 +212,7 @@ impl Binder<'_> {
             columns: columns.into(),
             columns_visible: true,
             name_visible: false,
+            version: false,
             open,
             deps,
         };
@@ -215,6 +222,7 @@ impl Binder<'_> {
 
     /// One FROM item; `left` are the items to its left in the same join.
     fn factor(&mut self, factor: &TableFactor, scope: &Scope, left: &[ScopeItem]) -> Result<Vec<ScopeItem>, Refusal> {
+        self.spend(scope.items.len() + left.len())?;
         match factor {
             TableFactor::Table {
                 name,
@@ -328,6 +336,7 @@ impl Binder<'_> {
         block: Option<usize>,
     ) -> Result<ScopeItem, Refusal> {
         let (parts, tokens) = self.parts(name)?;
+        self.spend(self.ctes.len())?;
         let cte = match parts.as_slice() {
             [single] => self.ctes.iter().rev().find(|cte| cte.name == *single).cloned(),
             _ => None,
@@ -349,6 +358,7 @@ impl Binder<'_> {
                 columns,
                 columns_visible: true,
                 name_visible: true,
+                version: false,
                 open: cte.open,
                 deps: Deps::new(),
             });
@@ -440,11 +450,31 @@ impl Binder<'_> {
         Ok(start..end)
     }
 
-    /// `( constant )`: the token after it.
-    fn constants(&self, open: usize) -> Option<usize> {
+    /// `( constant )`, which may be cast to a number: the token after it.
+    fn constants(&mut self, open: usize) -> Option<usize> {
         let kind = |index: usize| self.tokens.get(index).map(|token| token.kind);
         let constant = matches!(kind(open + 1)?, Kind::Number | Kind::Parameter);
-        (kind(open)? == Kind::Open && constant && kind(open + 2)? == Kind::Close).then_some(open + 3)
+        if kind(open)? != Kind::Open || !constant {
+            return None;
+        }
+        let cast = kind(open + 2)? == Kind::Typecast;
+        // Words of the grammar, which no type of the database can be called by.
+        let is_number = |at: usize| {
+            let token = self.tokens.get(at);
+            token.is_some_and(|token| {
+                ["real", "float", "integer", "int", "numeric"].iter().any(|word| token.is_word(word))
+            })
+        };
+        let close = if !cast {
+            open + 2
+        } else if is_number(open + 3) {
+            open + 4
+        } else if self.tokens.get(open + 3)?.is_word("double") && self.tokens.get(open + 4)?.is_word("precision") {
+            open + 5
+        } else {
+            return None;
+        };
+        (kind(close)? == Kind::Close).then_some(close + 1)
     }
 
     /// Accounts for an alias: its name and its column names.
@@ -467,6 +497,7 @@ impl Binder<'_> {
 
     /// A sub-select or aliased join as a FROM item.
     fn derived(&mut self, outputs: Vec<Output>, alias: Option<&TableAlias>) -> Result<ScopeItem, Refusal> {
+        self.spend(outputs.len() * KEPT)?;
         let (visible, names) = self.alias(alias)?;
         let open = outputs.iter().any(|output| output.name.is_none());
         let mut deps = Deps::new();
@@ -481,6 +512,7 @@ impl Binder<'_> {
         };
         Ok(ScopeItem {
             name_visible: visible.is_some(),
+            version: false,
             name: visible.map(Into::into),
             schema: None,
             relation: None,

@@ -85,6 +85,7 @@ impl Binder<'_> {
         let name = visible.or(first);
         Ok(vec![ScopeItem {
             name_visible: name.is_some(),
+            version: false,
             columns: columns_of(columns, &[], name.as_deref().unwrap_or("")),
             name: name.map(Into::into),
             schema: None,
@@ -169,6 +170,7 @@ impl Binder<'_> {
         let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
         Ok(ScopeItem {
             name_visible: name.is_some(),
+            version: false,
             name: name.map(Into::into),
             schema: None,
             relation: None,

@@ -3,17 +3,20 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::{CastKind, Expr, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions};
+use sqlparser::ast::{
+    CastKind, DataType, Expr, ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+};
 
 use super::{
     binder::{Binder, Context},
     bound::{Clause, Deps, Item, Output, Reference, Star, StarColumn, Usages},
+    budget::{BESIDE, KEPT},
     figure,
     scope::ScopeItem,
 };
 use crate::{
     error::{Refusal, RefusalCode},
-    sql::{Kind, Nesting, Token, forms, parse},
+    sql::{Kind, Nesting, Token, parse},
 };
 
 /// Reserved words that may follow a list of items.
@@ -39,6 +42,15 @@ pub(super) const AFTER_LIST: &[&str] = &[
 /// The most columns that PostgreSQL lets a query have (`MaxTupleAttributeNumber`).
 const MAX_COLUMNS: usize = 1664;
 
+/// Refuses a list of more items than PostgreSQL lets it have.
+fn few(items: usize) -> Result<(), Refusal> {
+    if items > MAX_COLUMNS {
+        let message = format!("target lists can have at most {MAX_COLUMNS} entries");
+        return Err(Refusal::new(RefusalCode::Unsupported, message).with_sqlstate("54011"));
+    }
+    Ok(())
+}
+
 impl Binder<'_> {
     pub(super) fn select_item(
         &mut self,
@@ -47,6 +59,11 @@ impl Binder<'_> {
         outputs: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
         match item {
+            SelectItem::UnnamedExpr(Expr::Cast { kind: CastKind::DoubleColon, expr, data_type, format: None })
+                if let Some(dot) = self.fields_of(data_type) =>
+            {
+                self.fields(expr, dot, context, outputs)?;
+            }
             SelectItem::UnnamedExpr(expression) => {
                 let before = self.bound.references.len();
                 let deps = self.expr(expression, context)?;
@@ -88,10 +105,6 @@ impl Binder<'_> {
                             );
                             return Err(self.at(refusal, tokens.start));
                         };
-                        let bracketed = self.tokens.get(tokens.end).is_some_and(forms::is_bracketed);
-                        if bracketed && Self::may_be_column(table, context) {
-                            return Err(self.at(Self::unsupported("a star of this name"), tokens.start));
-                        }
                         self.star(&[item], tokens.start..star + 1, outputs, context)?;
                     }
                     SelectItemQualifiedWildcardKind::Expr(expression) => {
@@ -109,6 +122,39 @@ impl Binder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// `(expression).*`, of which the dot is token `dot`.
+    fn fields(
+        &mut self,
+        expression: &Expr,
+        dot: usize,
+        context: &Context,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        // PostgreSQL takes a column of the name before the row.
+        if let Expr::Nested(inner) = expression
+            && let Expr::Identifier(ident) = &**inner
+            && !Self::is_column(&ident.value, context)
+            && let Some(item) = Self::item(&ident.value, None, context)
+        {
+            let name = self.take(ident)?;
+            if Self::may_be_column(&ident.value, context) {
+                return Err(self.at(Self::unsupported("a star of this name"), name));
+            }
+            return self.star(&[item], name.saturating_sub(1)..dot + 2, outputs, context);
+        }
+        // Every field, in an order that the server knows.
+        let deps = self.expr(expression, context)?;
+        outputs.push(Output { name: None, deps, plain: None });
+        Ok(())
+    }
+
+    /// The dot of `(expression).*`, if a type is what the parser saw in the place of dot and star.
+    pub(super) fn fields_of(&self, data_type: &DataType) -> Option<usize> {
+        let DataType::Custom(name, _) = data_type else { return None };
+        let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return None };
+        self.gap(ident).filter(|dot| self.tokens.get(*dot).is_some_and(|token| token.kind == Kind::Dot))
     }
 
     /// An item may have its name from a column in it, and would lose it with the column. A name of a plain column, also under
@@ -166,7 +212,7 @@ impl Binder<'_> {
     fn item_start(&self, inside: usize) -> usize {
         let mut start = inside;
         while let Some(before) = self.before(start) {
-            if before.kind == Kind::Comma || before.is_word("returning") {
+            if before.kind == Kind::Comma || before.is_word("returning") || self.list_start == Some(start) {
                 break;
             }
             start -= 1;
@@ -251,14 +297,9 @@ impl Binder<'_> {
         let ignored = self.only_exists(tokens.start);
         let mut star = Star { tokens, columns: Vec::new(), relations: Vec::new(), complete: true, ignored };
         for item in items {
+            self.spend(item.columns.len() * KEPT + self.bound.relations.len() / BESIDE)?;
             star.complete &= !item.open;
-            if outputs.len() + item.columns.len() > MAX_COLUMNS {
-                let refusal = Refusal::new(
-                    RefusalCode::Unsupported,
-                    format!("target lists can have at most {MAX_COLUMNS} entries"),
-                );
-                return Err(self.at(refusal.with_sqlstate("54011"), star.tokens.start));
-            }
+            few(outputs.len() + item.columns.len()).map_err(|refusal| self.at(refusal, star.tokens.start))?;
             for column in item.columns.iter() {
                 for (id, position) in &column.deps {
                     self.mark_star(*id, *position, !ignored, !context.aggregate);

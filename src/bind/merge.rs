@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use sqlparser::ast::{
     Expr, Merge, MergeAction, MergeClause, MergeClauseKind, MergeInsertExpr, MergeInsertKind, MergeUpdateExpr,
-    MergeUpdateKind, TableWithJoins, Values,
+    MergeUpdateKind, OutputClause, TableWithJoins, Values,
 };
 
 use super::{
@@ -27,9 +27,13 @@ impl Binder<'_> {
         if !optimizer_hints.is_empty() {
             return Err(Self::unsupported("this form of MERGE"));
         }
-        if output.is_some() {
-            return Err(Self::unsupported("RETURNING of MERGE"));
-        }
+        let returning = match output {
+            None => None,
+            Some(OutputClause::Returning { returning_token: _, select_items }) => Some(select_items.as_slice()),
+            Some(OutputClause::Output { output_token: _, select_items: _, into_table: _ }) => {
+                return Err(Self::unsupported("this form of MERGE"));
+            }
+        };
         let (id, target) = self.target_factor(table, Role::Merge)?;
         let scope = |items: Vec<ScopeItem>| Scope { items, parent: parent.cloned(), block: None };
         let mut sources = scope(Vec::new());
@@ -61,7 +65,9 @@ impl Binder<'_> {
                 MergeAction::Delete { delete_token: _ } | MergeAction::DoNothing { do_token: _, nothing_token: _ } => {}
             }
         }
-        Ok(Vec::new())
+        // A star shows the source first.
+        let shown = [sources.items.clone(), vec![target.clone()]].concat();
+        self.returning(returning, &target, &shown, parent.cloned())
     }
 
     fn merge_insert(

@@ -6,6 +6,7 @@
 
 mod binder;
 mod bound;
+mod budget;
 mod compare;
 mod conflict;
 mod dml;
@@ -19,6 +20,7 @@ mod items;
 mod merge;
 mod query;
 mod recursive;
+mod returning;
 mod scope;
 mod types;
 pub mod views;

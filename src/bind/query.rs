@@ -11,9 +11,13 @@ use sqlparser::ast::{
 use super::{
     binder::{Binder, Context},
     bound::{Block, Clause, Deps, Output, Usages},
+    budget::BESIDE,
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
-use crate::{error::Refusal, sql::parse};
+use crate::{
+    error::Refusal,
+    sql::{Kind, parse},
+};
 
 impl Binder<'_> {
     /// A query or a data-modifying statement: its outputs, and whether it returns rows.
@@ -89,7 +93,7 @@ impl Binder<'_> {
                 return Err(Self::unsupported("FETCH PERCENT"));
             }
             if let Some(quantity) = &fetch.quantity {
-                self.expr_used(quantity, &context)?;
+                self.fetched(quantity, &context)?;
             }
         }
         for lock in locks {
@@ -108,6 +112,21 @@ impl Binder<'_> {
         }
         self.ctes.truncate(ctes);
         Ok(outputs)
+    }
+
+    /// The number of rows in FETCH FIRST: a constant, or an expression in brackets, which the parser did not see.
+    fn fetched(&mut self, quantity: &Expr, context: &Context) -> Result<(), Refusal> {
+        if let Expr::Value(value) = quantity
+            && let Some(open) = parse::token_index(value.span)
+            && self.tokens.get(open).is_some_and(|token| token.kind == Kind::Open)
+        {
+            let close = self.find_level(open + 1, |_, _| false);
+            for expression in self.expressions(open..close + 1)? {
+                self.expr_used(&expression, context)?;
+            }
+            return Ok(());
+        }
+        self.expr_used(quantity, context)
     }
 
     /// The body of a query: its outputs, and the scope of a plain SELECT.
@@ -138,7 +157,17 @@ impl Binder<'_> {
             }
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 let (mut outputs, _) = self.body(left, parent.clone(), None)?;
-                let (right, _) = self.body(right, parent, None)?;
+                let (mut right, _) = self.body(right, parent, None)?;
+                if outputs.len() != right.len() {
+                    // Stars of which only the server knows the columns: any column may be any other.
+                    let mut all = Deps::new();
+                    for output in outputs.iter().chain(&right) {
+                        merge(&mut all, &output.deps);
+                    }
+                    for output in outputs.iter_mut().chain(&mut right) {
+                        output.deps.clone_from(&all);
+                    }
+                }
                 for (output, other) in outputs.iter_mut().zip(&right) {
                     merge(&mut output.deps, &other.deps);
                     output.plain = None;
@@ -174,6 +203,7 @@ impl Binder<'_> {
                     columns: columns_of(outputs.clone(), &[], ""),
                     columns_visible: true,
                     name_visible: false,
+                    version: false,
                     open: false,
                     deps: Deps::new(),
                 };
@@ -302,6 +332,7 @@ impl Binder<'_> {
         }
         let first = parse::token_index(select_token.0.span).ok_or_else(|| Self::unsupported("this form of SELECT"))?;
         let block = self.bound.blocks.len();
+        self.spend(self.bound.relations.len() / BESIDE)?;
         self.bound.blocks.push(Block { groups: false, insert_at: None, grouped: Vec::new() });
         let mut scope = Scope { items: Vec::new(), parent, block: Some(block) };
         for table in from {

@@ -21,6 +21,7 @@ pub(super) struct ScopeColumn {
 
 /// One FROM item, or the unnamed result of a join.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub(super) struct ScopeItem {
     pub name: Option<Rc<str>>,
     /// Schema of a catalog relation without alias: `public.t.c` may be written.
@@ -30,6 +31,8 @@ pub(super) struct ScopeItem {
     pub columns: Rc<[ScopeColumn]>,
     pub columns_visible: bool,
     pub name_visible: bool,
+    /// OLD or NEW of a target, which RETURNING reaches by this name alone.
+    pub version: bool,
     /// Columns are not known (a function that returns any row type).
     pub open: bool,
     /// What an unknown column of it may depend on.
@@ -55,7 +58,7 @@ pub(super) struct Cte {
     pub later: bool,
 }
 
-/// Adds `more` to `deps`, without repetition.
+/// Adds `more` to `deps`, without repetition; both are in order.
 pub(super) fn merge(deps: &mut Deps, more: &Deps) {
     if deps.is_empty() {
         // The first of a chain `a AND b AND …`, which is as long as the chain.
@@ -63,8 +66,8 @@ pub(super) fn merge(deps: &mut Deps, more: &Deps) {
         return;
     }
     for dep in more {
-        if !deps.contains(dep) {
-            deps.push(*dep);
+        if let Err(place) = deps.binary_search(dep) {
+            deps.insert(place, *dep);
         }
     }
 }

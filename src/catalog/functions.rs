@@ -39,6 +39,7 @@ struct Entry {
     verdict: Builtin,
     aggregate: bool,
     window: bool,
+    set: bool,
     out: &'static [&'static str],
 }
 
@@ -50,7 +51,8 @@ static ENTRIES: LazyLock<HashMap<&'static str, Entry, FixedState>> = LazyLock::n
     ];
     for (names, verdict) in lists {
         for name in names.split_ascii_whitespace() {
-            let earlier = entries.insert(name, Entry { verdict, aggregate: false, window: false, out: &[] });
+            let earlier =
+                entries.insert(name, Entry { verdict, aggregate: false, window: false, set: false, out: &[] });
             // A name in both lists is refused.
             if earlier.is_some_and(|earlier| earlier.verdict == Builtin::Refused)
                 && let Some(entry) = entries.get_mut(name)
@@ -67,6 +69,11 @@ static ENTRIES: LazyLock<HashMap<&'static str, Entry, FixedState>> = LazyLock::n
     for name in include_str!("functions/windows.txt").split_ascii_whitespace() {
         if let Some(entry) = entries.get_mut(name) {
             entry.window = true;
+        }
+    }
+    for name in include_str!("functions/sets.txt").split_ascii_whitespace() {
+        if let Some(entry) = entries.get_mut(name) {
+            entry.set = true;
         }
     }
     for line in include_str!("functions/out_columns.txt").lines() {
@@ -98,6 +105,11 @@ pub fn is_aggregate(name: &str) -> bool {
 /// Whether an overload of `name` is a window function that is no aggregate (`row_number`).
 pub fn is_window(name: &str) -> bool {
     ENTRIES.get(name).is_some_and(|entry| entry.window)
+}
+
+/// Whether an overload of `name` returns a set of rows (`unnest`).
+pub fn is_set_returning(name: &str) -> bool {
+    ENTRIES.get(name).is_some_and(|entry| entry.set)
 }
 
 #[cfg(test)]

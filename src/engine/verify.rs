@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, treatment},
+    rewrite::{Job, Printed, Trusted, furthest, protected, reads_few, scope_clause, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -47,6 +47,8 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return Err(failed("column names"));
         }
     }
+    // Ours, in the order of the text: some of the first so many ends behind a place if the furthest of them does.
+    let furthest = furthest(printed.trusted.iter().map(|ours| ours.bytes.end));
     let trusted = |range: &Range<usize>| {
         let (Some(first), Some(last)) =
             (tokens.get(range.start), range.end.checked_sub(1).and_then(|at| tokens.get(at)))
@@ -54,15 +56,17 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return false;
         };
         let (start, end) = (first.start as usize, last.end as usize);
-        printed.trusted.iter().any(|ours| ours.bytes.start <= start && end <= ours.bytes.end)
+        let begun = printed.trusted.partition_point(|ours| ours.bytes.start <= start);
+        begun.checked_sub(1).and_then(|last| furthest.get(last)).is_some_and(|furthest| end <= *furthest)
     };
+    let references = own.references_by_relation();
     // No mask: the reference as the client wrote it.
     let bare = |reference: &Reference| {
         let (first, last) = (tokens.get(reference.tokens.start), tokens.get(reference.tokens.end.saturating_sub(1)));
         let bytes = first.zip(last).map(|(first, last)| first.start as usize..last.end as usize);
         bytes.is_some_and(|bytes| printed.trusted.iter().any(|ours| ours.bytes == bytes))
     };
-    let hidden_columns = |id, policy| hidden_columns(&own, id, policy, &trusted, &bare).map_err(failed);
+    let hidden_columns = |id, policy| hidden_columns(&own, id, &references, policy, &trusted, &bare).map_err(failed);
     for used in &bound.relations {
         if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
             && !keeps(printed, scope, used, client)
@@ -103,12 +107,14 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
 fn hidden_columns(
     own: &Bound,
     id: usize,
+    references: &[Vec<usize>],
     policy: &RelationPolicy,
     trusted: &impl Fn(&Range<usize>) -> bool,
     bare: &impl Fn(&Reference) -> bool,
 ) -> Result<(), &'static str> {
     let Some(used) = own.relations.get(id) else { return Err("a protected relation") };
-    for reference in own.references.iter().filter(|reference| reference.relation == id) {
+    let numbers = references.get(id).map_or(&[][..], Vec::as_slice);
+    for reference in numbers.iter().filter_map(|number| own.references.get(*number)) {
         let hidden = reference.column.is_none_or(|position| *treatment(policy, position) != Treatment::Clear);
         let system = reference.column.is_none() && used.whole_row.is_none();
         // What ON CONFLICT names is never read.

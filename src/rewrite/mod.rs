@@ -47,8 +47,19 @@ pub struct Job<'a> {
     inline: Vec<bool>,
     /// Indexes into [`Bound::items`] in the order of their tokens.
     items: Vec<usize>,
+    /// For each of them, where the longest of it and those before it ends.
+    reach: Vec<usize>,
     /// What the statement means for the scopes of its relations.
     scoping: scope::Scoping,
+}
+
+/// For each of these, the greatest up to it.
+pub fn furthest(ends: impl Iterator<Item = usize>) -> Vec<usize> {
+    ends.scan(0, |furthest: &mut usize, end| {
+        *furthest = (*furthest).max(end);
+        Some(*furthest)
+    })
+    .collect()
 }
 
 /// Whether a statement has a LIMIT: see [`Row::few`].
@@ -67,11 +78,14 @@ impl<'a> Job<'a> {
             few: reads_few(tokens),
             inline: Vec::new(),
             items: Vec::new(),
+            reach: Vec::new(),
             scoping: scope::Scoping::of(bound, tokens, catalog, role),
         };
         job.inline = inline::decide(&job);
         job.items = (0..bound.items.len()).collect();
         job.items.sort_by_key(|number| bound.items.get(*number).map(|item| item.tokens.start));
+        let ends = job.items.iter().map(|number| bound.items.get(*number).map_or(0, |item| item.tokens.end));
+        job.reach = furthest(ends);
         job
     }
 
@@ -84,7 +98,9 @@ impl<'a> Job<'a> {
     pub(super) fn item_around(&self, token: usize) -> Option<&'a Item> {
         let item = |number: &usize| self.bound.items.get(*number);
         let until = self.items.partition_point(|number| item(number).is_some_and(|item| item.tokens.start <= token));
-        self.items.get(..until)?.iter().rev().filter_map(item).find(|item| item.tokens.contains(&token))
+        let before = self.items.get(..until)?.iter().zip(&self.reach).rev();
+        let near = before.take_while(|(_, reach)| **reach > token);
+        near.filter_map(|(number, _)| item(number)).find(|item| item.tokens.contains(&token))
     }
 
     /// Whether a star shows a hidden column of a relation that stays a table.

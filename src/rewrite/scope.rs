@@ -186,11 +186,10 @@ fn has_pattern(tokens: &[Token]) -> bool {
     })
 }
 
-/// Refuses a target's name that the text of a condition gives to rows of its own.
-pub(super) fn check_capture(sql: &SqlTemplate, used: &RelationUse) -> Result<(), Refusal> {
-    if sql.captures().iter().any(|name| **name == *used.alias) {
-        let message =
-            format!("the name \"{}\" of the table that is written stands in a condition of the rules", used.alias);
+/// Refuses the name of a target's row that the text of a condition gives to rows of its own.
+pub(super) fn check_capture(sql: &SqlTemplate, row: &str) -> Result<(), Refusal> {
+    if sql.captures().iter().any(|name| **name == *row) {
+        let message = format!("the name \"{row}\" of the table that is written stands in a condition of the rules");
         return Err(Refusal::new(RefusalCode::Unsupported, message).with_hint("Give it another alias."));
     }
     Ok(())
@@ -216,7 +215,7 @@ pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             Role::Insert if updates_on_conflict(job, used) => return refuse("ON CONFLICT DO UPDATE"),
             Role::Source | Role::Insert => {}
             Role::Update | Role::Delete => {
-                check_capture(&scope.sql, used)?;
+                check_capture(&scope.sql, &used.alias)?;
                 if !add(job, used, scope, edits) {
                     return refuse("WHERE CURRENT OF");
                 }

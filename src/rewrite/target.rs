@@ -13,11 +13,14 @@ use super::{
     stored,
 };
 use crate::{
-    bind::{Clause, RelationUse, Role, WholeUse},
-    catalog::Column,
+    bind::{Clause, Reference, RelationUse, Role, WholeUse},
+    catalog::{Column, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{RelationPolicy, Search, Treatment, WriteBack, compiled::Row},
+    policy::{
+        RelationPolicy, Search, Treatment, WriteBack,
+        compiled::{Row, withheld},
+    },
     sql::{Kind, emit},
 };
 
@@ -30,7 +33,6 @@ pub(super) fn targets(
 ) -> Result<(), Refusal> {
     for (id, used) in job.bound.relations.iter().enumerate() {
         let Some(policy) = protected(job.role, used).filter(|_| used.role != Role::Source) else { continue };
-        let data = relation(job, used)?;
         if let Some(WholeUse::Expression(at)) = used.whole_row {
             let refusal = Refusal::new(
                 RefusalCode::WholeRow,
@@ -50,12 +52,12 @@ pub(super) fn targets(
                 continue; // Names an index: nothing is read.
             }
             let Some(position) = reference.column else { continue };
-            let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
+            let Some(rule) = hidden(policy, position) else { continue };
             if let Some(compared) = searched(job, reference, rule, &mut edits.reads) {
                 // The stored value is compared, by explicit permission or behind its gate; the edits mark the place as ours.
                 let mut condition = None;
                 if let Some(gate) = &rule.gate {
-                    check_capture(&gate.sql, used)?;
+                    check_capture(&gate.sql, &used.alias)?;
                     condition = Some(gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few }));
                 }
                 in_place(job, reference, compared, condition.as_deref(), edits);
@@ -66,9 +68,7 @@ pub(super) fn targets(
                 continue;
             }
             let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-            check_captures(policy, position, used)?;
-            let row = Row { name: &quote_ident(&used.alias), few: job.few };
-            let masked = seen(policy, position, column, &operand, row);
+            let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
             edits.replace(reference.tokens.clone(), format!("({masked})"), true);
             let item = job.item_around(reference.tokens.start);
             if let Some((at, text)) = item.and_then(restored_name) {
@@ -81,9 +81,43 @@ pub(super) fn targets(
     stored::inserted(job, edits)
 }
 
-fn check_captures(policy: &RelationPolicy, position: usize, used: &RelationUse) -> Result<(), Refusal> {
+/// The name of the row that a reference reads: the target, or OLD or NEW by whichever name RETURNING gives them.
+fn row_of<'a>(job: &Job<'a>, reference: &Reference, used: &'a RelationUse) -> &'a str {
+    let qualifier = reference.tokens.end.checked_sub(3).filter(|at| *at >= reference.tokens.start);
+    qualifier.and_then(|at| job.tokens.get(at)).map_or(&used.alias, |token| token.name())
+}
+
+/// The masked value of a hidden column in a row of the target.
+fn read(
+    job: &Job<'_>,
+    used: &RelationUse,
+    policy: &RelationPolicy,
+    position: usize,
+    operand: &str,
+    row: &str,
+) -> Result<String, Refusal> {
+    let data = relation(job, used)?;
+    let missing = || Refusal::new(RefusalCode::VerifyFailed, "a column of a target is not in the catalog");
+    let column = data.columns.get(position).ok_or_else(missing)?;
+    check_captures(policy, position, row)?;
+    let name = quote_ident(row);
+    let masked = seen(policy, position, column, operand, Row { name: &name, few: job.few });
+    let strict = match treatment(policy, position) {
+        Treatment::Clear | Treatment::Withhold | Treatment::Refuse => true,
+        Treatment::Mask(mask) => mask.strict,
+    };
+    // What was inserted has no OLD and what was deleted no NEW, and no mask may make a value of that. Views have no system columns.
+    let absent = row != used.alias && !strict && data.kind != RelationKind::View;
+    Ok(if absent {
+        format!("CASE WHEN {name}.tableoid IS NULL THEN {} ELSE {masked} END", withheld(column))
+    } else {
+        masked
+    })
+}
+
+fn check_captures(policy: &RelationPolicy, position: usize, row: &str) -> Result<(), Refusal> {
     match treatment(policy, position) {
-        Treatment::Mask(mask) => check_capture(&mask.sql, used),
+        Treatment::Mask(mask) => check_capture(&mask.sql, row),
         Treatment::Clear | Treatment::Withhold | Treatment::Refuse => Ok(()),
     }
 }
@@ -114,10 +148,10 @@ fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 let used = job.bound.relations.get(id).filter(|used| used.role != Role::Source)?;
                 let policy = protected(job.role, used)?;
                 hidden(policy, position)?;
-                let data = job.catalog.relation(used.oid)?.columns.get(position)?;
-                Some(seen(policy, position, data, &reference, Row { name: &quote_ident(&used.alias), few: job.few }))
+                let row = column.qualifier.as_deref().unwrap_or(&used.alias);
+                Some(read(job, used, policy, position, &reference, row))
             });
-            columns.push(match origin {
+            columns.push(match origin.transpose()? {
                 Some(masked) => format!("{masked} AS {}", quote_ident(&column.name)),
                 None => reference,
             });
@@ -159,7 +193,7 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             (None, None) => continue,
             (None, Some(kept)) => kept,
             (Some(open), kept) => {
-                check_capture(open, used)?;
+                check_capture(open, &used.alias)?;
                 let open = open.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
                 format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.unwrap_or(value))
             }
@@ -188,7 +222,7 @@ fn kept(
     if !keeps {
         return Ok(None);
     }
-    check_captures(policy, position, used)?;
+    check_captures(policy, position, &used.alias)?;
     let mask = seen(policy, position, column, current, Row { name: &quote_ident(&used.alias), few: job.few });
     let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
     // Forms make an empty text of the NULL that a hidden cell reads as.

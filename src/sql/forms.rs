@@ -6,7 +6,6 @@
 //! | written | as |
 //! |---|---|
 //! | `TABLE name` | `SELECT * FROM name` |
-//! | `(c).*` | `c.*` |
 //! | `a OPERATOR(pg_catalog.=) ANY (…)` | `a = ANY (…)` |
 //! | `FOR UPDATE OF a, b` | `FOR UPDATE OF a FOR UPDATE OF b` |
 
@@ -66,16 +65,10 @@ pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
     Some([tokens.get(..into)?, tokens.get(end..)?].concat())
 }
 
-/// Whether the dot of `c.*` was written behind a bracket: `(c)` may also be a column of a composite type.
-pub fn is_bracketed(dot: &Token) -> bool {
-    dot.kind == Kind::Dot && dot.start == dot.end
-}
-
 /// Rewrites the forms of the table above.
 pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
-    let concerned = (0..tokens.len()).any(|at| {
-        is_table_command(tokens, at) || bracketed_star(tokens, at) || quantified_operator(tokens, at).is_some()
-    });
+    let concerned =
+        (0..tokens.len()).any(|at| is_table_command(tokens, at) || quantified_operator(tokens, at).is_some());
     let locks = further_locks(tokens);
     let concerned = concerned || !locks.is_empty();
     let mut locks = locks.into_iter().peekable();
@@ -90,10 +83,6 @@ pub fn plain(tokens: &[Token]) -> Cow<'_, [Token]> {
                 |kind: Kind, value: &str| Token { kind, value: value.into(), start: token.start, end: token.end };
             out.extend([word(Kind::Word, "select"), word(Kind::Operator, "*"), word(Kind::Word, "from")]);
             at += 1;
-        } else if bracketed_star(tokens, at) {
-            out.extend(tokens.get(at + 1).cloned());
-            out.extend(tokens.get(at + 3).map(|dot| Token { end: dot.start, ..dot.clone() }));
-            at += 4;
         } else if let Some(operator) = quantified_operator(tokens, at) {
             out.push(Token { start: token.start, end: token.end, ..operator.clone() });
             at += 6;
@@ -119,19 +108,6 @@ fn is_table_command(tokens: &[Token], at: usize) -> bool {
         }
     };
     begins && tokens.get(at).is_some_and(|token| token.is_word("table")) && tokens.get(at + 1).is_some_and(names)
-}
-
-/// `(c).*`
-fn bracketed_star(tokens: &[Token], at: usize) -> bool {
-    let kind = |offset: usize| tokens.get(at + offset).map(|token| token.kind);
-    // A name before the bracket would make it a call.
-    let called = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(names);
-    !called
-        && kind(0) == Some(Kind::Open)
-        && tokens.get(at + 1).is_some_and(names)
-        && kind(2) == Some(Kind::Close)
-        && kind(3) == Some(Kind::Dot)
-        && tokens.get(at + 4).is_some_and(|token| token.is_operator("*"))
 }
 
 /// The operator of `OPERATOR(pg_catalog.op) ANY`. As the plain operator may bind less tightly on its left, only a column
@@ -223,8 +199,7 @@ mod tests {
             ("TABLE a", "select * from a"),
             ("TABLE ONLY s.a", "select * from only s.a"),
             ("(TABLE a) UNION ALL TABLE b", "(select * from a) union all select * from b"),
-            ("SELECT (c).* FROM c", "select c.* from c"),
-            ("SELECT (c).*, f (c) FROM c", "select c.*, f (c) from c"),
+            ("SELECT (c).* FROM c", "select (c).* from c"),
             ("SELECT 1 FOR UPDATE OF a, b", "select 1 for update of a for update of b"),
             (
                 "SELECT 1 FOR NO KEY UPDATE OF a, b, \"c\" SKIP LOCKED FOR SHARE OF d, e NOWAIT",

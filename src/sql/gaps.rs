@@ -11,11 +11,16 @@
 //! | `ON CONFLICT (lower(a) COLLATE b) WHERE c DO …` | `ON CONFLICT (GAP) DO …` |
 //! | `WHERE CURRENT OF c` | `WHERE GAP` |
 //! | `SET a[1] = …`, `INSERT INTO t (a[1])` | `SET a.GAP = …` |
+//! | `RETURNING WITH (OLD AS o) a` | `RETURNING GAP, a` |
 //! | `FROM ROWS FROM (f(), g())` | `FROM GAP(f(), g())` |
 //! | `WITH RECURSIVE … ) SEARCH … CYCLE …` | `WITH RECURSIVE … )` |
 //! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
+//! | `(expression).*` | `(expression)::GAP` |
+//! | `COLLATION FOR (a)` | `GAP (a)` |
+//! | `FETCH FIRST (a) ROWS`, `REPEATABLE (a)` | `FETCH FIRST 0 ROWS`, `REPEATABLE (0)` |
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
+//! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
 //! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
@@ -26,9 +31,13 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    Kind, Nesting, Token, gaps_xml,
+    Kind, Nesting, Token,
+    gaps_writes::{assignments, inserted, merge_insert, merge_source},
+    gaps_xml,
     keywords::{Category, category},
 };
+
+pub use super::gaps_writes::{ConflictTarget, ReturningVersions, conflict_target, current_of, returning_versions};
 
 /// The name that stands for tokens which the parser does not see. A client's quoted identifier of this value is a
 /// token of this value, which the token that a gap begins with never is.
@@ -68,24 +77,27 @@ impl Gaps {
         self.replace(tokens, &[]);
     }
 
-    fn brackets(&mut self, tokens: Range<usize>) {
+    pub(super) fn brackets(&mut self, tokens: Range<usize>) {
         self.replace(tokens.start..tokens.start, &[(Kind::Open, "(")]);
         self.replace(tokens.end..tokens.end, &[(Kind::Close, ")")]);
     }
 }
 
-const WORD: Kind = Kind::Word;
+pub(super) const WORD: Kind = Kind::Word;
 pub(super) const COMMA: (Kind, &str) = (Kind::Comma, ",");
 
 /// Finds what the parser would not understand.
 pub fn find(tokens: &[Token]) -> Gaps {
     let mut gaps = Gaps::default();
-    let mut assigned = 0;
+    let (mut assigned, mut merged) = (0, 0);
     for (at, token) in tokens.iter().enumerate() {
         // Behind a dot every word is a name.
         let after_dot = at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|t| t.kind == Kind::Dot);
         if token.kind == Kind::Dot {
             star(tokens, at, &mut gaps);
+            if fields_of(tokens, at) {
+                gaps.replace(at..at + 2, &[(Kind::Typecast, "::"), (WORD, GAP)]);
+            }
         }
         if token.kind == Kind::Operator && !after_dot && compares_array(tokens, at) {
             gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
@@ -103,6 +115,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "where" if current_of(tokens, at + 1).is_some() => gaps.replace(at + 1..at + 4, &[(WORD, GAP)]),
             // SET lists do not nest, and are read once.
             "set" if at >= assigned => assigned = assignments(tokens, at + 1, &mut gaps),
+            "merge" if at >= merged && word(tokens, at + 1, "into") => merged = merge_source(tokens, at + 2, &mut gaps),
             "insert" if word(tokens, at + 1, "into") => inserted(tokens, at + 2, &mut gaps),
             "insert" if at.checked_sub(1).is_some_and(|then| word(tokens, then, "then")) => {
                 merge_insert(tokens, at + 1, &mut gaps);
@@ -111,6 +124,26 @@ pub fn find(tokens: &[Token]) -> Gaps {
                 let not = &*token.value == "notnull";
                 let shown = [(WORD, "is"), (WORD, "not"), (WORD, "null")];
                 gaps.replace(at..at + 1, if not { &shown } else { &[(WORD, "is"), (WORD, "null")] });
+            }
+            "returning" => {
+                if let Some(versions) = returning_versions(tokens, at + 1) {
+                    gaps.replace(versions.tokens, &[(WORD, GAP), COMMA]);
+                }
+            }
+            "collation" if word(tokens, at + 1, "for") && kind(tokens, at + 2) == Some(Kind::Open) => {
+                gaps.replace(at..at + 2, &[(WORD, GAP)]);
+            }
+            "fetch" => {
+                if let Some(count) = fetched(tokens, at) {
+                    gaps.replace(count, &[(Kind::Number, "0")]);
+                }
+            }
+            // The binder reads what stands in the brackets.
+            "repeatable" if sampled(tokens, at) => {
+                let close = level_end(tokens, at + 2, |_| false);
+                if close > at + 3 {
+                    gaps.replace(at + 2..close, &[(Kind::Number, "0")]);
+                }
             }
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
             "search" | "cycle" if at > 0 && kind(tokens, at - 1) == Some(Kind::Close) => {
@@ -217,141 +250,6 @@ fn rows_from(tokens: &[Token], at: usize) -> bool {
     let called = tokens.get(name).is_some_and(names) && kind(tokens, name + 1) == Some(Kind::Open);
     let close = level_end(tokens, name + 2, |_| false);
     called && matches!(kind(tokens, close + 1), Some(Kind::Comma | Kind::Close))
-}
-
-/// The target of ON CONFLICT.
-#[derive(Debug)]
-pub struct ConflictTarget {
-    /// From the bracket to the last token of the condition.
-    pub whole: Range<usize>,
-    /// What stands between the brackets.
-    pub elements: Range<usize>,
-    /// The condition.
-    pub condition: Option<Range<usize>>,
-    /// Nothing but names of columns.
-    pub plain: bool,
-}
-
-/// The target of ON CONFLICT whose bracket opens at `open`, when `DO` follows it.
-pub fn conflict_target(tokens: &[Token], open: usize) -> Option<ConflictTarget> {
-    let conflict = open.checked_sub(1).is_some_and(|at| word(tokens, at, "conflict"));
-    let on = open.checked_sub(2).is_some_and(|at| word(tokens, at, "on"));
-    if !(conflict && on && kind(tokens, open) == Some(Kind::Open)) {
-        return None;
-    }
-    let close = level_end(tokens, open + 1, |_| false);
-    let elements = open + 1..close;
-    let names = tokens.get(elements.clone())?.iter().all(|token| token.is_name() || token.kind == Kind::Comma);
-    if word(tokens, close + 1, "do") {
-        return Some(ConflictTarget { whole: open..close + 1, elements, condition: None, plain: names });
-    }
-    if !word(tokens, close + 1, "where") {
-        return None;
-    }
-    let start = close + 2;
-    let end = level_end(tokens, start, |at| word(tokens, at, "do") || word(tokens, at, "on"));
-    (word(tokens, end, "do") && end > start).then_some(ConflictTarget {
-        whole: open..end,
-        elements,
-        condition: Some(start..end),
-        plain: false,
-    })
-}
-
-/// The name of the cursor in `CURRENT OF name`, which begins at `at`.
-pub fn current_of(tokens: &[Token], at: usize) -> Option<usize> {
-    let named = tokens.get(at + 2).is_some_and(Token::is_name);
-    (word(tokens, at, "current") && word(tokens, at + 1, "of") && named).then_some(at + 2)
-}
-
-/// Subscripts of the columns in `SET a[1] = …, (b[1], c) = …`, of which the first begins at `at`; the token that
-/// ends the list.
-fn assignments(tokens: &[Token], at: usize, gaps: &mut Gaps) -> usize {
-    let mut at = at;
-    loop {
-        let mut found = Vec::new();
-        let end = if kind(tokens, at) == Some(Kind::Open) {
-            let close = level_end(tokens, at + 1, |_| false);
-            let mut inner = at + 1;
-            while inner < close {
-                inner = subscripts(tokens, inner, &mut found) + 1;
-            }
-            close + 1
-        } else {
-            subscripts(tokens, at, &mut found)
-        };
-        if !tokens.get(end).is_some_and(|token| token.is_operator("=")) {
-            return at;
-        }
-        for range in found {
-            gaps.replace(range, &[(Kind::Dot, "."), (WORD, GAP)]);
-        }
-        let ends = |index: usize| {
-            kind(tokens, index) == Some(Kind::Comma) || word(tokens, index, "where") || word(tokens, index, "returning")
-        };
-        let next = level_end(tokens, end + 1, ends);
-        if kind(tokens, next) != Some(Kind::Comma) {
-            return next;
-        }
-        at = next + 1;
-    }
-}
-
-/// Subscripts in `INSERT INTO name (a[1], b)`, where the name begins at `at`.
-fn inserted(tokens: &[Token], at: usize, gaps: &mut Gaps) {
-    let mut at = at + 1;
-    while kind(tokens, at) == Some(Kind::Dot) {
-        at += 2;
-    }
-    if word(tokens, at, "as") {
-        at += 2;
-    }
-    let column = tokens.get(at + 1).is_some_and(names);
-    if kind(tokens, at) != Some(Kind::Open) || !column {
-        return;
-    }
-    let close = level_end(tokens, at + 1, |_| false);
-    let (mut found, mut inner) = (Vec::new(), at + 1);
-    while inner < close {
-        inner = subscripts(tokens, inner, &mut found);
-        if inner != close && kind(tokens, inner) != Some(Kind::Comma) {
-            return;
-        }
-        inner += 1;
-    }
-    for range in found {
-        gaps.replace(range, &[(Kind::Dot, "."), (WORD, GAP)]);
-    }
-}
-
-/// The subscripts of the name that begins at `at`, and the token after the name.
-fn subscripts(tokens: &[Token], at: usize, found: &mut Vec<Range<usize>>) -> usize {
-    let mut at = at + 1;
-    loop {
-        match kind(tokens, at) {
-            Some(Kind::Dot) => at += 2,
-            Some(Kind::OpenBracket) => {
-                let close = level_end(tokens, at + 1, |_| false);
-                found.push(at..close + 1);
-                at = close + 1;
-            }
-            Some(_) | None => return at,
-        }
-    }
-}
-
-/// `THEN INSERT DEFAULT VALUES` and `THEN INSERT (…) OVERRIDING … VALUE`, from behind INSERT on.
-fn merge_insert(tokens: &[Token], at: usize, gaps: &mut Gaps) {
-    if word(tokens, at, "default") && word(tokens, at + 1, "values") {
-        let shown = [(WORD, "values"), (Kind::Open, "("), (WORD, "default"), (Kind::Close, ")")];
-        gaps.replace(at..at + 2, &shown);
-        return;
-    }
-    let at = if kind(tokens, at) == Some(Kind::Open) { level_end(tokens, at + 1, |_| false) + 1 } else { at };
-    let who = word(tokens, at + 1, "system") || word(tokens, at + 1, "user");
-    if word(tokens, at, "overriding") && who && word(tokens, at + 2, "value") && word(tokens, at + 3, "values") {
-        gaps.drop(at..at + 3);
-    }
 }
 
 /// What stands behind a query of WITH RECURSIVE.
@@ -483,6 +381,45 @@ fn star(tokens: &[Token], dot: usize, gaps: &mut Gaps) {
     }
 }
 
+/// `(expression).*`, whose star follows the dot: all fields of a row.
+fn fields_of(tokens: &[Token], dot: usize) -> bool {
+    let Some(close) = dot.checked_sub(1).filter(|close| kind(tokens, *close) == Some(Kind::Close)) else {
+        return false;
+    };
+    if !tokens.get(dot + 1).is_some_and(|token| token.is_operator("*")) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for (at, token) in tokens.get(..close).unwrap_or(&[]).iter().enumerate().rev() {
+        match token.kind.nesting() {
+            Nesting::Closes => depth += 1,
+            // A name before the bracket would make it a call.
+            Nesting::Opens if depth == 0 => return !at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(names),
+            Nesting::Opens => depth -= 1,
+            Nesting::Stays => {}
+        }
+    }
+    false
+}
+
+/// `TABLESAMPLE method (…) REPEATABLE (`, and no other use of that word.
+fn sampled(tokens: &[Token], at: usize) -> bool {
+    let behind = at.checked_sub(1).is_some_and(|before| kind(tokens, before) == Some(Kind::Close));
+    let near = (at.saturating_sub(12)..at).any(|before| word(tokens, before, "tablesample"));
+    behind && near && kind(tokens, at + 1) == Some(Kind::Open)
+}
+
+/// The bracket of `FETCH FIRST (expression) ROWS` that opens at `open`: its tokens.
+fn fetched(tokens: &[Token], at: usize) -> Option<Range<usize>> {
+    let open = at + 2;
+    let first = word(tokens, at + 1, "first") || word(tokens, at + 1, "next");
+    if !first || kind(tokens, open) != Some(Kind::Open) {
+        return None;
+    }
+    let close = level_end(tokens, open + 1, |_| false);
+    (word(tokens, close + 1, "row") || word(tokens, close + 1, "rows")).then_some(open..close + 1)
+}
+
 /// `substring(a SIMILAR b ESCAPE c)`
 fn similar(tokens: &[Token], at: usize, gaps: &mut Gaps) {
     if kind(tokens, at + 1) != Some(Kind::Open) {
@@ -535,7 +472,7 @@ pub(super) fn kind(tokens: &[Token], at: usize) -> Option<Kind> {
 }
 
 /// Whether a token can be a column's name where a query could also begin.
-fn names(token: &Token) -> bool {
+pub(super) fn names(token: &Token) -> bool {
     token.kind == Kind::Quoted
         || (token.kind == WORD && category(&token.value) != Some(Category::Reserved)) && !token.is_word("values")
 }

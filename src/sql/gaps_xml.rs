@@ -32,6 +32,10 @@ pub(super) fn find(name: &str, tokens: &[Token], at: usize, gaps: &mut Gaps) {
             if word(tokens, cast, "as") {
                 gaps.replace(cast..cast + 1, &[(Kind::Typecast, "::")]);
             }
+            let end = level_end(tokens, cast + 1, |index| index > cast + 1 && indents(tokens, index));
+            if end > cast + 1 && indents(tokens, end) {
+                gaps.drop(end..level_end(tokens, end, |_| false));
+            }
         }
         "xmlroot" if calls() => root(tokens, first, gaps),
         "xmlexists" if calls() => {
@@ -45,6 +49,9 @@ pub(super) fn find(name: &str, tokens: &[Token], at: usize, gaps: &mut Gaps) {
                 }
             }
         }
+        // XMLTABLE sees what stands before it anyway.
+        "lateral" if word(tokens, at + 1, "xmltable") => gaps.drop(at..at + 1),
+        "xmltable" if kind(tokens, at + 1) == Some(Kind::Open) => defaults(tokens, first, gaps),
         "passing" => mechanism(tokens, at + 1, gaps),
         "document" => {
             let is = |back: usize| at.checked_sub(back).is_some_and(|before| word(tokens, before, "is"));
@@ -93,6 +100,32 @@ fn labelled(tokens: &[Token], first: usize, gaps: &mut Gaps) {
 fn content(tokens: &[Token], at: usize, gaps: &mut Gaps) {
     if word(tokens, at, "document") || word(tokens, at, "content") {
         gaps.drop(at..at + 1);
+    }
+}
+
+/// `[NO] INDENT` at the end of XMLSERIALIZE.
+fn indents(tokens: &[Token], at: usize) -> bool {
+    let indent = if word(tokens, at, "no") { at + 1 } else { at };
+    word(tokens, indent, "indent") && kind(tokens, indent + 1) == Some(Kind::Close)
+}
+
+/// `DEFAULT a PATH b` of the columns of XMLTABLE, which the parser knows the other way round.
+fn defaults(tokens: &[Token], first: usize, gaps: &mut Gaps) {
+    let mut at = level_end(tokens, first, |index| word(tokens, index, "columns"));
+    loop {
+        let stops = |index: usize| kind(tokens, index) == Some(Kind::Comma);
+        let default = level_end(tokens, at + 1, |index| stops(index) || word(tokens, index, "default"));
+        if word(tokens, default, "default") {
+            let path = level_end(tokens, default + 1, |index| stops(index) || word(tokens, index, "path"));
+            if word(tokens, path, "path") {
+                gaps.replace(default..default + 1, &[(Kind::Word, "path")]);
+                gaps.replace(path..path + 1, &[(Kind::Word, "default")]);
+            }
+        }
+        at = level_end(tokens, at + 1, stops);
+        if kind(tokens, at) != Some(Kind::Comma) {
+            return;
+        }
     }
 }
 

@@ -395,3 +395,49 @@ async fn ten_thousand_relations_take_seconds() {
     println!("{} relations in {taken:?}", data.relations.len());
     assert!(taken < Duration::from_secs(20), "{taken:?}");
 }
+
+/// What an extension owns may be called, and `ALTER EXTENSION` changes no row but the one that says so.
+#[tokio::test]
+async fn what_an_extension_owns_is_part_of_the_state() {
+    let postgres = Postgres::start();
+    let config = upstream(&postgres, "postgres", "postgres");
+    postgres.sql("postgres", "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'");
+    let mut before = read_catalog(&config).await.unwrap().1.state;
+    assert_eq!(before, read_catalog(&config).await.unwrap().1.state, "nothing has changed");
+    for change in ["ADD FUNCTION f(int)", "DROP FUNCTION f(int)", "DROP FUNCTION plpgsql_call_handler()"] {
+        postgres.sql("postgres", &format!("ALTER EXTENSION plpgsql {change}"));
+        let after = read_catalog(&config).await.unwrap().1.state;
+        assert_ne!(before, after, "{change}");
+        before = after;
+    }
+}
+
+/// The state is a sum over hashes of rows. Rows and transactions may not be told apart on their own: what two rows exchange would
+/// cancel out.
+#[test]
+fn changes_of_two_rows_never_cancel_out() {
+    const KEY: &str = "(xmin::text::int8 << 32) |";
+    let source = include_str!("../../src/upstream/catalog/watch.rs");
+    let sql: Vec<&str> = source.lines().filter(|line| line.contains("xmin")).collect();
+    assert!(sql.len() > 10);
+    for line in sql {
+        let line = ["a.", "r.", "t."]
+            .iter()
+            .fold(line.to_owned(), |line, alias| line.replace(&format!("{alias}xmin"), "xmin"));
+        assert_eq!(line.matches("xmin").count(), line.matches(KEY).count(), "hashed otherwise: {line}");
+    }
+    let hashed = format!("pg_catalog.hashint8extended({KEY} oid::int8, 0)");
+    let postgres = Postgres::start();
+    let rows = postgres.sql(
+        "postgres",
+        &format!(
+            "WITH h AS MATERIALIZED (
+                 SELECT x, o, s.hash::numeric FROM generate_series(700, 739) x, generate_series(16384, 16423) o,
+                        LATERAL (SELECT {hashed} AS hash FROM (SELECT x::text AS xmin, o AS oid) r) s
+             )
+             SELECT count(*), count(*) FILTER (WHERE a.hash + d.hash = b.hash + c.hash)
+               FROM h a JOIN h b ON b.x = a.x AND b.o > a.o JOIN h c ON c.o = a.o AND c.x > a.x JOIN h d ON d.x = c.x AND d.o = b.o"
+        ),
+    );
+    assert_eq!(rows, [[Some("608400".to_owned()), Some("0".to_owned())]]);
+}

@@ -68,7 +68,7 @@ pub fn exact_rules() -> String {
 }
 
 /// The case files.
-pub const FILES: [&str; 10] = [
+pub const FILES: [&str; 11] = [
     "a-names",
     "b-expressions",
     "c-predicates",
@@ -79,6 +79,7 @@ pub const FILES: [&str; 10] = [
     "h-forms",
     "i-inline",
     "j-exact",
+    "k-returning",
 ];
 
 impl World {
@@ -376,6 +377,12 @@ pub fn cases(name: &str) -> Vec<Case> {
         }
     }
     for case in &mut cases {
+        let since = case.switches.iter().find_map(|switch| switch.strip_prefix("since "));
+        if since.is_some_and(|version| version.parse::<u32>().unwrap() > server_version()) {
+            // An older server does not know the form, and it is what says so.
+            case.outcomes = vec![Outcome::Scrub];
+            case.switches.push("quiet".to_owned());
+        }
         for statement in &mut case.statements {
             let length = statement.sql.trim_end().len();
             statement.sql.truncate(length);
@@ -383,6 +390,19 @@ pub fn cases(name: &str) -> Vec<Case> {
         assert!(case.statements.iter().all(|statement| !statement.sql.is_empty()), "{}: empty statement", case.place);
     }
     cases
+}
+
+/// The major version of the servers that tests start.
+fn server_version() -> u32 {
+    static VERSION: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let output =
+            std::process::Command::new(crate::common::postgres::program("postgres")).arg("--version").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let number =
+            text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit())).unwrap();
+        number.split(|other: char| !other.is_ascii_digit()).next().unwrap().parse().unwrap()
+    })
 }
 
 fn unescape(line: &str) -> String {

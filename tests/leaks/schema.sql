@@ -52,6 +52,8 @@ CREATE TABLE numbers (id int PRIMARY KEY, value int);
 CREATE VIEW cust_v AS SELECT id, phone AS tel FROM customers;
 CREATE VIEW cust_vv AS SELECT v.id, v.tel AS tel2 FROM cust_v v WHERE v.id > 0;
 CREATE VIEW cust_derived AS SELECT id, '+84' || substr(phone, 2) AS intl, length(name) AS name_length FROM customers;
+CREATE VIEW cust_words AS SELECT id, regexp_split_to_table(name, ' ') AS word FROM customers;
+CREATE VIEW cust_copies AS SELECT id, generate_series(1, id) AS copy FROM customers;
 CREATE VIEW cust_star AS SELECT * FROM customers;
 CREATE MATERIALIZED VIEW cust_mv AS SELECT id, name, phone FROM customers WITH NO DATA;
 CREATE SEQUENCE counter;

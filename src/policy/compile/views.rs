@@ -83,7 +83,12 @@ impl Pass<'_> {
         {
             functions.extend(&basis.functions);
             if !basis.explicit {
-                decides.extend(basis.decides.iter().cloned());
+                // Views of views may read the same in many ways: each is noted once.
+                for decided in &basis.decides {
+                    if !decides.contains(decided) {
+                        decides.push(decided.clone());
+                    }
+                }
             }
             if basis.problem.is_some() && !basis.explicit {
                 problem.get_or_insert_with(|| format!("it reads view {}, which is not understood", name.name));

@@ -71,6 +71,8 @@ WITH lasting AS MATERIALIZED (
       FROM pg_catalog.pg_auth_members
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | setdatabase::int8, setrole::int8))
       FROM pg_catalog.pg_db_role_setting
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | objid::int8, (classid::int8 << 32) | refobjid::int8))
+      FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashtext(rolname::text || rolsuper::text || rolcanlogin::text)::int8)
       FROM pg_catalog.pg_roles
 )
