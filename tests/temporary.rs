@@ -200,6 +200,57 @@ fn no_table_is_filled_by_an_older_catalog() {
     }
 }
 
+/// A type's default is what a column becomes, and its check tells of what it looks at: neither names the table.
+#[test]
+fn types_of_columns_run_nothing() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION last_phone() RETURNS text LANGUAGE sql SECURITY DEFINER AS
+             'SELECT phone FROM public.customers ORDER BY id DESC LIMIT 1';
+         CREATE FUNCTION known(text) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS
+             'SELECT EXISTS (SELECT FROM public.customers WHERE phone LIKE $1)';
+         CREATE DOMAIN contact AS text DEFAULT public.last_phone();
+         CREATE DOMAIN outer_contact AS contact;
+         CREATE DOMAIN by_query AS text DEFAULT query_to_xml('SELECT phone FROM customers', true, true, '')::text;
+         CREATE DOMAIN known_phone AS text CHECK (public.known(VALUE));
+         CREATE DOMAIN plain AS text DEFAULT 'new';
+         CREATE TABLE tickets (id int, c contact, o outer_contact, q by_query, k known_phone, p plain);
+         GRANT SELECT ON tickets TO support",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    for column in ["c", "o", "q", "k"] {
+        for make in [
+            format!("CREATE TEMP TABLE t AS SELECT id, {column} AS x FROM tickets WHERE false"),
+            format!("SELECT id, {column} AS x INTO TEMP t FROM tickets WHERE false"),
+        ] {
+            done(&client.simple(&make));
+            for use_it in
+                ["INSERT INTO t (id) VALUES (1) RETURNING x", "INSERT INTO t VALUES (1, '09%')", "SELECT x FROM t"]
+            {
+                let messages = client.simple(use_it);
+                assert_eq!(refused(&messages), "PGS0218", "{make}; {use_it}");
+                assert!(hint(&messages).contains("column x"), "{}", hint(&messages));
+            }
+            done(&client.simple("DROP TABLE t"));
+        }
+    }
+    for kind in ["contact", "outer_contact", "by_query", "known_phone"] {
+        let code = refused(&client.simple(&format!("CREATE TEMP TABLE t (id int, x {kind})")));
+        assert_eq!(code, "PGS0211", "{kind}");
+    }
+    assert!(wire::error(&client.simple("CREATE TEMP TABLE t (LIKE tickets)")).is_some());
+    // A constant runs nothing.
+    done(&client.simple("CREATE TEMP TABLE t AS SELECT id, p FROM tickets WHERE false"));
+    done(&client.simple("INSERT INTO t (id) VALUES (1)"));
+    assert_eq!(value(&client.simple("SELECT p FROM t")), "new");
+    // A default that comes later.
+    postgres.sql(shop::DATABASE, "ALTER DOMAIN plain SET DEFAULT public.last_phone()");
+    until(|| client.simple("SELECT p FROM t"), |messages| wire::error(messages).is_some());
+    assert_eq!(refused(&client.simple("INSERT INTO t (id) VALUES (2) RETURNING p")), "PGS0218");
+}
+
 #[test]
 fn what_the_role_may_call_could_fill_tables() {
     let postgres = shop::postgres();

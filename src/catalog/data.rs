@@ -247,6 +247,9 @@ pub struct TypeData {
     /// Whether a value of it is cast by a user's function without a cast in the text (`AS IMPLICIT`, `AS ASSIGNMENT`).
     #[serde(default)]
     pub casts_implicitly: bool,
+    /// Whether it is a domain whose default is computed: a column of it that gets no value runs what the default calls.
+    #[serde(default)]
+    pub has_computed_default: bool,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

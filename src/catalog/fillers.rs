@@ -86,7 +86,7 @@ struct Reached {
 impl Fillers {
     /// A function that could fill the temporary table `table`.
     pub fn of(&self, table: &str) -> Option<Filler> {
-        let table = table.to_lowercase();
+        let table = lower(table);
         let named = self.reached.iter().find(|reached| mentions(&reached.source, &table));
         let named = named.map(|reached| Filler { function: reached.function.clone(), why: Why::Named });
         named.or_else(|| self.any.clone())
@@ -108,7 +108,7 @@ impl CatalogSnapshot {
         let mut plain: HashMap<String, Vec<&FunctionData>, FixedState> = HashMap::default();
         let mut special: Vec<(String, &FunctionData)> = Vec::new();
         for function in &data.functions {
-            let name = function.name.to_lowercase();
+            let name = lower(&function.name);
             if is_plain(&name) {
                 plain.entry(name).or_default().push(function);
             } else {
@@ -124,7 +124,7 @@ impl CatalogSnapshot {
             open.extend(special.iter().filter(|(name, _)| mentions(text, name)).map(|(_, function)| *function));
         };
         let mut open: Vec<&FunctionData> = Vec::new();
-        named(&conditions.to_lowercase(), &mut open);
+        named(&lower(conditions), &mut open);
         for function in &data.functions {
             let used = sources.get(&function.oid).is_none_or(|source| source.used);
             if listed.contains(&function.oid) || (used && function.extension.is_none()) {
@@ -132,7 +132,7 @@ impl CatalogSnapshot {
             } else if let Some(source) = sources.get(&function.oid)
                 && !source.arguments.is_empty()
             {
-                let source = source.arguments.to_lowercase().into();
+                let source = lower(&source.arguments).into();
                 fillers.reached.push(Reached { function: full_name(function), source });
             }
         }
@@ -144,7 +144,7 @@ impl CatalogSnapshot {
                 fillers.suspect(function, Why::Unknown);
                 continue;
             };
-            let text = format!("{} {}", source.text, source.arguments).to_lowercase();
+            let text = lower(&format!("{} {}", source.text, source.arguments));
             if let Some(why) = opaque(function, source, &text) {
                 fillers.suspect(function, why);
                 continue;
@@ -179,6 +179,11 @@ fn opaque(function: &FunctionData, source: &SourceData, text: &str) -> Option<Wh
 
 fn full_name(function: &FunctionData) -> Box<str> {
     QualifiedName::new(&function.schema, &function.name).to_string().into()
+}
+
+/// In lower case, letter by letter: what stands around a letter must not change what becomes of it (as a final sigma).
+fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// Whether a name, in lower case, is a word that stands in a source whole.

@@ -139,6 +139,12 @@ impl CatalogSnapshot {
         }
     }
 
+    /// Whether a column of this type, in a table of the session's own, runs no user's function when it gets a value or none.
+    pub fn is_harmless_column(&self, oid: Oid) -> bool {
+        let known = self.shared.data.types.iter().find(|kind| kind.oid == oid);
+        self.is_harmless_parameter(oid) && known.is_none_or(|kind| !kind.has_computed_default)
+    }
+
     /// The role with this name.
     pub fn role(&self, name: &str) -> Option<&RoleData> {
         self.shared.roles.get(name).and_then(|index| self.shared.data.roles.get(*index))

@@ -90,6 +90,8 @@ pub enum Bar {
     Purpose,
     /// It is called as a built-in type is, and would stand for it.
     Type,
+    /// The type of this column runs a function: in a check, a cast, or a default.
+    Column(Box<str>),
 }
 
 impl Bar {
@@ -110,6 +112,10 @@ impl Bar {
             ),
             Self::Purpose => Refusal::new(RefusalCode::PurposeNotAllowed, message)
                 .with_hint("It was made for another purpose. Set pgscrim.purpose back, or make it again."),
+            Self::Column(column) => refused.with_hint(format!(
+                "The type of its column {column} runs a function that the rules do not list, by a check, a cast or a default. \
+                 Cast the column to a plain type.",
+            )),
             Self::Type => refused.with_hint("It has the name of a built-in type. Choose another name."),
         }
     }

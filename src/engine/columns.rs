@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     bind::bind_expressions,
+    catalog::data::TypeData,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     rewrite::{Job, rewrite, sets_path},
@@ -152,8 +153,7 @@ fn column_type(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Resu
                 | Kind::Comma
                 | Kind::Dot
         );
-        let runs = token.is_name()
-            && run.inputs.catalog.types_named(token.name()).any(|kind| kind.has_user_cast || kind.casts_implicitly);
+        let runs = token.is_name() && run.inputs.catalog.types_named(token.name()).any(runs_a_function);
         if runs {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.name()));
             return Err(
@@ -172,6 +172,11 @@ fn column_type(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Resu
     out.push(' ');
     out.push_str(&emit::text(own));
     Ok(())
+}
+
+/// Whether a column of the type runs a user's function when it gets a value, or none.
+fn runs_a_function(kind: &TypeData) -> bool {
+    kind.has_user_cast || kind.casts_implicitly || kind.has_computed_default
 }
 
 fn constraint_name(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Result<(), Refusal> {
@@ -287,7 +292,7 @@ fn like(mut reader: Reader<'_>, run: &Run<'_>, names: &mut Vec<String>) -> Resul
             .here(Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", relation.name))));
     }
     let types = &run.inputs.catalog.data().types;
-    let runs = |oid| types.iter().any(|kind| kind.oid == oid && (kind.has_user_cast || kind.casts_implicitly));
+    let runs = |oid| types.iter().any(|kind| kind.oid == oid && runs_a_function(kind));
     if relation.columns.iter().any(|column| runs(column.type_oid)) {
         let refusal = Refusal::new(RefusalCode::TypeNotAllowed, "a column is of a type that is not allowed");
         return Err(start.here(refusal.with_hint("A value of this type runs a function that the rules do not list.")));

@@ -45,7 +45,11 @@ pub(super) const COLUMN: &str = r"pg_catalog.json_build_object('pid', pg_catalog
    'type', EXISTS (SELECT FROM pg_catalog.pg_type t
      WHERE t.typnamespace OPERATOR(pg_catalog.=) '11'::pg_catalog.oid AND (t.typname OPERATOR(pg_catalog.=) c.relname
        OR t.typname::pg_catalog.text OPERATOR(pg_catalog.=)
-         pg_catalog.concat('_', c.relname)))
+         pg_catalog.concat('_', c.relname))),
+   'computed', (SELECT pg_catalog.min(a.attname::pg_catalog.text) FROM pg_catalog.pg_attribute a
+     JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+     WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+       AND t.typdefaultbin::pg_catalog.text OPERATOR(pg_catalog.!~) '^[{]CONST ')
    )) FROM pg_catalog.pg_class c
  WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
    AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.char[])) END)::pg_catalog.text";
@@ -64,6 +68,8 @@ struct Seen {
     plain: bool,
     #[serde(rename = "type")]
     type_taken: bool,
+    /// A column whose type has a default that is computed.
+    computed: Option<String>,
 }
 
 /// One relation with what is known of its origin.
@@ -119,7 +125,7 @@ impl Temporary {
         let learned: Arc<[Learned]> = relations
             .unwrap_or_default()
             .into_iter()
-            .map(|Seen { relation, plain, type_taken }| {
+            .map(|Seen { relation, plain, type_taken, computed }| {
                 let known = self.learned.iter().find(|known| known.relation.oid == relation.oid);
                 let (made_for, masked) = match known {
                     Some(known) => (known.made_for.clone(), known.masked),
@@ -131,6 +137,9 @@ impl Temporary {
                     Some(Bar::Pooled)
                 } else if type_taken {
                     Some(Bar::Type)
+                } else if let Some(column) = computed {
+                    // As the server has it now; the catalog may be a moment older.
+                    Some(Bar::Column(column.into()))
                 } else {
                     // What could fill it once may have done so.
                     known.and_then(|known| known.bar.clone()).filter(is_lasting)
@@ -190,10 +199,20 @@ impl Temporary {
             Some(role) if !inputs.policy.reduced => role.fillers.of(&known.relation.name).map(Bar::Filled),
             Some(_) | None => Some(Bar::Unsettled),
         };
+        // What a column's type runs is not found by the table's name: it fills the table by being its value.
+        let runs = |known: &Learned| {
+            let mut columns = known.relation.columns.iter();
+            columns
+                .find(|column| !inputs.catalog.is_harmless_column(column.type_oid))
+                .map(|column| Bar::Column(column.name.as_str().into()))
+        };
         let learned: Arc<[Learned]> = self
             .learned
             .iter()
-            .map(|known| Learned { bar: known.bar.clone().or_else(|| filled(known)), ..known.clone() })
+            .map(|known| Learned {
+                bar: known.bar.clone().or_else(|| runs(known)).or_else(|| filled(known)),
+                ..known.clone()
+            })
             .collect();
         if *self.learned != *learned {
             self.learned = learned;
@@ -221,7 +240,7 @@ impl Temporary {
 /// Whether a bar stays when its reason is gone.
 fn is_lasting(bar: &Bar) -> bool {
     match bar {
-        Bar::Filled(_) | Bar::Unsettled => true,
+        Bar::Filled(_) | Bar::Unsettled | Bar::Column(_) => true,
         Bar::Foreign | Bar::Pooled | Bar::Purpose | Bar::Type => false,
     }
 }

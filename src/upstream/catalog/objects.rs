@@ -74,7 +74,8 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
        coalesce((SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e
                   WHERE e.enumtypid = t.oid), '{}'),
        EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
-                  AND k.castfunc IN (SELECT oid FROM user_function))
+                  AND k.castfunc IN (SELECT oid FROM user_function)),
+       coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false)
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -129,6 +130,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 has_user_cast: row.try_get(5)?,
                 enum_labels: row.try_get(6)?,
                 casts_implicitly: row.try_get(7)?,
+                has_computed_default: row.try_get(8)?,
             })
         })
         .await?;
