@@ -8,6 +8,7 @@ use super::{
     bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
     budget::KEPT,
     compare::Place,
+    marks::mark_deps,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -322,55 +323,6 @@ impl<'a> Binder<'a> {
         (id, item)
     }
 
-    /// Marks the columns in `deps` as used for something.
-    pub(super) fn mark(&mut self, deps: &Deps, usages: Usages) {
-        mark_deps(&mut self.bound, deps, usages);
-    }
-
-    /// Marks every column of an item as needed, in order.
-    pub(super) fn mark_row(&mut self, item: &ScopeItem, why: WholeUse) {
-        if let Some(id) = item.relation
-            && let Some(relation) = self.bound.relations.get_mut(id)
-        {
-            for mark in &mut relation.marks {
-                (mark.used, mark.ungrouped) = (true, true);
-            }
-            relation.whole_row.get_or_insert(why);
-        }
-        for column in item.columns.iter() {
-            if let Some((id, position)) = column.origin
-                && Some(id) != item.relation
-            {
-                self.mark_used(id, position, true);
-            }
-        }
-    }
-
-    pub(super) fn mark_used(&mut self, id: usize, position: usize, ungrouped: bool) {
-        self.mark_star(id, position, true, ungrouped);
-    }
-
-    pub(super) fn mark_merged(&mut self, id: usize, position: usize) {
-        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
-            mark.merged = true;
-        }
-    }
-
-    /// As [`Self::mark_used`], for a star that stands for the column and perhaps does not use it.
-    pub(super) fn mark_star(&mut self, id: usize, position: usize, used: bool, ungrouped: bool) {
-        if let Some(mark) = self.bound.relations.get_mut(id).and_then(|relation| relation.marks.get_mut(position)) {
-            mark.used |= used;
-            mark.ungrouped |= ungrouped;
-        }
-    }
-
-    /// Notes that masking each reference to relation `id` in its place would not do.
-    pub(super) fn entangle(&mut self, id: usize) {
-        if let Some(relation) = self.bound.relations.get_mut(id) {
-            relation.entangled = true;
-        }
-    }
-
     /// Whether a reference to relation `id` must be covered by its block's GROUP BY.
     fn is_ungrouped(&self, id: usize, context: &Context) -> bool {
         let block = self.bound.relations.get(id).and_then(|relation| relation.block);
@@ -586,15 +538,6 @@ impl<'a> Binder<'a> {
     /// The number of the token before `index`.
     pub(super) fn before(&self, index: usize) -> Option<&'a Token> {
         index.checked_sub(1).and_then(|index| self.tokens.get(index))
-    }
-}
-
-fn mark_deps(bound: &mut Bound, deps: &Deps, usages: Usages) {
-    for (id, position) in deps {
-        if let Some(mark) = bound.relations.get_mut(*id).and_then(|relation| relation.marks.get_mut(*position)) {
-            mark.used = true;
-            mark.usages.add(usages);
-        }
     }
 }
 

@@ -17,6 +17,7 @@ mod functions;
 mod group;
 mod inserted;
 mod items;
+mod marks;
 mod merge;
 mod query;
 mod recursive;

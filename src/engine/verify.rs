@@ -64,7 +64,11 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
     let bare = |reference: &Reference| {
         let (first, last) = (tokens.get(reference.tokens.start), tokens.get(reference.tokens.end.saturating_sub(1)));
         let bytes = first.zip(last).map(|(first, last)| first.start as usize..last.end as usize);
-        bytes.is_some_and(|bytes| printed.trusted.iter().any(|ours| ours.bytes == bytes))
+        bytes.is_some_and(|bytes| {
+            let from = printed.trusted.partition_point(|ours| ours.bytes.start < bytes.start);
+            let here = printed.trusted.iter().skip(from).take_while(|ours| ours.bytes.start == bytes.start);
+            here.into_iter().any(|ours| ours.bytes == bytes)
+        })
     };
     let hidden_columns = |id, policy| hidden_columns(&own, id, &references, policy, &trusted, &bare).map_err(failed);
     for used in &bound.relations {

@@ -57,8 +57,9 @@ pub(super) fn targets(
                 // The stored value is compared, by explicit permission or behind its gate; the edits mark the place as ours.
                 let mut condition = None;
                 if let Some(gate) = &rule.gate {
-                    check_capture(&gate.sql, &used.alias)?;
-                    condition = Some(gate.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few }));
+                    let row = row_of(job, reference, used);
+                    check_capture(&gate.sql, row)?;
+                    condition = Some(gate.sql.fill_row("", Row { name: &quote_ident(row), few: job.few }));
                 }
                 in_place(job, reference, compared, condition.as_deref(), edits);
                 if rule.search == Search::Exact {
