@@ -250,6 +250,9 @@ pub struct TypeData {
     /// Whether it is a domain whose default is computed: a column of it that gets no value runs what the default calls.
     #[serde(default)]
     pub has_computed_default: bool,
+    /// The type of arrays of it (`typarray`).
+    #[serde(default)]
+    pub array_oid: Option<Oid>,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

@@ -41,26 +41,47 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     assigned(job)
 }
 
-/// Columns whose type a user's function casts without being asked.
+/// Columns whose type runs a user's function without a cast in the text: when it is cast without being asked, or when a constant that
+/// meets a value of it becomes one (`coalesce(tags, '{…}')`), which checks the elements of an array, the fields of a row, the bounds of
+/// a range. With a domain of scalars a constant meets its base type.
 fn casts(job: &Job<'_>) -> Result<(), Refusal> {
-    let mut casting = job.catalog.data().types.iter().filter(|kind| kind.casts_implicitly).peekable();
-    if casting.peek().is_none() {
+    let types = &job.catalog.data().types;
+    if !types.iter().any(|kind| kind.casts_implicitly || kind.has_user_cast) {
         return Ok(());
     }
-    let casting: Vec<_> = casting.map(|kind| kind.oid).collect();
-    for used in &job.bound.relations {
-        for (column, mark) in relation(job, used)?.columns.iter().zip(&used.marks) {
-            if mark.used && casting.contains(&column.type_oid) {
+    for (id, used) in job.bound.relations.iter().enumerate() {
+        let columns = relation(job, used)?.columns.iter().zip(&used.marks);
+        for (position, (column, mark)) in columns.enumerate() {
+            let Some(kind) = types.iter().find(|kind| kind.oid == column.type_oid) else { continue };
+            let scalar = column.type_kind == 'd'
+                && matches!(column.type_category, 'S' | 'N' | 'D' | 'B' | 'T' | 'I' | 'G' | 'V');
+            let whole = used.whole_row.is_some() && kind.has_user_cast;
+            let inside = mark.used && kind.has_user_cast && !scalar && !is_shown_alone(job, id, position);
+            if whole || inside || (mark.used && kind.casts_implicitly) {
                 let refusal = Refusal::new(
                     RefusalCode::TypeNotAllowed,
                     format!("column {} is of a type that is not allowed", column.name),
                 )
-                .with_hint("PostgreSQL may cast it by a function that the rules do not list.");
+                .with_hint(if kind.casts_implicitly {
+                    "PostgreSQL may cast it by a function that the rules do not list."
+                } else {
+                    "A constant that becomes a value of this type runs a function that the rules do not list. The column may be \
+                     shown as it is, by a query without others inside."
+                });
                 return Err(at(job, refusal, used.name.start));
             }
         }
     }
     Ok(())
+}
+
+/// Whether every reference to a column is an output on its own, of a statement that is a single query block.
+fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
+    let references =
+        job.bound.references.iter().filter(|one| one.relation == id && one.column == Some(position)).count();
+    let outputs = job.bound.outputs.iter().filter(|output| output.plain == Some((id, position))).count();
+    // A star makes outputs without references.
+    job.bound.blocks.len() <= 1 && references <= outputs && job.bound.stars.iter().all(|_| references == 0)
 }
 
 fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {

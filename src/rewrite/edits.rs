@@ -77,7 +77,7 @@ impl Searched {
             } else if token.is_literal() {
                 let values = token.content().matches(',').count() as u64;
                 self.constants = self.constants.saturating_add(1).saturating_add(values);
-            } else if (token.is_name() && opens) || token.is_word("select") {
+            } else if (token.is_name() && opens && !token.is_word("cast")) || token.is_word("select") {
                 // A function may make an array of any length.
                 self.constants = u64::MAX;
             }

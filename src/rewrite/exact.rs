@@ -112,6 +112,11 @@ fn fails_on_no_value(job: &Job<'_>, column: &Column, compared: &Compared) -> boo
 
 /// Whether the comparison is one of whole values, for this type of column.
 fn compares_whole(job: &Job<'_>, column: &Column, compared: &Compared, reads: &mut Reads) -> bool {
+    // Of these `=` compares areas or numbers of points.
+    let of_domain = column.type_kind == 'd' && column.type_category == 'G';
+    if of_domain || matches!(column.type_name.as_str(), "box" | "circle" | "path") {
+        return false;
+    }
     let is_text = is_text(column) || compared.as_text;
     // A setting says how many digits the text of a float has.
     if compared.as_text && !writes_whole(column) {
