@@ -13,6 +13,7 @@ use crate::{
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
+    names::FIRST_USER_OID,
     policy::{
         ColumnPolicy, Search, Treatment, WriteBack,
         settings::{is_tracked, setting_allowed, takes_any_value},
@@ -53,10 +54,11 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
         let columns = relation(job, used)?.columns.iter().zip(&used.marks);
         for (position, (column, mark)) in columns.enumerate() {
             let Some(kind) = types.iter().find(|kind| kind.oid == column.type_oid) else { continue };
-            let scalar = column.type_kind == 'd'
-                && matches!(column.type_category, 'S' | 'N' | 'D' | 'B' | 'T' | 'I' | 'G' | 'V');
-            let whole = used.whole_row.is_some() && kind.has_user_cast;
-            let inside = mark.used && kind.has_user_cast && !scalar && !is_shown_alone(job, id, position);
+            // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
+            let checks = kind.has_user_cast && kind.oid >= FIRST_USER_OID;
+            let parts = matches!(column.type_category, 'A' | 'C' | 'R');
+            let whole = used.whole_row.is_some() && checks && (parts || column.type_kind == 'd');
+            let inside = mark.used && checks && parts && !is_shown_alone(job, id, position);
             if whole || inside || (mark.used && kind.casts_implicitly) {
                 let refusal = Refusal::new(
                     RefusalCode::TypeNotAllowed,
