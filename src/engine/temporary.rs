@@ -21,7 +21,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     sql::{
-        Kind, Nesting, RESERVED_PREFIX, Token,
+        Kind, RESERVED_PREFIX, Token,
         command::{Command, after_brackets, classify},
         forms,
     },
@@ -232,22 +232,8 @@ fn stored_query(tokens: &[Token], from: usize) -> Result<(&[Token], &'static str
 
 /// `SELECT … INTO`: none when the statement has no INTO.
 pub(super) fn select_into(tokens: &[Token], run: &Run<'_>) -> Option<Result<Planned, Refusal>> {
-    let into = into(tokens)?;
+    let into = forms::into(tokens).filter(|_| with_kind(tokens) == "SELECT")?;
     Some(selected(tokens, into, run))
-}
-
-/// The token INTO of a query outside brackets.
-fn into(tokens: &[Token]) -> Option<usize> {
-    let mut depth = 0_usize;
-    let found = tokens.iter().position(|token| {
-        match token.kind.nesting() {
-            Nesting::Opens => depth += 1,
-            Nesting::Closes => depth = depth.saturating_sub(1),
-            Nesting::Stays => {}
-        }
-        depth == 0 && token.is_word("into")
-    })?;
-    (with_kind(tokens) == "SELECT").then_some(found)
 }
 
 fn selected(tokens: &[Token], into: usize, run: &Run<'_>) -> Result<Planned, Refusal> {

@@ -8,7 +8,7 @@ use crate::{
     bind::{Assigned, Bound, Constant, FunctionUse, Reference, RelationUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
-        data::FunctionData,
+        data::{FunctionData, TypeData},
         functions::{Builtin, builtin},
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
@@ -46,16 +46,18 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
 /// meets a value of it becomes one (`coalesce(tags, '{…}')`), which checks the elements of an array, the fields of a row, the bounds of
 /// a range. With a domain of scalars a constant meets its base type.
 fn casts(job: &Job<'_>) -> Result<(), Refusal> {
-    let types = &job.catalog.data().types;
-    if !types.iter().any(|kind| kind.casts_implicitly || kind.has_user_cast) {
+    // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
+    let checks = |kind: &TypeData| kind.has_user_cast && kind.oid >= FIRST_USER_OID;
+    let running: Vec<_> =
+        job.catalog.data().types.iter().filter(|kind| kind.casts_implicitly || checks(kind)).collect();
+    if running.is_empty() {
         return Ok(());
     }
     for (id, used) in job.bound.relations.iter().enumerate() {
         let columns = relation(job, used)?.columns.iter().zip(&used.marks);
         for (position, (column, mark)) in columns.enumerate() {
-            let Some(kind) = types.iter().find(|kind| kind.oid == column.type_oid) else { continue };
-            // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
-            let checks = kind.has_user_cast && kind.oid >= FIRST_USER_OID;
+            let Some(kind) = running.iter().find(|kind| kind.oid == column.type_oid) else { continue };
+            let checks = checks(kind);
             let parts = matches!(column.type_category, 'A' | 'C' | 'R');
             let whole = used.whole_row.is_some() && checks && (parts || column.type_kind == 'd');
             let inside = mark.used && checks && parts && !is_shown_alone(job, id, position);
@@ -83,7 +85,7 @@ fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
         job.bound.references.iter().filter(|one| one.relation == id && one.column == Some(position)).count();
     let outputs = job.bound.outputs.iter().filter(|output| output.plain == Some((id, position))).count();
     // A star makes outputs without references.
-    job.bound.blocks.len() <= 1 && references <= outputs && job.bound.stars.iter().all(|_| references == 0)
+    job.bound.blocks.len() <= 1 && references <= outputs && (references == 0 || job.bound.stars.is_empty())
 }
 
 fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {

@@ -39,17 +39,22 @@ pub fn created_from(tokens: &[Token]) -> Option<usize> {
     None
 }
 
-/// `SELECT … INTO [TEMP | UNLOGGED] [TABLE] name …` without its INTO; none without one.
-pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
+/// The token INTO of a query, outside brackets.
+pub fn into(tokens: &[Token]) -> Option<usize> {
     let mut depth = 0_usize;
-    let into = tokens.iter().position(|token| {
+    tokens.iter().position(|token| {
         match token.kind.nesting() {
             Nesting::Opens => depth += 1,
             Nesting::Closes => depth = depth.saturating_sub(1),
             Nesting::Stays => {}
         }
         depth == 0 && token.is_word("into")
-    })?;
+    })
+}
+
+/// `SELECT … INTO [TEMP | UNLOGGED] [TABLE] name …` without its INTO; none without one.
+pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
+    let into = into(tokens)?;
     let words = ["temporary", "temp", "local", "global", "unlogged", "table"];
     let mut end = into + 1;
     while tokens.get(end).is_some_and(|token| words.iter().any(|word| token.is_word(word))) {
