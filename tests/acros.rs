@@ -10,7 +10,7 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use common::{Postgres, Proxy, postgres::program, proxy::Options, wait_for, wire};
@@ -350,6 +350,144 @@ fn event(proxy: &Proxy, record: &Recorded) -> String {
     let events = proxy.audit();
     let event = events.iter().rev().find(|event| event["user"] == record.login).unwrap();
     event[record.field].to_string()
+}
+
+/// The pack, with more behind its rules about subjects, in front of the shop.
+fn start(more: &str) -> (Postgres, Proxy) {
+    let postgres = Postgres::start();
+    load(&postgres);
+    let mut options = Options::new(shop::DATABASE, "");
+    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
+    options.rules[2].1 += more;
+    let proxy = Proxy::start(&postgres, &options);
+    (postgres, proxy)
+}
+
+/// The first value of an answer, None for NULL and for no row, or the code of the refusal.
+fn value(messages: &[wire::Message]) -> Result<Option<String>, String> {
+    match wire::error(messages) {
+        Some(error) => Err(error.field(b'H').unwrap_or_default().chars().take(7).collect()),
+        None => Ok(wire::text_rows(messages).first().and_then(|row| row[0].clone())),
+    }
+}
+
+/// P5: the order of an authority ends by itself, in the middle of a session, with no change of the rules.
+#[test]
+fn an_order_of_an_authority_expires_by_itself() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let until = jiff::Timestamp::from_second(i64::try_from(now + 8).unwrap()).unwrap();
+    let grant = GRANT
+        .replace("1234/CV-CSKT", "99/QD-TA")
+        .replace("2099-01-01T00:00:00+07:00", &until.to_string())
+        .replace("[1, 2]", "[3]")
+        .replace("name", "phone");
+    let (postgres, proxy) = start(&grant);
+    let stored = postgres.sql(shop::DATABASE, "SELECT phone FROM customers WHERE id = 3")[0][0].clone();
+    let mut authority = proxy.connect("authority_app", shop::DATABASE);
+    let (lasting, ending) =
+        ("SELECT full_name FROM customers WHERE id = 1", "SELECT phone FROM customers WHERE id = 3");
+    assert_eq!(value(&authority.simple(ending)), Ok(stored.clone()));
+    wait_for("the order to end", Duration::from_secs(20), || match value(&authority.simple(ending)) {
+        Ok(value) => {
+            assert_eq!(value, stored);
+            None
+        }
+        Err(code) => {
+            assert_eq!(code, "PGS0215");
+            Some(())
+        }
+    });
+    assert!(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() >= now + 8, "and not before");
+    assert_eq!(
+        value(&authority.simple(lasting)),
+        Ok(Some("Nguyễn Thị Minh Khai".to_owned())),
+        "the other stays in force"
+    );
+    let documents =
+        |text: &str| proxy.audit().iter().filter(|event| event["documents"] == serde_json::json!([text])).count();
+    wait_for("the events", Duration::from_secs(10), || {
+        (documents("99/QD-TA") > 0 && documents("1234/CV-CSKT") > 0).then_some(())
+    });
+}
+
+/// R1: from the moment a request commits, for every role but a legal duty.
+#[test]
+fn a_request_for_erasure_counts_for_every_role_at_once() {
+    const COLUMNS: [&str; 4] = ["full_name", "phone", "email", "birth_date"];
+    let (_postgres, proxy) = start("");
+    let logins = [
+        "packing_app",
+        "order_processing_app",
+        "customer_care_app",
+        "service_development_app",
+        "carrier_app",
+        "payment_app",
+        "marketing_app",
+    ];
+    let stored = 1;
+    let mut sessions = logins.map(|login| proxy.connect(login, shop::DATABASE));
+    let mut all = || {
+        let mut seen = 0;
+        for session in &mut sessions {
+            for column in COLUMNS {
+                let answer = value(&session.simple(&format!("SELECT {column} FROM customers WHERE id = {stored}")));
+                seen += usize::from(answer.is_ok_and(|value| value.is_some()));
+            }
+        }
+        seen
+    };
+    assert!(all() > 10, "what is asked for is seen before");
+    let mut open = proxy.connect("shop_owner", shop::DATABASE);
+    open.simple("BEGIN");
+    open.simple(&format!("INSERT INTO erasure_requests (customer_id, requested_at) VALUES ({stored}, now())"));
+    assert!(all() > 10);
+    open.simple("COMMIT");
+    assert_eq!(all(), 0);
+}
+
+/// R1: the report lists what is still stored of those who asked.
+#[test]
+fn the_report_lists_what_is_still_stored() {
+    let (postgres, proxy) = start("");
+    let report = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+        command.args(["report", "erasure", "--config"]).arg(proxy.folder.join("pgscrim.toml")).output().unwrap()
+    };
+    let output = report();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let counted = postgres.sql(shop::DATABASE, &String::from_utf8(output.stdout).unwrap());
+    let whose = "customer_id IN (SELECT customer_id FROM erasure_requests)";
+    for (table, column, condition) in [
+        ("customers", "full_name", "id IN (SELECT customer_id FROM erasure_requests)".to_owned()),
+        ("orders", "ship_phone", whose.to_owned()),
+        ("payments", "card_pan", format!("order_id IN (SELECT id FROM orders WHERE {whose})")),
+        ("warranty_claims", "video_url", whose.to_owned()),
+    ] {
+        let sql = format!("SELECT count({column}) FROM {table} WHERE {condition}");
+        let stored = postgres.sql(shop::DATABASE, &sql)[0][0].clone().unwrap();
+        let name = Some(format!("public.{table}"));
+        let line = counted.iter().find(|row| row[0] == name && row[1].as_deref() == Some(column));
+        let listed = line.map_or("0", |row| row[3].as_deref().unwrap());
+        assert_eq!(listed, stored, "{table}.{column}");
+    }
+    let phones = counted.iter().find(|row| row[1].as_deref() == Some("ship_phone")).unwrap();
+    assert_ne!(
+        (phones[3].as_deref(), phones[4].as_deref()),
+        (Some("0"), Some("0")),
+        "the request of October is overdue"
+    );
+    // Without the rule nothing is known of requests.
+    let text = pack(SUBJECTS);
+    let (before, erasure) = text.split_once("[erasure]").unwrap();
+    let (_, behind) = erasure.split_once("\n\n").unwrap();
+    proxy.folder.write(&format!("rules/{SUBJECTS}"), &format!("{before}{behind}"));
+    let output = report();
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("[erasure]"),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

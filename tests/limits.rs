@@ -66,7 +66,7 @@ fn a_statement_has_no_more_rows_than_its_role_may() {
 }
 
 #[test]
-fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
+fn rows_of_a_day_and_statements_of_a_minute_are_counted_over_connections() {
     let (postgres, proxy) = start("{ rows_per_day = 25 }");
     let mut client = proxy.connect("support", "shop");
     let ten = "SELECT full_name FROM customers LIMIT 10";
@@ -94,6 +94,75 @@ fn rows_of_a_day_and_statements_of_a_minute_are_counted_by_login() {
     let found = some(&mut client, "SELECT id FROM customers WHERE phone = '0901234001'");
     assert!((2..=4).contains(&found), "{found}");
     assert_eq!(some(&mut client, "SELECT id FROM customers WHERE id = 4"), 10);
+}
+
+/// Whose rate it is: all logins of the role share its own, all connections of a login the login's.
+#[test]
+fn roles_logins_and_connections_have_limits_of_their_own() {
+    let refusal = |answer: &[wire::Message]| {
+        assert_eq!(refused(answer), "PGS0216");
+        wire::error(answer).unwrap().field(b'M').unwrap_or_default()
+    };
+    let two = |limits: &str| {
+        let postgres = shop::postgres();
+        let sql = "CREATE ROLE desk LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO desk";
+        postgres.sql(shop::DATABASE, sql);
+        let rules = format!("{}limits = {limits}\n", shop::RULES)
+            .replace("[\"support\"]", "[\"support\", \"desk\"]")
+            .replace("name = \"name_initials\"", "name = \"clear\"");
+        let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+        (postgres, proxy)
+    };
+    let ten = "SELECT full_name FROM customers LIMIT 10";
+
+    let (_postgres, proxy) =
+        two("{ rows_per_day = 45, login = { rows_per_day = 30 }, connection = { rows_per_day = 20 } }");
+    let (mut first, mut second) = (proxy.connect("support", "shop"), proxy.connect("support", "shop"));
+    assert_eq!((rows(&first.simple(ten)), rows(&first.simple(ten))), (10, 10));
+    assert!(refusal(&first.simple(ten)).contains("this connection may have no more than 20 rows"));
+    assert_eq!(rows(&second.simple(ten)), 10);
+    assert!(refusal(&second.simple(ten)).contains("this login may have no more than 30 rows"));
+    let mut desk = proxy.connect("desk", "shop");
+    assert_eq!(rows(&desk.simple(ten)), 10);
+    desk.send(&wire::query(ten));
+    let answer = desk.until_ready();
+    assert!(refusal(&answer).contains("this role may have no more than 45 rows"), "in the middle of an answer");
+    assert_eq!(answer.iter().filter(|message| message.kind == b'D').count(), 5);
+
+    // A minute may begin in between: then as many again.
+    let (_postgres, proxy) = two("{ searches_per_minute = 12, connection = { searches_per_minute = 4 } }");
+    let search = "SELECT id FROM customers WHERE phone = '0901234001'";
+    let some = |login: &str| {
+        let mut client = proxy.connect(login, "shop");
+        (0..10).map(|_| client.simple(search)).filter(|answer| wire::error(answer).is_none()).count()
+    };
+    let one = some("support");
+    assert!((4..=8).contains(&one), "{one}");
+    let all = one + some("desk") + some("support") + some("desk") + some("support");
+    assert!((12..=24).contains(&all), "{all}");
+}
+
+/// Statements that run at once do not each have what is left of a day.
+#[test]
+fn connections_at_once_share_what_is_left_of_a_day() {
+    let (_postgres, proxy) = start("{ rows_per_day = 30 }");
+    let seen: usize = std::thread::scope(|scope| {
+        let one = || {
+            let mut client = proxy.connect("support", "shop");
+            client.simple("BEGIN");
+            client.simple("DECLARE c CURSOR FOR SELECT full_name FROM customers");
+            (0..20)
+                .map_while(|_| {
+                    client.send(&wire::query("FETCH 1 FROM c"));
+                    let answer = client.until_ready();
+                    wire::error(&answer).is_none().then(|| rows(&answer))
+                })
+                .sum::<usize>()
+        };
+        let sessions: Vec<_> = (0..6).map(|_| scope.spawn(one)).collect();
+        sessions.into_iter().map(|session| session.join().unwrap()).sum()
+    });
+    assert_eq!(seen, 30);
 }
 
 /// A search is a value that is compared: an IN list or an array of many is as many.

@@ -66,7 +66,7 @@ pub struct RolePolicy {
     pub protected_names: HashSet<Box<str>, FixedState>,
     /// Whether personal data is seen for a legal duty, under grants alone.
     pub legal_duty: bool,
-    /// How much personal data a login may have in clear.
+    /// How much personal data may be had in clear.
     pub limits: Limits,
     /// What the role would get if it were restricted: its events say so, and nothing else changes. Such a role is exempt.
     pub observed: Option<Arc<RolePolicy>>,
@@ -155,16 +155,27 @@ pub struct Scope {
     pub rule: Arc<str>,
 }
 
-/// How much personal data a login may have in clear: a brake on bulk export. None without a limit.
+/// How much personal data may be had in clear: a brake on bulk export. None without a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Rows of one statement.
     pub rows_per_statement: Option<u64>,
+    /// What the role may have, over all of its logins.
+    pub role: Rates,
+    /// What each of its logins may have, over all connections.
+    pub login: Rates,
+    /// What each connection may have.
+    pub connection: Rates,
+}
+
+/// How much within a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
     /// Rows within a day of UTC.
     pub rows_per_day: Option<u64>,
     /// Statements within a minute.
     pub statements_per_minute: Option<u64>,
-    /// Statements within a minute that compare a stored value which the role does not see (`search = "exact"`).
+    /// Values within a minute that are compared with stored ones which the role does not see (`search = "exact"`).
     pub searches_per_minute: Option<u64>,
 }
 

@@ -2,7 +2,7 @@
 //! starts from. Out: the settings, complaints.
 
 use super::{
-    Limits, Search, WriteBack,
+    Limits, Rates, Search, WriteBack,
     decode::category_index,
     masks,
     pattern::{self, Part},
@@ -176,25 +176,35 @@ fn decode_rows(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<RowsRu
 
 fn decode_limits(value: &Value<'_>, limits: &mut Limits, complaints: &mut Complaints<'_>) {
     let Some(mut given) = value.table("limits", complaints) else { return };
-    let Limits { rows_per_statement, rows_per_day, statements_per_minute, searches_per_minute } = limits;
-    for (key, slot) in [
-        ("rows_per_statement", rows_per_statement),
-        ("rows_per_day", rows_per_day),
-        ("statements_per_minute", statements_per_minute),
-        ("searches_per_minute", searches_per_minute),
-    ] {
-        let Some(value) = given.take(key) else { continue };
-        let number = value.raw.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok());
-        if number.is_none() {
-            complaints.add_with_help(
-                value.at,
-                format!("{key} must be a number"),
-                "Write a whole number, 0 for none at all.",
-            );
+    let Limits { rows_per_statement, role, login, connection } = limits;
+    decode_number(&mut given, "rows_per_statement", rows_per_statement, complaints);
+    decode_rates(&mut given, role, complaints);
+    for (key, rates) in [("login", login), ("connection", connection)] {
+        if let Some(mut given) = given.take(key).and_then(|value| value.table(key, complaints)) {
+            decode_rates(&mut given, rates, complaints);
+            given.finish(complaints);
         }
-        *slot = number;
     }
     given.finish(complaints);
+}
+
+fn decode_rates(given: &mut Table<'_>, rates: &mut Rates, complaints: &mut Complaints<'_>) {
+    let Rates { rows_per_day, statements_per_minute, searches_per_minute } = rates;
+    decode_number(given, "rows_per_day", rows_per_day, complaints);
+    decode_number(given, "statements_per_minute", statements_per_minute, complaints);
+    decode_number(given, "searches_per_minute", searches_per_minute, complaints);
+}
+
+fn decode_number(given: &mut Table<'_>, key: &'static str, slot: &mut Option<u64>, complaints: &mut Complaints<'_>) {
+    let Some(value) = given.take(key) else { return };
+    *slot = value.raw.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok());
+    if slot.is_none() {
+        complaints.add_with_help(
+            value.at,
+            format!("{key} must be a number"),
+            "Write a whole number, 0 for none at all.",
+        );
+    }
 }
 
 /// `schema.table`

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     auth::parameter_passes,
     inflight::Entry,
-    limits,
+    limits::Allowance,
     planning::Origin,
     relay::{Relay, Stop},
     scrub,
@@ -56,8 +56,8 @@ impl Relay {
                 self.holding = true;
                 break Ok(());
             }
-            if let Some(limit) = self.beyond_limit(header.kind) {
-                break Err(self.stop_answer(limits::too_many_rows(limit)));
+            if let Err(refusal) = self.take_row(header.kind) {
+                break Err(self.stop_answer(refusal));
             }
             if self.passes_by_header(header) {
                 self.server_passing = header.total;
@@ -98,10 +98,10 @@ impl Relay {
         Stop::ServerLost
     }
 
-    /// The limit of rows that this frame would go beyond.
-    fn beyond_limit(&mut self, kind: u8) -> Option<u64> {
-        let run = if matches!(kind, b'D' | b'd') { self.current_run()? } else { return None };
-        run.row_limit.filter(|limit| run.rows >= *limit)
+    /// Counts the frame, which passes next, if it is a row.
+    fn take_row(&mut self, kind: u8) -> Result<(), Refusal> {
+        let run = if matches!(kind, b'D' | b'd') { self.current_run() } else { return Ok(()) };
+        run.and_then(|run| run.allowance.as_mut()).map_or(Ok(()), Allowance::take_row)
     }
 
     /// Whether a frame passes without its body being looked at.
@@ -186,9 +186,10 @@ impl Relay {
                 // What is in a temporary table is never read when it is too much: the table goes with the session.
                 if let Some(run) = self.current_run()
                     && run.planned.access.stored != Stored::Nothing
-                    && let Some(limit) = run.row_limit.filter(|limit| rows.unwrap_or(run.rows) > *limit)
+                    && let Some(allowance) = &run.allowance
+                    && let Err(refusal) = allowance.check(rows.unwrap_or(run.rows))
                 {
-                    return Err(self.stop_answer(limits::too_many_rows(limit)));
+                    return Err(self.stop_answer(refusal));
                 }
                 self.completed(rows);
                 Ok(true)

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     inflight::{Name, Prepared},
+    limits::Allowance,
     planning::Origin,
     relay::Relay,
 };
@@ -40,8 +41,8 @@ pub(super) struct Run {
     started: Instant,
     number: u64,
     transaction: char,
-    /// Rows that it may have.
-    pub row_limit: Option<u64>,
+    /// The rows that it may have, if they are limited.
+    pub allowance: Option<Allowance>,
     /// Rows and bytes seen so far.
     pub rows: u64,
     pub bytes: u64,
@@ -70,7 +71,7 @@ impl Run {
             started,
             number,
             transaction,
-            row_limit: None,
+            allowance: None,
             rows: 0,
             bytes: 0,
         }
@@ -149,12 +150,14 @@ impl Relay {
         let planned = attributed(planned, inner.as_ref());
         let documents = in_force(&planned.access.grants)?;
         let role = origin.stamp.inputs.policy.role(origin.stamp.role);
-        let row_limit = match role {
-            Some(role) => self.shared.disclosed.admit(role, &self.facts.user, &planned.access, searches)?,
+        let allowance = match role {
+            Some(role) => {
+                self.shared.disclosed.admit(role, &self.facts.user, &self.disclosed, &planned.access, searches)?
+            }
             None => None,
         };
         let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
-        run.row_limit = row_limit;
+        run.allowance = allowance;
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);

@@ -1,31 +1,40 @@
-//! Stage `session`: how much personal data a login has had in clear, and whether it may have more. In: statements before they
-//! are sent, and their rows. Out: how many rows a statement may have, or a refusal. Counted in the memory of this process:
-//! from its start, and apart from other processes.
+//! Stage `session`: how much personal data a role, a login and a connection have had in clear, and whether they may have more.
+//! In: statements before they are sent, and their rows. Out: what a statement may have, or a refusal. Counted in the memory of
+//! this process: from its start, and apart from other processes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 
 use super::inflight::Prepared;
 use crate::{
     engine::{Access, Stored},
     error::{Refusal, RefusalCode},
-    policy::{Limits, RolePolicy},
+    policy::{Limits, Rates, RolePolicy},
     wire::frontend::{self, BoundValue},
 };
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// What each login has had, by policy role and login role.
+/// What somebody has had.
+pub(super) type Meter = Arc<Mutex<Counts>>;
+
+/// What each role has had over all of its logins, and each login over all of its connections, by role of the rules.
 #[derive(Debug, Default)]
 pub(super) struct Disclosed {
-    logins: DashMap<(Box<str>, Box<str>), Counts, RandomState>,
+    roles: DashMap<Box<str>, Meter, RandomState>,
+    logins: DashMap<(Box<str>, Box<str>), Meter, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     minute: u64,
     statements: u64,
     searches: u64,
@@ -46,61 +55,159 @@ impl Counts {
     }
 }
 
+/// Whose rate it is, as messages call it. In the order in which their meters are locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Role,
+    Login,
+    Connection,
+}
+
+impl Scope {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Login => "login",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// A meter and the rates that it must keep below.
+#[derive(Debug)]
+struct Limited {
+    scope: Scope,
+    rates: Rates,
+    meter: Meter,
+}
+
+/// The rows that a statement may have.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    of_statement: Option<u64>,
+    /// Those whose rows of a day are limited.
+    of_day: SmallVec<[Limited; 1]>,
+    /// Rows that the meters know of.
+    metered: u64,
+}
+
 impl Disclosed {
     /// Counts a statement that is about to be sent, and the values that it compares by exact search. Answers with the rows that
     /// it may have, if they are limited.
     ///
     /// # Errors
     /// [`RefusalCode::LimitExceeded`].
-    pub fn admit(&self, role: &RolePolicy, user: &str, access: &Access, searches: u64) -> Result<Option<u64>, Refusal> {
-        if role.limits == Limits::default() {
+    pub fn admit(
+        &self,
+        role: &RolePolicy,
+        user: &str,
+        connection: &Meter,
+        access: &Access,
+        searches: u64,
+    ) -> Result<Option<Allowance>, Refusal> {
+        if role.limits == Limits::default() || (!access.discloses && searches == 0) {
             return Ok(None);
         }
-        if !access.discloses && searches == 0 {
-            return Ok(None);
+        let Limits { rows_per_statement, role: of_role, login, connection: of_connection } = role.limits;
+        let mut limited: SmallVec<[Limited; 3]> = SmallVec::new();
+        if of_role != Rates::default() {
+            let meter = Arc::clone(&self.roles.entry(role.name.as_str().into()).or_default());
+            limited.push(Limited { scope: Scope::Role, rates: of_role, meter });
         }
-        let Limits { rows_per_statement, rows_per_day, statements_per_minute: _, searches_per_minute: _ } = role.limits;
-        if access.stored == Stored::Uncounted && (rows_per_statement.is_some() || rows_per_day.is_some()) {
+        if login != Rates::default() {
+            let meter = Arc::clone(&self.logins.entry((role.name.as_str().into(), user.into())).or_default());
+            limited.push(Limited { scope: Scope::Login, rates: login, meter });
+        }
+        if of_connection != Rates::default() {
+            limited.push(Limited { scope: Scope::Connection, rates: of_connection, meter: Arc::clone(connection) });
+        }
+        let counts_rows = rows_per_statement.is_some() || limited.iter().any(|one| one.rates.rows_per_day.is_some());
+        if access.stored == Stored::Uncounted && counts_rows {
             return Err(Refusal::new(
                 RefusalCode::LimitExceeded,
                 "rows that this statement would store in a temporary table cannot be counted",
             )
             .with_hint("Use CREATE TEMPORARY TABLE AS, or INSERT without RETURNING and not inside WITH."));
         }
-        let mut counts = self.logins.entry((role.name.as_str().into(), user.into())).or_default();
-        admitted(counts.at(now()), role.limits, access.discloses, searches)
-    }
-
-    /// Counts the rows of a statement that has ended.
-    pub fn had(&self, role: &RolePolicy, user: &str, access: &Access, rows: u64) {
-        if role.limits.rows_per_day.is_some() && access.discloses && rows > 0 {
-            let mut counts = self.logins.entry((role.name.as_str().into(), user.into())).or_default();
-            let counts = counts.at(now());
-            counts.rows = counts.rows.saturating_add(rows);
+        admitted(&limited, now(), access.discloses, searches)?;
+        if !access.discloses || !counts_rows {
+            return Ok(None);
         }
+        let of_day = limited.into_iter().filter(|one| one.rates.rows_per_day.is_some()).collect();
+        Ok(Some(Allowance { of_statement: rows_per_statement, of_day, metered: 0 }))
     }
 }
 
-fn admitted(counts: &mut Counts, limits: Limits, discloses: bool, searches: u64) -> Result<Option<u64>, Refusal> {
-    let Limits { rows_per_statement, rows_per_day, statements_per_minute, searches_per_minute } = limits;
-    let with_these = counts.searches.saturating_add(searches);
-    if searches > 0 && searches_per_minute.is_some_and(|limit| with_these > limit) {
-        return Err(exceeded("values searched for in this minute", searches_per_minute));
+/// Counts a statement and its searches everywhere, or nowhere.
+fn admitted(limited: &[Limited], now: u64, discloses: bool, searches: u64) -> Result<(), Refusal> {
+    let mut meters = locked(limited, now);
+    for (Limited { scope, rates, .. }, counts) in limited.iter().zip(&meters) {
+        let Rates { rows_per_day, statements_per_minute, searches_per_minute } = *rates;
+        let with_these = counts.searches.saturating_add(searches);
+        if let Some(limit) = searches_per_minute.filter(|limit| searches > 0 && with_these > *limit) {
+            return Err(exceeded(*scope, limit, "values searched for in this minute"));
+        }
+        if let Some(limit) = statements_per_minute.filter(|limit| discloses && counts.statements >= *limit) {
+            return Err(exceeded(*scope, limit, "statements that use personal data in this minute"));
+        }
+        if let Some(limit) = rows_per_day.filter(|limit| discloses && counts.rows >= *limit) {
+            return Err(exceeded(*scope, limit, ROWS_TODAY));
+        }
     }
-    if discloses && statements_per_minute.is_some_and(|limit| counts.statements >= limit) {
-        return Err(exceeded("statements that use personal data in this minute", statements_per_minute));
+    for counts in &mut meters {
+        counts.searches = counts.searches.saturating_add(searches);
+        counts.statements += u64::from(discloses);
     }
-    let left = rows_per_day.map(|limit| limit.saturating_sub(counts.rows));
-    if discloses && left == Some(0) {
-        return Err(exceeded("rows of personal data today", rows_per_day));
+    Ok(())
+}
+
+/// Their counts, begun anew where it is time; locked in the order of scopes.
+fn locked(limited: &[Limited], now: u64) -> SmallVec<[MutexGuard<'_, Counts>; 3]> {
+    limited
+        .iter()
+        .map(|one| {
+            let mut counts = one.meter.lock();
+            counts.at(now);
+            counts
+        })
+        .collect()
+}
+
+impl Allowance {
+    /// Counts the next row of the statement, before the client sees it.
+    ///
+    /// # Errors
+    /// [`RefusalCode::LimitExceeded`].
+    pub fn take_row(&mut self) -> Result<(), Refusal> {
+        self.check(1)?;
+        self.count(self.metered + 1);
+        Ok(())
     }
-    counts.searches = with_these;
-    counts.statements += u64::from(discloses);
-    Ok(match (rows_per_statement, left) {
-        (_, _) if !discloses => None,
-        (Some(one), Some(left)) => Some(one.min(left)),
-        (one, left) => one.or(left),
-    })
+
+    /// Whether the statement may have as many more rows.
+    ///
+    /// # Errors
+    /// [`RefusalCode::LimitExceeded`].
+    pub fn check(&self, more: u64) -> Result<(), Refusal> {
+        if let Some(limit) = self.of_statement.filter(|limit| self.metered.saturating_add(more) > *limit) {
+            return Err(exceeded(Scope::Role, limit, "rows of personal data in one statement"));
+        }
+        for (Limited { scope, rates, .. }, counts) in self.of_day.iter().zip(&locked(&self.of_day, now())) {
+            if let Some(limit) = rates.rows_per_day.filter(|limit| counts.rows.saturating_add(more) > *limit) {
+                return Err(exceeded(*scope, limit, ROWS_TODAY));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts that the statement has had `rows` by now, which never become fewer.
+    pub fn count(&mut self, rows: u64) {
+        let more = rows.saturating_sub(self.metered);
+        for counts in &mut locked(&self.of_day, now()) {
+            counts.rows = counts.rows.saturating_add(more);
+        }
+        self.metered += more;
+    }
 }
 
 /// How many values the parameters of a Bind are that are compared by exact search; without all of its body at hand, the most
@@ -138,17 +245,11 @@ fn array_length(binary: bool, value: &[u8]) -> u64 {
     lengths.fold(1, u64::saturating_mul).max(1)
 }
 
-/// The refusal of rows beyond `limit` of one statement.
-pub(super) fn too_many_rows(limit: u64) -> Refusal {
-    exceeded("rows of personal data in one statement", Some(limit))
-}
+const ROWS_TODAY: &str = "rows of personal data today";
 
-fn exceeded(what: &str, limit: Option<u64>) -> Refusal {
-    Refusal::new(
-        RefusalCode::LimitExceeded,
-        format!("this role may have no more than {} {what}", limit.unwrap_or_default()),
-    )
-    .with_hint("Ask for less, wait, or have the limits of the role raised in the rules.")
+fn exceeded(scope: Scope, limit: u64, what: &str) -> Refusal {
+    Refusal::new(RefusalCode::LimitExceeded, format!("this {} may have no more than {limit} {what}", scope.text()))
+        .with_hint("Ask for less, wait, or have the limits of the role raised in the rules.")
 }
 
 fn now() -> u64 {
@@ -159,27 +260,57 @@ fn now() -> u64 {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        rows_per_statement: Some(10),
-        rows_per_day: Some(15),
-        statements_per_minute: Some(3),
-        searches_per_minute: Some(1),
-    };
+    const RATES: Rates = Rates { rows_per_day: Some(15), statements_per_minute: Some(3), searches_per_minute: Some(1) };
+
+    fn limited(scope: Scope, rates: Rates) -> Limited {
+        Limited { scope, rates, meter: Meter::default() }
+    }
 
     #[test]
     fn what_is_left_is_admitted() {
-        let mut counts = Counts::default();
-        assert_eq!(admitted(&mut counts, LIMITS, true, 0).unwrap(), Some(10));
-        counts.rows += 10;
-        assert_eq!(admitted(&mut counts, LIMITS, true, 1).unwrap(), Some(5));
-        assert!(admitted(&mut counts, LIMITS, true, 1).is_err(), "one search a minute");
-        assert_eq!(admitted(&mut counts, LIMITS, false, 0).unwrap(), None);
-        assert_eq!(admitted(&mut counts, LIMITS, true, 0).unwrap(), Some(5));
-        assert!(admitted(&mut counts, LIMITS, true, 0).is_err(), "three statements a minute");
-        assert_eq!(counts.at(61 + counts.minute * MINUTE).statements, 0);
-        counts.rows = 15;
-        assert!(admitted(&mut counts, LIMITS, true, 0).is_err(), "no rows are left");
-        assert_eq!(counts.at(DAY).rows, 0);
+        let one = [limited(Scope::Role, RATES)];
+        let (first, second) = (DAY, DAY + 61);
+        admitted(&one, first, true, 0).unwrap();
+        admitted(&one, first, true, 1).unwrap();
+        assert!(admitted(&one, first, true, 1).is_err(), "one search a minute");
+        admitted(&one, first, false, 0).unwrap();
+        admitted(&one, first, true, 0).unwrap();
+        assert!(admitted(&one, first, true, 0).is_err(), "three statements a minute");
+        admitted(&one, second, true, 1).unwrap();
+        one[0].meter.lock().rows = 15;
+        assert!(admitted(&one, second, true, 0).is_err(), "no rows are left");
+        admitted(&one, 2 * DAY, true, 0).unwrap();
+    }
+
+    #[test]
+    fn what_one_scope_refuses_is_counted_in_none() {
+        let tight = Rates { statements_per_minute: Some(1), ..Rates::default() };
+        let scopes = [limited(Scope::Role, RATES), limited(Scope::Connection, tight)];
+        admitted(&scopes, 0, true, 0).unwrap();
+        let refusal = admitted(&scopes, 0, true, 1).unwrap_err();
+        assert!(refusal.to_string().contains("this connection may have no more than 1 statements"), "{refusal}");
+        let counts = *scopes[0].meter.lock();
+        assert_eq!((counts.statements, counts.searches), (1, 0));
+    }
+
+    #[test]
+    fn statements_at_once_share_the_rows_of_a_day() {
+        let role = limited(Scope::Role, RATES);
+        let share = || Limited { meter: Arc::clone(&role.meter), ..role };
+        let allowance = || Allowance { of_statement: Some(10), of_day: SmallVec::from_iter([share()]), metered: 0 };
+        let (mut one, mut other) = (allowance(), allowance());
+        for _ in 0..10 {
+            one.take_row().unwrap();
+        }
+        assert!(one.take_row().unwrap_err().to_string().contains("10 rows of personal data in one statement"));
+        for _ in 0..5 {
+            other.take_row().unwrap();
+        }
+        assert!(other.take_row().unwrap_err().to_string().contains("15 rows of personal data today"));
+        assert!(allowance().check(1).is_err());
+        // Rows that its tag alone tells of, and not those again that were seen to pass.
+        one.count(12);
+        assert_eq!(role.meter.lock().rows, 17);
     }
 
     #[test]

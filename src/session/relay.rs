@@ -13,6 +13,7 @@ use super::{
     cancel::KeyGuard,
     inflight::{Entry, Model},
     ledger::Run,
+    limits::Meter,
     link::{HIGH, Leg},
     options::Request,
     path::SearchPath,
@@ -77,6 +78,8 @@ pub(super) struct Relay {
     pub holding: bool,
     /// DDL of this exempt session is under way, or its transaction is open.
     pub changing: Option<Changing>,
+    /// Personal data that this connection has had in clear.
+    pub disclosed: Meter,
     _key: Option<KeyGuard>,
 }
 
@@ -130,6 +133,7 @@ impl Relay {
             goodbye: false,
             holding: false,
             changing: None,
+            disclosed: Meter::default(),
             _key: key,
         };
         Some((relay, ready))
@@ -300,10 +304,9 @@ impl Relay {
         let _ = tokio::time::timeout(limit, self.client.flush()).await;
     }
 
-    pub fn finish(&self, run: Run, outcome: Outcome) {
-        let stamp = &run.origin.stamp;
-        if let Some(role) = stamp.inputs.policy.role(stamp.role) {
-            self.shared.disclosed.had(role, &self.facts.user, &run.planned.access, run.rows);
+    pub fn finish(&self, mut run: Run, outcome: Outcome) {
+        if let Some(allowance) = &mut run.allowance {
+            allowance.count(run.rows);
         }
         run.finish(outcome, &self.facts, &self.counters);
     }

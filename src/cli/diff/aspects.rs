@@ -22,9 +22,30 @@ pub(super) const PERMISSIONS: &[Permission] = &[
     Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
     Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
     Permission { name: "rows_per_statement", read: |role, _| Aspect::AtMost(role.limits.rows_per_statement) },
-    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.rows_per_day) },
-    Permission { name: "statements_per_minute", read: |role, _| Aspect::AtMost(role.limits.statements_per_minute) },
-    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.searches_per_minute) },
+    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.role.rows_per_day) },
+    Permission {
+        name: "statements_per_minute",
+        read: |role, _| Aspect::AtMost(role.limits.role.statements_per_minute),
+    },
+    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.role.searches_per_minute) },
+    Permission { name: "login.rows_per_day", read: |role, _| Aspect::AtMost(role.limits.login.rows_per_day) },
+    Permission {
+        name: "login.statements_per_minute",
+        read: |role, _| Aspect::AtMost(role.limits.login.statements_per_minute),
+    },
+    Permission {
+        name: "login.searches_per_minute",
+        read: |role, _| Aspect::AtMost(role.limits.login.searches_per_minute),
+    },
+    Permission { name: "connection.rows_per_day", read: |role, _| Aspect::AtMost(role.limits.connection.rows_per_day) },
+    Permission {
+        name: "connection.statements_per_minute",
+        read: |role, _| Aspect::AtMost(role.limits.connection.statements_per_minute),
+    },
+    Permission {
+        name: "connection.searches_per_minute",
+        read: |role, _| Aspect::AtMost(role.limits.connection.searches_per_minute),
+    },
 ];
 
 pub(super) struct Permission {
