@@ -1,13 +1,16 @@
 //! Volume: millions of rows in constant memory, a slow reader that slows the server instead of filling the proxy, and
-//! large COPYs in. `PGSCRIM_TEST_LONG=1` makes them ten times as large.
+//! large COPYs in; texts that take long. `PGSCRIM_TEST_LONG=1` makes them ten times as large.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "a test")]
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
-use common::{Proxy, shop, wire};
+use common::{Proxy, proxy::Options, shop, wire};
 
 /// The most that the proxy may grow during a test, in KiB.
 const GROWTH: u64 = 48 * 1024;
@@ -128,4 +131,57 @@ fn a_large_row_and_a_large_parameter() {
         let answer = client.extended("SELECT length($1)", &[Some(&long)], 0);
         assert_eq!(wire::text_rows(&answer), [[Some("20000000".to_owned())]], "{user}: {}", wire::describe(&answer));
     }
+}
+
+/// All sessions share one thread here: a text that takes long to judge must not hold up the others.
+#[test]
+fn a_text_that_takes_long_to_judge_holds_up_nobody() {
+    let postgres = shop::postgres();
+    let mut options = Options::new(shop::DATABASE, shop::RULES);
+    options.settings = "workers = 1\n".to_owned();
+    let proxy = Proxy::start(&postgres, &options);
+    let number = AtomicUsize::new(0);
+    // Of another shape each time, and never run.
+    let judge = |client: &mut wire::Client| {
+        let one = number.fetch_add(1, Ordering::Relaxed);
+        let tables: Vec<_> = (0..60).map(|n| format!("customers AS c{n}_{one}")).collect();
+        let shown: Vec<_> =
+            (0..60).map(|n| format!("c{n}_{one}.phone || c{n}_{one}.full_name || c{n}_{one}.email")).collect();
+        let sql = format!("SELECT {} FROM {}", shown.join(", "), tables.join(", "));
+        assert!((1024..8192).contains(&sql.len()), "{}", sql.len());
+        let mut bytes = wire::parse("", &sql, &[]);
+        bytes.extend(wire::sync());
+        let begin = Instant::now();
+        client.send(&bytes);
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+        begin.elapsed()
+    };
+    let connect = || proxy.connect("support", shop::DATABASE);
+    let mut client = connect();
+    let alone = (0..5).map(|_| judge(&mut client)).min().unwrap();
+    let over = AtomicBool::new(false);
+    let mut waits = std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut client = connect();
+                while !over.load(Ordering::Relaxed) {
+                    judge(&mut client);
+                }
+            });
+        }
+        let waits: Vec<_> = (0..60)
+            .map(|_| {
+                let begin = Instant::now();
+                client.simple("SELECT phone FROM customers WHERE id = 1");
+                begin.elapsed()
+            })
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        waits
+    });
+    waits.sort_unstable();
+    println!("alone {alone:?}, waits {:?} {:?} {:?}", waits[0], waits[30], waits[59]);
+    // On the same thread each would wait for three texts, or one at least.
+    assert!(waits[30] < alone / 2, "{:?} of {alone:?}", waits[30]);
 }

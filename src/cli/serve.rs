@@ -53,20 +53,19 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let rules = reload::read_rule_files(&config.rules).map_err(Failure::new)?;
     crate::policy::rules::RuleSet::parse(&rules).map_err(Failure::RulesInvalid)?;
     drop(rules);
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = config.workers {
-        builder.worker_threads(workers);
-    }
-    let runtime = builder
+    let no_runtime = |error| Failure::new(format!("could not start the runtime: {error}"));
+    // Sessions have threads of their own. This one accepts them and watches rules, catalog and metrics.
+    let workers = session::Workers::start(config.workers).map_err(no_runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
-        .thread_name("worker")
-        // Trees of nested statements are dropped recursively.
-        .thread_stack_size(WORKER_STACK)
+        .thread_name("service")
         .build()
-        .map_err(|error| Failure::new(format!("could not start the runtime: {error}")))?;
+        .map_err(no_runtime)?;
     let audit = audit::start(&config.audit, Arc::clone(&metrics)).map_err(Failure::new)?;
-    let result = runtime.block_on(serve(&config, &metrics, &audit));
+    let result = runtime.block_on(serve(&config, &metrics, &audit, &workers));
     // Sessions that are still there end here and hand in what they have; only then does the audit log end.
+    workers.end(Duration::from_millis(500));
     runtime.shutdown_timeout(Duration::from_millis(500));
     let lost = audit.shutdown(config.limits.drain.clamp(Duration::from_secs(1), Duration::from_secs(10)));
     if lost > 0 {
@@ -75,7 +74,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     result
 }
 
-async fn serve(config: &Arc<Config>, metrics: &Arc<Metrics>, audit: &audit::AuditHandle) -> Result<(), Failure> {
+async fn serve(
+    config: &Arc<Config>,
+    metrics: &Arc<Metrics>,
+    audit: &audit::AuditHandle,
+    workers: &session::Workers,
+) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let (accepting_sender, accepting) = watch::channel(false);
     let sources = Sources { rules: config.rules.clone(), upstream: config.upstream.clone() };
@@ -102,10 +106,10 @@ async fn serve(config: &Arc<Config>, metrics: &Arc<Metrics>, audit: &audit::Audi
         tracing::info!(?address, "listening");
     }
     accepting_sender.send_replace(true);
-    let mut serving = tokio::spawn(session::serve(Arc::clone(&shared), listeners, shutdown));
+    let mut serving = std::pin::pin!(session::serve(Arc::clone(&shared), listeners, workers, shutdown));
     loop {
         tokio::select! {
-            _ = &mut serving => return Err(Failure::new("the listeners ended unexpectedly")),
+            () = &mut serving => return Err(Failure::new("the listeners ended unexpectedly")),
             event = signals.next() => match event {
                 Event::Reload => {
                     // Rules and catalog hear the signal themselves (`reload`).
@@ -143,9 +147,6 @@ fn load_failure(error: Arc<LoadError>) -> Failure {
         LoadError::Files(_) | LoadError::Catalog(_) => Failure::new(error),
     }
 }
-
-/// Bytes of stack of a worker; only what is used is taken from the system.
-const WORKER_STACK: usize = 16 * 1024 * 1024;
 
 /// The signals that the process heeds.
 struct Signals {

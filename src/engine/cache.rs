@@ -125,6 +125,22 @@ impl PlanCache {
         Self { generation: ArcSwap::from_pointee(generation), bytes, hasher: RandomState::default() }
     }
 
+    /// What [`Self::plan`] answers, if the text need not be judged for it.
+    pub fn look_up(&self, text: &str, context: &QueryContext, inputs: &Arc<Inputs>) -> Option<(Answer, Found)> {
+        if text.len() > LONGEST_KEPT {
+            return None;
+        }
+        let generation = self.generation(inputs);
+        let plans = generation.shares.get(usize::from(context.role.0))?;
+        let own = self.key(text.as_bytes(), false, context);
+        if let Some(answer) = plans.seen(&own) {
+            return Some((answer, Found::Hit));
+        }
+        let shape = Shape::of(text)?;
+        let slot = plans.find(&self.key(&shape.key, true, context))?;
+        Some((plans.filled(text, &own, &shape, &slot)?, Found::Template))
+    }
+
     /// As [`super::plan`], from the cache when it holds the answer.
     ///
     /// # Errors
@@ -139,11 +155,8 @@ impl PlanCache {
             return (fresh(), Found::Bypass);
         };
         let own = self.key(text.as_bytes(), false, context);
-        if let Some(slot) = plans.find(&own)
-            && let Kept::Answer(answer) = &slot.kept
-            && let Some(answer) = answer.get()
-        {
-            return (answer.clone(), Found::Hit);
+        if let Some(answer) = plans.seen(&own) {
+            return (answer, Found::Hit);
         }
         let shape = Shape::of(text);
         let shaped = shape.as_ref().and_then(|shape| {
@@ -151,16 +164,8 @@ impl PlanCache {
             Some((shape, slot))
         });
         if let Some((shape, slot)) = &shaped
-            && let Some(plan) = slot.fill(text, shape)
+            && let Some(answer) = plans.filled(text, &own, shape, slot)
         {
-            let answer = Ok(Arc::new(plan));
-            if plans.comes_again(own.hash)
-                && let Some(slot) = plans.slot(&own)
-                && let Kept::Answer(kept) = &slot.kept
-                && kept.set(answer.clone()).is_ok()
-            {
-                plans.grew(slot.weight());
-            }
             return (answer, Found::Template);
         }
         let Some(slot) = plans.slot(&own) else { return (fresh(), Found::Bypass) };
@@ -220,6 +225,27 @@ impl Share {
     fn comes_again(&self, hash: u64) -> bool {
         let place = usize::try_from(hash >> 32).unwrap_or(0) % REMEMBERED;
         self.served.get(place).is_some_and(|served| served.swap(hash, Ordering::Relaxed) == hash)
+    }
+
+    /// The answer for this very text, when it was judged.
+    fn seen(&self, own: &Key<'_>) -> Option<Answer> {
+        match &self.find(own)?.kept {
+            Kept::Answer(answer) => answer.get().cloned(),
+            Kept::Shape { first: _, more: _ } => None,
+        }
+    }
+
+    /// The answer for a text by the plan of its shape, when there is one. Kept for the text if it comes again.
+    fn filled(&self, text: &str, own: &Key<'_>, shape: &Shape, slot: &Slot) -> Option<Answer> {
+        let answer = Ok(Arc::new(slot.fill(text, shape)?));
+        if self.comes_again(own.hash)
+            && let Some(slot) = self.slot(own)
+            && let Kept::Answer(kept) = &slot.kept
+            && kept.set(answer.clone()).is_ok()
+        {
+            self.grew(slot.weight());
+        }
+        Some(answer)
     }
 
     /// The slot of a text or shape when there is one.

@@ -1,4 +1,4 @@
-//! Stage `net`: listeners. In: addresses. Out: accepted streams with their peers. Invariant: a failing `accept` (too
+//! Stage `net`: listeners. In: addresses. Out: accepted connections with their peers. Invariant: a failing `accept` (too
 //! many open files, a client gone again) delays, and never ends the loop.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::ByteStream;
 use crate::config::ListenAddress;
@@ -39,6 +39,31 @@ pub struct Peer {
     pub address: Arc<str>,
     /// Whether it came over a Unix socket, which is never encrypted.
     pub unix: bool,
+}
+
+/// A connection that belongs to no runtime yet.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Over TCP.
+    Tcp(std::net::TcpStream),
+    /// Over a Unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// The stream, from now on of the runtime that this is called in.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch one more.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn stream(self) -> io::Result<Box<dyn ByteStream>> {
+        Ok(match self {
+            Self::Tcp(stream) => Box::new(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Box::new(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 /// Bound sockets. Dropped, they close, and socket files are removed.
@@ -96,7 +121,7 @@ impl Listeners {
     }
 
     /// Accepts on all sockets until `accepted` answers false or the future is dropped.
-    pub async fn accept_all(&self, accepted: impl Fn(Box<dyn ByteStream>, Peer) + Sync) {
+    pub async fn accept_all(&self, accepted: impl Fn(Accepted, Peer) + Sync) {
         let loops = self.sockets.iter().map(|socket| Box::pin(accept_on(socket, &accepted)));
         let mut loops: Vec<_> = loops.collect();
         // None of the loops ends; they are polled together within one task.
@@ -120,20 +145,20 @@ impl Drop for Listeners {
     }
 }
 
-async fn accept_on(socket: &Socket, accepted: &(impl Fn(Box<dyn ByteStream>, Peer) + Sync)) {
+async fn accept_on(socket: &Socket, accepted: &(impl Fn(Accepted, Peer) + Sync)) {
     let mut failing = false;
     loop {
-        let result: io::Result<(Box<dyn ByteStream>, Peer)> = match socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, address)| {
+        let result: io::Result<(Accepted, Peer)> = match socket {
+            Socket::Tcp(listener) => listener.accept().await.and_then(|(stream, address)| {
                 // Failing to tune a socket is no reason to drop the client.
                 let _ = stream.set_nodelay(true);
                 let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
                 let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
                 let peer = Peer { address: address.to_string().into(), unix: false };
-                (Box::new(stream) as Box<dyn ByteStream>, peer)
+                Ok((Accepted::Tcp(stream.into_std()?), peer))
             }),
-            Socket::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
-                (Box::new(stream) as Box<dyn ByteStream>, Peer { address: "unix".into(), unix: true })
+            Socket::Unix(listener, _) => listener.accept().await.and_then(|(stream, _)| {
+                Ok((Accepted::Unix(stream.into_std()?), Peer { address: "unix".into(), unix: true }))
             }),
         };
         match result {

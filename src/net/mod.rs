@@ -6,6 +6,6 @@ pub mod listen;
 pub mod stream;
 pub mod tls;
 
-pub use listen::{BindError, Listeners, Peer};
+pub use listen::{Accepted, BindError, Listeners, Peer};
 pub use stream::{ByteStream, Prefixed};
 pub use tls::{Certificates, TlsError};

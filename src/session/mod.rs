@@ -23,6 +23,7 @@ mod purpose;
 mod relay;
 mod scrub;
 mod temporary;
+mod workers;
 
 use std::{
     sync::{
@@ -38,6 +39,7 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::workers::Workers;
 use self::{link::Leg, options::Request, relay::Relay};
 use crate::{
     audit::AuditHandle,
@@ -45,7 +47,7 @@ use crate::{
     engine::PlanCache,
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Metrics},
-    net::{ByteStream, Certificates, Listeners, Peer, TlsError},
+    net::{Accepted, ByteStream, Certificates, Listeners, Peer, TlsError},
     reload::InputsHandle,
     wire::startup::{self, CANCEL_REQUEST},
 };
@@ -54,6 +56,8 @@ use crate::{
 const BEYOND: usize = 64;
 /// Long statements that are judged at once; others wait. Each takes a thread, and memory in proportion to its text.
 const LONG: usize = 2;
+/// Statements of middling length that are judged at once; others wait.
+const ASIDE: usize = 4;
 /// Memory for plans of all roles.
 const PLAN_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -70,13 +74,15 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// TLS towards clients; `reload` it on SIGHUP.
     pub certificates: Certificates,
-    plans: PlanCache,
+    plans: Arc<PlanCache>,
     disclosed: limits::Disclosed,
     keys: Arc<cancel::Keys>,
     connections: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
     /// Long statements that are judged at once.
     long: Arc<Semaphore>,
+    /// Texts of middling length that are judged at once.
+    aside: Arc<Semaphore>,
     /// Names connections within the audit log: start of the process and a counter.
     started: String,
     counter: AtomicU64,
@@ -99,12 +105,13 @@ impl Shared {
             connections: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
             beyond: Arc::new(Semaphore::new(BEYOND)),
             long: Arc::new(Semaphore::new(LONG)),
+            aside: Arc::new(Semaphore::new(ASIDE)),
             config,
             inputs,
             audit,
             metrics,
             certificates,
-            plans: PlanCache::new(PLAN_CACHE_BYTES),
+            plans: Arc::new(PlanCache::new(PLAN_CACHE_BYTES)),
             disclosed: limits::Disclosed::default(),
             keys: Arc::default(),
             started: format!("{:x}", since.as_millis()),
@@ -115,13 +122,22 @@ impl Shared {
 
 /// Serves clients until `shutdown` becomes true (or its sender is dropped), then drains: no new connections, idle
 /// sessions end, others get `limits.drain`. Returns when no session is left.
-pub async fn serve(shared: Arc<Shared>, listeners: Listeners, mut shutdown: watch::Receiver<bool>) {
+pub async fn serve(shared: Arc<Shared>, listeners: Listeners, workers: &Workers, mut shutdown: watch::Receiver<bool>) {
     let sessions = Mutex::new(JoinSet::new());
     {
-        let accepted = |stream, peer| {
+        let accepted = |accepted: Accepted, peer| {
             let mut sessions = sessions.lock();
             while sessions.try_join_next().is_some() {}
-            sessions.spawn(run(Arc::clone(&shared), stream, peer, shutdown.clone()));
+            let Some((runtime, place)) = workers.place() else { return };
+            let (shared, shutdown) = (Arc::clone(&shared), shutdown.clone());
+            let session = async move {
+                let _place = place;
+                match accepted.stream() {
+                    Ok(stream) => run(shared, stream, peer, shutdown).await,
+                    Err(error) => tracing::warn!(%error, "could not take up a connection"),
+                }
+            };
+            sessions.spawn_on(session, runtime);
         };
         let mut down = shutdown.clone();
         tokio::select! {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::{
-        self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlannedStatement, Protocol,
+        self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlanCache, PlannedStatement, Protocol,
         QueryContext, Refused,
     },
     error::{Refusal, RefusalCode},
@@ -24,6 +24,8 @@ use crate::{
     reload::Known,
 };
 
+/// Longest text that is judged on the thread of the session; others of the thread wait for that.
+const JUDGED_AT_ONCE: usize = 1024;
 /// Stack of the thread of its own on which a text longer than [`LONGEST_KEPT`] is judged, so that it does not hold up other
 /// sessions: nesting is limited by the engine, and deep nesting needs room.
 const LONG_STACK: usize = 256 * 1024 * 1024;
@@ -169,11 +171,17 @@ impl Relay {
         let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
         let overlay = stamp.overlay.as_ref().filter(|overlay| overlay.may_concern(text));
         let (plans, inputs) = match overlay {
-            Some(overlay) => (&*overlay.plans, &overlay.inputs),
+            Some(overlay) => (&overlay.plans, &overlay.inputs),
             None => (&self.shared.plans, &stamp.inputs),
         };
         if text.len() <= LONGEST_KEPT {
-            let (answer, found) = plans.plan(text, &context, inputs);
+            let (answer, found) = if text.len() <= JUDGED_AT_ONCE {
+                plans.plan(text, &context, inputs)
+            } else if let Some(kept) = plans.look_up(text, &context, inputs) {
+                kept
+            } else {
+                self.judge_aside(text, context, Arc::clone(plans), Arc::clone(inputs)).await
+            };
             let (result, stage) = match found {
                 Found::Hit => (CacheResult::Hit, PlanStage::Lookup),
                 Found::Template => (CacheResult::Template, PlanStage::Template),
@@ -187,21 +195,46 @@ impl Relay {
             return answer;
         }
         self.shared.metrics.plan_cache(CacheResult::Bypass);
+        let answer = self.judge_long(text, context, Arc::clone(inputs)).await;
+        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
+        answer
+    }
+
+    /// Judges a text of middling length where no other session waits for it.
+    async fn judge_aside(
+        &self,
+        text: &str,
+        context: QueryContext,
+        plans: Arc<PlanCache>,
+        inputs: Arc<Inputs>,
+    ) -> (Answer, Found) {
+        let place = Arc::clone(&self.shared.aside).acquire_owned().await;
+        let text = text.to_owned();
+        let judged = tokio::task::spawn_blocking(move || {
+            let judged = plans.plan(&text, &context, &inputs);
+            drop(place);
+            judged
+        });
+        judged.await.unwrap_or_else(|_| {
+            (Err(Refusal::new(RefusalCode::NotReady, "a statement could not be judged").into()), Found::Bypass)
+        })
+    }
+
+    /// Judges a text that is too long to be kept, with room for deep nesting.
+    async fn judge_long(&self, text: &str, context: QueryContext, inputs: Arc<Inputs>) -> Answer {
         let place = Arc::clone(&self.shared.long).acquire_owned().await;
         let (sender, receiver) = oneshot::channel();
-        let (text, inputs) = (text.to_owned(), Arc::clone(inputs));
+        let text = text.to_owned();
         let spawned =
             std::thread::Builder::new().name("long statement".to_owned()).stack_size(LONG_STACK).spawn(move || {
                 let _ = sender.send(engine::plan(&text, &context, &inputs).map(Arc::new));
                 drop(place);
             });
         let failed = || Refusal::new(RefusalCode::NotReady, "no thread for a long statement").into();
-        let answer = match spawned {
+        match spawned {
             Ok(_) => receiver.await.unwrap_or_else(|_| Err(failed())),
             Err(_) => Err(failed()),
-        };
-        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
-        answer
+        }
     }
 }
 
