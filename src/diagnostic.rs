@@ -1,7 +1,7 @@
 //! Diagnostics for people who edit files: what, where (file, line, column, caret) and how to mend it. Shared by every
 //! stage that reads files. Out: text in the manner of rustc. Invariant: printing never fails, whatever the span.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 /// One complaint about one place of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +71,14 @@ fn write_item(f: &mut fmt::Formatter<'_>, item: &Diagnostic, text: Option<&str>)
         let place = Place::of(text, span.start);
         let number = place.line.to_string();
         gutter = number.len();
-        let before = shown(text.get(place.line_start..span.start.min(text.len())).unwrap_or_default());
         let marked_end = span.end.clamp(span.start, place.line_end.max(span.start));
-        let marked = shown(text.get(span.start..marked_end).unwrap_or_default());
-        let line = shown(text.get(place.line_start..place.line_end).unwrap_or_default());
+        let before = shown(&last(text.get(place.line_start..span.start.min(text.len())).unwrap_or_default()));
+        let marked = shown(&first(text.get(span.start..marked_end).unwrap_or_default()));
+        let after = shown(&first(text.get(marked_end..place.line_end).unwrap_or_default()));
         writeln!(f, "{:gutter$}--> {}:{}:{}", "", item.file, place.line, place.column)?;
         writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{number} | {line}")?;
-        writeln!(f, "{:gutter$} | {:before$}{}", "", "", "^".repeat(width(&marked).max(1)), before = width(&before))?;
+        writeln!(f, "{number} | {before}{marked}{after}")?;
+        writeln!(f, "{:gutter$} | {}{}", "", " ".repeat(width(&before)), "^".repeat(width(&marked).max(1)))?;
     } else {
         writeln!(f, " --> {}", item.file)?;
     }
@@ -112,6 +112,25 @@ impl Place {
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         let line_end = offset + after.get(..rest).unwrap_or_default().trim_end_matches('\r').len();
         Self { line: before.matches('\n').count() + 1, column, line_start, line_end }
+    }
+}
+
+/// Characters of a long line that are shown before, in and behind what is meant.
+const SHOWN: usize = 120;
+
+/// The beginning of a piece of a line.
+fn first(piece: &str) -> Cow<'_, str> {
+    match piece.char_indices().nth(SHOWN) {
+        Some((cut, _)) => format!("{}…", piece.get(..cut).unwrap_or_default()).into(),
+        None => piece.into(),
+    }
+}
+
+/// The end of a piece of a line.
+fn last(piece: &str) -> Cow<'_, str> {
+    match piece.char_indices().rev().nth(SHOWN) {
+        Some((cut, c)) => format!("…{}", piece.get(cut + c.len_utf8()..).unwrap_or_default()).into(),
+        None => piece.into(),
     }
 }
 
@@ -212,6 +231,26 @@ mod tests {
             " ".repeat(13)
         );
         assert_eq!(diagnostics.to_string(), expected);
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_span_is_shown() {
+        let text: Arc<str> =
+            format!("columns = [{}\"wrong\", {}]", "\"a.b.ế\", ".repeat(9000), "\"a.b.c\", ".repeat(9000)).into();
+        let start = text.find("\"wrong").unwrap();
+        let item = Diagnostic::new("f".into(), Some(start..start + 7), "bad");
+        let shown = Diagnostics { items: vec![item], sources: vec![("f".into(), text.clone())] }.to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let column = text.split("\"wrong").next().unwrap().chars().count() + 1;
+        assert!(lines[1].ends_with(&format!("f:1:{column}")), "{shown}");
+        let (line, caret) = (lines[3].trim_start_matches("1 | "), lines[4].trim_start_matches("  | "));
+        assert!(line.starts_with('…') && line.ends_with('…') && line.chars().count() < 260, "{shown}");
+        let at = caret.chars().take_while(|c| *c == ' ').count();
+        assert_eq!(line.chars().skip(at).take(7).collect::<String>(), "\"wrong\"", "{shown}");
+        // All of it is meant.
+        let item = Diagnostic::new("f".into(), Some(0..text.len()), "bad");
+        let shown = Diagnostics { items: vec![item], sources: vec![("f".into(), text)] }.to_string();
+        assert!(shown.contains("^\n") && shown.len() < 800, "{shown}");
     }
 
     #[test]

@@ -172,6 +172,13 @@ fn rules_are_swapped_whole_or_not_at_all() {
     proxy.signal("HUP");
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(phone(), None);
+    // However long its line is.
+    let many = (0..3000).map(|n| format!("\"public.customers.no_column_{n}\", ")).collect::<String>();
+    fs::write(&file, shop::RULES.replace("\"public.customers.phone\"", &format!("{many}\"public.customers.phone\"")))
+        .unwrap();
+    proxy.signal("HUP");
+    wait_for("the complaint", Duration::from_secs(20), || proxy.log().contains("no_column_2999").then_some(()));
+    assert_eq!(phone(), None);
     fs::write(&file, shop::RULES).unwrap();
     proxy.signal("HUP");
     wait_for("masked again", Duration::from_secs(20), || (phone().as_deref() == Some("*****001")).then_some(()));

@@ -144,7 +144,7 @@ async fn serve(
 fn load_failure(error: Arc<LoadError>) -> Failure {
     match &*error {
         LoadError::Rules(complaints) => Failure::RulesInvalid(complaints.clone()),
-        LoadError::Files(_) | LoadError::Catalog(_) => Failure::new(error),
+        LoadError::Files(_) | LoadError::Catalog(_) | LoadError::Defect => Failure::new(error),
     }
 }
 

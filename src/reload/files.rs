@@ -5,8 +5,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
+use tokio::task::JoinHandle;
+
+use super::LoadError;
 use crate::policy::rules::RuleFile;
 
 /// Why the rule files cannot be read.
@@ -73,6 +77,10 @@ fn read(directory: &Path, tests: bool) -> Result<Vec<RuleFile>, FilesError> {
     paths
         .iter()
         .map(|path| {
+            // Reading a pipe would wait for whoever writes to it.
+            if !std::fs::metadata(path).map_err(failed(path))?.is_file() {
+                return Err(failed(path)(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+            }
             let text = std::fs::read_to_string(path).map_err(failed(path))?;
             if text.trim().is_empty() {
                 return Err(FilesError::Blank { path: path.clone() });
@@ -82,9 +90,59 @@ fn read(directory: &Path, tests: bool) -> Result<Vec<RuleFile>, FilesError> {
         .collect()
 }
 
+/// How long one attempt to read the rule files may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Reads the rule files for a task that has more to do: on a disk that does not answer, the catalog must still be watched.
+#[derive(Debug, Default)]
+pub(super) struct Reading(Option<JoinHandle<Result<Vec<RuleFile>, FilesError>>>);
+
+impl Reading {
+    /// As [`read_rule_files`], in at most [`LIMIT`]. A reading that takes longer is waited for again the next time.
+    pub async fn files(&mut self, directory: &Path) -> Result<Vec<RuleFile>, LoadError> {
+        let failed = |source| LoadError::Files(FilesError::Read { path: directory.to_owned(), source });
+        let reading = self.0.get_or_insert_with(|| {
+            let directory = directory.to_owned();
+            tokio::task::spawn_blocking(move || read_rule_files(&directory))
+        });
+        let read = match tokio::time::timeout(LIMIT, reading).await {
+            Ok(Ok(read)) => read.map_err(LoadError::from),
+            Ok(Err(error)) => Err(failed(io::Error::other(error))),
+            Err(_) => return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "the file system does not answer"))),
+        };
+        self.0 = None;
+        read
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FilesError, read_rule_files, read_rule_tests};
+    use super::*;
+
+    #[tokio::test]
+    async fn files_that_do_not_answer_do_not_hold_up_the_rest() {
+        let folder = std::env::temp_dir().join(format!("pgscrim-slow-files-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut reading = Reading(Some(tokio::task::spawn_blocking(|| {
+            std::thread::sleep(LIMIT + Duration::from_millis(500));
+            Ok(vec![RuleFile { path: "late.toml".into(), text: "x".into() }])
+        })));
+        let error = reading.files(&folder).await.unwrap_err().to_string();
+        assert!(error.contains("does not answer"), "{error}");
+        assert_eq!(reading.files(&folder).await.unwrap()[0].path.as_ref(), "late.toml");
+        assert!(reading.files(&folder).await.unwrap_err().to_string().contains("no .toml file"));
+        std::fs::remove_dir(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = std::env::temp_dir().join(format!("pgscrim-pipe-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(folder.join("a.toml")).status().unwrap().success());
+        let error = read_rule_files(&folder).unwrap_err().to_string();
+        assert!(error.contains("a.toml") && error.contains("not a regular file"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn toml_files_are_read_in_order_and_empty_ones_refused() {

@@ -7,7 +7,7 @@
 //!
 //! | failure | in force afterwards |
 //! |---|---|
-//! | nothing was ever loaded | nothing: every session is told [`RefusalCode::NotReady`] |
+//! | nothing was ever loaded, or loading panicked | nothing: every session is told [`RefusalCode::NotReady`] |
 //! | the server or its catalogs cannot be read | the last good catalog; new rules still come into force against it |
 //! | rule files cannot be read, or do not parse | the last good rules, compiled against the newest catalog |
 //! | new rules do not compile, the last good ones do | the last good rules, compiled against the newest catalog |
@@ -71,6 +71,12 @@ pub enum LoadError {
     /// The catalog cannot be read.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// A panic on the way; its text is in the log.
+    #[error(
+        "rules and catalog could not be put together: a defect of pgscrim, please report it; nothing is in force until \
+         they can"
+    )]
+    Defect,
 }
 
 /// How things stand.
@@ -137,7 +143,7 @@ pub fn start(sources: Sources, metrics: Arc<Metrics>) -> InputsHandle {
         .await;
     });
     let publisher = task::Publisher::new(Arc::downgrade(&shared), metrics, first_sender);
-    tokio::spawn(task::run(sources, publisher, receiver));
+    tokio::spawn(task::keep_running(publisher, receiver, move |held| task::run(sources.clone(), held)));
     InputsHandle { shared }
 }
 

@@ -1,18 +1,17 @@
 //! The task behind [`super::InputsHandle`]: waits for a reason to load, loads, publishes, reports, answers.
 
 use std::{
-    path::Path,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{Mutex, OwnedMutexGuard, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 
-use super::{LoadError, Request, Shared, Sources, Status, files::read_rule_files, keeper::Keeper};
+use super::{LoadError, Request, Shared, Sources, Status, files::Reading, keeper::Keeper};
 use crate::{
     engine::Inputs,
     metrics::{Metrics, ReloadKind, UpstreamErrorKind},
@@ -37,7 +36,12 @@ pub(super) struct Publisher {
     reported: Option<String>,
     /// `(policy id, hash)` last told to the metrics.
     rules: Option<(String, String)>,
+    /// The newest version that a catalog was given.
+    version: u64,
 }
+
+/// What the task works with, and leaves behind when it panics.
+pub(super) type Held = OwnedMutexGuard<(Publisher, mpsc::Receiver<Request>)>;
 
 /// What the task remembers between loads.
 struct State {
@@ -49,6 +53,31 @@ struct State {
     rules: Option<Arc<RuleSet>>,
     /// Why they mean nothing.
     files_error: Option<Arc<LoadError>>,
+    reading: Reading,
+}
+
+/// Runs the task, and again after a panic. Without it no change of rules or schema would be noticed: then nothing is in force
+/// until all was loaded anew.
+pub(super) async fn keep_running<F>(
+    publisher: Publisher,
+    requests: mpsc::Receiver<Request>,
+    mut run: impl FnMut(Held) -> F + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let held = Arc::new(Mutex::new((publisher, requests)));
+    loop {
+        let turn = tokio::spawn(run(Arc::clone(&held).lock_owned().await));
+        match turn.await {
+            Err(error) if error.is_panic() => {
+                let publisher = &mut held.lock().await.0;
+                publisher.withdraw();
+                publisher.report(Some(Arc::new(LoadError::Defect)));
+            }
+            Ok(()) | Err(_) => return,
+        }
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 /// Loads at once, then whenever there is a reason, until the last handle is gone.
@@ -56,9 +85,17 @@ struct State {
 /// After a load that a session asked for, the next pauses three times as long as the load took: neither a client that names
 /// unknown relations in a loop nor a migration keeps the server's catalogs busy, and old rows visible to a snapshot, for more
 /// than a quarter of the time.
-pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests: mpsc::Receiver<Request>) {
+pub(super) async fn run(sources: Sources, mut held: Held) {
+    let (publisher, requests) = &mut *held;
     let refresh = sources.upstream.catalog_refresh.max(Duration::from_secs(1));
-    let mut state = State { sources, keeper: Keeper::default(), files: Vec::new(), rules: None, files_error: None };
+    let mut state = State {
+        sources,
+        keeper: Keeper::after(publisher.version),
+        files: Vec::new(),
+        rules: None,
+        files_error: None,
+        reading: Reading::default(),
+    };
     let mut hangup = signal(SignalKind::hangup()).ok();
     let mut files_timer = interval(FILES_INTERVAL);
     files_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +106,7 @@ pub(super) async fn run(sources: Sources, mut publisher: Publisher, mut requests
     loop {
         let started = Instant::now();
         let mut asked = !waiting.is_empty();
-        let soon = state.load(&mut publisher, reread_files, reread_catalog).await;
+        let soon = state.load(publisher, reread_files, reread_catalog).await;
         let rested = tokio::time::Instant::now() + (started.elapsed() * 3).min(LONGEST_PAUSE);
         for request in waiting.drain(..) {
             if let Request::Answer(sender) = request {
@@ -116,13 +153,13 @@ async fn next(signal: &mut Option<Signal>) {
 impl State {
     /// Whether the rule files, or the reason why they cannot be read, differ from what was taken in and have stopped
     /// changing.
-    async fn files_changed(&self) -> bool {
-        let now = read_files(&self.sources.rules).await;
+    async fn files_changed(&mut self) -> bool {
+        let now = self.reading.files(&self.sources.rules).await;
         if self.is_known(&now) {
             return false;
         }
         tokio::time::sleep(FILES_SETTLE).await;
-        match (now, read_files(&self.sources.rules).await) {
+        match (now, self.reading.files(&self.sources.rules).await) {
             (Ok(now), Ok(again)) => now == again,
             (Err(now), Err(again)) => now.to_string() == again.to_string(),
             (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
@@ -161,7 +198,12 @@ impl State {
                 }
             }
         }
-        let outcome = self.try_rules().await;
+        let Some(outcome) = self.try_rules().await else {
+            publisher.withdraw();
+            publisher.report(Some(Arc::new(LoadError::Defect)));
+            return true;
+        };
+        publisher.version = self.keeper.version();
         if let Some(complaint) = outcome.complaint {
             publisher.metrics.reload_failed(ReloadKind::Rules);
             self.files_error = Some(Arc::new(LoadError::Rules(complaint)));
@@ -189,7 +231,7 @@ impl State {
     }
 
     async fn take_files(&mut self) {
-        match read_files(&self.sources.rules).await {
+        match self.reading.files(&self.sources.rules).await {
             Ok(files) => {
                 self.files.clone_from(&files);
                 match RuleSet::parse(&files) {
@@ -207,8 +249,8 @@ impl State {
         }
     }
 
-    /// Compiling ten thousand relations takes a while: not on a thread that serves sessions.
-    async fn try_rules(&mut self) -> super::keeper::Outcome {
+    /// Compiling ten thousand relations takes a while: not on a thread that accepts sessions. None after a panic.
+    async fn try_rules(&mut self) -> Option<super::keeper::Outcome> {
         let version = self.keeper.version();
         let (mut keeper, rules) = (std::mem::take(&mut self.keeper), self.rules.clone());
         let done = tokio::task::spawn_blocking(move || {
@@ -217,23 +259,12 @@ impl State {
         });
         if let Ok((keeper, outcome)) = done.await {
             self.keeper = keeper;
-            return outcome;
+            return Some(outcome);
         }
-        // Only a panic gets here, and it takes the keeper along: the next load starts from nothing, while what was
-        // published stays in force. Versions are never used twice, for plans are cached by them.
+        // It takes the keeper along: the next load starts from nothing. Versions are never used twice, for plans are cached by
+        // them.
         self.keeper = Keeper::after(version + 2);
-        super::keeper::Outcome::default()
-    }
-}
-
-async fn read_files(directory: &Path) -> Result<Vec<RuleFile>, LoadError> {
-    let path = directory.to_owned();
-    match tokio::task::spawn_blocking(move || read_rule_files(&path)).await {
-        Ok(result) => result.map_err(LoadError::from),
-        Err(error) => Err(LoadError::Files(super::FilesError::Read {
-            path: directory.to_owned(),
-            source: std::io::Error::other(error),
-        })),
+        None
     }
 }
 
@@ -265,7 +296,7 @@ impl Publisher {
         metrics: Arc<Metrics>,
         first: watch::Sender<Option<Result<(), Arc<LoadError>>>>,
     ) -> Self {
-        Self { shared, metrics, first, reported: None, rules: None }
+        Self { shared, metrics, first, reported: None, rules: None, version: 0 }
     }
 
     fn current(&self) -> Option<Arc<Inputs>> {
@@ -289,6 +320,16 @@ impl Publisher {
         }
     }
 
+    /// Takes what is in force out of it.
+    fn withdraw(&mut self) {
+        self.rules = None;
+        // The catalog in the making may have had one that nobody has seen.
+        self.version += 2;
+        if let Some(shared) = self.shared.upgrade() {
+            shared.inputs.store(None);
+        }
+    }
+
     /// What is in force is a picture of `moment`.
     fn know(&self, moment: Moment) {
         if let Some(shared) = self.shared.upgrade()
@@ -303,7 +344,9 @@ impl Publisher {
         let text = error.as_ref().map(ToString::to_string);
         if text != self.reported {
             if let Some(text) = &text {
-                tracing::error!("could not load rules or catalog; the last good state stays in force\n{text}");
+                let loaded = self.current().is_some();
+                let stays = if loaded { "; the last good state stays in force" } else { "" };
+                tracing::error!("could not load rules or catalog{stays}\n{text}");
             } else if self.reported.is_some() {
                 tracing::info!("rules and catalog load again");
             }
@@ -325,5 +368,44 @@ impl Publisher {
             }
             open
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::InputsHandle, *};
+    use crate::catalog::CatalogData;
+
+    fn inputs() -> Inputs {
+        let text = "policy = \"t\"\n[[role]]\nname = \"all\"\nmatch = { user = [\"all\"] }\nexempt = true\n";
+        let rules = RuleSet::parse(&[RuleFile { path: "r.toml".into(), text: text.into() }]).unwrap();
+        let mut keeper = Keeper::default();
+        keeper.catalog(CatalogData::default());
+        keeper.try_rules(Some(&Arc::new(rules))).publish.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_panic_nothing_is_in_force_until_the_task_has_loaded_anew() {
+        let handle = InputsHandle::fixed(inputs());
+        let (first, _) = watch::channel(None);
+        let mut publisher = Publisher::new(Arc::downgrade(&handle.shared), Metrics::new(), first);
+        publisher.version = 7;
+        let (_requests, receiver) = mpsc::channel(1);
+        let (seen, mut turns) = mpsc::unbounded_channel();
+        let mut turn = 0;
+        let task = keep_running(publisher, receiver, move |mut held| {
+            turn += 1;
+            let (turn, seen) = (turn, seen.clone());
+            async move {
+                let _ = seen.send((turn, held.0.current().is_some(), held.0.version));
+                assert!(turn > 1, "a defect");
+                held.0.publish(inputs());
+            }
+        });
+        task.await;
+        assert_eq!(turns.recv().await, Some((1, true, 7)));
+        // And versions of catalogs are not used twice.
+        assert_eq!(turns.recv().await, Some((2, false, 9)));
+        assert!(handle.current().is_some(), "loaded anew");
     }
 }

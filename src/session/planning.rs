@@ -98,7 +98,9 @@ impl Origin {
 impl Relay {
     /// The inputs in force, with this session's role in them.
     pub(super) fn inputs(&mut self) -> Result<Arc<Stamp>, Stop> {
-        let Some(inputs) = self.shared.inputs.current() else { return Ok(Arc::clone(&self.stamp)) };
+        let Some(inputs) = self.shared.inputs.current() else {
+            return Err(Stop::Tell(Refusal::new(RefusalCode::NotReady, "rules and catalog are not loaded")));
+        };
         if !Arc::ptr_eq(&inputs, &self.stamp.inputs) {
             // Another order or another set of roles may have come into force.
             self.act_for_purpose(&inputs)?;
