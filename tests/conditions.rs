@@ -605,6 +605,85 @@ fn the_report_of_erasure_counts_what_is_stored() {
     );
 }
 
+/// What may not be seen of a row may not be found by: also where the category is withheld from everybody.
+#[test]
+fn an_exact_search_finds_nobody_who_is_hidden() {
+    let more = r#"
+[[role]]
+name = "seeker"
+match = { user = ["staff"] }
+purposes = ["order-handling"]
+see = { phone = "phone_last" }
+search = { email = "exact", phone = "exact" }
+[[role]]
+name = "asker"
+match = { user = ["marketing"] }
+purposes = ["marketing"]
+consent = true
+search = { email = "exact" }
+[[role]]
+name = "authority"
+match = { user = ["authority"] }
+purposes = ["legal-duty"]
+legal_duty = true
+search = { phone = "exact", email = "exact" }
+"#;
+    let exempt = DATA.split("[[role]]\nname = \"staff\"").next().unwrap();
+    let rules = [
+        exempt,
+        more,
+        &grant("in force", -60, 600, "[2, 3, 7]", "{ phone = \"clear\" }"),
+        &grant("over", -600, -60, "[11]", "{ phone = \"clear\" }"),
+    ];
+    let (postgres, proxy) = start(&rules.concat());
+    postgres.sql("shop", "UPDATE customers SET email = 'khach' || id || '@gmail.com'");
+    let found = |login: &str, column: &str, subject: u32| {
+        let stored = postgres.sql("shop", &format!("SELECT {column} FROM customers WHERE id = {subject}"))[0][0]
+            .clone()
+            .unwrap();
+        let mut client = proxy.connect(login, "shop");
+        let sql = format!("SELECT id FROM customers WHERE {column} = '{stored}'");
+        let one = rows(&client.simple(&sql)).len();
+        let bound = format!("SELECT count(*) FROM customers c WHERE {column} = ANY ($1)");
+        let any = rows(&client.extended(&bound, &[Some(format!("{{{stored}}}").as_bytes())], 0));
+        let updated = format!("UPDATE customers SET city = city WHERE {column} IN ('{stored}', 'x')");
+        let tag = client.simple(&updated).iter().find(|message| message.kind == b'C').unwrap().tag();
+        let sorted = format!("SELECT id FROM customers ORDER BY {column} = '{stored}' DESC NULLS LAST, id LIMIT 1");
+        let first = rows(&client.simple(&sorted)) == [subject.to_string()];
+        assert_eq!(
+            (any[0].as_str(), tag.as_str()),
+            if one == 1 { ("1", "UPDATE 1") } else { ("0", "UPDATE 0") },
+            "{login} {column} {subject}"
+        );
+        assert!(!first || one == 1 || subject == 1, "{login} {column} {subject}");
+        one == 1
+    };
+    // Withheld and masked; the seventh has asked to be erased, the fifth refuses to give the telephone number, the fourth the
+    // e-mail address.
+    for (column, refuses) in [("email", 4), ("phone", 5)] {
+        for subject in [2, 4, 5, 7] {
+            assert_eq!(found("staff", column, subject), subject != 7 && subject != refuses, "{column} {subject}");
+        }
+    }
+    // Only the first has consented, and refuses nothing.
+    for subject in [1, 2, 3, 4, 7] {
+        assert_eq!(found("marketing", "email", subject), subject == 1, "{subject}");
+    }
+    // Within the grant that is in force, whatever the subject has asked for; and only of what it opens.
+    for subject in [2, 3, 7, 8, 11] {
+        assert_eq!(found("authority", "phone", subject), subject != 8 && subject != 11, "{subject}");
+        assert!(!found("authority", "email", subject), "{subject}");
+    }
+    let mut staff = proxy.connect("staff", "shop");
+    postgres.sql("shop", "INSERT INTO erasure_requests (customer_id) VALUES (2)");
+    assert_eq!(rows(&staff.simple("SELECT id FROM customers WHERE email = 'khach2@gmail.com'")), Vec::<String>::new());
+    // Nobody may be tied to another subject to be found.
+    staff.simple("UPDATE orders SET customer_id = 1 WHERE customer_id = 7");
+    assert_eq!(postgres.sql("shop", "SELECT count(*) FROM orders WHERE customer_id = 7")[0][0].as_deref(), Some("2"));
+    // A view leads to nobody.
+    assert_eq!(rows(&staff.simple("SELECT id FROM phones WHERE phone = '0901000003'")), Vec::<String>::new());
+}
+
 /// A view decides by stored values, also of cells that the role does not see: such a view is refused.
 #[test]
 fn a_view_that_decides_by_hidden_cells_is_refused() {

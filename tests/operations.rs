@@ -173,7 +173,7 @@ fn rules_are_swapped_whole_or_not_at_all() {
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(phone(), None);
     // However long its line is.
-    let many = (0..3000).map(|n| format!("\"public.customers.no_column_{n}\", ")).collect::<String>();
+    let many = (0..3000).map(|n| format!("\"public.customers.no_column_{n}\", ")).collect::<Vec<_>>().concat();
     fs::write(&file, shop::RULES.replace("\"public.customers.phone\"", &format!("{many}\"public.customers.phone\"")))
         .unwrap();
     proxy.signal("HUP");

@@ -371,6 +371,17 @@ pub enum Search {
     Refuse,
 }
 
+impl Search {
+    /// The same, without a comparison of stored values.
+    #[must_use]
+    pub fn without_exact(self) -> Self {
+        match self {
+            Self::Exact | Self::Masked => Self::Masked,
+            Self::Refuse => Self::Refuse,
+        }
+    }
+}
+
 /// What an assignment to a column does that the role does not see in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteBack {

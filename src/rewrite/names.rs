@@ -64,12 +64,13 @@ pub fn scope_clause(scope: &Scope, few: bool, barrier: bool) -> String {
     format!(" WHERE {}{}", scope.sql.fill_row("", Row { name: ROW_ALIAS, few }), if barrier { " OFFSET 0" } else { "" })
 }
 
-/// Whether a mask or the scope refers to the row by its name.
+/// Whether a mask, the gate of a search or the scope refers to the row by its name.
 fn names_row(policy: &RelationPolicy) -> bool {
+    let gated = |column: &ColumnPolicy| column.gate.as_ref().is_some_and(|gate| gate.sql.names_row());
     policy.scope.as_ref().is_some_and(|scope| scope.sql.names_row())
         || policy.columns.iter().any(|column| match &column.treatment {
-            Treatment::Mask(mask) => mask.sql.names_row(),
-            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => false,
+            Treatment::Mask(mask) => mask.sql.names_row() || gated(column),
+            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => gated(column),
         })
 }
 

@@ -3,6 +3,7 @@
 
 mod assign;
 mod condition;
+mod conditional;
 mod functions;
 mod inherit;
 mod leading;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Write as _,
     sync::Arc,
 };
 
@@ -10,6 +9,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     Assignments, Bases, Basis, CategoryId, RelationBasis,
+    conditional::Conditional,
     functions::functions,
     inherit::is_view,
     leading::LeadingColumns,
@@ -24,9 +24,7 @@ use crate::{
     },
     names::{Oid, QualifiedName, rule_part},
     policy::{
-        ColumnPolicy, Gate, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment,
-        WriteBack,
-        compiled::{BY_GRANT, OPERAND, withheld},
+        ColumnPolicy, Grant, Leading, Mask, RelationPolicy, RolePolicy, Search, SqlTemplate, Treatment, WriteBack,
         masks::MaskSpec,
         rules::{At, Complaints, Given, GrantRule, NONE, RoleRule, RuleSet, TreatmentRule},
     },
@@ -43,12 +41,13 @@ pub(super) struct Known<'a> {
     pub catalog: &'a CatalogSnapshot,
 }
 
-struct Pass<'a> {
-    role: &'a RoleRule,
-    subjects: Option<&'a Subjects<'a>>,
+/// One role and what is known.
+pub(super) struct Pass<'a> {
+    pub role: &'a RoleRule,
+    pub subjects: Option<&'a Subjects<'a>>,
     leading: &'a LeadingColumns,
     scopes: &'a Scopes,
-    rules: &'a RuleSet,
+    pub rules: &'a RuleSet,
     assignments: &'a Assignments,
     catalog: &'a CatalogSnapshot,
     origins: HashMap<(usize, usize), Arc<str>>,
@@ -130,8 +129,8 @@ impl Pass<'_> {
         let refuse = refuse.or_else(|| self.scopes.refused.get(&relation.oid).cloned());
         let scope = self.scopes.scopes.get(&relation.oid).cloned();
         let depends = |column: &ColumnPolicy| match &column.treatment {
-            Treatment::Mask(mask) => mask.sql.names_row(),
-            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => false,
+            Treatment::Mask(mask) => mask.sql.names_row() || column.gate.is_some(),
+            Treatment::Clear | Treatment::Withhold | Treatment::Refuse => column.gate.is_some(),
         };
         let mut needs = match self.subjects {
             Some(subjects) if columns.iter().any(depends) => subjects.needs(),
@@ -173,11 +172,13 @@ impl Pass<'_> {
         found
     }
 
-    /// The personal categories of which a role sees something.
+    /// The personal categories of which a role sees something, or finds by.
     fn shown(&self, role: &RoleRule) -> Vec<Arc<str>> {
         let shown = self.rules.categories.iter().enumerate().filter(|(id, category)| {
             let see = role.settings.see.get(*id).and_then(Option::as_ref).unwrap_or(&role.settings.otherwise);
-            *category.name != *NONE && matches!(see.treatment, TreatmentRule::Clear | TreatmentRule::Mask(_))
+            let finds = role.settings.search.get(*id) == Some(&Search::Exact);
+            let sees = matches!(see.treatment, TreatmentRule::Clear | TreatmentRule::Mask(_));
+            *category.name != *NONE && (sees || finds)
         });
         shown.map(|(_, category)| Arc::clone(&category.name)).collect()
     }
@@ -241,7 +242,7 @@ impl Pass<'_> {
         relation: &Relation,
         column: &Column,
         categories: &[CategoryId],
-        free: ColumnPolicy,
+        unclassified: ColumnPolicy,
         complaints: &mut Complaints<'_>,
     ) -> ColumnPolicy {
         let clear = Given { treatment: TreatmentRule::Clear, at: self.role.at };
@@ -263,7 +264,7 @@ impl Pass<'_> {
                 Some(before) => stricter(before, (*category, given)),
             });
         }
-        let Some((category, given)) = chosen else { return free };
+        let Some((category, given)) = chosen else { return unclassified };
         let personal = categories.iter().any(|category| !self.rules.is_none(*category));
         let treatment = match &given.treatment {
             TreatmentRule::Clear => Treatment::Clear,
@@ -278,10 +279,11 @@ impl Pass<'_> {
                 }
             },
         };
-        let (treatment, gate) = if personal && !self.role.exempt {
-            self.conditional(relation, column, categories, &given, treatment, complaints)
+        let free = Conditional { treatment, gate: None, search: if personal { search } else { Search::Masked } };
+        let Conditional { treatment, gate, search } = if personal && !self.role.exempt {
+            self.conditional(relation, column, categories, &given, free, complaints)
         } else {
-            (treatment, None)
+            free
         };
         let stored_mask = match &given.treatment {
             TreatmentRule::Mask(spec) if self.role.settings.refuses_masks && !self.role.exempt => {
@@ -295,15 +297,15 @@ impl Pass<'_> {
             treatment,
             gate,
             stored_mask,
-            search: if personal { search } else { Search::Masked },
+            search,
             write_back: self.role.settings.write_back,
             rule: self.origin(given.at),
-            ..free
+            ..unclassified
         }
     }
 
     /// The mask made ready for a column; none for one that needs the row's subject, on a view that leads to none.
-    fn fit(&self, spec: &MaskSpec, relation: &Relation, column: &Column) -> Result<Option<Mask>, String> {
+    pub fn fit(&self, spec: &MaskSpec, relation: &Relation, column: &Column) -> Result<Option<Mask>, String> {
         let mask = spec.fit(column, self.catalog)?;
         if !mask.sql.needs_subject() {
             return Ok(Some(mask));
@@ -319,7 +321,7 @@ impl Pass<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one complaint names everything involved")]
-    fn misfit(
+    pub fn misfit(
         &self,
         relation: &Relation,
         column: &Column,
@@ -409,102 +411,6 @@ impl Pass<'_> {
         Some(RelationPolicy { columns: columns.collect(), protected: scope.is_some(), scope, needs, refuse })
     }
 
-    /// What becomes of a treatment that depends on the row: on its subject's records, or on a grant.
-    fn conditional(
-        &mut self,
-        relation: &Relation,
-        column: &Column,
-        categories: &[CategoryId],
-        given: &Given,
-        treatment: Treatment,
-        complaints: &mut Complaints<'_>,
-    ) -> (Treatment, Option<Gate>) {
-        if self.role.legal_duty {
-            return (self.granted(relation, column, categories, treatment, complaints), None);
-        }
-        let (shown, clear, shows_null) = match &treatment {
-            Treatment::Withhold | Treatment::Refuse => return (treatment, None),
-            Treatment::Clear => (OPERAND.to_string(), true, true),
-            Treatment::Mask(mask) => (mask.sql.text().to_owned(), false, mask.shows_null),
-        };
-        let Some(subjects) = self.subjects else { return (treatment, None) };
-        let names: Vec<Arc<str>> =
-            categories.iter().filter(|id| !self.rules.is_none(**id)).map(|id| self.rules.category_name(*id)).collect();
-        let consent = self.role.settings.consent.map(|_| self.role.purpose.as_str());
-        match subjects.ask(relation, Wanted { consent, refusal: &names, erasure: true }) {
-            Asked::Nothing => (treatment, None),
-            Asked::Condition(condition, label) => {
-                let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
-                let name = format!("{}{label}", treatment.label()).into();
-                let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
-                // Where the gate is closed, a comparison with the stored value is NULL too.
-                (Treatment::Mask(Mask { name, sql, strict: false, shows_null }), Some(Gate { sql: condition, clear }))
-            }
-            Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => (treatment, None),
-            Asked::NoSubject => {
-                if !is_view(relation.kind) && !subjects.is_unlinked(relation.oid) {
-                    let name = QualifiedName::new(&relation.schema, &relation.name);
-                    let help = format!(
-                        "Add `\"{name}.…\" = \"…\"` to its links, or {name} to its list `unlinked` if its data is about \
-                         nobody in the table of subjects."
-                    );
-                    let at = self.rules.subject.as_ref().map_or(given.at, |subject| subject.at);
-                    let message =
-                        format!("{name} has personal data, and no link of [subject] leads from it to the subject");
-                    complaints.add_with_help(at, message, help);
-                }
-                (Treatment::Withhold, None)
-            }
-        }
-    }
-
-    /// What the grants of a legal duty open.
-    fn granted(
-        &mut self,
-        relation: &Relation,
-        column: &Column,
-        categories: &[CategoryId],
-        treatment: Treatment,
-        complaints: &mut Complaints<'_>,
-    ) -> Treatment {
-        let mut arms = String::new();
-        for grant in grants_of(self.rules, self.role) {
-            let opened = categories.iter().filter(|id| !self.rules.is_none(**id));
-            let opened: Option<Vec<_>> = opened.map(|id| Some((*id, grant.see.get(id.0)?.as_ref()?.clone()))).collect();
-            let Some(opened) = opened.and_then(|all| all.into_iter().reduce(stricter)) else { continue };
-            let shown = match &opened.1.treatment {
-                TreatmentRule::Clear => OPERAND.to_string(),
-                TreatmentRule::Withhold | TreatmentRule::Refuse => continue,
-                TreatmentRule::Mask(spec) => match self.fit(spec, relation, column) {
-                    Ok(Some(mask)) => mask.sql.text().to_owned(),
-                    Ok(None) => continue,
-                    Err(why) => {
-                        self.misfit(relation, column, opened.0, &opened.1, &spec.label(), &why, complaints);
-                        continue;
-                    }
-                },
-            };
-            let Some(subjects) = self.subjects else {
-                let help = "Add `[subject]`: a grant names subjects by their key.";
-                complaints.add_with_help(grant.at, "a grant, and the rules do not say who the subjects are", help);
-                continue;
-            };
-            if let Some(condition) = subjects.granted(relation, grant) {
-                let _ = write!(arms, " WHEN {condition} THEN {shown}");
-            }
-        }
-        if arms.is_empty() {
-            return treatment;
-        }
-        let otherwise = match &treatment {
-            Treatment::Clear => OPERAND.to_string(),
-            Treatment::Mask(mask) => mask.sql.text().to_owned(),
-            Treatment::Withhold | Treatment::Refuse => withheld(column),
-        };
-        let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false, shows_null: false })
-    }
-
     fn origin(&mut self, at: At) -> Arc<str> {
         let rules = self.rules;
         self.origins.entry((at.file, at.start)).or_insert_with(|| rules.origin(at)).clone()
@@ -545,7 +451,7 @@ fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {
 }
 
 /// The stricter of two treatments: clear < mask < withhold < refuse; of two different masks, neither.
-fn stricter(first: (CategoryId, Given), second: (CategoryId, Given)) -> (CategoryId, Given) {
+pub(super) fn stricter(first: (CategoryId, Given), second: (CategoryId, Given)) -> (CategoryId, Given) {
     let rank = |given: &Given| match given.treatment {
         TreatmentRule::Clear => 0,
         TreatmentRule::Mask(_) => 1,
