@@ -20,7 +20,7 @@ help:
 	@echo 'make test-long      the random tests at length: hours (Debian: with sqlsmith)'
 	@echo 'make lint           formatting and lints'
 	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
-	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted grammar)'
+	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted lockstep grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make journey        discover, sort, check, test, observe, enforce on a whole shop (django-oscar), with times'
 	@echo 'make bench          how long plans take'

@@ -452,6 +452,21 @@ async fn the_tripwire_stops_a_result_before_its_first_row() {
     assert!(metrics.contains("pgscrim_tripwire_total 1"), "{metrics}");
 }
 
+/// It came in by the name of one that is known: no defect, but nobody can tell what it holds.
+#[tokio::test]
+async fn a_relation_that_nobody_knows_is_not_shown() {
+    let world = world(limits());
+    let (mut script, _) = world.session("support").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    script.reply(&[columns(&[(4_000_000, 1)]), row(&["0901"]), complete("SELECT 1")]).await;
+    let told = script.client_sees("E").await;
+    assert!(told[0].text().contains("the schema changed while a statement ran"), "{}", told[0].text());
+    assert!(read_message(&mut script.client).await.is_none());
+    let metrics = String::from_utf8(script.shared.metrics.render()).unwrap();
+    assert!(metrics.contains("pgscrim_tripwire_total 0"), "{metrics}");
+}
+
 #[tokio::test]
 async fn refusals_keep_their_place_in_a_pipeline() {
     let (mut script, _) = world(limits()).session("support").await;

@@ -55,22 +55,21 @@ impl Relay {
         let judged = [Some(Arc::clone(&run.origin)), run.inner.clone()];
         for origin in judged.into_iter().flatten() {
             if !self.still_holds(origin).await? {
-                tracing::warn!(role = %self.facts.role, "the catalog changed while a statement ran: its answer is not sent");
-                return Err(self.stop_answer(
-                    Refusal::new(
-                        RefusalCode::CatalogChanged,
-                        "terminating connection because the schema changed while a statement ran",
-                    )
-                    .with_hint(
-                        "Connect again; none of the answer was sent. Changes of the statement may have been made.",
-                    ),
-                ));
+                return Err(self.stop_changed());
             }
         }
         if let Some(run) = self.current_run() {
             run.proved = true;
         }
         Ok(())
+    }
+
+    /// Ends the session because its last statement ran on another schema than it was judged for.
+    pub(super) fn stop_changed(&mut self) -> Stop {
+        tracing::warn!(role = %self.facts.role, "the catalog changed while a statement ran: its answer is not sent");
+        let message = "terminating connection because the schema changed while a statement ran";
+        let hint = "Connect again; none of the answer was sent. Changes of the statement may have been made.";
+        self.stop_answer(Refusal::new(RefusalCode::CatalogChanged, message).with_hint(hint))
     }
 
     async fn still_holds(&mut self, mut origin: Arc<Origin>) -> Result<bool, Stop> {

@@ -2,8 +2,10 @@
 # PostgreSQL's own test suites through pgscrim: regression, isolation and libpq_pipeline as an exempt role, where everything must
 # pass; and the regression suite as a restricted role with rules on the suite's own tables (suite `restricted`), where most
 # statements are refused, but nothing may hang, lose its place in the protocol, or fail the proxy's own checks.
+# Suite `lockstep` compares, statement by statement, the regression suite through pgscrim as a restricted role whose rules protect
+# another table with the suite straight: what is not refused must answer alike.
 # Suite `grammar` gives the regression suite's statements to tests/grammar.rs.
-# usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted|grammar …]     (`make test-upstream` runs all)
+# usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted|lockstep|grammar …]     (`make test-upstream` runs all)
 #
 # Needs a Debian-like system with the server package, gcc, make and perl. The source of the installed server version is
 # fetched with apt (user-space lists; the system's own stay as they are), built once, and kept in target/upstream.
@@ -16,7 +18,7 @@ major=$("$bindir/postgres" --version | grep -oE '[0-9]+' | head -n 1)
 version=$("$bindir/postgres" --version | grep -oE '[0-9]+\.[0-9]+' | head -n 1)
 # Socket files need short paths, and the server, which is not root, must reach everything.
 work=${PGSCRIM_UPSTREAM_DIR:-${TMPDIR:-/tmp}/pgscrim-upstream-$major}
-suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline restricted grammar)
+suites=("$@"); [ ${#suites[@]} -gt 0 ] || suites=(regress isolation pipeline restricted lockstep grammar)
 
 as_server=()
 [ "$(id -u)" != 0 ] || as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
@@ -70,7 +72,7 @@ start() {
         -c max_connections=200 -c max_prepared_transactions=2 -c dynamic_library_path="$work/src/src/test/regress:\$libdir" >"$work/run/server.log" 2>&1 &
     started+=($!)
     for _ in $(seq 100); do "$bindir/pg_isready" -q -h 127.0.0.1 -p "$upstream" && break; sleep 0.1; done
-    for database in regression isolation_regression pipeline restricted; do
+    for database in regression isolation_regression pipeline restricted lockstep_a lockstep_b; do
         "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d postgres -c "CREATE DATABASE $database TEMPLATE template0" \
             -c "ALTER DATABASE $database SET lc_messages TO 'C'" -c "ALTER DATABASE $database SET lc_monetary TO 'C'" \
             -c "ALTER DATABASE $database SET lc_numeric TO 'C'" -c "ALTER DATABASE $database SET lc_time TO 'C'" \
@@ -189,6 +191,38 @@ tripped = [line for line in page.splitlines() if line.startswith("pgscrim_tripwi
 print("FAILED restricted:" if bad or tripped else "ok     restricted", *bad, *tripped)
 sys.exit(bool(bad or tripped))
 PY
+        ;;
+    lockstep)
+        (cd "$work/src/src/test/regress" && for database in lockstep_a lockstep_b; do
+            "${as_server[@]}" ./pg_regress --bindir="$bindir" --inputdir=. --outputdir="$work/run" --dlpath=. --use-existing \
+                --dbname=$database --host=127.0.0.1 --port="$upstream" --user=postgres test_setup >/dev/null
+        done)
+        "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d postgres \
+            -c "DO 'BEGIN CREATE ROLE tester LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END'" \
+            -c 'CREATE ROLE migration LOGIN IN ROLE tester'
+        for database in lockstep_a lockstep_b; do
+            "$bindir/psql" -Xq -h 127.0.0.1 -p "$upstream" -U postgres -d $database -c "GRANT ALL ON DATABASE $database TO tester" \
+                -c 'GRANT ALL ON SCHEMA public TO tester; GRANT ALL ON ALL TABLES IN SCHEMA public TO tester' \
+                -c 'CREATE SCHEMA shop; CREATE TABLE shop.customers (id int, phone text); GRANT ALL ON SCHEMA shop TO tester; GRANT ALL ON shop.customers TO tester'
+        done
+        cat > "$work/run/rules/rules.toml" <<'RULES'
+policy = "upstream-lockstep"
+[category.phone]
+columns = ["shop.customers.phone"]
+[category.none]
+columns = ["shop.customers.id"]
+[[role]]
+name = "migration"
+match = { user = ["migration"] }
+exempt = true
+[[role]]
+name = "tester"
+match = { user = ["tester"] }
+see = { phone = "phone_last" }
+RULES
+        proxy lockstep_b
+        "$top/target/test-venv/bin/python" "$top/tests/upstream/lockstep.py" "$work/src/src/test/regress/sql" \
+            "$work/src/src/test/regress/parallel_schedule" "$upstream" "$port" || status=1
         ;;
     grammar)
         (cd "$top" && PGSCRIM_REGRESS_SQL="$work/src/src/test/regress/sql" cargo nextest run --locked --test grammar --no-capture) || status=1
