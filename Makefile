@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side server-cost \
+.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side server-cost memory \
     count count-check clean
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
 	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
 	@echo 'make server-cost    what masks cost the server, against masks written by hand'
+	@echo 'make memory         thousands of idle connections, and a day of statements of which none comes twice'
 	@echo 'make count          how many instructions (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 
@@ -129,6 +130,12 @@ server-cost:
 	@sh scripts/need.sh cc postgres python
 	$(CARGO) build --locked --release
 	python3 bench/server_cost.py
+
+# What idle connections take, and whether memory grows with statements that never come again.
+memory:
+	@sh scripts/need.sh cc postgres python
+	$(CARGO) build --locked --release
+	python3 bench/memory.py
 
 count:
 	@CARGO='$(CARGO)' sh bench/count.sh
