@@ -14,7 +14,8 @@ binary=$(ls -t target/release/deps/count-* | grep -v '\.d$' | head -n 1)
 rounds=${ROUNDS:-50}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-[ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" "list of 600"
+[ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" \
+    "update, returning" "insert" "upsert" "delete" "merge" "list of 600"
 beyond=0
 for case in "$@"; do
     echo "$case"

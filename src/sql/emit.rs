@@ -120,7 +120,7 @@ pub const MAX_REDACTED: usize = 16 * 1024;
 
 /// The tokens with `?` for every literal, cut at a token after [`MAX_REDACTED`] bytes.
 pub fn redacted(tokens: &[Token]) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(tokens.len().min(MAX_REDACTED / 6) * 6);
     for token in tokens {
         if out.len() > MAX_REDACTED {
             out.push_str(" …");

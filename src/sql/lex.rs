@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::{
     Kind, MAX_TEXT, MAX_TOKENS, Token,
     bytes::{DIGIT, IDENTIFIER_PART, IDENTIFIER_START, OPERATOR, PREFIX, SPACE, is},
@@ -69,10 +71,12 @@ pub enum Body<'a> {
 
 impl Body<'_> {
     /// The content.
-    pub fn decoded(self) -> Box<str> {
+    pub fn decoded(self) -> SmolStr {
         match self {
             Self::Own(text) => text.into(),
-            Self::Plain(_) | Self::Folded(_) | Self::Doubled(..) => self.content().into(),
+            Self::Folded(text) if text.bytes().any(|byte| byte.is_ascii_uppercase()) => self.content().into(),
+            Self::Plain(text) | Self::Folded(text) => text.into(),
+            Self::Doubled(..) => self.content().into(),
         }
     }
 
@@ -527,7 +531,7 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let identifier = self.peek(2) == b'"';
         let raw = if identifier {
-            self.quoted_body(start, 3)?.decoded().into_string()
+            self.quoted_body(start, 3)?.decoded().to_string()
         } else {
             self.at += 2;
             self.string_body(start, false)?
