@@ -30,6 +30,8 @@ for case in "$@"; do
             for (i = 1; i <= n; i++)
                 printf "  %-12s %9d  %5.2f of sqlparser\n", order[i], seen[order[i]], seen[order[i]] / seen["sqlparser"]
         }' >"$out/counts"
+    # How many bytes the server gets, beside how many the client sent.
+    awk '/^sent / { printf "  %-12s %9d  %5.2f of the client'"'"'s\n", $1, $2, $2 / $3 }' "$out/log" >>"$out/counts"
     cat "$out/counts"
     [ -n "$check" ] || continue
     # Each line of the bounds: case | stage | the most instructions.

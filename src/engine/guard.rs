@@ -10,7 +10,10 @@ use crate::{
     bind::{Assigned, RelationUse},
     catalog::Column,
     names::quote_ident,
-    policy::{RelationPolicy, Treatment, WriteBack, compiled::Row},
+    policy::{
+        RelationPolicy, Treatment, WriteBack,
+        compiled::{Row, short_type},
+    },
     rewrite::{Job, protected, strip_seen, treatment},
     sql::{Kind, Nesting, Token, emit},
 };
@@ -83,7 +86,7 @@ const AS_TEXT: &str = "::pg_catalog.text";
 /// A value in brackets, with or without a cast to the column's type, and what stands behind it.
 fn bracketed<'a>(text: &'a str, value: &str, column: &Column) -> Option<(&'a str, &'a str)> {
     let (inside, close) = match text.strip_prefix("CAST(") {
-        Some(text) => (text, [" AS ", column.type_sql_plain.as_str(), ")"].concat()),
+        Some(text) => (text, [" AS ", &*short_type(&column.type_sql_plain), ")"].concat()),
         None => (text.strip_prefix('(')?, ")".to_owned()),
     };
     let behind = inside.strip_prefix(value)?.strip_prefix(close.as_str())?;

@@ -265,10 +265,11 @@ fn is_masked(job: &Job<'_>, reference: &Reference, own: &str, run: &Run<'_>) -> 
     let relation = run.inputs.catalog.relation(used.oid);
     let column = relation.and_then(|relation| relation.columns.get(position));
     let Some(column) = column else { return false };
-    let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+    let tokens = job.tokens.get(reference.tokens.clone()).unwrap_or_default();
     if compared(job, reference).is_some() {
-        return own == operand;
+        return own == emit::text(tokens);
     }
+    let operand = emit::name(tokens);
     let row = match used.role {
         Role::Source => "",
         Role::Update | Role::Delete | Role::Insert | Role::Merge => row_of(job, reference, used),
@@ -668,8 +669,8 @@ subject = "customer_id"
             ("THEN c.phone ELSE CAST($1", "THEN c.phone ELSE CAST(c.full_name"),
             ("THEN c.phone ELSE CAST($1", "THEN c.phone ELSE CAST($2"),
             ("CAST($1 AS", "CAST($2 AS"),
-            ("CASE WHEN CAST($1 AS character varying)", "CASE WHEN (c.phone)"),
-            ("AS character varying)", "AS pg_catalog.text)"),
+            ("CASE WHEN CAST($1 AS varchar)", "CASE WHEN (c.phone)"),
+            ("AS varchar)", "AS pg_catalog.text)"),
             ("(NULL::pg_catalog.text) IS NULL", "(c.full_name) IS NULL"),
             ("public.customers c set", "public.customers c set city = phone,"),
             ("public.customers c", "public.customers d"),
@@ -695,7 +696,7 @@ subject = "customer_id"
         for (from, to) in [
             ("CASE WHEN NOT EXISTS", "CASE WHEN EXISTS"),
             ("= pgs_row.id)", "= pgs_row.id OR true)"),
-            ("ELSE NULL::character varying(20)", "ELSE phone"),
+            ("ELSE NULL::varchar(20)", "ELSE phone"),
             ("WHERE pgs_row.city = 'x' or pgs_row.id = 1", "WHERE pgs_row.city = 'x' or pgs_row.id = 2"),
             (" WHERE pgs_row.city = 'x' or pgs_row.id = 1", ""),
             ("public.orders AS pgs_row", "public.orders AS pgs_row JOIN public.customers ON true"),

@@ -3,6 +3,7 @@
 //! `governed` has a [`ColumnPolicy`] for each of its live columns; a column not found is withheld by the caller.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::{Arc, OnceLock},
 };
@@ -399,13 +400,18 @@ impl SqlTemplate {
 /// A cast of NULL to a domain runs its checks, and NOT NULL among them would fail; what an array has not got is checked by none.
 pub fn withheld(column: &Column) -> String {
     let null = match column.type_kind {
-        'd' => format!("('{{}}'::{}[])[1]", column.type_sql),
-        _other => format!("NULL::{}", column.type_sql),
+        'd' => format!("('{{}}'::{}[])[1]", short_type(&column.type_sql)),
+        _other => format!("NULL::{}", short_type(&column.type_sql)),
     };
     match &column.collation {
         Some(collation) => format!("{null} COLLATE {collation}"),
         None => null,
     }
+}
+
+/// The SQL of a type in a shorter form, where the grammar has one that no object of the database can take the place of.
+pub fn short_type(sql: &str) -> Cow<'_, str> {
+    sql.strip_prefix("character varying").map_or(Cow::Borrowed(sql), |rest| ["varchar", rest].concat().into())
 }
 
 /// Whether a role may find rows by a column that it does not see in clear.

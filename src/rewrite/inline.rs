@@ -145,7 +145,6 @@ pub(super) fn references(
         let Some(reference) = job.bound.references.get(*number) else { continue };
         let Some(position) = reference.column else { continue };
         let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
-        let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
         let permitted = rule.search == Search::Exact;
         if permitted && let Some(compared) = searched(job, reference, rule, &mut edits.reads) {
             // The stored value is compared, by explicit permission; the edits mark the place as ours.
@@ -155,6 +154,7 @@ pub(super) fn references(
             exact.insert(*number);
             continue;
         }
+        let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
         edits.replace(reference.tokens.clone(), masked_reference(policy, position, column, &operand), true);
         let item = job.item_around(reference.tokens.start);
         if let Some((at, text)) = item.and_then(restored_name) {

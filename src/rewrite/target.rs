@@ -18,7 +18,7 @@ use crate::{
     names::quote_ident,
     policy::{
         RelationPolicy, Search, Treatment, WriteBack,
-        compiled::{Row, withheld},
+        compiled::{Row, short_type, withheld},
     },
     sql::{Kind, emit},
 };
@@ -67,7 +67,7 @@ pub(super) fn targets(
                 }
                 continue;
             }
-            let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+            let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
             let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
             edits.replace(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat(), true);
             let item = job.item_around(reference.tokens.start);
@@ -194,7 +194,7 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
         let unchecked = column.type_kind == 'd' && constant && null;
         let value = if (constant || !casts) && !unchecked {
-            ["CAST(", HOLE, " AS ", column.type_sql_plain.as_str(), ")"].concat()
+            ["CAST(", HOLE, " AS ", &*short_type(&column.type_sql_plain), ")"].concat()
         } else {
             ["(", HOLE, ")"].concat()
         };
