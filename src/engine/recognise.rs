@@ -54,8 +54,8 @@ use crate::{
         compiled::{Row, withheld},
     },
     rewrite::{
-        Job, Printed, ROW_ALIAS, Trusted, derived_from, derived_item, masked_star, protected, qualified, restored_name,
-        returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
+        Job, Printed, ROW_ALIAS, Trusted, added_scope, derived_from, derived_item, masked_star, protected, qualified,
+        restored_name, returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
     },
     sql::{
         Kind, Nesting, Reads, Token, emit,
@@ -73,6 +73,7 @@ pub(super) fn recognises(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> boo
 fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
     let (client, bound) = (job.tokens, job.bound);
     let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
+    let mut added = Vec::new();
     let mut left: i64 = 0;
     let mut tables = Vec::new();
     for (id, used) in bound.relations.iter().enumerate() {
@@ -83,6 +84,15 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
             }
             if used.role != Role::Source && !is_plain_target(used, policy) {
                 return None;
+            }
+            match (used.role, &policy.scope) {
+                (Role::Update | Role::Delete, Some(scope)) => {
+                    let captured = scope.sql.captures().iter().any(|name| **name == *used.alias);
+                    added.extend(added_scope(job, used, scope).filter(|_| !captured)?);
+                }
+                (Role::Merge, Some(_)) => return None,
+                // Nothing of the rows that are there is read where rows are inserted; what could is refused.
+                (Role::Source | Role::Insert, Some(_)) | (_, None) => {}
             }
             tables.push(used.name.clone());
         }
@@ -103,14 +113,18 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
     names.sort_unstable_by_key(|(start, _)| *start);
     tables.sort_unstable_by_key(|table: &Range<usize>| table.start);
     let mut reader = Reader { client, names, tables, run, at: 0, before: Before::default() };
-    let ours = ours(job);
+    left += i64::try_from(added.len()).ok()?;
+    let mut ours = ours(job);
+    ours.extend(added.iter().map(|(at, text)| (*at, Ours::Inserted(text))));
+    ours.sort_by_key(|(start, _)| *start);
     let mut from = 0;
     for Trusted { bytes, tokens } in &printed.trusted {
         reader.read(printed.text.get(from..bytes.start)?)?;
         let own = printed.text.get(bytes.clone())?;
         let byte = |at: Option<usize>| at.and_then(|at| printed.text.as_bytes().get(at));
         let begins = matches!(byte(bytes.start.checked_sub(1)), None | Some(b' ' | b'('));
-        let ends = matches!(byte(Some(bytes.end)), None | Some(b' ' | b',' | b')' | b'[' | b':'));
+        // A bracket is a token of its own, whatever follows.
+        let ends = own.ends_with('(') || matches!(byte(Some(bytes.end)), None | Some(b' ' | b',' | b')' | b'[' | b':'));
         if reader.at != tokens.start || !begins || !ends {
             return None;
         }
@@ -134,7 +148,7 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
 /// What may be replaced by text of ours, or where a name may stand again.
 #[derive(Clone, Copy)]
 enum Ours<'a> {
-    Bracket(&'static str),
+    Inserted(&'a str),
     Name(&'a Item),
     Masked(&'a Reference),
     Star(&'a Star),
@@ -153,15 +167,9 @@ struct Known<'a> {
     inside: Option<&'a str>,
 }
 
-/// Whether a protected target is one of which nothing is read but by references and stars of RETURNING, and all of whose rows are seen.
+/// Whether a protected target is one of which nothing is read but by references and stars of RETURNING.
 fn is_plain_target(used: &RelationUse, policy: &RelationPolicy) -> bool {
-    // Nothing of the rows that are there is read where rows are inserted; what could is refused.
-    let scoped = policy.scope.is_some() && used.role != Role::Insert;
-    !scoped
-        && policy.refuse.is_none()
-        && used.whole_row.is_none()
-        && !used.entangled
-        && used.marks.iter().all(|mark| !mark.merged)
+    policy.refuse.is_none() && used.whole_row.is_none() && !used.entangled && used.marks.iter().all(|mark| !mark.merged)
 }
 
 /// Whether all columns must stand in the place of a star.
@@ -169,7 +177,7 @@ fn is_expanded(job: &Job<'_>, star: &Star) -> bool {
     job.hides(star) || shows_target(job, star)
 }
 
-/// All of them in the client's statement, by their first token.
+/// Those of the client's statement, with their first tokens.
 fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
     let bound = job.bound;
     let mut list: Vec<(usize, Ours<'a>)> = Vec::new();
@@ -179,8 +187,8 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
     for reference in hidden {
         list.push((reference.tokens.start, Ours::Masked(reference)));
         if let Some(range) = compared(job, reference) {
-            list.push((range.start, Ours::Bracket("(")));
-            list.push((range.end, Ours::Bracket(")")));
+            list.push((range.start, Ours::Inserted("(")));
+            list.push((range.end, Ours::Inserted(")")));
         }
     }
     let guarded = bound.assigned.iter().filter_map(|assigned| Guarded::of(job, assigned));
@@ -193,7 +201,6 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
             list.push((used.name.start, Ours::Relation(used)));
         }
     }
-    list.sort_by_key(|(start, _)| *start);
     list
 }
 
@@ -202,7 +209,7 @@ fn trusted<'a>(job: &Job<'_>, one: Ours<'_>, own: &'a str, tokens: &Range<usize>
     let optional = Known::default();
     let needed = Known { counts: true, ..Known::default() };
     match one {
-        Ours::Bracket(bracket) => (tokens.is_empty() && own == bracket).then_some(needed),
+        Ours::Inserted(text) => (tokens.is_empty() && own == text).then_some(needed),
         Ours::Name(item) => {
             let (at, text) = restored_name(item)?;
             (*tokens == (at..at) && text == own).then_some(optional)
@@ -267,7 +274,9 @@ fn is_masked(job: &Job<'_>, reference: &Reference, own: &str, run: &Run<'_>) -> 
     let Some(column) = column else { return false };
     let tokens = job.tokens.get(reference.tokens.clone()).unwrap_or_default();
     if compared(job, reference).is_some() {
-        return own == emit::text(tokens);
+        // Behind a gate the comparison stands in other text, which is not recognised.
+        let gated = policy.columns.get(position).is_none_or(|rule| rule.gate.is_some());
+        return !gated && own == emit::text(tokens);
     }
     let operand = emit::name(tokens);
     let row = match used.role {
@@ -686,6 +695,25 @@ subject = "customer_id"
     }
 
     #[test]
+    fn exact_searches_are_recognised_where_they_stand() {
+        let inputs = inputs_by(&format!("{RULES}search = {{ phone = \"exact\" }}\n"));
+        let sql = "SELECT id, phone FROM customers WHERE phone = $1 AND city = 'x'";
+        assert_eq!(verdicts(sql, &inputs, |_| ()), (true, true), "{sql}");
+        let delete = "DELETE FROM customers WHERE phone = $1";
+        assert_eq!(verdicts(delete, &inputs, |_| ()), (true, true), "{delete}");
+        for (from, to) in [
+            ("where (phone", "where (full_name"),
+            ("where (phone = $1 )", "where phone = $1"),
+            ("= $1 )", "> $1 )"),
+            ("= $1 )", "= $1 or true )"),
+            ("city = 'x'", "phone = 'x'"),
+            ("select id", "select phone"),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+    }
+
+    #[test]
     fn conditions_are_recognised_as_the_policy_has_them() {
         let scope = "rows = { \"public.orders\" = \"city = 'x' OR id = 1\" }";
         let inputs = inputs_by(&format!("{RULES}{scope}{CONDITIONS}"));
@@ -703,6 +731,23 @@ subject = "customer_id"
         ] {
             assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
         }
+        // Writes are kept to the rows by text that stands around the client's condition.
+        let sql = "UPDATE orders o SET city = 'y' WHERE o.id = 3";
+        for more in ["", " AND o.id + 1 = 4", " RETURNING *"] {
+            assert_eq!(verdicts(&format!("{sql}{more}"), &inputs, |_| ()), (true, true), "{more}");
+        }
+        assert_eq!(verdicts("DELETE FROM orders RETURNING id", &inputs, |_| ()), (true, true));
+        assert_eq!(verdicts("INSERT INTO orders (id) VALUES (1)", &inputs, |_| ()), (true, true));
+        for (from, to) in [
+            ("(o.city = 'x' or o.id = 1) AND (", ""),
+            ("or o.id = 1) AND (", "or o.id = 1) OR ("),
+            ("o.id = 1) AND", "o.id = 2) AND"),
+            ("o.id = 3 )", "o.id = 3 ) or true"),
+            ("where (", "where true or ("),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+        let sql = "SELECT c.phone, o.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.id = 3";
         let limited = format!("{sql} LIMIT 3");
         assert!(!verdicts(&limited, &inputs, swapped(" AND pgs_row.id IS NOT NULL", "")).0);
     }
