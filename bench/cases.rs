@@ -65,6 +65,11 @@ pub fn statements() -> Vec<(&'static str, String)> {
             "WITH big AS (SELECT customer_id, sum(amount) AS total FROM orders GROUP BY customer_id HAVING sum(amount) > 1000), ranked AS (SELECT c.id, c.full_name, b.total, rank() OVER (PARTITION BY c.city ORDER BY b.total DESC) AS place FROM customers c JOIN big b ON b.customer_id = c.id) SELECT id, full_name, total FROM ranked WHERE place <= 3 UNION ALL SELECT 0, 'all', sum(total) FROM big ORDER BY total DESC LIMIT 50".to_owned(),
         ),
         ("update", "UPDATE customers SET full_name = $1, phone = $2, email = $3, city = $4 WHERE id = $5".to_owned()),
+        ("update, returning", "UPDATE customers SET phone = $1, city = 'Huế' WHERE id = $5 RETURNING id, full_name, phone, email".to_owned()),
+        ("insert", "INSERT INTO customers (full_name, phone, email, city) VALUES ($1, $2, $3, $4) RETURNING id".to_owned()),
+        ("upsert", "INSERT INTO customers (id, full_name, phone) VALUES ($5, $1, $2) ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name, phone = excluded.phone".to_owned()),
+        ("delete", "DELETE FROM customers WHERE id = $5 RETURNING id, phone".to_owned()),
+        ("merge", "MERGE INTO customers c USING orders o ON c.id = o.customer_id WHEN MATCHED THEN UPDATE SET phone = $1 WHEN NOT MATCHED THEN INSERT (id, phone) VALUES ($5, $2)".to_owned()),
         ("list of 600", list),
     ]
 }
@@ -73,12 +78,14 @@ pub fn statements() -> Vec<(&'static str, String)> {
 pub fn numbered(sql: &str, number: usize) -> String {
     if sql.contains("123456789012") {
         sql.replace("123456789012", &(number + 1_000_000_007).to_string())
-    } else if sql.contains("RETURNING") || sql.starts_with("UPDATE") {
+    } else if sql.contains("$5") {
         sql.replace("$5", &number.to_string())
     } else if let Some((before, after)) = sql.split_once("LIMIT ") {
         format!("{before}LIMIT {number}{}", after.trim_start_matches(|char: char| char.is_ascii_digit()))
-    } else {
+    } else if sql.starts_with("SELECT") {
         format!("{sql} LIMIT {number}")
+    } else {
+        sql.replace("$4", &number.to_string())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Instructions per stage: `valgrind --tool=callgrind target/release/deps/count-… CASE [ROUNDS]`, then
 //! `callgrind_annotate --inclusive=yes`, divided by the rounds. `make count` does all of it.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a benchmark")]
 
 mod cases;
 
@@ -64,7 +64,8 @@ fn main() {
     let context = cases::context(&inputs);
     let cache = PlanCache::new(1 << 24);
     let (_, sql) = cases::statements().into_iter().find(|(name, _)| *name == case).unwrap();
-    let _ = cache.plan(&sql, &context, &inputs).0.unwrap();
+    let plan = cache.plan(&sql, &context, &inputs).0.unwrap();
+    println!("sent {} {}", plan.permit.text().len(), sql.len());
     let _ = cache.plan(&cases::numbered(&sql, rounds), &context, &inputs).0.unwrap();
     for round in 0..rounds {
         stage_sqlparser(black_box(&sql));

@@ -14,7 +14,8 @@ binary=$(ls -t target/release/deps/count-* | grep -v '\.d$' | head -n 1)
 rounds=${ROUNDS:-50}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-[ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" "list of 600"
+[ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" \
+    "update, returning" "insert" "upsert" "delete" "merge" "list of 600"
 beyond=0
 for case in "$@"; do
     echo "$case"
@@ -29,6 +30,8 @@ for case in "$@"; do
             for (i = 1; i <= n; i++)
                 printf "  %-12s %9d  %5.2f of sqlparser\n", order[i], seen[order[i]], seen[order[i]] / seen["sqlparser"]
         }' >"$out/counts"
+    # How many bytes the server gets, beside how many the client sent.
+    awk '/^sent / { printf "  %-12s %9d  %5.2f of the client'"'"'s\n", $1, $2, $2 / $3 }' "$out/log" >>"$out/counts"
     cat "$out/counts"
     [ -n "$check" ] || continue
     # Each line of the bounds: case | stage | the most instructions.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     bind::{Assigned, Bound, Deps, Role, Usages},
-    names::{QualifiedName, rule_part},
+    names::rule_part,
     policy::Treatment,
     rewrite::Searched,
 };
@@ -41,7 +41,7 @@ pub(super) fn access(
 ) -> Access {
     let mut relations = BTreeSet::new();
     let mut oids = Vec::new();
-    let mut columns: BTreeMap<String, ColumnAccess> = BTreeMap::new();
+    let mut columns: BTreeMap<Arc<str>, ColumnAccess> = BTreeMap::new();
     let mut rules = BTreeSet::new();
     let mut discloses = false;
     for (id, used) in bound.relations.iter().enumerate() {
@@ -51,7 +51,8 @@ pub(super) fn access(
         if lasting && !oids.contains(&used.oid) {
             oids.push(used.oid);
         }
-        relations.insert(QualifiedName::new(relation.schema.as_str(), relation.name.as_str()).to_string());
+        let table = [&*rule_part(&relation.schema), ".", &*rule_part(&relation.name)].concat();
+        relations.insert(Arc::from(table.as_str()));
         let Some(policy) = run.role.relation(used.oid) else { continue };
         // What a condition compares or an order shows, an answer tells, be it a number of rows.
         let shown = Usages(
@@ -72,15 +73,11 @@ pub(super) fn access(
             if mark.usages == Usages::default() || !(rule.personal || unclassified) || relation.is_system() {
                 continue;
             }
-            let name = format!(
-                "{}.{}",
-                QualifiedName::new(relation.schema.as_str(), relation.name.as_str()),
-                rule_part(&column.name)
-            );
+            let name: Arc<str> = [table.as_str(), ".", &*rule_part(&column.name)].concat().into();
             discloses |= mark.usages.any(shown) && rule.personal && rule.shows_stored();
             let usage = USAGES.iter().filter(|(set, _)| mark.usages.any(*set)).map(|(_, usage)| *usage);
-            let entry = columns.entry(name.clone()).or_insert_with(|| ColumnAccess {
-                column: name.into(),
+            let entry = columns.entry(Arc::clone(&name)).or_insert_with(|| ColumnAccess {
+                column: name,
                 category: rule.category.clone().unwrap_or_else(|| "unclassified".into()),
                 usage: Vec::new(),
                 treatment: rule.treatment.label().into(),
@@ -108,7 +105,7 @@ pub(super) fn access(
     });
     Access {
         text: text.into(),
-        relations: relations.into_iter().map(Arc::from).collect(),
+        relations: relations.into_iter().collect(),
         oids,
         fills: false,
         keeps_masks: Vec::new(),

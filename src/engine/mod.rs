@@ -8,6 +8,7 @@ mod cache;
 mod columns;
 mod command;
 mod copy;
+mod guard;
 mod observe;
 mod pipeline;
 pub mod plan;

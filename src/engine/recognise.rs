@@ -13,6 +13,9 @@
 //!   each reference to a hidden column of it the mask of that column, which is a known item of it, in brackets, or the reference
 //!   itself in a comparison that the rules permit; in the place of a star over it all columns, masked likewise; and
 //!   behind an item the name that it had from such a column;
+//! - in the place of a protected target, its name with its schema; in the place of each reference to a hidden column of it, and of a
+//!   star over it, the same as for a source that stays a table; and around a value that is assigned to a hidden column the guard
+//!   against writing masks back ([`super::guard`]), in which the value is the client's own;
 //! - in the place of a name of another relation, the name with its schema;
 //! - in the place of `schema.table.column`, `alias.column`.
 //!
@@ -34,13 +37,16 @@
 //! - *Outputs keep names and number.* Select lists are the client's tokens, or columns in brackets with their names; where a star or a whole row is read, the derived
 //!   table must have every column of the table in its order.
 //! - *Parameters* are tokens like others; known items have none.
-//! - *Write targets* that are protected are not recognised at all.
+//! - *Write targets* that are protected stay tables, and are read as sources that do. What ON CONFLICT names is never read.
 
 use std::ops::Range;
 
-use super::pipeline::Run;
+use super::{
+    guard::{Guarded, captures},
+    pipeline::Run,
+};
 use crate::{
-    bind::{Item, Reference, RelationUse, Role, Star, bind_own},
+    bind::{Clause, Item, Reference, RelationUse, Role, Star, bind_own},
     catalog::Relation,
     names::quote_ident,
     policy::{
@@ -48,8 +54,8 @@ use crate::{
         compiled::{Row, withheld},
     },
     rewrite::{
-        Job, Printed, ROW_ALIAS, Trusted, derived_from, derived_item, masked_reference, masked_star, protected,
-        qualified, restored_name, scope_clause, searched, treatment,
+        Job, Printed, ROW_ALIAS, Trusted, added_scope, derived_from, derived_item, masked_star, protected, qualified,
+        restored_name, returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
     },
     sql::{
         Kind, Nesting, Reads, Token, emit,
@@ -67,16 +73,26 @@ pub(super) fn recognises(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> boo
 fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
     let (client, bound) = (job.tokens, job.bound);
     let mut names: Vec<(usize, Name<'_>)> = Vec::with_capacity(bound.relations.len());
+    let mut added = Vec::new();
     let mut left: i64 = 0;
     let mut tables = Vec::new();
     for (id, used) in bound.relations.iter().enumerate() {
-        if protected(run.role, used).is_some() {
-            if used.role != Role::Source {
-                return None;
-            }
-            if !job.is_inline(id) {
+        if let Some(policy) = protected(run.role, used) {
+            if used.role == Role::Source && !job.is_inline(id) {
                 left += 1;
                 continue;
+            }
+            if used.role != Role::Source && !is_plain_target(used, policy) {
+                return None;
+            }
+            match (used.role, &policy.scope) {
+                (Role::Update | Role::Delete, Some(scope)) => {
+                    let captured = scope.sql.captures().iter().any(|name| **name == *used.alias);
+                    added.extend(added_scope(job, used, scope).filter(|_| !captured)?);
+                }
+                (Role::Merge, Some(_)) => return None,
+                // Nothing of the rows that are there is read where rows are inserted; what could is refused.
+                (Role::Source | Role::Insert, Some(_)) | (_, None) => {}
             }
             tables.push(used.name.clone());
         }
@@ -91,26 +107,36 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
             names.push((reference.tokens.start, Name::Column(used, reference.tokens.clone())));
         }
     }
-    left += i64::try_from(bound.stars.iter().filter(|star| job.hides(star)).count()).ok()?;
+    left += i64::try_from(bound.stars.iter().filter(|star| is_expanded(job, star)).count()).ok()?;
+    left +=
+        i64::try_from(bound.assigned.iter().filter(|assigned| Guarded::of(job, assigned).is_some()).count()).ok()?;
     names.sort_unstable_by_key(|(start, _)| *start);
     tables.sort_unstable_by_key(|table: &Range<usize>| table.start);
     let mut reader = Reader { client, names, tables, run, at: 0, before: Before::default() };
-    let ours = ours(job);
+    left += i64::try_from(added.len()).ok()?;
+    let mut ours = ours(job);
+    ours.extend(added.iter().map(|(at, text)| (*at, Ours::Inserted(text))));
+    ours.sort_by_key(|(start, _)| *start);
     let mut from = 0;
     for Trusted { bytes, tokens } in &printed.trusted {
         reader.read(printed.text.get(from..bytes.start)?)?;
         let own = printed.text.get(bytes.clone())?;
-        let separate = match printed.text.as_bytes().get(bytes.end) {
-            None => true,
-            Some(byte) => matches!(byte, b' ' | b',' | b')' | b'[' | b':'),
-        };
-        if reader.at != tokens.start || !separate {
+        let byte = |at: Option<usize>| at.and_then(|at| printed.text.as_bytes().get(at));
+        let begins = matches!(byte(bytes.start.checked_sub(1)), None | Some(b' ' | b'('));
+        // A bracket is a token of its own, whatever follows.
+        let ends = own.ends_with('(') || matches!(byte(Some(bytes.end)), None | Some(b' ' | b',' | b')' | b'[' | b':'));
+        if reader.at != tokens.start || !begins || !ends {
             return None;
         }
         let first = ours.partition_point(|(start, _)| *start < tokens.start);
         let mut candidates = ours.get(first..)?.iter().take_while(|(start, _)| *start == tokens.start);
-        let (counts, derived) = candidates.find_map(|(_, one)| trusted(job, *one, own, tokens, run))?;
+        let Known { counts, derived, inside } = candidates.find_map(|(_, one)| trusted(job, *one, own, tokens, run))?;
         left -= i64::from(counts);
+        if let Some(inside) = inside {
+            reader.before = Before::default();
+            reader.read(inside)?;
+            (reader.at == tokens.end).then_some(())?;
+        }
         reader.before = Before { derived, ..Before::default() };
         reader.at = tokens.end;
         from = bytes.end;
@@ -122,14 +148,36 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
 /// What may be replaced by text of ours, or where a name may stand again.
 #[derive(Clone, Copy)]
 enum Ours<'a> {
-    Bracket(&'static str),
+    Inserted(&'a str),
     Name(&'a Item),
     Masked(&'a Reference),
     Star(&'a Star),
     Relation(&'a RelationUse),
+    Guard(Guarded<'a>),
 }
 
-/// All of them in the client's statement, by their first token.
+/// What is known of a text of ours.
+#[derive(Default)]
+struct Known<'a> {
+    /// It is one of those that must be there.
+    counts: bool,
+    /// An alias may follow.
+    derived: bool,
+    /// A part of it that is the client's, and is yet to be read.
+    inside: Option<&'a str>,
+}
+
+/// Whether a protected target is one of which nothing is read but by references and stars of RETURNING.
+fn is_plain_target(used: &RelationUse, policy: &RelationPolicy) -> bool {
+    policy.refuse.is_none() && used.whole_row.is_none() && !used.entangled && used.marks.iter().all(|mark| !mark.merged)
+}
+
+/// Whether all columns must stand in the place of a star.
+fn is_expanded(job: &Job<'_>, star: &Star) -> bool {
+    job.hides(star) || shows_target(job, star)
+}
+
+/// Those of the client's statement, with their first tokens.
 fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
     let bound = job.bound;
     let mut list: Vec<(usize, Ours<'a>)> = Vec::new();
@@ -139,11 +187,13 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
     for reference in hidden {
         list.push((reference.tokens.start, Ours::Masked(reference)));
         if let Some(range) = compared(job, reference) {
-            list.push((range.start, Ours::Bracket("(")));
-            list.push((range.end, Ours::Bracket(")")));
+            list.push((range.start, Ours::Inserted("(")));
+            list.push((range.end, Ours::Inserted(")")));
         }
     }
-    let stars = bound.stars.iter().filter(|star| job.hides(star));
+    let guarded = bound.assigned.iter().filter_map(|assigned| Guarded::of(job, assigned));
+    list.extend(guarded.map(|guarded| (guarded.value.start, Ours::Guard(guarded))));
+    let stars = bound.stars.iter().filter(|star| is_expanded(job, star));
     list.extend(stars.map(|star| (star.tokens.start, Ours::Star(star))));
     for used in &bound.relations {
         list.push((used.whole.start, Ours::Relation(used)));
@@ -151,48 +201,58 @@ fn ours<'a>(job: &Job<'a>) -> Vec<(usize, Ours<'a>)> {
             list.push((used.name.start, Ours::Relation(used)));
         }
     }
-    list.sort_by_key(|(start, _)| *start);
     list
 }
 
-/// Judges text of ours in the place of tokens: whether it is one of those that must be there, and whether an alias may follow.
-fn trusted(job: &Job<'_>, one: Ours<'_>, own: &str, tokens: &Range<usize>, run: &Run<'_>) -> Option<(bool, bool)> {
+/// Judges text of ours in the place of tokens.
+fn trusted<'a>(job: &Job<'_>, one: Ours<'_>, own: &'a str, tokens: &Range<usize>, run: &Run<'_>) -> Option<Known<'a>> {
+    let optional = Known::default();
+    let needed = Known { counts: true, ..Known::default() };
     match one {
-        Ours::Bracket(bracket) => (tokens.is_empty() && own == bracket).then_some((true, false)),
+        Ours::Inserted(text) => (tokens.is_empty() && own == text).then_some(needed),
         Ours::Name(item) => {
             let (at, text) = restored_name(item)?;
-            (*tokens == (at..at) && text == own).then_some((false, false))
+            (*tokens == (at..at) && text == own).then_some(optional)
         }
         Ours::Masked(reference) => {
-            (reference.tokens == *tokens && is_masked(job, reference, own, run)).then_some((true, false))
+            (reference.tokens == *tokens && is_masked(job, reference, own, run)).then_some(needed)
+        }
+        Ours::Guard(guarded) => {
+            (*guarded.value == *tokens && is_known(job, guarded.used, guarded.position, run)).then_some(())?;
+            Some(Known { inside: Some(guarded.client_part(own, job)?), ..needed })
         }
         Ours::Star(star) => {
             let known = star.columns.iter().filter_map(|column| column.origin).all(|(id, position)| {
                 let used = job.bound.relations.get(id);
-                used.is_some_and(|used| !job.is_inline(id) || is_known(job, used, position, run))
+                let stays = |used: &RelationUse| used.role != Role::Source || job.is_inline(id);
+                used.is_some_and(|used| !stays(used) || is_known(job, used, position, run))
             });
-            (star.tokens == *tokens && known && own == masked_star(job, star)).then_some((true, false))
+            let columns = if shows_target(job, star) { returned_star(job, star).ok()? } else { masked_star(job, star) };
+            (star.tokens == *tokens && known && own == columns).then_some(needed)
         }
         Ours::Relation(used) => {
-            if let Some(policy) = protected(run.role, used) {
+            if let Some(policy) = protected(run.role, used).filter(|_| used.role == Role::Source) {
                 let alias = (!used.has_alias).then_some(used.alias.as_str());
                 (used.whole == *tokens).then_some(())?;
                 derived(own, used, alias, policy, job.reads_few(), run)?;
-                return Some((true, used.has_alias));
+                return Some(Known { derived: used.has_alias, ..needed });
             }
-            // A target that is not protected.
             let relation = run.inputs.catalog.relation(used.oid)?;
-            (used.name == *tokens && own == qualified(relation)).then_some((false, false))
+            let derived = used.has_alias && protected(run.role, used).is_some();
+            (used.name == *tokens && own == qualified(relation)).then_some(Known { derived, ..optional })
         }
     }
 }
 
 /// The relation and column of a reference that must not stand as the client wrote it.
 fn masked<'a>(job: &Job<'a>, reference: &Reference) -> Option<(&'a RelationPolicy, usize)> {
-    if !job.is_inline(reference.relation) {
-        return None;
-    }
-    let policy = protected(job.role, job.bound.relations.get(reference.relation)?)?;
+    let used = job.bound.relations.get(reference.relation)?;
+    let stays = match used.role {
+        Role::Source => job.is_inline(reference.relation),
+        Role::Insert => reference.clause != Clause::Conflict,
+        Role::Update | Role::Delete | Role::Merge => true,
+    };
+    let policy = protected(job.role, used).filter(|_| stays)?;
     let position = reference.column?;
     (*treatment(policy, position) != Treatment::Clear).then_some((policy, position))
 }
@@ -212,11 +272,24 @@ fn is_masked(job: &Job<'_>, reference: &Reference, own: &str, run: &Run<'_>) -> 
     let relation = run.inputs.catalog.relation(used.oid);
     let column = relation.and_then(|relation| relation.columns.get(position));
     let Some(column) = column else { return false };
-    let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+    let tokens = job.tokens.get(reference.tokens.clone()).unwrap_or_default();
     if compared(job, reference).is_some() {
-        return own == operand;
+        // Behind a gate the comparison stands in other text, which is not recognised.
+        let gated = policy.columns.get(position).is_none_or(|rule| rule.gate.is_some());
+        return !gated && own == emit::text(tokens);
     }
-    own == masked_reference(policy, position, column, &operand) && is_known(job, used, position, run)
+    let operand = emit::name(tokens);
+    let row = match used.role {
+        Role::Source => "",
+        Role::Update | Role::Delete | Role::Insert | Role::Merge => row_of(job, reference, used),
+    };
+    let name = quote_ident(row);
+    let mask = own.strip_prefix('(').and_then(|own| own.strip_suffix(')'));
+    let behind = mask.and_then(|mask| {
+        let row = Row { name: &name, few: used.role != Role::Source && job.reads_few() };
+        strip_seen(mask, policy, position, column, &operand, row)
+    });
+    behind == Some("") && !captures(policy, position, row) && is_known(job, used, position, run)
 }
 
 /// Whether the mask of a column is known to show that column alone.
@@ -557,12 +630,86 @@ subject = "customer_id"
             "UPDATE orders SET city = 'x' WHERE customer_id IN (SELECT id FROM customers)",
             "WITH a AS (SELECT city FROM customers) SELECT * FROM a UNION ALL SELECT city FROM orders",
             "SELECT 1",
+            "DELETE FROM customers",
+            "DELETE FROM public.customers AS c USING orders o WHERE c.id = o.customer_id AND c.phone > 'a' RETURNING *",
+            "INSERT INTO customers (id, phone) VALUES (1, '09'), (2, $1) ON CONFLICT (phone) DO NOTHING",
+            "INSERT INTO customers AS c VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET phone = excluded.phone \
+             WHERE c.full_name IS NULL RETURNING id, phone",
+            "UPDATE customers SET city = 'x'",
+            "UPDATE customers SET phone = $1, full_name = 'it''s', city = $2 WHERE customers.phone = 'a' RETURNING phone, *",
+            "UPDATE ONLY customers c SET (phone, city) = (upper('09' || $1), 'b') FROM orders o WHERE o.id = c.id RETURNING o.id",
+            "MERGE INTO customers c USING orders o ON c.id = o.customer_id WHEN MATCHED AND c.phone > '' THEN UPDATE SET \
+             phone = o.city WHEN NOT MATCHED THEN INSERT (id, phone) VALUES (o.id, 'a')",
         ] {
             assert_eq!(verdicts(sql, &inputs, |_| ()), (true, true), "{sql}");
         }
         // No verdict: these are parsed and bound again.
-        for sql in ["SELECT id AS customers FROM orders", "UPDATE customers SET city = 'x'", "DELETE FROM customers"] {
+        for sql in [
+            "SELECT id AS customers FROM orders",
+            "INSERT INTO orders (city) VALUES ('x') RETURNING id AS customers",
+            "UPDATE customers SET phone = (SELECT city FROM orders LIMIT 1)",
+        ] {
             assert_eq!(verdicts(sql, &inputs, |_| ()), (false, true), "{sql}");
+        }
+    }
+
+    #[test]
+    fn defects_of_what_is_written_are_not_recognised() {
+        let inputs = inputs();
+        for sql in [
+            "UPDATE customers SET city = 'x' WHERE phone > 'a' /* as written */",
+            "UPDATE public.customers c SET city = 'x' WHERE c.phone > 'a' /* as written */",
+            "DELETE FROM public.customers WHERE phone > 'a' /* as written */",
+            "DELETE FROM public.customers RETURNING * /* as written */",
+            "INSERT INTO public.customers (id) VALUES (1) RETURNING phone /* as written */",
+            "INSERT INTO public.customers (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET city = 'x' WHERE customers.phone = 'a' /* as written */",
+            "MERGE INTO public.customers c USING public.orders o ON c.phone = o.city WHEN MATCHED THEN DELETE /* as written */",
+        ] {
+            assert_eq!(verdicts(sql, &inputs, |_| ()), (false, false), "{sql}");
+        }
+        // The stored value is safe, but what guards it is not there.
+        let sql = "UPDATE public.customers c SET phone = 'x' WHERE c.id = 5 /* as written */";
+        assert_eq!(verdicts(sql, &inputs, |_| ()), (false, true), "{sql}");
+        let sql = "UPDATE customers c SET phone = $1, full_name = $2 WHERE c.id = 5 RETURNING phone, city";
+        for (from, to) in [
+            ("IS NOT DISTINCT FROM (CASE WHEN c.phone", "IS NOT DISTINCT FROM (c.phone) OR (CASE WHEN c.phone"),
+            ("IS NOT DISTINCT FROM (CASE WHEN c.phone", "IS NOT DISTINCT FROM (CASE WHEN c.full_name"),
+            ("THEN c.phone ELSE CAST($1", "THEN c.full_name ELSE CAST($1"),
+            ("THEN c.phone ELSE CAST($1", "THEN c.phone ELSE CAST(c.full_name"),
+            ("THEN c.phone ELSE CAST($1", "THEN c.phone ELSE CAST($2"),
+            ("CAST($1 AS", "CAST($2 AS"),
+            ("CASE WHEN CAST($1 AS varchar)", "CASE WHEN (c.phone)"),
+            ("AS varchar)", "AS pg_catalog.text)"),
+            ("(NULL::pg_catalog.text) IS NULL", "(c.full_name) IS NULL"),
+            ("public.customers c set", "public.customers c set city = phone,"),
+            ("public.customers c", "public.customers d"),
+            ("public.customers c", "public.orders c"),
+            ("c.id = 5", "c.phone = 5"),
+            ("returning (CASE", "returning c.phone, (CASE"),
+            (", city", ", c.full_name"),
+            (", city", ", c"),
+            (", city", ", *"),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn exact_searches_are_recognised_where_they_stand() {
+        let inputs = inputs_by(&format!("{RULES}search = {{ phone = \"exact\" }}\n"));
+        let sql = "SELECT id, phone FROM customers WHERE phone = $1 AND city = 'x'";
+        assert_eq!(verdicts(sql, &inputs, |_| ()), (true, true), "{sql}");
+        let delete = "DELETE FROM customers WHERE phone = $1";
+        assert_eq!(verdicts(delete, &inputs, |_| ()), (true, true), "{delete}");
+        for (from, to) in [
+            ("where (phone", "where (full_name"),
+            ("where (phone = $1 )", "where phone = $1"),
+            ("= $1 )", "> $1 )"),
+            ("= $1 )", "= $1 or true )"),
+            ("city = 'x'", "phone = 'x'"),
+            ("select id", "select phone"),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
         }
     }
 
@@ -577,27 +724,46 @@ subject = "customer_id"
         for (from, to) in [
             ("CASE WHEN NOT EXISTS", "CASE WHEN EXISTS"),
             ("= pgs_row.id)", "= pgs_row.id OR true)"),
-            ("ELSE NULL::character varying(20)", "ELSE phone"),
+            ("ELSE NULL::varchar(20)", "ELSE phone"),
             ("WHERE pgs_row.city = 'x' or pgs_row.id = 1", "WHERE pgs_row.city = 'x' or pgs_row.id = 2"),
             (" WHERE pgs_row.city = 'x' or pgs_row.id = 1", ""),
             ("public.orders AS pgs_row", "public.orders AS pgs_row JOIN public.customers ON true"),
         ] {
             assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
         }
+        // Writes are kept to the rows by text that stands around the client's condition.
+        let sql = "UPDATE orders o SET city = 'y' WHERE o.id = 3";
+        for more in ["", " AND o.id + 1 = 4", " RETURNING *"] {
+            assert_eq!(verdicts(&format!("{sql}{more}"), &inputs, |_| ()), (true, true), "{more}");
+        }
+        assert_eq!(verdicts("DELETE FROM orders RETURNING id", &inputs, |_| ()), (true, true));
+        assert_eq!(verdicts("INSERT INTO orders (id) VALUES (1)", &inputs, |_| ()), (true, true));
+        for (from, to) in [
+            ("(o.city = 'x' or o.id = 1) AND (", ""),
+            ("or o.id = 1) AND (", "or o.id = 1) OR ("),
+            ("o.id = 1) AND", "o.id = 2) AND"),
+            ("o.id = 3 )", "o.id = 3 ) or true"),
+            ("where (", "where true or ("),
+        ] {
+            assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+        let sql = "SELECT c.phone, o.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.id = 3";
         let limited = format!("{sql} LIMIT 3");
         assert!(!verdicts(&limited, &inputs, swapped(" AND pgs_row.id IS NOT NULL", "")).0);
     }
 
     fn swapped(from: &'static str, to: &'static str) -> impl Fn(&mut Printed) {
-        move |printed: &mut Printed| {
-            assert!(printed.text.contains(from), "{}", printed.text);
-            let grown = to.len().wrapping_sub(from.len());
-            let at = printed.text.find(from).unwrap();
-            printed.text = printed.text.replacen(from, to, 1);
-            for trusted in &mut printed.trusted {
-                for place in [&mut trusted.bytes.start, &mut trusted.bytes.end] {
-                    *place = if *place > at { place.wrapping_add(grown) } else { *place };
-                }
+        move |printed: &mut Printed| swap(printed, from, to)
+    }
+
+    fn swap(printed: &mut Printed, from: &str, to: &str) {
+        assert!(printed.text.contains(from), "{}", printed.text);
+        let grown = to.len().wrapping_sub(from.len());
+        let at = printed.text.find(from).unwrap();
+        printed.text = printed.text.replacen(from, to, 1);
+        for trusted in &mut printed.trusted {
+            for place in [&mut trusted.bytes.start, &mut trusted.bytes.end] {
+                *place = if *place > at { place.wrapping_add(grown) } else { *place };
             }
         }
     }

@@ -3,6 +3,7 @@
 //! `governed` has a [`ColumnPolicy`] for each of its live columns; a column not found is withheld by the caller.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::{Arc, OnceLock},
 };
@@ -270,14 +271,26 @@ pub struct Row<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlTemplate {
     text: Arc<str>,
+    /// Where in `text` the marks are that are filled: [`OPERAND`], [`ROW`] and [`FEW`], in order.
+    marks: Arc<[usize]>,
     /// Names that the text itself gives to rows: a row of such a name could not be referred to inside it.
     captures: Arc<[Box<str>]>,
+}
+
+/// A part of a filled [`SqlTemplate`].
+enum Part<'a> {
+    Text(&'a str),
+    Operand,
+    Row,
 }
 
 impl SqlTemplate {
     /// `text` with [`OPERAND`] and [`ROW`] wherever they stand.
     pub fn new(text: &str) -> Self {
-        Self { text: text.into(), captures: Arc::default() }
+        let filled = [OPERAND, ROW, FEW.0, FEW.1];
+        // Each is a character of one byte.
+        let marks = text.match_indices(filled).map(|(at, _)| at).collect();
+        Self { text: text.into(), marks, captures: Arc::default() }
     }
 
     /// The same text, which gives these names to rows of its own.
@@ -289,7 +302,7 @@ impl SqlTemplate {
     /// The same text with the SQL of the subject's key, or with what may refer to its row, in each place of [`SUBJECT`].
     #[must_use]
     pub fn about(&self, key: &str) -> Self {
-        Self { text: self.text.replace(SUBJECT, key).into(), captures: Arc::clone(&self.captures) }
+        Self { captures: Arc::clone(&self.captures), ..Self::new(&self.text.replace(SUBJECT, key)) }
     }
 
     /// Whether it needs the key of the row's subject.
@@ -309,12 +322,20 @@ impl SqlTemplate {
 
     /// Whether it refers to the operand.
     pub fn reads_operand(&self) -> bool {
-        self.text.contains(OPERAND)
+        self.has(OPERAND)
     }
 
     /// Whether it refers to the row.
     pub fn names_row(&self) -> bool {
-        self.text.contains(ROW)
+        self.has(ROW)
+    }
+
+    fn has(&self, mark: char) -> bool {
+        self.marks.iter().any(|at| self.marked(*at) == Some(mark))
+    }
+
+    fn marked(&self, at: usize) -> Option<char> {
+        self.text.as_bytes().get(at).map(|byte| char::from(*byte))
     }
 
     /// The SQL with `operand` in every place; for a text that does not refer to the row.
@@ -325,24 +346,52 @@ impl SqlTemplate {
 
     /// The SQL with `operand` (a column reference) and the name of `row` in every place.
     pub fn fill_row(&self, operand: &str, row: Row<'_>) -> String {
-        let mut out = String::with_capacity(self.text.len() + 2 * operand.len() + 2);
-        let mut rest = &*self.text;
-        // Marks are the bytes 1 to 4.
-        while let Some(at) = rest.bytes().position(|byte| matches!(byte, 1..=4)) {
-            let (before, from) = rest.split_at(at);
-            out.push_str(before);
-            if from.starts_with(OPERAND) {
-                out.push_str(operand);
-            } else if from.starts_with(ROW) {
-                out.push_str(row.name);
-            }
-            let left_out = from.starts_with(FEW.0) && !row.few;
-            // Each is a character of one byte.
-            let end = if left_out { from.find(FEW.1).unwrap_or_default() } else { 0 };
-            rest = from.get(end + 1..).unwrap_or_default();
-        }
-        out.push_str(rest);
+        let mut out = String::new();
+        self.push_filled(&mut out, operand, row);
         out
+    }
+
+    /// Appends what [`Self::fill_row`] makes.
+    pub fn push_filled(&self, out: &mut String, operand: &str, row: Row<'_>) {
+        out.reserve(self.text.len() + self.marks.len() * operand.len().max(row.name.len()));
+        for part in self.parts(row.few) {
+            out.push_str(match part {
+                Part::Text(text) => text,
+                Part::Operand => operand,
+                Part::Row => row.name,
+            });
+        }
+    }
+
+    /// What stands in `text` behind what [`Self::fill_row`] makes; none when it does not begin with that.
+    pub fn strip_filled<'a>(&self, text: &'a str, operand: &str, row: Row<'_>) -> Option<&'a str> {
+        self.parts(row.few).try_fold(text, |rest, part| {
+            rest.strip_prefix(match part {
+                Part::Text(text) => text,
+                Part::Operand => operand,
+                Part::Row => row.name,
+            })
+        })
+    }
+
+    fn parts(&self, few: bool) -> impl Iterator<Item = Part<'_>> {
+        let ends = self.marks.iter().copied().chain([self.text.len()]);
+        let (mut from, mut left_out) = (0, false);
+        ends.flat_map(move |end| {
+            let text = self.text.get(from..end).filter(|_| !left_out).unwrap_or_default();
+            let mark = self.marked(end).filter(|_| !left_out || self.marked(end) == Some(FEW.1));
+            from = end + 1;
+            let filled = match mark {
+                Some(OPERAND) => Some(Part::Operand),
+                Some(ROW) => Some(Part::Row),
+                Some(mark) if mark == FEW.0 || mark == FEW.1 => {
+                    left_out = mark == FEW.0 && !few;
+                    None
+                }
+                Some(_) | None => None,
+            };
+            [Some(Part::Text(text)), filled].into_iter().flatten()
+        })
     }
 }
 
@@ -351,13 +400,18 @@ impl SqlTemplate {
 /// A cast of NULL to a domain runs its checks, and NOT NULL among them would fail; what an array has not got is checked by none.
 pub fn withheld(column: &Column) -> String {
     let null = match column.type_kind {
-        'd' => format!("('{{}}'::{}[])[1]", column.type_sql),
-        _other => format!("NULL::{}", column.type_sql),
+        'd' => format!("('{{}}'::{}[])[1]", short_type(&column.type_sql)),
+        _other => format!("NULL::{}", short_type(&column.type_sql)),
     };
     match &column.collation {
         Some(collation) => format!("{null} COLLATE {collation}"),
         None => null,
     }
+}
+
+/// The SQL of a type in a shorter form, where the grammar has one that no object of the database can take the place of.
+pub fn short_type(sql: &str) -> Cow<'_, str> {
+    sql.strip_prefix("character varying").map_or(Cow::Borrowed(sql), |rest| ["varchar", rest].concat().into())
 }
 
 /// Whether a role may find rows by a column that it does not see in clear.

@@ -200,6 +200,10 @@ impl Edits {
     /// Prints `range` of the tokens with the edits.
     pub fn print(&self, tokens: &[Token], range: Range<usize>) -> Printed {
         let mut out = Printed::default();
+        let own: usize = self.list.iter().map(|edit| edit.text.len() + 1).sum();
+        // A word is a few letters.
+        out.text.reserve(own + range.len() * 6);
+        out.places.reserve(range.len());
         print_range(&mut out, tokens, range, &self.list);
         out.fill(tokens);
         out
@@ -242,24 +246,23 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
     {
         out.started(start, replaced);
     }
-    let mut parts = edit.text.split(HOLE);
-    let first = if edit.wraps { parts.next().unwrap_or("") } else { &edit.text };
-    out.text.push_str(first);
-    for part in parts.filter(|_| edit.wraps) {
-        let inside: Vec<Edit> = later
-            .iter()
-            .filter(|other| other.tokens.start < edit.tokens.end && other.tokens.end <= edit.tokens.end)
-            .cloned()
-            .collect();
+    if edit.wraps {
+        // In order, and no other edit reaches into this one ([`Edits::sort`]).
+        let inside = later.iter().take_while(|other| other.tokens.start < edit.tokens.end).count();
         let mut nested = Printed::default();
-        print_range(&mut nested, tokens, edit.tokens.clone(), &inside);
-        for place in nested.places {
+        print_range(&mut nested, tokens, edit.tokens.clone(), later.get(..inside).unwrap_or(&[]));
+        let mut parts = edit.text.split(HOLE);
+        out.text.push_str(parts.next().unwrap_or(""));
+        for part in parts {
             if let Ok(before) = u32::try_from(out.text.len()) {
-                out.places.push(Place { sent: before.saturating_add(place.sent), ..place });
+                let moved = |place: &Place| Place { sent: before.saturating_add(place.sent), ..*place };
+                out.places.extend(nested.places.iter().map(moved));
             }
+            out.text.push_str(&nested.text);
+            out.text.push_str(part);
         }
-        out.text.push_str(&nested.text);
-        out.text.push_str(part);
+    } else {
+        out.text.push_str(&edit.text);
     }
     if edit.trusted {
         out.trusted.push(Trusted { bytes: start..out.text.len(), tokens: edit.tokens.clone() });

@@ -10,7 +10,7 @@ use super::{
     Edits, Job,
     derived::Exact,
     exact::{in_place, searched},
-    names::{hidden, protected, relation, seen, treatment},
+    names::{hidden, protected, push_seen, relation, seen, treatment},
 };
 use crate::{
     bind::{ColumnMark, Item, Reference, RelationUse, Role, Star},
@@ -123,9 +123,9 @@ fn is_inline(
 }
 
 /// What stands in the place of a reference to a hidden column.
-pub fn masked_reference(policy: &RelationPolicy, position: usize, column: &Column, operand: &str) -> String {
-    let mut masked = seen(policy, position, column, operand, Row { name: "", few: false });
-    masked.insert(0, '(');
+fn masked_reference(policy: &RelationPolicy, position: usize, column: &Column, operand: &str) -> String {
+    let mut masked = "(".to_owned();
+    push_seen(&mut masked, policy, position, column, operand, Row { name: "", few: false });
     masked.push(')');
     masked
 }
@@ -145,7 +145,6 @@ pub(super) fn references(
         let Some(reference) = job.bound.references.get(*number) else { continue };
         let Some(position) = reference.column else { continue };
         let (Some(rule), Some(column)) = (hidden(policy, position), data.columns.get(position)) else { continue };
-        let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
         let permitted = rule.search == Search::Exact;
         if permitted && let Some(compared) = searched(job, reference, rule, &mut edits.reads) {
             // The stored value is compared, by explicit permission; the edits mark the place as ours.
@@ -155,6 +154,7 @@ pub(super) fn references(
             exact.insert(*number);
             continue;
         }
+        let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
         edits.replace(reference.tokens.clone(), masked_reference(policy, position, column, &operand), true);
         let item = job.item_around(reference.tokens.start);
         if let Some((at, text)) = item.and_then(restored_name) {
@@ -175,7 +175,7 @@ pub fn masked_star(job: &Job<'_>, star: &Star) -> String {
     let shown = |column: &crate::bind::StarColumn| {
         let name = quote_ident(&column.name);
         let reference = match &column.qualifier {
-            Some(qualifier) => format!("{}.{name}", quote_ident(qualifier)),
+            Some(qualifier) => [&*quote_ident(qualifier), ".", &*name].concat(),
             None => name.clone().into_owned(),
         };
         let masked = column.origin.filter(|(id, _)| job.is_inline(*id)).and_then(|(id, position)| {
@@ -185,7 +185,7 @@ pub fn masked_star(job: &Job<'_>, star: &Star) -> String {
             let data = job.catalog.relation(used.oid)?.columns.get(position)?;
             Some(seen(policy, position, data, &reference, Row { name: "", few: false }))
         });
-        masked.map_or(reference, |masked| format!("{masked} AS {name}"))
+        masked.map_or(reference, |masked| [masked.as_str(), " AS ", &*name].concat())
     };
     star.columns.iter().map(shown).collect::<Vec<_>>().join(", ")
 }

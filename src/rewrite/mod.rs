@@ -19,9 +19,11 @@ mod target;
 pub use check::sets_path;
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
 pub use exact::searched;
-pub use inline::{masked_reference, masked_star, restored_name};
-pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, treatment};
+pub use inline::{masked_star, restored_name};
+pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
+pub use scope::added_scope;
 pub use stored::SIGN as STORED_MASK;
+pub use target::{returned_star, row_of, shows_target};
 
 use crate::{
     bind::{Bound, Item, Star},

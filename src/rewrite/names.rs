@@ -38,7 +38,7 @@ pub(super) fn relation<'a>(job: &Job<'a>, used: &RelationUse) -> Result<&'a Rela
 
 /// `schema.name` for SQL.
 pub fn qualified(relation: &Relation) -> String {
-    format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name))
+    [&*quote_ident(&relation.schema), ".", &*quote_ident(&relation.name)].concat()
 }
 
 /// What a derived table lists for a column; `few` as in [`Row::few`].
@@ -47,7 +47,9 @@ pub fn derived_item(policy: &RelationPolicy, position: usize, column: &Column, f
     match treatment(policy, position) {
         Treatment::Clear => name.into_owned(),
         Treatment::Mask(_) | Treatment::Withhold | Treatment::Refuse => {
-            format!("{} AS {name}", seen(policy, position, column, &name, Row { name: ROW_ALIAS, few }))
+            let mut item = seen(policy, position, column, &name, Row { name: ROW_ALIAS, few });
+            item.extend([" AS ", &*name]);
+            item
         }
     }
 }
@@ -80,10 +82,40 @@ pub const ROW_ALIAS: &str = "pgs_row";
 /// The SQL by which the role sees a column, `operand` being a reference to it and `row` its row. Needs no
 /// parentheses as a list item.
 pub(super) fn seen(policy: &RelationPolicy, position: usize, column: &Column, operand: &str, row: Row<'_>) -> String {
+    let mut out = String::new();
+    push_seen(&mut out, policy, position, column, operand, row);
+    out
+}
+
+/// Appends what [`seen`] makes.
+pub(super) fn push_seen(
+    out: &mut String,
+    policy: &RelationPolicy,
+    position: usize,
+    column: &Column,
+    operand: &str,
+    row: Row<'_>,
+) {
     match treatment(policy, position) {
-        Treatment::Clear => operand.to_owned(),
-        Treatment::Mask(mask) => mask.sql.fill_row(operand, row),
-        Treatment::Withhold | Treatment::Refuse => withheld(column),
+        Treatment::Clear => out.push_str(operand),
+        Treatment::Mask(mask) => mask.sql.push_filled(out, operand, row),
+        Treatment::Withhold | Treatment::Refuse => out.push_str(&withheld(column)),
+    }
+}
+
+/// What stands in `text` behind what [`seen`] makes of a hidden column; none when it does not begin with that.
+pub fn strip_seen<'a>(
+    text: &'a str,
+    policy: &RelationPolicy,
+    position: usize,
+    column: &Column,
+    operand: &str,
+    row: Row<'_>,
+) -> Option<&'a str> {
+    match treatment(policy, position) {
+        Treatment::Clear => None,
+        Treatment::Mask(mask) => mask.sql.strip_filled(text, operand, row),
+        Treatment::Withhold | Treatment::Refuse => text.strip_prefix(withheld(column).as_str()),
     }
 }
 

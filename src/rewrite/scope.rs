@@ -232,24 +232,29 @@ fn updates_on_conflict(job: &Job<'_>, used: &RelationUse) -> bool {
 
 /// Adds the scope to the condition of the statement; false when it has none that can be added to.
 fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> bool {
-    let Clauses { condition, end } = clauses(job.tokens, used.whole.end);
-    let sql = scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
-    match condition {
-        None => edits.insert_own(end, format!("WHERE ({sql})")),
-        Some(range) => {
-            if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
-                return false;
-            }
-            if is_barrier(job, scope) {
-                edits.insert_own(range.start, format!("({sql}) AND CASE WHEN ({sql}) THEN ("));
-                edits.insert_own(range.end, ") ELSE false END".to_owned());
-            } else {
-                edits.insert_own(range.start, format!("({sql}) AND ("));
-                edits.insert_own(range.end, ")".to_owned());
-            }
-        }
+    let Some(added) = added_scope(job, used, scope) else { return false };
+    for (at, text) in added {
+        edits.insert_own(at, text);
     }
     true
+}
+
+/// What keeps UPDATE and DELETE to the rows of a scope, and the tokens before which it stands; none where the condition is one that
+/// nothing can be added to.
+pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<Vec<(usize, String)>> {
+    let Clauses { condition, end } = clauses(job.tokens, used.whole.end);
+    let sql = scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
+    let sql = sql.as_str();
+    let Some(range) = condition else { return Some(vec![(end, ["WHERE (", sql, ")"].concat())]) };
+    if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
+        return None;
+    }
+    let (before, behind) = if is_barrier(job, scope) {
+        (["(", sql, ") AND CASE WHEN (", sql, ") THEN ("].concat(), ") ELSE false END")
+    } else {
+        (["(", sql, ") AND ("].concat(), ")")
+    };
+    Some(vec![(range.start, before), (range.end, behind.to_owned())])
 }
 
 /// The clauses of an UPDATE or DELETE behind its target.

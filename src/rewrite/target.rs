@@ -5,7 +5,6 @@ use super::{
     Edits, Job,
     check::label,
     derived::Exact,
-    edits::HOLE,
     exact::{in_place, searched},
     inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
@@ -13,13 +12,13 @@ use super::{
     stored,
 };
 use crate::{
-    bind::{Clause, Reference, RelationUse, Role, WholeUse},
+    bind::{Clause, Reference, RelationUse, Role, Star, WholeUse},
     catalog::{Column, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{
         RelationPolicy, Search, Treatment, WriteBack,
-        compiled::{Row, withheld},
+        compiled::{Row, short_type, withheld},
     },
     sql::{Kind, emit},
 };
@@ -68,9 +67,9 @@ pub(super) fn targets(
                 }
                 continue;
             }
-            let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
+            let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
             let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
-            edits.replace(reference.tokens.clone(), format!("({masked})"), true);
+            edits.replace(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat(), true);
             let item = job.item_around(reference.tokens.start);
             if let Some((at, text)) = item.and_then(restored_name) {
                 edits.restore(at, text);
@@ -83,7 +82,7 @@ pub(super) fn targets(
 }
 
 /// The name of the row that a reference reads: the target, or OLD or NEW by whichever name RETURNING gives them.
-fn row_of<'a>(job: &Job<'a>, reference: &Reference, used: &'a RelationUse) -> &'a str {
+pub fn row_of<'a>(job: &Job<'a>, reference: &Reference, used: &'a RelationUse) -> &'a str {
     let qualifier = reference.tokens.end.checked_sub(3).filter(|at| *at >= reference.tokens.start);
     qualifier.and_then(|at| job.tokens.get(at)).map_or(&used.alias, |token| token.name())
 }
@@ -126,41 +125,55 @@ fn check_captures(policy: &RelationPolicy, position: usize, row: &str) -> Result
 /// `RETURNING *` and `RETURNING t.*`.
 fn returning_stars(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     for star in &job.bound.stars {
-        let concerned = star.relations.iter().any(|id| {
-            job.bound
-                .relations
-                .get(*id)
-                .is_some_and(|used| used.role != Role::Source && protected(job.role, used).is_some())
-        });
-        if !concerned {
+        if !shows_target(job, star) {
             continue;
         }
         if !star.complete {
             return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
                 .with_hint("Name the columns."));
         }
-        let mut columns = Vec::new();
-        for column in &star.columns {
-            let reference = match &column.qualifier {
-                Some(qualifier) => format!("{}.{}", quote_ident(qualifier), quote_ident(&column.name)),
-                None => quote_ident(&column.name).into_owned(),
-            };
-            let origin = column.origin.and_then(|(id, position)| {
-                let used = job.bound.relations.get(id).filter(|used| used.role != Role::Source)?;
-                let policy = protected(job.role, used)?;
-                hidden(policy, position)?;
-                let row = column.qualifier.as_deref().unwrap_or(&used.alias);
-                Some(read(job, used, policy, position, &reference, row))
-            });
-            columns.push(match origin.transpose()? {
-                Some(masked) => format!("{masked} AS {}", quote_ident(&column.name)),
-                None => reference,
-            });
-        }
-        edits.replace(star.tokens.clone(), columns.join(", "), true);
+        edits.replace(star.tokens.clone(), returned_star(job, star)?, true);
     }
     Ok(())
 }
+
+/// Whether a star shows the row of a protected target.
+pub fn shows_target(job: &Job<'_>, star: &Star) -> bool {
+    star.relations.iter().any(|id| {
+        let used = job.bound.relations.get(*id).filter(|used| used.role != Role::Source);
+        used.is_some_and(|used| protected(job.role, used).is_some())
+    })
+}
+
+/// The columns of a star with those of protected targets masked.
+///
+/// # Errors
+/// When the catalog does not know a column, or a mask cannot be written for this name of the row.
+pub fn returned_star(job: &Job<'_>, star: &Star) -> Result<String, Refusal> {
+    let mut columns = Vec::new();
+    for column in &star.columns {
+        let reference = match &column.qualifier {
+            Some(qualifier) => [&*quote_ident(qualifier), ".", &*quote_ident(&column.name)].concat(),
+            None => quote_ident(&column.name).into_owned(),
+        };
+        let origin = column.origin.and_then(|(id, position)| {
+            let used = job.bound.relations.get(id).filter(|used| used.role != Role::Source)?;
+            let policy = protected(job.role, used)?;
+            hidden(policy, position)?;
+            let row = column.qualifier.as_deref().unwrap_or(&used.alias);
+            Some(read(job, used, policy, position, &reference, row))
+        });
+        columns.push(match origin.transpose()? {
+            Some(masked) => [masked.as_str(), " AS ", &*quote_ident(&column.name)].concat(),
+            None => reference,
+        });
+    }
+    Ok(columns.join(", "))
+}
+
+/// [`super::edits::HOLE`]
+const HOLE: &str = "\u{1}";
+const _: () = assert!(matches!(super::edits::HOLE, '\u{1}'));
 
 /// A masked value that comes back unchanged changes nothing, and a row of which something is hidden stays with its subject.
 fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
@@ -181,11 +194,11 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
         let unchecked = column.type_kind == 'd' && constant && null;
         let value = if (constant || !casts) && !unchecked {
-            format!("CAST({HOLE} AS {})", column.type_sql_plain)
+            ["CAST(", HOLE, " AS ", &*short_type(&column.type_sql_plain), ")"].concat()
         } else {
-            format!("({HOLE})")
+            ["(", HOLE, ")"].concat()
         };
-        let current = format!("{}.{}", quote_ident(&used.alias), quote_ident(&column.name));
+        let current = [&*quote_ident(&used.alias), ".", &*quote_ident(&column.name)].concat();
         let stored = stored::refusing(job, used, assigned.column, &value)?;
         let kept =
             kept(job, used, assigned.column, column, (&value, stored.as_deref()), &current)?.or_else(|| stored.clone());
@@ -230,12 +243,12 @@ fn kept(
     let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
     let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
     let emptied = if reads_null && is_text {
-        format!(" OR (({mask}) IS NULL AND pg_catalog.length({value}) {} 0)", job.equals())
+        [" OR ((", mask.as_str(), ") IS NULL AND pg_catalog.length(", value, ") ", job.equals(), " 0)"].concat()
     } else {
         String::new()
     };
-    Ok(Some(format!(
-        "CASE WHEN {value}{compare} IS NOT DISTINCT FROM ({mask}){compare}{emptied} THEN {current} ELSE {} END",
-        stored.unwrap_or(value)
-    )))
+    let otherwise = stored.unwrap_or(value);
+    let parts =
+        ["CASE WHEN ", value, compare, " IS NOT DISTINCT FROM (", mask.as_str(), ")", compare, emptied.as_str()];
+    Ok(Some([parts.as_slice(), &[" THEN ", current, " ELSE ", otherwise, " END"]].concat().concat()))
 }

@@ -4,7 +4,7 @@
 //! where a space is needed.
 
 use super::{Kind, Token, template};
-use crate::names::quote_literal;
+use crate::names::{quote_ident, quote_literal};
 
 /// Appends one token, with a space before it where the text needs one. Answers where in `out` it starts.
 pub fn push(out: &mut String, token: &Token) -> usize {
@@ -106,6 +106,35 @@ pub fn text(tokens: &[Token]) -> String {
     out
 }
 
+/// A dotted name as text of our own: without quotes where PostgreSQL reads it back unchanged.
+pub fn name(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    for token in tokens {
+        match token.kind {
+            Kind::Quoted => out.push_str(&quote_ident(&token.value)),
+            Kind::Word | Kind::Dot => out.push_str(&token.value),
+            Kind::Text
+            | Kind::National
+            | Kind::Bits
+            | Kind::Hex
+            | Kind::Number
+            | Kind::Parameter
+            | Kind::Operator
+            | Kind::Open
+            | Kind::Close
+            | Kind::OpenBracket
+            | Kind::CloseBracket
+            | Kind::Comma
+            | Kind::Semicolon
+            | Kind::Colon
+            | Kind::Typecast
+            | Kind::Assign
+            | Kind::Arrow => return text(tokens),
+        }
+    }
+    out
+}
+
 /// The tokens as text for the server, with holes in the places of literals.
 pub fn text_with_holes(tokens: &[Token]) -> String {
     let mut out = String::new();
@@ -120,7 +149,7 @@ pub const MAX_REDACTED: usize = 16 * 1024;
 
 /// The tokens with `?` for every literal, cut at a token after [`MAX_REDACTED`] bytes.
 pub fn redacted(tokens: &[Token]) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(tokens.len().min(MAX_REDACTED / 6) * 6);
     for token in tokens {
         if out.len() > MAX_REDACTED {
             out.push_str(" …");

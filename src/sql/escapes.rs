@@ -9,7 +9,7 @@ use crate::error::Refusal;
 
 impl Lexer<'_> {
     /// One backslash escape of `E'…'`.
-    pub(super) fn escape(&mut self, start: usize, value: &mut Vec<u8>) -> Result<(), Refusal> {
+    pub(super) fn escape(&mut self, start: usize, value: &mut Vec<u8>) -> Result<(), Box<Refusal>> {
         let radix = |lexer: &mut Self, accept: fn(&u8) -> bool, most: usize, radix: u32| {
             let from = lexer.at;
             while lexer.at - from < most && lexer.bytes.get(lexer.at).is_some_and(accept) {
@@ -57,7 +57,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    fn unicode_digits(&mut self, start: usize, length: usize) -> Result<u32, Refusal> {
+    fn unicode_digits(&mut self, start: usize, length: usize) -> Result<u32, Box<Refusal>> {
         let digits = self.bytes.get(self.at..self.at + length).unwrap_or(&[]);
         if digits.len() != length || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(bad(start, "invalid Unicode escape"));
@@ -67,7 +67,7 @@ impl Lexer<'_> {
         Ok(code)
     }
 
-    pub(super) fn uescape(&mut self, start: usize) -> Result<char, Refusal> {
+    pub(super) fn uescape(&mut self, start: usize) -> Result<char, Box<Refusal>> {
         let body_end = self.at;
         let found = self.skip_space()?
             && self.bytes.get(self.at..self.at + 7).is_some_and(|word| word.eq_ignore_ascii_case(b"uescape"))
@@ -93,7 +93,7 @@ impl Lexer<'_> {
         }
     }
 
-    pub(super) fn unescape(start: usize, raw: &str, escape: char) -> Result<String, Refusal> {
+    pub(super) fn unescape(start: usize, raw: &str, escape: char) -> Result<String, Box<Refusal>> {
         let invalid = || bad(start, "invalid Unicode escape");
         let mut value = String::with_capacity(raw.len());
         let mut high: Option<u32> = None;

@@ -16,31 +16,49 @@ pub enum Category {
 
 /// The category of `word` (lower-case); none when it is no keyword.
 pub fn category(word: &str) -> Option<Category> {
-    let letter = usize::from(word.bytes().next()?.checked_sub(b'a')?);
-    let range = usize::from(*STARTS.get(letter)?)..usize::from(*STARTS.get(letter + 1)?);
+    let [first, second, ..] = *word.as_bytes() else { return None };
+    let place = place(first, second)?;
+    let range = usize::from(*STARTS.get(place)?)..usize::from(*STARTS.get(place + 1)?);
     KEYWORDS.get(range)?.iter().find(|(keyword, _)| *keyword == word).map(|(_, category)| *category)
 }
 
-/// Where the keywords of each letter start, and behind the last where they end: a comparison of lengths rules out most of a letter.
-static STARTS: [u16; 27] = {
-    let mut starts = [0; 27];
-    let (mut rest, mut index) = (KEYWORDS, 0);
+/// The place of words that begin with these two letters in the order of the alphabet.
+const fn place(first: u8, second: u8) -> Option<usize> {
+    if first.is_ascii_lowercase() && second.is_ascii_lowercase() {
+        Some((first - b'a') as usize * 26 + (second - b'a') as usize)
+    } else {
+        None
+    }
+}
+
+/// Where the keywords start that begin with the two letters of a [`place`], and behind the last where they end.
+static STARTS: [u16; 26 * 26 + 1] = {
+    let mut starts = [0; 26 * 26 + 1];
+    let (mut rest, mut index, mut filled) = (KEYWORDS, 0, 0);
     while let [(keyword, _), more @ ..] = rest {
-        if let [first, ..] = keyword.as_bytes() {
-            let mut letter = (*first - b'a') as usize + 1;
-            index += 1;
-            while letter < starts.len() {
+        if let [first, second, ..] = keyword.as_bytes()
+            && let Some(place) = place(*first, *second)
+        {
+            while filled < place {
+                filled += 1;
                 #[expect(
                     clippy::indexing_slicing,
-                    reason = "within the bound of the loop, and evaluated by the compiler"
+                    reason = "within the bound of the table, and evaluated by the compiler"
                 )]
                 {
-                    starts[letter] = index;
+                    starts[filled] = index;
                 }
-                letter += 1;
             }
         }
+        index += 1;
         rest = more;
+    }
+    while filled < 26 * 26 {
+        filled += 1;
+        #[expect(clippy::indexing_slicing, reason = "within the bound of the table, and evaluated by the compiler")]
+        {
+            starts[filled] = index;
+        }
     }
     starts
 };

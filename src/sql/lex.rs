@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::{
     Kind, MAX_TEXT, MAX_TOKENS, Token,
     bytes::{DIGIT, IDENTIFIER_PART, IDENTIFIER_START, OPERATOR, PREFIX, SPACE, is},
@@ -25,11 +27,11 @@ pub fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
     }
     // No message can carry one; our own marks in texts rely on it (rewrite::edits).
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {
-        return Err(bad(at, "zero byte in a statement"));
+        return Err(*bad(at, "zero byte in a statement"));
     }
     let mut tokens = Vec::with_capacity(text.len() / 5 + 4);
     let mut lexer = Lexer::new(text);
-    while let Some(lexeme) = lexer.read()? {
+    while let Some(lexeme) = lexer.read().map_err(|refusal| *refusal)? {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let (start, end) = (offset(lexeme.start), offset(lexeme.end));
         tokens.push(Token { kind: lexeme.kind, value: lexeme.body.decoded(), start, end });
@@ -69,10 +71,12 @@ pub enum Body<'a> {
 
 impl Body<'_> {
     /// The content.
-    pub fn decoded(self) -> Box<str> {
+    pub fn decoded(self) -> SmolStr {
         match self {
             Self::Own(text) => text.into(),
-            Self::Plain(_) | Self::Folded(_) | Self::Doubled(..) => self.content().into(),
+            Self::Folded(text) if text.bytes().any(|byte| byte.is_ascii_uppercase()) => self.content().into(),
+            Self::Plain(text) | Self::Folded(text) => text.into(),
+            Self::Doubled(..) => self.content().into(),
         }
     }
 
@@ -115,6 +119,9 @@ pub struct Lexer<'a> {
 
 /// `name` cut as PostgreSQL cuts it: to 63 bytes, at a character.
 fn truncate(name: &str) -> &str {
+    if name.len() <= MAX_IDENTIFIER {
+        return name;
+    }
     let mut end = name.len().min(MAX_IDENTIFIER);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -123,8 +130,9 @@ fn truncate(name: &str) -> &str {
 }
 
 /// A refusal that points at byte `start`.
-pub(super) fn bad(start: usize, message: &str) -> Refusal {
-    Refusal::new(RefusalCode::BadToken, message).at(u32::try_from(start).unwrap_or(0))
+#[expect(clippy::unnecessary_box_returns, reason = "it is large, and results without one are handed on token by token")]
+pub(super) fn bad(start: usize, message: &str) -> Box<Refusal> {
+    Box::new(Refusal::new(RefusalCode::BadToken, message).at(u32::try_from(start).unwrap_or(0)))
 }
 
 impl<'a> Lexer<'a> {
@@ -143,7 +151,7 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// [`RefusalCode::BadToken`].
-    pub fn read(&mut self) -> Result<Option<Lexeme<'a>>, Refusal> {
+    pub fn read(&mut self) -> Result<Option<Lexeme<'a>>, Box<Refusal>> {
         if self.skip_space()? { self.token().map(Some) } else { Ok(None) }
     }
 
@@ -166,7 +174,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves to the next token; false at the end of the text.
-    pub(super) fn skip_space(&mut self) -> Result<bool, Refusal> {
+    pub(super) fn skip_space(&mut self) -> Result<bool, Box<Refusal>> {
         loop {
             let Some(&byte) = self.bytes.get(self.at) else { return Ok(false) };
             if is(byte, SPACE) {
@@ -188,7 +196,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn skip_block(&mut self) -> Result<(), Refusal> {
+    fn skip_block(&mut self) -> Result<(), Box<Refusal>> {
         self.commented = true;
         let start = self.at;
         let mut depth = 0_usize;
@@ -219,7 +227,7 @@ impl<'a> Lexer<'a> {
         self.lexeme(Kind::Word, start, Body::Folded(truncate(self.slice(start, self.at))))
     }
 
-    fn token(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn token(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let (first, second) = (self.peek(0), self.peek(1));
         // Most tokens are words; those that no literal can be are read at once.
@@ -251,7 +259,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn operator(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn operator(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let mut end = start;
         while let Some(&byte) = self.bytes.get(end) {
@@ -281,7 +289,7 @@ impl<'a> Lexer<'a> {
         Ok(self.lexeme(kind, start, Body::Plain(value)))
     }
 
-    fn parameter(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn parameter(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         self.at += 1;
         while self.peek(0).is_ascii_digit() {
@@ -295,7 +303,7 @@ impl<'a> Lexer<'a> {
         Ok(self.lexeme(Kind::Parameter, start, Body::Plain(digits)))
     }
 
-    fn no_junk(&self, start: usize, what: &str) -> Result<(), Refusal> {
+    fn no_junk(&self, start: usize, what: &str) -> Result<(), Box<Refusal>> {
         if is(self.peek(0), IDENTIFIER_PART) {
             return Err(bad(start, &format!("trailing junk after {what}")));
         }
@@ -308,7 +316,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn number(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         // Digits alone, as most are.
         let end = self.end_of(start, DIGIT);
@@ -350,7 +358,7 @@ impl<'a> Lexer<'a> {
         Ok(self.plain(Kind::Number, start))
     }
 
-    fn dollar_quoted(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn dollar_quoted(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let mut end = start + 1;
         if self.bytes.get(end).is_some_and(|byte| is(*byte, IDENTIFIER_START)) {
@@ -372,7 +380,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Any `'…'` form but `U&'…'`; `prefix` bytes stand before the quote.
-    fn string(&mut self, kind: Kind, prefix: usize) -> Result<Lexeme<'a>, Refusal> {
+    fn string(&mut self, kind: Kind, prefix: usize) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let escapes = kind == Kind::Text && prefix == 1;
         self.at += prefix;
@@ -422,7 +430,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The decoded body, from the opening quote, with every continuation on later lines.
-    pub(super) fn string_body(&mut self, start: usize, escapes: bool) -> Result<String, Refusal> {
+    pub(super) fn string_body(&mut self, start: usize, escapes: bool) -> Result<String, Box<Refusal>> {
         let mut value = Vec::new();
         self.at += 1;
         loop {
@@ -475,12 +483,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// The raw body of a quoted identifier, doubled quotes to be undone; `prefix` bytes end with the opening quote.
-    fn quoted_body(&mut self, start: usize, prefix: usize) -> Result<Body<'a>, Refusal> {
+    fn quoted_body(&mut self, start: usize, prefix: usize) -> Result<Body<'a>, Box<Refusal>> {
         let body = self.at + prefix;
         let mut doubled = false;
         let mut end = body;
         loop {
-            match self.bytes.get(end..).and_then(|rest| memchr::memchr(b'"', rest)) {
+            match self.bytes.get(end..).and_then(|rest| rest.iter().position(|byte| *byte == b'"')) {
                 Some(length) => end += length,
                 None => return Err(bad(start, "unterminated quoted identifier")),
             }
@@ -496,7 +504,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A quoted identifier that ends here.
-    fn quoted(&self, body: Body<'a>, start: usize) -> Result<Lexeme<'a>, Refusal> {
+    fn quoted(&self, body: Body<'a>, start: usize) -> Result<Lexeme<'a>, Box<Refusal>> {
         let decoded = !matches!(body, Body::Plain(_));
         let checked = |name: &str| {
             if name.is_empty() {
@@ -523,11 +531,11 @@ impl<'a> Lexer<'a> {
     }
 
     /// `U&"…"` and `U&'…'`, with an optional `UESCAPE '…'` behind.
-    fn unicode(&mut self) -> Result<Lexeme<'a>, Refusal> {
+    fn unicode(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let identifier = self.peek(2) == b'"';
         let raw = if identifier {
-            self.quoted_body(start, 3)?.decoded().into_string()
+            self.quoted_body(start, 3)?.decoded().to_string()
         } else {
             self.at += 2;
             self.string_body(start, false)?

@@ -259,7 +259,7 @@ fn translate(token: &Token) -> Parsed {
         Kind::Bits => Parsed::SingleQuotedByteStringLiteral(String::new()),
         Kind::Hex => Parsed::HexStringLiteral(String::new()),
         Kind::Number => Parsed::Number("0".to_owned(), false),
-        Kind::Parameter => Parsed::Placeholder(format!("${}", token.value)),
+        Kind::Parameter => Parsed::Placeholder(["$", &*token.value].concat()),
         Kind::Open => Parsed::LParen,
         Kind::Close => Parsed::RParen,
         Kind::OpenBracket => Parsed::LBracket,

@@ -4,7 +4,7 @@
 //! fills them. A hole is written as a zero byte, the place of the literal in the client's text, and another zero byte: no
 //! client text holds one ([`super::lex`] refuses it).
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use super::{Token, emit};
 
@@ -33,7 +33,10 @@ pub struct Filled {
 }
 
 pub(super) fn push_hole(out: &mut String, token: &Token) {
-    let _ = write!(out, "\0{:08x}\0", token.start);
+    let digit = |shift: u32| char::from_digit((token.start >> shift) & 0xf, 16).unwrap_or('0');
+    out.push('\0');
+    out.extend([28, 24, 20, 16, 12, 8, 4, 0].map(digit));
+    out.push('\0');
 }
 
 /// Fills the holes of `text` with literals of `tokens`, which are in the order of the client's text.

@@ -1,5 +1,7 @@
 //! [`Token`]: one lexical element of a statement, decoded.
 
+use smol_str::SmolStr;
+
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -137,7 +139,7 @@ pub struct Token {
     /// What it is.
     pub kind: Kind,
     /// Decoded content; that of literals is read through [`Token::literal`] outside `sql`.
-    pub(super) value: Box<str>,
+    pub(super) value: SmolStr,
     /// First byte in the client's text.
     pub start: u32,
     /// Byte after the last.

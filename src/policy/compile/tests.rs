@@ -68,7 +68,7 @@ fn classified_columns_are_treated_and_the_others_withheld() {
     assert_eq!(
         mask.sql.fill("c.phone"),
         "CASE WHEN length(c.phone)<10 THEN left('*****',length(c.phone)*5) ELSE \
-         left(c.phone,3)||'*****'||right(c.phone,2) END::character varying(20)"
+         left(c.phone,3)||'*****'||right(c.phone,2) END::varchar(20)"
     );
     assert_eq!(&*governed.columns[2].rule, "rules.toml:12");
     let who =

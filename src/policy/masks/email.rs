@@ -24,8 +24,8 @@ const EMAIL: &[ParamDef] = &[
 
 const PUBLIC_DOMAINS: &str = "gmail.com,yahoo.com,yahoo.com.vn,hotmail.com,outlook.com,icloud.com,live.com";
 
-/// A local part and a domain; the last group is the last label.
-const LAST_LABEL: &str = "@[^@]*([.][a-zA-Z]{2,18})$";
+/// The last label of an address, when it is a word of letters.
+const LAST_LABEL: &str = "[.][a-zA-Z]{2,18}$";
 
 /// `minh.khai@gmail.com` → `m***@gmail.com`, `a@b.vn` → `a***@***.vn`, or `a***@example.com` where the rules name a domain to show
 /// in the place of hidden ones: then the mask is an address that forms take, also of what is none.
@@ -40,13 +40,11 @@ fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
     };
     let part = site.last_part(&site.x(), "@");
     let public = site.any_of(&site.call("lower", &[&part]), &lit(&format!("{{{domains}}}")));
-    let is_address = site.like("^[^@]+@");
+    let is_address = is_address(site);
     let Some(domain) = hidden else {
-        let first = site.left(1);
-        let open = site.concat(&[&first, "'***@'", &part]);
         let label = format!("coalesce({},'')", site.substring(LAST_LABEL));
-        let closed = site.concat(&[&first, "'***@***'", &label]);
-        let shown = case(&public, &open, &closed);
+        let domain = case(&public, &part, &site.concat(&["'***'", &label]));
+        let shown = site.concat(&[&site.left(1), "'***@'", &domain]);
         return Ok(Built::Text(case(&is_address, &shown, &site.stars())));
     };
     if !is_domain(domain) || !domain.contains('.') {
@@ -58,6 +56,11 @@ fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
     let closed = site.concat(&[&first, &lit(&format!("***@{domain}"))]);
     let none = site.fixed(&format!("****@{domain}"));
     Ok(Built::Text(case(&is_address, &case(&public, &open, &closed), &none)))
+}
+
+/// Something before the first `@`.
+fn is_address(site: &Site<'_>) -> String {
+    site.op(&site.call("strpos", &[&site.x(), "'@'"]), ">", "1")
 }
 
 fn is_domain(text: &str) -> bool {
@@ -82,7 +85,7 @@ fn anon(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
         "'***'",
         &piece(LAST_LABEL),
     ]);
-    Ok(Built::Text(case(&site.like("^[^@]+@"), &shown, &site.stars())))
+    Ok(Built::Text(case(&is_address(site), &shown, &site.stars())))
 }
 
 /// `minh.khai@gmail.com` → `u3fa9c2b17d@example.invalid`, which nobody can be (RFC 2606). That of one stays as it is.

@@ -21,11 +21,12 @@ const SEVERAL_WORDS: &str = r"\S\s+\S";
 /// `Nguyễn Thị Minh Khai` → `N*** K***`
 fn initials(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     site.need_room(9)?;
-    let several = site.concat(&[&site.substring(r"\S"), &lit("*** "), &site.substring(r"(\S)\S*\s*$"), &lit("***")]);
+    let last = site.call("left", &[&site.substring(r"\S+\s*$"), "1"]);
+    let several = site.concat(&[&site.substring(r"\S"), &lit("*** "), &last]);
     // Stars are trimmed too, so that masking twice changes nothing.
-    let trimmed = site.call("ltrim", &[&site.x(), "' *'"]);
-    let one = site.concat(&[&site.call("left", &[&trimmed, "1"]), &site.fixed("***")]);
-    Ok(Built::Text(case(&site.like(SEVERAL_WORDS), &several, &one)))
+    let one = site.call("left", &[&site.call("ltrim", &[&site.x(), "' *'"]), "1"]);
+    let letters = case(&site.like(SEVERAL_WORDS), &several, &one);
+    Ok(Built::Text(site.concat(&[&letters, &site.fixed("***")])))
 }
 
 /// `Nguyễn Thị Minh Khai` → `Nguyễn ***`

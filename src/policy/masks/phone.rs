@@ -11,7 +11,7 @@ use super::{
     family::Family,
     keyed::KEYED_PARAMS,
     params::{EMPTY, NULL, ParamDef, Params, TEXT_PARAMS, flag, integer},
-    site::{Site, case, lit},
+    site::{STARS, Site, case, lit},
 };
 
 pub(super) const MASKS: &[MaskDef] = &[
@@ -51,10 +51,12 @@ fn last(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
         site.call("ltrim", &[&site.right(n), "' .-()'"])
     };
     let shown = site.concat(&["'*****'", &end]);
-    let masked = site.like(&format!("^[*]{{5}}[0-9][0-9 .()-]{{0,{}}}$", n - 1));
-    let x = site.x();
-    let stars = site.stars();
-    Ok(Built::Text(format!("CASE WHEN {number} THEN {shown} WHEN {masked} THEN {x} ELSE {stars} END")))
+    // What was masked before stays, and so do NULL and, unless the rule hides it, an empty text.
+    let masked = format!("[*]{{5}}[0-9][0-9 .()-]{{0,{}}}", n - 1);
+    let stays = if site.keeps_empty() { format!("^({masked})?$") } else { format!("^{masked}$") };
+    let other = site.op(&site.x(), "!~", &lit(&stays));
+    let (hidden, x) = (lit(STARS), site.x());
+    Ok(Built::Text(format!("CASE WHEN {number} THEN {shown} WHEN {other} THEN {hidden} ELSE {x} END")))
 }
 
 /// `+84 90 123 45 67` → `+** ** *** *5 67`: every digit but the last three, separators kept.

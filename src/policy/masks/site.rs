@@ -6,6 +6,7 @@ use super::{Built, family::Family, params::Params};
 use crate::{
     catalog::{CatalogSnapshot, Column},
     names::quote_literal,
+    policy::compiled::short_type,
 };
 
 /// Stands for the operand until the template is made. Parameters cannot hold it.
@@ -48,6 +49,11 @@ impl<'a> Site<'a> {
     /// The same site for a text taken out of the column, such as a member of a JSON document.
     pub fn inner<'b>(&'b self, column: &'b Column, params: &Params<'_>, operand: String) -> Result<Site<'b>, String> {
         Ok(Site { operand, ..Site::new(column, self.catalog, params)? })
+    }
+
+    /// Whether an empty text stays empty.
+    pub fn keeps_empty(&self) -> bool {
+        !self.hide_empty
     }
 
     /// Whether NULL stays NULL.
@@ -219,8 +225,9 @@ impl<'a> Site<'a> {
             Built::Text(expression) => (expression, true),
         };
         let is_plain_text = is_text && self.column.type_oid.0 == 25;
-        let atomic = expression.starts_with("CASE ") || expression.starts_with("coalesce(");
-        let ty = &self.column.type_sql;
+        let case = expression.starts_with("CASE ") && expression.ends_with(" END");
+        let atomic = case || expression.starts_with("coalesce(");
+        let ty = short_type(&self.column.type_sql);
         // `(e)::type[1]` would read a subscript as part of the type; `CAST(…)` does not.
         let subscripted = matches!(self.family, Family::Array | Family::Jsonb);
         let typed = match (is_plain_text, subscripted) {
