@@ -92,6 +92,10 @@ def statements(text):
 
 class Session:
     def __init__(self, port, database, user="tester"):
+        self.again = (port, database, user)
+        self.connect(port, database, user)
+
+    def connect(self, port, database, user):
         settings = " ".join(f"{name}='{value}'" for name, value in {
             "host": "127.0.0.1", "port": port, "dbname": database, "user": user,
             "options": OPTIONS["options"]}.items())
@@ -130,8 +134,11 @@ class Session:
                 names = tuple((result.fname(n), result.ftype(n), result.fmod(n)) for n in range(result.nfields))
                 rows = tuple(tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples))
                 found.append(("rows", names, rows, result.command_status))
-            if self.connection.status != pq.ConnStatus.OK:
-                raise SystemExit(f"the connection is lost at: {sql[:300]}")
+        if self.connection.status != pq.ConnStatus.OK:
+            # A table that a cursor still reads was dropped: nobody knows what comes out of it.
+            if not refusal(found):
+                raise SystemExit(f"the connection is lost at: {sql[:300]}\n{found}")
+            self.connect(*self.again)
         return found
 
     def in_transaction(self):
@@ -172,7 +179,7 @@ def alike(a, b, statement):
 def main():
     folder, schedule, direct, proxy = sys.argv[1:5]
     files = sys.argv[5:] or [name for line in open(schedule) if line.startswith("test:") for name in line.split()[1:]]
-    counts, refused, differences = collections.Counter(), collections.Counter(), []
+    counts, refused = collections.Counter(), collections.Counter()
     kinds = collections.defaultdict(collections.Counter)
     for name in files:
         path = os.path.join(folder, f"{name}.sql")
@@ -210,16 +217,14 @@ def main():
                 counts["alike, in the same database"] += 1
             else:
                 counts["different"] += 1
-                differences.append((name, statement, a, b))
+                print(f"--- {name}: {statement[:600]}\n  straight {str(a)[:400]}\n  through  {str(b)[:400]}", flush=True)
         print(f"{name}: {tried} statements, {left} refused", flush=True)
         for session in (straight, through, behind):
             session.close()
-    for name, statement, a, b in differences:
-        print(f"--- {name}: {statement[:600]}\n  straight {str(a)[:400]}\n  through  {str(b)[:400]}")
     print("statements:", dict(counts), "refused:", dict(refused.most_common()))
     for code, words in kinds.items():
         print(f"  {code}: {dict(words.most_common(12))}")
-    sys.exit(bool(differences))
+    sys.exit(counts["different"] > 0)
 
 
 main()
