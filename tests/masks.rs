@@ -994,6 +994,62 @@ fn elements_are_masked_through_the_proxy() {
     assert_eq!(stored, ["{0901234567,0912345678}", "{https://u:p@cdn.vn/1.jpg?t=1}"]);
 }
 
+const ABSENT_RULES: &str = r#"
+policy = "absent"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.none]
+columns = ["public.customers.id"]
+[[role]]
+name = "support"
+match = { user = "support" }
+see = { phone = { mask = "full", null = "hide" } }
+"#;
+
+/// What was not there has no mask: OLD of an INSERT and NEW of a DELETE, of tables, and of views with and without triggers.
+#[test]
+fn rows_that_were_not_there_have_no_masks() {
+    let server = Postgres::start();
+    if server.version() < 18 {
+        return;
+    }
+    server.sql(
+        "postgres",
+        &format!(
+            "{}; CREATE ROLE support LOGIN;
+             CREATE TABLE customers (id bigint, phone text);
+             CREATE VIEW plain_v AS SELECT id, phone FROM customers; CREATE VIEW of_view AS SELECT phone, id FROM plain_v;
+             CREATE VIEW written_v AS SELECT id, phone FROM customers;
+             CREATE FUNCTION written() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN coalesce(NEW, OLD); END';
+             CREATE TRIGGER written INSTEAD OF INSERT OR DELETE ON written_v FOR EACH ROW EXECUTE FUNCTION written();
+             INSERT INTO customers VALUES (1, '0901234567'), (NULL, NULL);
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO support",
+            common::proxy::SERVICE_LOGIN
+        ),
+    );
+    let proxy = common::Proxy::start(&server, &common::proxy::Options::new("postgres", ABSENT_RULES));
+    let mut client = proxy.connect("support", "postgres");
+    let mut rows = |sql: &str| {
+        client.simple("BEGIN");
+        let messages = client.simple(sql);
+        client.simple("ROLLBACK");
+        assert!(common::wire::error(&messages).is_none(), "{sql}: {}", common::wire::describe(&messages));
+        common::wire::text_rows(&messages)
+    };
+    let (none, masked) = (None, Some("*****".to_owned()));
+    for relation in ["customers", "plain_v", "of_view", "written_v"] {
+        let (inserted, deleted) = ([none.clone(), masked.clone()], [masked.clone(), none.clone()]);
+        let insert = format!("INSERT INTO {relation} (id, phone) VALUES (3, '1'), (NULL, NULL) RETURNING");
+        let delete = format!("DELETE FROM {relation} RETURNING");
+        for items in ["old.phone, new.phone", "WITH (OLD AS o, NEW AS \"Phone\") o.phone, \"Phone\".phone"] {
+            assert_eq!(rows(&format!("{insert} {items}")), [inserted.clone(), inserted.clone()], "{relation} {items}");
+            assert_eq!(rows(&format!("{delete} {items}")), [deleted.clone(), deleted.clone()], "{relation} {items}");
+        }
+        let there = rows(&format!("{insert} CASE WHEN old.* IS NOT DISTINCT FROM NULL THEN new.id ELSE 7 END"));
+        assert_eq!(there, [[Some("3".to_owned())], [None]]);
+    }
+}
+
 /// The engine checks its own output by the same allow-list as a client's statement.
 #[test]
 fn masks_call_only_functions_of_the_allow_list() {

@@ -123,7 +123,13 @@ impl Binder<'_> {
             | Expr::IsNormalized { expr: e, form: _, negated: _ }
             | Expr::Nested(e)
             | Expr::UnaryOp { op: _, expr: e } => self.expr(e, context),
-            Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => self.all([&**a, b], context),
+            Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => {
+                if self.asks_for_version(a, b, context)? {
+                    Ok(Deps::new())
+                } else {
+                    self.all([&**a, b], context)
+                }
+            }
             Expr::BinaryOp { left, op: _, right }
             | Expr::AnyOp { left, compare_op: _, right, is_some: _ }
             | Expr::AllOp { left, compare_op: _, right } => self.all([&**left, right], context),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bind::{Clause, Reference, RelationUse, Role, Star, WholeUse},
-    catalog::{Column, data::RelationKind},
+    catalog::{Column, Relation, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{
@@ -106,13 +106,19 @@ fn read(
         Treatment::Clear | Treatment::Withhold | Treatment::Refuse => true,
         Treatment::Mask(mask) => mask.strict,
     };
-    // What was inserted has no OLD and what was deleted no NEW, and no mask may make a value of that. Views have no system columns.
-    let absent = row != used.alias && !strict && data.kind != RelationKind::View;
+    // What was inserted has no OLD and what was deleted no NEW, and no mask may make a value of that.
+    let absent = row != used.alias && !strict;
     Ok(if absent {
-        format!("CASE WHEN {name}.tableoid IS NULL THEN {} ELSE {masked} END", withheld(column))
+        format!("CASE WHEN {} THEN {} ELSE {masked} END", is_absent(data, &name), withheld(column))
     } else {
         masked
     })
+}
+
+/// Whether there is no OLD or NEW of this name. Views have no system columns: of them the whole row is looked at.
+fn is_absent(data: &Relation, name: &str) -> String {
+    let asks = if data.kind == RelationKind::View { ".* IS NOT DISTINCT FROM NULL" } else { ".tableoid IS NULL" };
+    [name, asks].concat()
 }
 
 fn check_captures(policy: &RelationPolicy, position: usize, row: &str) -> Result<(), Refusal> {
