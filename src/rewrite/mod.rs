@@ -5,6 +5,7 @@
 //! schema-qualified references); references to write targets are masked where they stand. Every
 //! relation name is printed with its schema.
 
+mod assigned;
 mod check;
 mod derived;
 mod edits;

@@ -3,6 +3,7 @@
 
 use super::{
     Edits, Job,
+    assigned::Value,
     check::label,
     derived::Exact,
     exact::{in_place, searched},
@@ -18,9 +19,9 @@ use crate::{
     names::quote_ident,
     policy::{
         RelationPolicy, Search, Treatment, WriteBack,
-        compiled::{Row, short_type, withheld},
+        compiled::{Row, withheld},
     },
-    sql::{Kind, emit},
+    sql::emit,
 };
 
 /// Rewrites what reads a target.
@@ -177,37 +178,18 @@ pub fn returned_star(job: &Job<'_>, star: &Star) -> Result<String, Refusal> {
     Ok(columns.join(", "))
 }
 
-/// [`super::edits::HOLE`]
-const HOLE: &str = "\u{1}";
-const _: () = assert!(matches!(super::edits::HOLE, '\u{1}'));
-
 /// A masked value that comes back unchanged changes nothing, and a row of which something is hidden stays with its subject.
 fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     for assigned in job.bound.assigned.iter().filter(|assigned| assigned.update && !assigned.default) {
         let (Some(used), Some(range)) = (job.bound.relations.get(assigned.relation), &assigned.value) else { continue };
         let data = relation(job, used)?;
         let Some(column) = data.columns.get(assigned.column) else { continue };
-        let constant = range.len() == 1
-            && job
-                .tokens
-                .get(range.start)
-                .is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter || token.is_word("null"));
-        // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
-        // explicit cast could run more than an assignment does.
-        let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
-        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
-        let first = job.tokens.get(range.start);
-        let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
-        let unchecked = column.type_kind == 'd' && constant && null;
-        let value = if (constant || !casts) && !unchecked {
-            ["CAST(", HOLE, " AS ", &*short_type(&column.type_sql_plain), ")"].concat()
-        } else {
-            ["(", HOLE, ")"].concat()
-        };
+        let assigning = Value::new(job, column, range, true);
+        let value = &assigning.text;
         let current = [&*quote_ident(&used.alias), ".", &*quote_ident(&column.name)].concat();
-        let stored = stored::refusing(job, used, assigned.column, &value)?;
+        let stored = stored::refusing(job, used, assigned.column, value)?;
         let kept =
-            kept(job, used, assigned.column, column, (&value, stored.as_deref()), &current)?.or_else(|| stored.clone());
+            kept(job, used, assigned.column, column, (value, stored.as_deref()), &current)?.or_else(|| stored.clone());
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
         let text = match (open.filter(|_| !job.role.exempt), kept) {
             (None, None) => continue,
@@ -215,10 +197,10 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             (Some(open), kept) => {
                 check_capture(open, &used.alias)?;
                 let open = open.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
-                format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.unwrap_or(value))
+                format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.as_ref().unwrap_or(value))
             }
         };
-        edits.wrap(range.clone(), text);
+        edits.wrap(range.clone(), assigning.stored(text));
     }
     Ok(())
 }
