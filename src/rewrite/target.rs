@@ -1,6 +1,8 @@
 //! Write targets stay tables: references to their protected columns are masked where they stand, stars of RETURNING are
 //! expanded, and assignments are guarded against writing masks back.
 
+use std::ops::Range;
+
 use super::{
     Edits, Job,
     assigned::Value,
@@ -21,7 +23,7 @@ use crate::{
         RelationPolicy, Search, Treatment, WriteBack,
         compiled::{Row, withheld},
     },
-    sql::emit,
+    sql::{Kind, Nesting, Token, emit},
 };
 
 /// Rewrites what reads a target.
@@ -71,6 +73,9 @@ pub(super) fn targets(
             let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
             let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
             edits.replace(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat(), true);
+            if let (Some(at), Some(column)) = (labelled_by(job.tokens, &reference.tokens), last_name(job, reference)) {
+                edits.restore(at, format!("AS {}", quote_ident(column)));
+            }
             let item = job.item_around(reference.tokens.start);
             if let Some((at, text)) = item.and_then(restored_name) {
                 edits.restore(at, text);
@@ -80,6 +85,43 @@ pub(super) fn targets(
     returning_stars(job, edits)?;
     guards(job, edits)?;
     stored::inserted(job, edits)
+}
+
+fn last_name<'a>(job: &Job<'a>, reference: &Reference) -> Option<&'a str> {
+    reference.tokens.end.checked_sub(1).and_then(|at| job.tokens.get(at)).map(Token::name)
+}
+
+/// How far behind its beginning a list of XML elements is looked at, in tokens: each reference looks.
+const MAX_LIST: usize = 500;
+
+/// The token before which a label goes, where an element or attribute of XML has its name from a reference: `xmlforest(a.b)`.
+fn labelled_by(tokens: &[Token], reference: &Range<usize>) -> Option<usize> {
+    let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+    let (mut start, mut end) = (reference.start, reference.end);
+    let names = |open: usize| {
+        let word = open.checked_sub(1).and_then(|at| tokens.get(at));
+        word.is_some_and(|word| word.is_word("xmlforest") || word.is_word("xmlattributes"))
+    };
+    // Brackets around it.
+    while start.checked_sub(1).is_some_and(|open| kind(open) == Some(Kind::Open) && !names(open))
+        && kind(end) == Some(Kind::Close)
+    {
+        (start, end) = (start - 1, end + 1);
+    }
+    if !matches!(kind(end), Some(Kind::Comma | Kind::Close)) {
+        return None;
+    }
+    let before = start.checked_sub(1).filter(|at| matches!(kind(*at), Some(Kind::Comma | Kind::Open)))?;
+    let mut depth = 0_usize;
+    for at in (0..=before).rev().take(MAX_LIST) {
+        match tokens.get(at)?.kind.nesting() {
+            Nesting::Closes => depth += 1,
+            Nesting::Opens if depth == 0 => return names(at).then_some(end),
+            Nesting::Opens => depth -= 1,
+            Nesting::Stays => {}
+        }
+    }
+    None
 }
 
 /// The name of the row that a reference reads: the target, or OLD or NEW by whichever name RETURNING gives them.
