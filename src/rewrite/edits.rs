@@ -27,6 +27,8 @@ pub struct Edit {
     pub wraps: bool,
     /// Whether the text may name stored values of protected columns (a mask, a derived table, a guard).
     pub trusted: bool,
+    /// Whether it is the mask of a reference: what PostgreSQL finds fault with in it is the client's reference.
+    pub mask: bool,
 }
 
 /// Edits of one statement.
@@ -152,22 +154,27 @@ impl Edits {
 
     /// Replaces `tokens` by `text`.
     pub fn replace(&mut self, tokens: Range<usize>, text: String, trusted: bool) {
-        self.push(Edit { tokens, text, wraps: false, trusted });
+        self.push(Edit { tokens, text, wraps: false, trusted, mask: false });
+    }
+
+    /// Replaces a reference by its mask.
+    pub fn mask(&mut self, tokens: Range<usize>, text: String) {
+        self.push(Edit { tokens, text, wraps: false, trusted: true, mask: true });
     }
 
     /// Puts `text`, in which [`HOLE`] stands for the tokens themselves, around `tokens`.
     pub fn wrap(&mut self, tokens: Range<usize>, text: String) {
-        self.push(Edit { tokens, text, wraps: true, trusted: true });
+        self.push(Edit { tokens, text, wraps: true, trusted: true, mask: false });
     }
 
     /// Inserts `text` before token `at`.
     pub fn insert(&mut self, at: usize, text: String) {
-        self.push(Edit { tokens: at..at, text, wraps: false, trusted: false });
+        self.push(Edit { tokens: at..at, text, wraps: false, trusted: false, mask: false });
     }
 
     /// Inserts text of our own, which may name protected columns, before token `at`.
     pub fn insert_own(&mut self, at: usize, text: String) {
-        self.push(Edit { tokens: at..at, text, wraps: false, trusted: true });
+        self.push(Edit { tokens: at..at, text, wraps: false, trusted: true, mask: false });
     }
 
     /// Gives an item its name back: `text` before token `at`, once.
@@ -298,6 +305,17 @@ fn push_tokens(out: &mut Printed, tokens: &[Token], range: Range<usize>) {
     }
 }
 
+/// Where in a mask its first token that is no bracket stands, and its operand for the first time.
+fn points(mask: &str, operand: &str) -> (usize, Option<usize>) {
+    let whole = mask.len() - mask.trim_start_matches('(').len();
+    let begins = |at: &usize| {
+        let before = mask.get(..*at).and_then(|before| before.chars().next_back());
+        before.is_none_or(|before| !(before.is_alphanumeric() || matches!(before, '_' | '.' | '"' | '$')))
+    };
+    let mut found = mask.match_indices(operand).map(|(at, _)| at);
+    (whole, found.find(|at| !operand.is_empty() && begins(at)))
+}
+
 fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) {
     if edit.text.is_empty() {
         return;
@@ -310,6 +328,16 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
         && let Some(replaced) = tokens.get(edit.tokens.clone()).and_then(<[Token]>::first)
     {
         out.started(start, replaced);
+        if edit.mask {
+            let operand = tokens.get(edit.tokens.clone()).map(emit::name).unwrap_or_default();
+            // Most errors are those of the whole mask, or of the first place where the column stands in it.
+            let (whole, column) = points(&edit.text, &operand);
+            for point in [Some(whole), column.filter(|column| *column > whole)].into_iter().flatten() {
+                if point > 0 {
+                    out.started(start + point, replaced);
+                }
+            }
+        }
     }
     if edit.wraps {
         // In order, and no other edit reaches into this one ([`Edits::sort`]).

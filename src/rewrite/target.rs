@@ -72,7 +72,7 @@ pub(super) fn targets(
             }
             let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
             let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
-            edits.replace(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat(), true);
+            edits.mask(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat());
             if let (Some(at), Some(column)) = (labelled_by(job.tokens, &reference.tokens), last_name(job, reference)) {
                 edits.restore(at, format!("AS {}", quote_ident(column)));
             }
