@@ -49,7 +49,7 @@ macro_rules! refusal_codes {
 refusal_codes! {
     /// The statement text is not valid UTF-8.
     NotUtf8 = "PGS0001", "22021", Client;
-    /// The statement text is longer than the limit.
+    /// The statement text, or what would be sent in its stead, is longer than the limit.
     TextTooLong = "PGS0002", "54000", Client;
     /// The statement has more tokens than the limit.
     TooManyTokens = "PGS0003", "54000", Client;

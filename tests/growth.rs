@@ -33,13 +33,17 @@ see = { phone = "withhold" }
 "#;
 
 fn inputs() -> Inputs {
+    inputs_of(RULES)
+}
+
+fn inputs_of(rules: &str) -> Inputs {
     let mut data = testing::database();
     testing::table(&mut data, "customers", "id bigint, phone varchar(20)");
     testing::table(&mut data, "orders", "id bigint, customer_id bigint");
     let wide: Vec<String> = (0..1600).map(|number| format!("c{number} text")).collect();
     testing::table(&mut data, "wide", &wide.join(", "));
     let catalog = CatalogSnapshot::new(data, 1);
-    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: RULES.into() }]).unwrap();
+    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: rules.into() }]).unwrap();
     let policy = Arc::new(rules.compile(&catalog).unwrap());
     Inputs { catalog, policy }
 }
@@ -218,6 +222,43 @@ fn work_has_a_limit() {
         println!("{name}: {bytes} bytes, {took:?}, {code:?}");
         assert_eq!(code, expected, "{name}");
         assert!(took < Duration::from_secs(60), "{name}: {took:?}");
+    }
+}
+
+/// What a statement becomes with masks and guards has a limit, which long statements of applications do not reach.
+#[test]
+fn texts_with_masks_have_a_limit() {
+    let rules =
+        RULES.replace("see = { phone = \"withhold\" }", "see = { phone = \"phone_last\" }\nstore_masks = \"refuse\"");
+    assert_ne!(rules, RULES);
+    let too_long = Some(RefusalCode::TextTooLong);
+    let list = |count, part: &str, tail: &str| {
+        repeated("UPDATE customers SET id = 1 WHERE phone IN (''", count, |_| part.to_owned(), tail)
+    };
+    let rows = |count, value: &str| {
+        repeated("INSERT INTO customers VALUES (0, '')", count, |number| format!(", ({number}, '{value}{number}')"), "")
+    };
+    let wide = "x".repeat(1_000);
+    for (name, sql, expected) in [
+        ("masks of a target", list(500_000, ", phone", ")"), too_long),
+        ("rows with guards", rows(300_000, ""), too_long),
+        ("fewer rows with guards", rows(50_000, ""), Some(RefusalCode::TooManyTokens)),
+        ("rows with guards that are not too many", rows(5_000, ""), None),
+        ("a list of constants", list(100_000, ", '0901234567'", ")"), None),
+        ("an INSERT of ten megabytes", rows(10_000, &wide), None),
+        ("a value of five megabytes", format!("UPDATE customers SET phone = '{}'", "x".repeat(5 << 20)), None),
+    ] {
+        let (bytes, rules) = (sql.len(), rules.clone());
+        let work = move || {
+            let started = Instant::now();
+            let answer = plan(&sql, &context(), &inputs_of(&rules));
+            let sent = answer.as_ref().map_or(0, |plan| plan.permit.text().len());
+            (started.elapsed(), sent, answer.err().map(|refused| refused.refusal.code))
+        };
+        let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(work).unwrap();
+        let (took, sent, code) = thread.join().unwrap();
+        println!("{name}: {bytes} bytes, {sent} sent, {took:?}, {code:?}");
+        assert_eq!(code, expected, "{name}");
     }
 }
 

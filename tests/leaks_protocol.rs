@@ -437,3 +437,57 @@ fn logs_metrics_and_audit_hold_no_value() {
     }
     assert!(written.contains("public.customers.phone"), "columns are named");
 }
+
+/// Errors of both, of pgscrim's analysis and of the server on rewritten text, point to where the server's own would.
+#[test]
+fn errors_point_into_the_text_of_the_client() {
+    let world = World::new(0, true);
+    let masked = World::masked();
+    let mut clients = [world.connect("support"), masked.connect("support")];
+    let mut others = Vec::new();
+    for sql in [
+        "SELECT nothing FROM customers",
+        "SELECT id, phone, c.nothing FROM customers c ORDER BY id",
+        "SELECT phone FROM customers c, orders o WHERE c.nothing = o.id",
+        "SELECT phone, nosuch(phone) FROM customers",
+        "SELECT 'Đặng', phone, nosuch(phone) FROM customers",
+        "SELECT customers.*, nosuch(id) FROM customers",
+        "SELECT phone FROM customers GROUP BY name",
+        "SELECT name, phone, count(*) FROM customers",
+        "SELECT note, max(phone), c.phone FROM customers c GROUP BY note",
+        "SELECT phone, sum(amount) FROM customers JOIN orders ON customer_id = customers.id GROUP BY name",
+        "SELECT CASE WHEN phone THEN 1 END FROM customers",
+        "SELECT name, CASE WHEN true THEN phone ELSE 1 END FROM customers",
+        "SELECT phone FROM customers WHERE name",
+        "SELECT 'ữ', phone + 1 FROM customers",
+        "SELECT phone FROM customers /* long */ WHERE -- more\n phone + 1 = 2",
+        "SELECT phone FROM customers c JOIN orders o ON o.customer_id = c.phone",
+        "SELECT phone FROM customers UNION SELECT id FROM customers",
+        "SELECT DISTINCT phone FROM customers ORDER BY name",
+        "SELECT phone FROM customers WHERE id IN (SELECT id, name FROM customers)",
+        "WITH q AS (SELECT phone FROM customers) SELECT phone, upper(phone, 1) FROM q",
+        "SELECT name, phone::nosuchtype FROM customers",
+        "SELECT phone FROM customers WHERE id = 'x'",
+        "SELECT phone COLLATE nope FROM customers",
+        "UPDATE customers SET phone = '1', nothing = 2 WHERE id = 1",
+        "UPDATE customers SET meta = NULL WHERE phone > '' AND id",
+        "UPDATE customers SET meta = NULL WHERE phone",
+        "UPDATE customers SET meta = NULL WHERE name > '' RETURNING phone, phone + 1",
+        "UPDATE customers SET meta = NULL WHERE phone > '' AND nosuch(id)",
+        "INSERT INTO customers (id, name) SELECT 'a' || 'b', 'c'",
+        "INSERT INTO customers (id, name) VALUES (1, 'x') RETURNING phone, id + name",
+        "DELETE FROM customers WHERE phone > '' RETURNING phone, id + 'x'",
+    ] {
+        let answers = clients.each_mut().map(|client| {
+            client.simple("BEGIN");
+            let messages = client.simple(sql);
+            client.simple("ROLLBACK");
+            let error = wire::error(&messages).unwrap_or_else(|| panic!("{sql} works"));
+            (error.field(b'C'), error.field(b'P'))
+        });
+        if answers[0] != answers[1] {
+            others.push(format!("{sql}: {answers:?}"));
+        }
+    }
+    assert!(others.is_empty(), "{}", others.join("\n"));
+}

@@ -994,6 +994,114 @@ fn elements_are_masked_through_the_proxy() {
     assert_eq!(stored, ["{0901234567,0912345678}", "{https://u:p@cdn.vn/1.jpg?t=1}"]);
 }
 
+const ABSENT_RULES: &str = r#"
+policy = "absent"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.none]
+columns = ["public.customers.id"]
+[[role]]
+name = "support"
+match = { user = "support" }
+see = { phone = { mask = "full", null = "hide" } }
+"#;
+
+/// What was not there has no mask: OLD of an INSERT and NEW of a DELETE, of tables, and of views with and without triggers.
+#[test]
+fn rows_that_were_not_there_have_no_masks() {
+    let server = Postgres::start();
+    if server.version() < 18 {
+        return;
+    }
+    server.sql(
+        "postgres",
+        &format!(
+            "{}; CREATE ROLE support LOGIN;
+             CREATE TABLE customers (id bigint, phone text);
+             CREATE VIEW plain_v AS SELECT id, phone FROM customers; CREATE VIEW of_view AS SELECT phone, id FROM plain_v;
+             CREATE VIEW written_v AS SELECT id, phone FROM customers;
+             CREATE FUNCTION written() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN coalesce(NEW, OLD); END';
+             CREATE TRIGGER written INSTEAD OF INSERT OR DELETE ON written_v FOR EACH ROW EXECUTE FUNCTION written();
+             INSERT INTO customers VALUES (1, '0901234567'), (NULL, NULL);
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO support",
+            common::proxy::SERVICE_LOGIN
+        ),
+    );
+    let proxy = common::Proxy::start(&server, &common::proxy::Options::new("postgres", ABSENT_RULES));
+    let mut client = proxy.connect("support", "postgres");
+    let mut rows = |sql: &str| {
+        client.simple("BEGIN");
+        let messages = client.simple(sql);
+        client.simple("ROLLBACK");
+        assert!(common::wire::error(&messages).is_none(), "{sql}: {}", common::wire::describe(&messages));
+        common::wire::text_rows(&messages)
+    };
+    let (none, masked) = (None, Some("*****".to_owned()));
+    for relation in ["customers", "plain_v", "of_view", "written_v"] {
+        let (inserted, deleted) = ([none.clone(), masked.clone()], [masked.clone(), none.clone()]);
+        let insert = format!("INSERT INTO {relation} (id, phone) VALUES (3, '1'), (NULL, NULL) RETURNING");
+        let delete = format!("DELETE FROM {relation} RETURNING");
+        for items in ["old.phone, new.phone", "WITH (OLD AS o, NEW AS \"Phone\") o.phone, \"Phone\".phone"] {
+            assert_eq!(rows(&format!("{insert} {items}")), [inserted.clone(), inserted.clone()], "{relation} {items}");
+            assert_eq!(rows(&format!("{delete} {items}")), [deleted.clone(), deleted.clone()], "{relation} {items}");
+        }
+        let there = rows(&format!("{insert} CASE WHEN old.* IS NOT DISTINCT FROM NULL THEN new.id ELSE 7 END"));
+        assert_eq!(there, [[Some("3".to_owned())], [None]]);
+    }
+}
+
+/// Definitions as `pg_get_viewdef` prints them: a view that is not understood could not be read at all.
+#[test]
+fn views_of_sql_json_are_understood() {
+    let server = Postgres::start();
+    if server.version() < 17 {
+        return;
+    }
+    server.sql(
+        "postgres",
+        &format!(
+            r#"{}; CREATE ROLE support LOGIN;
+             CREATE TABLE customers (id bigint, phone text, meta jsonb);
+             INSERT INTO customers VALUES (1, '0901234567', '[{{"a": 5, "b": [1, 2]}}]');
+             CREATE VIEW read_v AS SELECT id, json_value(meta, '$[0].a' PASSING phone AS "P x", 3 AS y RETURNING int DEFAULT 7 ON EMPTY ERROR ON ERROR) a,
+                 json_query(to_jsonb(phone), '$' WITH CONDITIONAL WRAPPER) q, json_query(meta, '$.b' RETURNING text OMIT QUOTES EMPTY ARRAY ON EMPTY NULL ON ERROR) t,
+                 json_exists(meta, '$.k' TRUE ON ERROR) e FROM customers;
+             CREATE VIEW table_v AS SELECT c.id, j.* FROM customers c, json_table(jsonb '[{{"a": 5, "b": [1, 2]}}]', '$[*]' AS root COLUMNS (n FOR ORDINALITY,
+                 NESTED PATH '$.b[*]' AS nest COLUMNS (b int PATH '$', z text), a int PATH '$.a' DEFAULT 0 ON EMPTY ERROR ON ERROR,
+                 ex bool EXISTS PATH '$.a' FALSE ON ERROR, "J j" jsonb FORMAT JSON PATH '$.b' WITH CONDITIONAL WRAPPER NULL ON EMPTY) ERROR ON ERROR) j;
+             CREATE VIEW phones_v AS SELECT c.id, j.* FROM customers c, json_table(c.meta, '$[*]' PASSING c.phone AS p COLUMNS (p text PATH '$p')) j;
+             CREATE VIEW made_v AS SELECT id, json_object('a' : phone NULL ON NULL WITH UNIQUE KEYS RETURNING jsonb) o, json_array(id, phone ABSENT ON NULL RETURNING json) a,
+                 json_array(SELECT phone FROM customers RETURNING jsonb) q, json_scalar(phone) s, json_serialize(meta::json RETURNING text) z,
+                 json(phone WITH UNIQUE KEYS) j, phone IS JSON OBJECT WITH UNIQUE KEYS i FROM customers;
+             CREATE VIEW all_v AS SELECT json_objectagg(id : phone ABSENT ON NULL WITH UNIQUE KEYS RETURNING jsonb) x,
+                 json_arrayagg(phone ORDER BY id NULL ON NULL RETURNING jsonb) FILTER (WHERE id > 0) y FROM customers;
+             GRANT SELECT ON ALL TABLES IN SCHEMA public TO support"#,
+            common::proxy::SERVICE_LOGIN
+        ),
+    );
+    let rules = ABSENT_RULES.replace("\"public.customers.id\"", "\"public.customers.id\", \"public.customers.meta\"");
+    let proxy = common::Proxy::start(&server, &common::proxy::Options::new("postgres", rules));
+    let mut client = proxy.connect("support", "postgres");
+    for (view, expected) in [
+        ("read_v", vec!["1|NULL|NULL|[1, 2]|f"]),
+        ("table_v", vec!["1|1|5|t|[1, 2]|1|NULL", "1|1|5|t|[1, 2]|2|NULL"]),
+        ("made_v", vec![r#"1|NULL|NULL|NULL|NULL|[{"a": 5, "b": [1, 2]}]|NULL|NULL"#]),
+        ("all_v", vec!["NULL|NULL"]),
+    ] {
+        let messages = client.simple(&format!("SELECT * FROM {view} v"));
+        assert!(common::wire::error(&messages).is_none(), "{view}: {}", common::wire::describe(&messages));
+        let rows = common::wire::text_rows(&messages).into_iter();
+        let shown: Vec<String> = rows
+            .map(|row| row.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".into())).collect::<Vec<_>>().join("|"))
+            .collect();
+        assert_eq!(shown, expected, "{view}");
+    }
+    // Its rows may come of what the role does not see.
+    let refused = client.simple("SELECT id FROM phones_v");
+    let error = common::wire::error(&refused).unwrap_or_else(|| panic!("{}", common::wire::describe(&refused)));
+    assert_eq!(error.field(b'C').as_deref(), Some("42501"));
+}
+
 /// The engine checks its own output by the same allow-list as a client's statement.
 #[test]
 fn masks_call_only_functions_of_the_allow_list() {

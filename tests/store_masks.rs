@@ -180,3 +180,125 @@ fn without_the_key_nothing_is_looked_at() {
     works(&client.simple("INSERT INTO customers (id, full_name, phone) VALUES (500, 'x', '*****003')"), "insert");
     assert_eq!(postgres.sql("shop", "SELECT phone FROM customers WHERE id = 500")[0][0].as_deref(), Some("*****003"));
 }
+
+const TYPED: &str = r#"
+policy = "typed"
+[category.all]
+columns = ["public.typed.d", "public.typed.ts", "public.typed.tz", "public.typed.i", "public.typed.big", "public.typed.n", "public.typed.f", "public.typed.b", "public.typed.u", "public.typed.y", "public.typed.m", "public.typed.t", "public.typed.v", "public.typed.c", "public.typed.j", "public.typed.a", "public.typed.tm", "public.typed.ip"]
+[category.none]
+columns = ["public.typed.id", "public.plain.*"]
+[[role]]
+name = "owner"
+match = { user = "owner" }
+exempt = true
+[[role]]
+name = "support"
+match = { user = "support" }
+see = { all = "withhold" }
+"#;
+
+/// Values that an assignment casts, and such as it does not: PostgreSQL decides, guards or not.
+#[test]
+fn guards_take_what_postgresql_assigns() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        "shop",
+        "CREATE TYPE mood AS ENUM ('ok', 'bad');
+         CREATE TABLE typed (id int, d date, ts timestamp, tz timestamptz, i int, big bigint, n numeric(6,2), f float8, b bool, u uuid,
+             y bytea, m mood, t text, v varchar(4), c char(4), j jsonb, a int[], tm time, ip inet);
+         CREATE TABLE plain (s text, k int, w timestamptz);
+         INSERT INTO plain VALUES ('2020-01-01', 1, '2020-01-01 00:00Z'); INSERT INTO typed (id) VALUES (1);
+         GRANT ALL ON typed, plain TO support",
+    );
+    let mut others = Vec::new();
+    for mode in ["", "store_masks = \"refuse\"\n"] {
+        let rules = format!("{TYPED}{mode}");
+        let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+        let mut clients = ["support", "owner"].map(|user| proxy.connect(user, "shop"));
+        for assignment in [
+            "d = 'a' || 'b'",
+            "d = '2020-01-01'",
+            "d = ('2020-01-01')",
+            "d = now()",
+            "d = s",
+            "d = (SELECT '2020-01-01')",
+            "d = date '2020-01-01' + 1",
+            "d = CASE WHEN true THEN '2020-01-01' END",
+            "d = coalesce(NULL, '2020-01-01')",
+            "d = NULL",
+            "d = (NULL)",
+            "d = current_date",
+            "d = 5",
+            "d = w",
+            "ts = now()",
+            "ts = s",
+            "ts = current_date",
+            "tz = current_date",
+            "tz = w - interval '1 day'",
+            "tz = lower('A')",
+            "i = 1.5",
+            "i = k + 1",
+            "i = '7'",
+            "i = '7'::text",
+            "i = true",
+            "i = s",
+            "i = 3000000000 - 1",
+            "i = -5",
+            "i = k * 1.5",
+            "i = to_char(k, '9')",
+            "big = k",
+            "big = 1e3",
+            "n = k",
+            "n = 1234567.5",
+            "n = s",
+            "f = k",
+            "f = 1.5",
+            "b = 1",
+            "b = true",
+            "b = k > 0",
+            "b = 'yes'",
+            "b = 'yes'::text",
+            "u = gen_random_uuid()",
+            "u = md5('a')",
+            "u = md5('a')::uuid",
+            "y = decode('00', 'hex')",
+            "y = s",
+            "m = 'ok'",
+            "m = 'ok'::text",
+            "m = CASE WHEN k = 1 THEN 'ok' ELSE 'bad' END::mood",
+            "m = CASE WHEN k = 1 THEN 'ok' ELSE 'bad' END",
+            "t = 5",
+            "t = now()",
+            "t = k",
+            "v = 12345",
+            "v = 'abc' || 'd'",
+            "v = 'abcdefg'::text",
+            "c = k",
+            "c = 'x' || 'y'",
+            "j = to_jsonb(k)",
+            "j = json_build_object('a', 1)",
+            "a = ARRAY[1, 2]",
+            "a = ARRAY[1.5, 2]",
+            "tm = now()",
+            "ip = cidr '10.0.0.0/8'",
+            "ip = s",
+        ] {
+            let (column, value) = assignment.split_once(" = ").unwrap();
+            let update = format!("UPDATE typed SET {assignment} FROM plain");
+            let insert = format!("INSERT INTO typed (id, {column}) SELECT 2, {value} FROM plain");
+            let row = format!("INSERT INTO typed (id, {column}) VALUES (2, {value})");
+            for sql in [&update, &insert, &row] {
+                let codes = clients.each_mut().map(|client| {
+                    client.simple("BEGIN");
+                    let answer = client.simple(sql);
+                    client.simple("ROLLBACK");
+                    wire::error(&answer).and_then(|error| error.field(b'C'))
+                });
+                if codes[0] != codes[1] {
+                    others.push(format!("{mode}{sql}: {codes:?}"));
+                }
+            }
+        }
+    }
+    assert!(others.is_empty(), "{}", others.join("\n"));
+}

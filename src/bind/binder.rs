@@ -530,7 +530,7 @@ impl<'a> Binder<'a> {
             Resolved::Opaque(item.all_deps())
         } else {
             let refusal = Refusal::new(RefusalCode::UnknownColumn, format!("column {table}.{column} does not exist"));
-            return Err(self.at(refusal, tokens.end - 1));
+            return Err(self.at(refusal, tokens.start));
         };
         Ok(self.resolved(resolved, tokens, schema.is_some(), context))
     }

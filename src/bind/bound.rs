@@ -260,7 +260,7 @@ pub struct Star {
     pub columns: Vec<StarColumn>,
     /// Catalog relations under it, indexes into [`Bound::relations`].
     pub relations: Vec<usize>,
-    /// Whether every column is known.
+    /// Whether every column is known, and means the same by its name.
     pub complete: bool,
     /// It stands in `EXISTS (SELECT *`: no column of it is read.
     pub ignored: bool,
@@ -269,7 +269,7 @@ pub struct Star {
 /// One column of an expanded star.
 #[derive(Clone, Debug)]
 pub struct StarColumn {
-    /// Name of the FROM item; none for a merged column of USING.
+    /// Name of the FROM item; none for a merged column of USING that is no column of one side.
     pub qualifier: Option<String>,
     /// Column name.
     pub name: String,

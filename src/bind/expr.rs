@@ -123,7 +123,13 @@ impl Binder<'_> {
             | Expr::IsNormalized { expr: e, form: _, negated: _ }
             | Expr::Nested(e)
             | Expr::UnaryOp { op: _, expr: e } => self.expr(e, context),
-            Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => self.all([&**a, b], context),
+            Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => {
+                if self.asks_for_version(a, b, context)? {
+                    Ok(Deps::new())
+                } else {
+                    self.all([&**a, b], context)
+                }
+            }
             Expr::BinaryOp { left, op: _, right }
             | Expr::AnyOp { left, compare_op: _, right, is_some: _ }
             | Expr::AllOp { left, compare_op: _, right } => self.all([&**left, right], context),
@@ -371,7 +377,7 @@ impl Binder<'_> {
             return Ok(self.arguments(&list.args, context)?.0);
         }
         let (parts, tokens) = self.parts(name)?;
-        if let Some(deps) = self.functional_notation(&parts, args, context)? {
+        if let Some(deps) = self.functional_notation(&parts, tokens.start, args, context)? {
             return Ok(deps);
         }
         let base = parts.last().map_or("", String::as_str);
@@ -460,6 +466,7 @@ impl Binder<'_> {
     fn functional_notation(
         &mut self,
         parts: &[String],
+        start: usize,
         args: &FunctionArguments,
         context: &Context,
     ) -> Result<Option<Deps>, Refusal> {
@@ -484,9 +491,10 @@ impl Binder<'_> {
             {
                 return Ok(None);
             }
-            return Err(Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
+            let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
                 .with_hint("No function of this name is known.")
-                .with_sqlstate("42883"));
+                .with_sqlstate("42883");
+            return Err(self.at(refusal, start));
         };
         let before = self.bound.references.len();
         let deps = self.expr(argument, context)?;

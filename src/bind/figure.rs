@@ -54,6 +54,12 @@ fn figure(expression: &Expr) -> Figure {
             Some(ObjectNamePart::Identifier(ident)) if ident.value == gaps::GAP => {
                 Figure::Name("pg_collation_for".to_owned())
             }
+            // `(VALUES (a))` looks like a call.
+            Some(ObjectNamePart::Identifier(ident))
+                if ident.value == "values" && ident.quote_style.is_none() && function.name.0.len() == 1 =>
+            {
+                Figure::Name("column1".to_owned())
+            }
             Some(ObjectNamePart::Identifier(ident)) => Figure::Name(ident.value.clone()),
             Some(ObjectNamePart::Function(_)) | None => Figure::Unknown,
         },

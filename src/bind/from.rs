@@ -154,15 +154,14 @@ impl Binder<'_> {
                     format!("column \"{name}\" specified in USING clause does not exist in both tables"),
                 )
             };
-            let mut deps = Deps::new();
-            let mut merged = None;
-            for (items, which) in [(&left, Side::Left), (&right, Side::Right)] {
-                let column = visible(items).find(|column| *column.name == **name).ok_or_else(unknown)?;
-                merge(&mut deps, &column.deps);
-                if side == Some(which) {
-                    merged = column.origin.or(column.merged);
-                }
-            }
+            let find = |items| visible(items).find(|column| *column.name == **name).ok_or_else(unknown);
+            let (one, other) = (find(&left)?, find(&right)?);
+            let mut deps = one.deps.clone();
+            merge(&mut deps, &other.deps);
+            let of_side = side.map(|side| if side == Side::Left { one } else { other });
+            let merged = of_side.and_then(|column| column.origin.or(column.merged));
+            // Where the types differ the merged column may have another one than the column of its side.
+            let qualifier = of_side.and_then(|column| column.qualifier.clone()).filter(|_| self.same_type(one, other));
             self.mark(&deps, Usages::JOIN);
             for (id, position) in &deps {
                 self.mark_used(*id, *position, true);
@@ -172,7 +171,7 @@ impl Binder<'_> {
                 name: name.as_str().into(),
                 deps,
                 origin: None,
-                qualifier: None,
+                qualifier,
                 merged,
                 doubtful: false,
             });
@@ -218,6 +217,16 @@ impl Binder<'_> {
         };
         left.extend(right.into_iter().chain(alias_item).chain([join]));
         Ok(left)
+    }
+
+    /// Whether two columns are base columns, or merged of such, of one type.
+    fn same_type(&self, one: &ScopeColumn, other: &ScopeColumn) -> bool {
+        let data = |column: &ScopeColumn| {
+            let (id, position) = column.origin.or(column.merged.filter(|_| column.qualifier.is_some()))?;
+            let data = self.catalog.relation(self.bound.relations.get(id)?.oid)?.columns.get(position)?;
+            Some((data.type_oid, data.typmod, &data.collation))
+        };
+        data(one).is_some_and(|one| data(other) == Some(one))
     }
 
     /// One FROM item; `left` are the items to its left in the same join.

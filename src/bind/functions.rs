@@ -14,7 +14,7 @@ use super::{
     query::columns_of,
     scope::{Scope, ScopeItem, merge},
 };
-use crate::{catalog::functions::builtin_out_names, error::Refusal};
+use crate::{catalog::functions::builtin_out_names, error::Refusal, sql::gaps};
 
 impl Binder<'_> {
     /// A function in FROM.
@@ -31,6 +31,11 @@ impl Binder<'_> {
             && let Some(rows) = self.gap(ident).filter(|rows| self.tokens.get(*rows).is_some_and(|t| t.is_word("rows")))
         {
             return self.rows_from(rows, args, alias, &context);
+        }
+        if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && let Some(at) = self.gap(ident)
+        {
+            return self.json_table(at, args, alias, &context);
         }
         let (parts, tokens) = self.parts(name)?;
         let (deps, constants) = self.arguments(args, &context)?;
@@ -136,6 +141,35 @@ impl Binder<'_> {
         let mut item = self.function_result(outputs, alias.as_ref(), false, false)?;
         if alias.is_none() {
             item.name = Some("xmltable".into());
+        }
+        Ok(vec![item])
+    }
+
+    /// `JSON_TABLE(…)`, of which the parser saw every expression and every type as an argument: any column may depend on all of them.
+    fn json_table(
+        &mut self,
+        at: usize,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        context: &Context,
+    ) -> Result<Vec<ScopeItem>, Refusal> {
+        let columns = gaps::json_columns(self.tokens, at);
+        let columns = columns.ok_or_else(|| self.at(Self::unsupported("this form of JSON_TABLE"), at))?;
+        let (deps, _) = self.arguments(args, context)?;
+        self.mark(&deps, Usages::ARGUMENT);
+        for (id, _) in &deps {
+            // PostgreSQL gives no collations to expressions in it, which masks may need.
+            self.entangle(*id);
+        }
+        let mut outputs = Vec::new();
+        for column in columns {
+            let name = self.take_token(column)?;
+            self.not_reserved(&name, column)?;
+            outputs.push(output(&name, &deps));
+        }
+        let mut item = self.function_result(outputs, alias, false, false)?;
+        if alias.is_none() {
+            (item.name, item.name_visible) = (Some("json_table".into()), true);
         }
         Ok(vec![item])
     }

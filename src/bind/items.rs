@@ -1,8 +1,9 @@
 //! Stage `bind`: the items of SELECT and RETURNING, stars included. In: one item. Out: the outputs it makes, with their
 //! names, lineage and tokens.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
+use foldhash::fast::FixedState;
 use sqlparser::ast::{
     CastKind, DataType, Expr, ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
@@ -49,6 +50,18 @@ fn few(items: usize) -> Result<(), Refusal> {
         return Err(Refusal::new(RefusalCode::Unsupported, message).with_sqlstate("54011"));
     }
     Ok(())
+}
+
+/// Whether no column that stands without the name of its FROM item shares its own name with another.
+fn names_tell(columns: &[StarColumn]) -> bool {
+    if columns.iter().all(|column| column.qualifier.is_some()) {
+        return true;
+    }
+    let mut seen: HashMap<&str, bool, FixedState> = HashMap::default();
+    columns.iter().all(|column| {
+        let bare = column.qualifier.is_none();
+        seen.insert(&column.name, bare).is_none_or(|other| !(bare || other))
+    })
 }
 
 impl Binder<'_> {
@@ -330,6 +343,7 @@ impl Binder<'_> {
             }
             star.relations.extend(item.relation.filter(|id| !star.relations.contains(id)));
         }
+        star.complete &= names_tell(&star.columns);
         for id in &star.relations {
             if let Some(relation) = self.bound.relations.get_mut(*id) {
                 relation.starred = true;

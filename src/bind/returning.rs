@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use sqlparser::ast::{Expr, SelectItem};
+use sqlparser::ast::{Expr, ObjectNamePart, SelectItem, Value};
 
 use super::{
     binder::{Binder, Context},
@@ -66,6 +66,22 @@ impl Binder<'_> {
             self.mark(&deps, Usages::RETURNED);
         }
         Ok(outputs)
+    }
+}
+
+impl Binder<'_> {
+    /// Whether it is `old.* IS [NOT] DISTINCT FROM NULL`, which asks for no more than whether there was a row: one of NULLs is not
+    /// NULL to it, and no operator compares.
+    pub(super) fn asks_for_version(&mut self, row: &Expr, other: &Expr, context: &Context) -> Result<bool, Refusal> {
+        let row = if let Expr::Nested(inner) = row { inner } else { row };
+        let (Expr::QualifiedWildcard(name, _), Expr::Value(other)) = (row, other) else { return Ok(false) };
+        let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return Ok(false) };
+        let asks =
+            other.value == Value::Null && Self::item(&ident.value, None, context).is_some_and(|item| item.version);
+        if asks {
+            self.take(ident)?;
+        }
+        Ok(asks)
     }
 }
 

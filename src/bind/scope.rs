@@ -11,7 +11,7 @@ pub(super) struct ScopeColumn {
     pub deps: Deps,
     /// The base column that it is, directly.
     pub origin: Option<(usize, ColumnIndex)>,
-    /// Name of the FROM item to print before it in an expanded star; none for merged columns.
+    /// Name of the FROM item to print before it in an expanded star; none for merged columns that are no column of one side.
     pub qualifier: Option<Rc<str>>,
     /// The base column whose value a merged column of USING always has.
     pub merged: Option<(usize, ColumnIndex)>,

@@ -78,7 +78,7 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
         fillable = planned.fillable.filter(|_| statements.len() == 1);
     }
     // A statement on its own was read to its end by its verification.
-    let printed = || lex::lex(&text).map(|tokens| split::statements(&tokens).len());
+    let printed = || lex::lex_sent(&text).map(|tokens| split::statements(&tokens).len());
     if fillable.is_none() && printed() != Ok(statements.len()) {
         return Err(Refusal::new(RefusalCode::VerifyFailed, "the rewritten text failed its check").into());
     }

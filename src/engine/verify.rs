@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Job, Printed, Trusted, furthest, protected, reads_few, scope_clause, treatment},
+    rewrite::{Job, Printed, Trusted, furthest, protected, reads_few, scope_clause, too_long, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -33,7 +33,10 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         Refusal::new(RefusalCode::VerifyFailed, format!("the rewritten statement failed its check: {what}"))
             .with_hint("This is a defect of pgscrim; please report the statement's form.")
     };
-    let tokens = lex::lex(&printed.text).map_err(|_| failed("tokens"))?;
+    let tokens = lex::lex_sent(&printed.text).map_err(|refusal| {
+        let long = matches!(refusal.code, RefusalCode::TextTooLong | RefusalCode::TooManyTokens);
+        if long { too_long(refusal.code) } else { failed("tokens") }
+    })?;
     let statement = parse::parse_statement(&tokens, 0).map_err(|_| failed("syntax"))?;
     let own = bind_own(&statement, &tokens, &run.inputs.catalog).map_err(|refusal| failed(&refusal.message))?;
     if parameters(client) != parameters(&tokens) {

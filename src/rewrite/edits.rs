@@ -8,7 +8,7 @@ use crate::{
     bind::Compared,
     error::{Refusal, RefusalCode},
     sql::{
-        Kind, Reads, Token, emit,
+        Kind, MAX_SENT, Reads, Token, emit,
         template::{self, Hole},
     },
 };
@@ -27,12 +27,16 @@ pub struct Edit {
     pub wraps: bool,
     /// Whether the text may name stored values of protected columns (a mask, a derived table, a guard).
     pub trusted: bool,
+    /// Whether it is the mask of a reference: what PostgreSQL finds fault with in it is the client's reference.
+    pub mask: bool,
 }
 
 /// Edits of one statement.
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
     list: Vec<Edit>,
+    /// Of their texts, also of those that are not kept because they are too many.
+    bytes: usize,
     /// Tokens before which a name was restored.
     restored: HashSet<usize, FixedState>,
     /// Columns whose stored value is compared: index into [`crate::bind::Bound::relations`] and position.
@@ -140,24 +144,37 @@ impl Printed {
 }
 
 impl Edits {
+    /// Keeps an edit; when all that there are together are too long, the statement will be refused.
+    fn push(&mut self, edit: Edit) {
+        self.bytes = self.bytes.saturating_add(edit.text.len());
+        if self.bytes <= MAX_SENT / 2 {
+            self.list.push(edit);
+        }
+    }
+
     /// Replaces `tokens` by `text`.
     pub fn replace(&mut self, tokens: Range<usize>, text: String, trusted: bool) {
-        self.list.push(Edit { tokens, text, wraps: false, trusted });
+        self.push(Edit { tokens, text, wraps: false, trusted, mask: false });
+    }
+
+    /// Replaces a reference by its mask.
+    pub fn mask(&mut self, tokens: Range<usize>, text: String) {
+        self.push(Edit { tokens, text, wraps: false, trusted: true, mask: true });
     }
 
     /// Puts `text`, in which [`HOLE`] stands for the tokens themselves, around `tokens`.
     pub fn wrap(&mut self, tokens: Range<usize>, text: String) {
-        self.list.push(Edit { tokens, text, wraps: true, trusted: true });
+        self.push(Edit { tokens, text, wraps: true, trusted: true, mask: false });
     }
 
     /// Inserts `text` before token `at`.
     pub fn insert(&mut self, at: usize, text: String) {
-        self.list.push(Edit { tokens: at..at, text, wraps: false, trusted: false });
+        self.push(Edit { tokens: at..at, text, wraps: false, trusted: false, mask: false });
     }
 
     /// Inserts text of our own, which may name protected columns, before token `at`.
     pub fn insert_own(&mut self, at: usize, text: String) {
-        self.list.push(Edit { tokens: at..at, text, wraps: false, trusted: true });
+        self.push(Edit { tokens: at..at, text, wraps: false, trusted: true, mask: false });
     }
 
     /// Gives an item its name back: `text` before token `at`, once.
@@ -197,6 +214,55 @@ impl Edits {
         Ok(())
     }
 
+    /// Refuses what would be too long to send. The edits are in order.
+    ///
+    /// # Errors
+    /// [`RefusalCode::TextTooLong`].
+    pub fn check_length(&self, tokens: &[Token]) -> Result<(), Refusal> {
+        let fits = self.bytes <= MAX_SENT / 2 && self.length(tokens) <= MAX_SENT;
+        if fits { Ok(()) } else { Err(too_long(RefusalCode::TextTooLong)) }
+    }
+
+    /// About how long the tokens are with the edits: what a wrapping edit wraps counts as often as it stands there.
+    fn length(&self, tokens: &[Token]) -> usize {
+        let mut length = 0_usize;
+        // Wrapping edits around: where each ends, and how often what is inside stands there.
+        let mut around: Vec<(usize, usize)> = Vec::new();
+        let mut at = 0;
+        let mut add = |bytes: usize, times: usize| length = length.saturating_add(bytes.saturating_mul(times));
+        let times = |around: &[(usize, usize)]| around.last().map_or(1, |(_, times)| *times);
+        let mut edits = self.list.iter().peekable();
+        while at <= tokens.len() {
+            while around.last().is_some_and(|(end, _)| *end <= at) {
+                around.pop();
+            }
+            let mut skipped = at;
+            while let Some(edit) = edits.next_if(|edit| edit.tokens.start <= at) {
+                add(edit.text.len(), times(&around));
+                if edit.wraps {
+                    let holes = edit.text.matches(HOLE).count();
+                    around.push((edit.tokens.end, times(&around).saturating_mul(holes)));
+                } else {
+                    skipped = skipped.max(edit.tokens.end);
+                }
+            }
+            if skipped > at {
+                at = skipped;
+                continue;
+            }
+            if let Some(token) = tokens.get(at) {
+                let doubled = if token.is_literal() {
+                    memchr::memchr2_iter(b'\'', b'\\', token.content().as_bytes()).count()
+                } else {
+                    0
+                };
+                add(token.content().len() + doubled + 1, times(&around));
+            }
+            at += 1;
+        }
+        length
+    }
+
     /// Prints `range` of the tokens with the edits.
     pub fn print(&self, tokens: &[Token], range: Range<usize>) -> Printed {
         let mut out = Printed::default();
@@ -208,6 +274,12 @@ impl Edits {
         out.fill(tokens);
         out
     }
+}
+
+/// The refusal of a statement that is too long as it would be sent.
+pub fn too_long(code: RefusalCode) -> Refusal {
+    Refusal::new(code, "statement is too long with what stands for protected columns in it")
+        .with_hint("It names such columns too often, or assigns too much to them; split it.")
 }
 
 fn print_range(out: &mut Printed, tokens: &[Token], range: Range<usize>, edits: &[Edit]) {
@@ -233,6 +305,17 @@ fn push_tokens(out: &mut Printed, tokens: &[Token], range: Range<usize>) {
     }
 }
 
+/// Where in a mask its first token that is no bracket stands, and its operand for the first time.
+fn points(mask: &str, operand: &str) -> (usize, Option<usize>) {
+    let whole = mask.len() - mask.trim_start_matches('(').len();
+    let begins = |at: &usize| {
+        let before = mask.get(..*at).and_then(|before| before.chars().next_back());
+        before.is_none_or(|before| !(before.is_alphanumeric() || matches!(before, '_' | '.' | '"' | '$')))
+    };
+    let mut found = mask.match_indices(operand).map(|(at, _)| at);
+    (whole, found.find(|at| !operand.is_empty() && begins(at)))
+}
+
 fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) {
     if edit.text.is_empty() {
         return;
@@ -245,6 +328,16 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
         && let Some(replaced) = tokens.get(edit.tokens.clone()).and_then(<[Token]>::first)
     {
         out.started(start, replaced);
+        if edit.mask {
+            let operand = tokens.get(edit.tokens.clone()).map(emit::name).unwrap_or_default();
+            // Most errors are those of the whole mask, or of the first place where the column stands in it.
+            let (whole, column) = points(&edit.text, &operand);
+            for point in [Some(whole), column.filter(|column| *column > whole)].into_iter().flatten() {
+                if point > 0 {
+                    out.started(start + point, replaced);
+                }
+            }
+        }
     }
     if edit.wraps {
         // In order, and no other edit reaches into this one ([`Edits::sort`]).

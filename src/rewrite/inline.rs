@@ -155,7 +155,7 @@ pub(super) fn references(
             continue;
         }
         let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
-        edits.replace(reference.tokens.clone(), masked_reference(policy, position, column, &operand), true);
+        edits.mask(reference.tokens.clone(), masked_reference(policy, position, column, &operand));
         let item = job.item_around(reference.tokens.start);
         if let Some((at, text)) = item.and_then(restored_name) {
             edits.restore(at, text);

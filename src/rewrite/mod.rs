@@ -5,6 +5,7 @@
 //! schema-qualified references); references to write targets are masked where they stand. Every
 //! relation name is printed with its schema.
 
+mod assigned;
 mod check;
 mod derived;
 mod edits;
@@ -17,7 +18,7 @@ mod stored;
 mod target;
 
 pub use check::sets_path;
-pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted};
+pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, too_long};
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
@@ -139,5 +140,6 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     target::targets(job, &references, &exact, &mut edits)?;
     scope::targets(job, &mut edits)?;
     edits.sort()?;
+    edits.check_length(job.tokens)?;
     Ok(edits)
 }

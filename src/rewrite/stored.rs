@@ -5,10 +5,10 @@
 
 use super::{
     Edits, Job,
-    edits::HOLE,
+    assigned::Value,
     names::{hidden, protected, relation},
 };
-use crate::{bind::RelationUse, error::Refusal, names::quote_literal, sql::Kind};
+use crate::{bind::RelationUse, error::Refusal, names::quote_literal};
 
 /// Begins the text that cannot be cast; the numbers of the table and the column follow, `16384.3`.
 pub const SIGN: &str = "pgs_stored_mask ";
@@ -22,18 +22,11 @@ pub(super) fn inserted(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> 
             if alone.is_some_and(|token| token.is_word("default") || token.is_word("null")) {
                 continue;
             }
-            let constant = alone.is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
             let data = relation(job, used)?;
             let Some(column) = data.columns.get(assigned.column) else { continue };
-            let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
-            // As a plain assignment would: see the guard of UPDATE.
-            let value = if constant || !casts {
-                format!("CAST({HOLE} AS {})", column.type_sql_plain)
-            } else {
-                format!("({HOLE})")
-            };
-            if let Some(text) = refusing(job, used, assigned.column, &value)? {
-                edits.wrap(range.clone(), text);
+            let value = Value::new(job, column, range, false);
+            if let Some(text) = refusing(job, used, assigned.column, &value.text)? {
+                edits.wrap(range.clone(), value.stored(text));
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Write targets stay tables: references to their protected columns are masked where they stand, stars of RETURNING are
 //! expanded, and assignments are guarded against writing masks back.
 
+use std::ops::Range;
+
 use super::{
     Edits, Job,
+    assigned::Value,
     check::label,
     derived::Exact,
     exact::{in_place, searched},
@@ -13,14 +16,14 @@ use super::{
 };
 use crate::{
     bind::{Clause, Reference, RelationUse, Role, Star, WholeUse},
-    catalog::{Column, data::RelationKind},
+    catalog::{Column, Relation, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{
         RelationPolicy, Search, Treatment, WriteBack,
-        compiled::{Row, short_type, withheld},
+        compiled::{Row, withheld},
     },
-    sql::{Kind, emit},
+    sql::{Kind, Nesting, Token, emit},
 };
 
 /// Rewrites what reads a target.
@@ -69,7 +72,10 @@ pub(super) fn targets(
             }
             let operand = job.tokens.get(reference.tokens.clone()).map(emit::name).unwrap_or_default();
             let masked = read(job, used, policy, position, &operand, row_of(job, reference, used))?;
-            edits.replace(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat(), true);
+            edits.mask(reference.tokens.clone(), ["(", masked.as_str(), ")"].concat());
+            if let (Some(at), Some(column)) = (labelled_by(job.tokens, &reference.tokens), last_name(job, reference)) {
+                edits.restore(at, format!("AS {}", quote_ident(column)));
+            }
             let item = job.item_around(reference.tokens.start);
             if let Some((at, text)) = item.and_then(restored_name) {
                 edits.restore(at, text);
@@ -79,6 +85,43 @@ pub(super) fn targets(
     returning_stars(job, edits)?;
     guards(job, edits)?;
     stored::inserted(job, edits)
+}
+
+fn last_name<'a>(job: &Job<'a>, reference: &Reference) -> Option<&'a str> {
+    reference.tokens.end.checked_sub(1).and_then(|at| job.tokens.get(at)).map(Token::name)
+}
+
+/// How far behind its beginning a list of XML elements is looked at, in tokens: each reference looks.
+const MAX_LIST: usize = 500;
+
+/// The token before which a label goes, where an element or attribute of XML has its name from a reference: `xmlforest(a.b)`.
+fn labelled_by(tokens: &[Token], reference: &Range<usize>) -> Option<usize> {
+    let kind = |at: usize| tokens.get(at).map(|token| token.kind);
+    let (mut start, mut end) = (reference.start, reference.end);
+    let names = |open: usize| {
+        let word = open.checked_sub(1).and_then(|at| tokens.get(at));
+        word.is_some_and(|word| word.is_word("xmlforest") || word.is_word("xmlattributes"))
+    };
+    // Brackets around it.
+    while start.checked_sub(1).is_some_and(|open| kind(open) == Some(Kind::Open) && !names(open))
+        && kind(end) == Some(Kind::Close)
+    {
+        (start, end) = (start - 1, end + 1);
+    }
+    if !matches!(kind(end), Some(Kind::Comma | Kind::Close)) {
+        return None;
+    }
+    let before = start.checked_sub(1).filter(|at| matches!(kind(*at), Some(Kind::Comma | Kind::Open)))?;
+    let mut depth = 0_usize;
+    for at in (0..=before).rev().take(MAX_LIST) {
+        match tokens.get(at)?.kind.nesting() {
+            Nesting::Closes => depth += 1,
+            Nesting::Opens if depth == 0 => return names(at).then_some(end),
+            Nesting::Opens => depth -= 1,
+            Nesting::Stays => {}
+        }
+    }
+    None
 }
 
 /// The name of the row that a reference reads: the target, or OLD or NEW by whichever name RETURNING gives them.
@@ -106,13 +149,19 @@ fn read(
         Treatment::Clear | Treatment::Withhold | Treatment::Refuse => true,
         Treatment::Mask(mask) => mask.strict,
     };
-    // What was inserted has no OLD and what was deleted no NEW, and no mask may make a value of that. Views have no system columns.
-    let absent = row != used.alias && !strict && data.kind != RelationKind::View;
+    // What was inserted has no OLD and what was deleted no NEW, and no mask may make a value of that.
+    let absent = row != used.alias && !strict;
     Ok(if absent {
-        format!("CASE WHEN {name}.tableoid IS NULL THEN {} ELSE {masked} END", withheld(column))
+        format!("CASE WHEN {} THEN {} ELSE {masked} END", is_absent(data, &name), withheld(column))
     } else {
         masked
     })
+}
+
+/// Whether there is no OLD or NEW of this name. Views have no system columns: of them the whole row is looked at.
+fn is_absent(data: &Relation, name: &str) -> String {
+    let asks = if data.kind == RelationKind::View { ".* IS NOT DISTINCT FROM NULL" } else { ".tableoid IS NULL" };
+    [name, asks].concat()
 }
 
 fn check_captures(policy: &RelationPolicy, position: usize, row: &str) -> Result<(), Refusal> {
@@ -171,37 +220,18 @@ pub fn returned_star(job: &Job<'_>, star: &Star) -> Result<String, Refusal> {
     Ok(columns.join(", "))
 }
 
-/// [`super::edits::HOLE`]
-const HOLE: &str = "\u{1}";
-const _: () = assert!(matches!(super::edits::HOLE, '\u{1}'));
-
 /// A masked value that comes back unchanged changes nothing, and a row of which something is hidden stays with its subject.
 fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     for assigned in job.bound.assigned.iter().filter(|assigned| assigned.update && !assigned.default) {
         let (Some(used), Some(range)) = (job.bound.relations.get(assigned.relation), &assigned.value) else { continue };
         let data = relation(job, used)?;
         let Some(column) = data.columns.get(assigned.column) else { continue };
-        let constant = range.len() == 1
-            && job
-                .tokens
-                .get(range.start)
-                .is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter || token.is_word("null"));
-        // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
-        // explicit cast could run more than an assignment does.
-        let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
-        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
-        let first = job.tokens.get(range.start);
-        let null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
-        let unchecked = column.type_kind == 'd' && constant && null;
-        let value = if (constant || !casts) && !unchecked {
-            ["CAST(", HOLE, " AS ", &*short_type(&column.type_sql_plain), ")"].concat()
-        } else {
-            ["(", HOLE, ")"].concat()
-        };
+        let assigning = Value::new(job, column, range, true);
+        let value = &assigning.text;
         let current = [&*quote_ident(&used.alias), ".", &*quote_ident(&column.name)].concat();
-        let stored = stored::refusing(job, used, assigned.column, &value)?;
+        let stored = stored::refusing(job, used, assigned.column, value)?;
         let kept =
-            kept(job, used, assigned.column, column, (&value, stored.as_deref()), &current)?.or_else(|| stored.clone());
+            kept(job, used, assigned.column, column, (value, stored.as_deref()), &current)?.or_else(|| stored.clone());
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());
         let text = match (open.filter(|_| !job.role.exempt), kept) {
             (None, None) => continue,
@@ -209,10 +239,10 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             (Some(open), kept) => {
                 check_capture(open, &used.alias)?;
                 let open = open.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
-                format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.unwrap_or(value))
+                format!("CASE WHEN {open} THEN {} ELSE {current} END", kept.as_ref().unwrap_or(value))
             }
         };
-        edits.wrap(range.clone(), text);
+        edits.wrap(range.clone(), assigning.stored(text));
     }
     Ok(())
 }

@@ -20,6 +20,8 @@
 //! | `FETCH FIRST (a) ROWS`, `REPEATABLE (a)` | `FETCH FIRST 0 ROWS`, `REPEATABLE (0)` |
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
+//! | `GROUPING SETS (a, GROUPING SETS (b, ()))` | `GROUPING SETS (a, b, ())` |
+//! | SQL/JSON | see [`super::gaps_json`] |
 //! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
 //! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
@@ -31,12 +33,13 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    Kind, Nesting, Token,
+    Kind, Nesting, Token, gaps_json,
     gaps_writes::{assignments, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
 };
 
+pub use super::gaps_json::json_columns;
 pub use super::gaps_writes::{ConflictTarget, ReturningVersions, conflict_target, current_of, returning_versions};
 
 /// The name that stands for tokens which the parser does not see. A client's quoted identifier of this value is a
@@ -160,7 +163,11 @@ pub fn find(tokens: &[Token]) -> Gaps {
             }
             "substring" => similar(tokens, at, &mut gaps),
             "normalize" if is_call(tokens, at) => normal_form(tokens, at, &mut gaps),
-            other => gaps_xml::find(other, tokens, at, &mut gaps),
+            "grouping" if sets(tokens, at) => inner_sets(tokens, at + 3, &mut gaps),
+            other => {
+                gaps_json::find(other, tokens, at, &mut gaps);
+                gaps_xml::find(other, tokens, at, &mut gaps);
+            }
         }
     }
     gaps
@@ -236,7 +243,7 @@ pub(super) fn is_call(tokens: &[Token], at: usize) -> bool {
 
 /// Reserved words, with which no item of FROM can end.
 const EXPRESSION_FOLLOWS: &[&str] =
-    &["select", "distinct", "where", "and", "or", "not", "when", "then", "else", "having", "returning"];
+    &["select", "distinct", "where", "and", "or", "not", "on", "case", "when", "then", "else", "having", "returning"];
 
 /// `ROWS FROM (f(…)`, and not a column of that name before a sub-select or a join.
 fn rows_from(tokens: &[Token], at: usize) -> bool {
@@ -418,6 +425,28 @@ fn fetched(tokens: &[Token], at: usize) -> Option<Range<usize>> {
     }
     let close = level_end(tokens, open + 1, |_| false);
     (word(tokens, close + 1, "row") || word(tokens, close + 1, "rows")).then_some(open..close + 1)
+}
+
+/// `GROUPING SETS (`
+fn sets(tokens: &[Token], at: usize) -> bool {
+    word(tokens, at, "grouping") && word(tokens, at + 1, "sets") && kind(tokens, at + 2) == Some(Kind::Open)
+}
+
+/// GROUPING SETS in a list of GROUPING SETS, whose first token is `first`: what they list is listed by the outer ones.
+fn inner_sets(tokens: &[Token], first: usize, gaps: &mut Gaps) {
+    let mut at = first;
+    loop {
+        if sets(tokens, at) {
+            gaps.drop(at..at + 3);
+            let close = level_end(tokens, at + 3, |_| false);
+            gaps.drop(close..close + 1);
+        }
+        at = level_end(tokens, at, |index| kind(tokens, index) == Some(Kind::Comma));
+        if kind(tokens, at) != Some(Kind::Comma) {
+            return;
+        }
+        at += 1;
+    }
 }
 
 /// `substring(a SIMILAR b ESCAPE c)`

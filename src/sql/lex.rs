@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use smol_str::SmolStr;
 
 use super::{
-    Kind, MAX_TEXT, MAX_TOKENS, Token,
+    Kind, MAX_SENT, MAX_TEXT, MAX_TOKENS, Token,
     bytes::{DIGIT, IDENTIFIER_PART, IDENTIFIER_START, OPERATOR, PREFIX, SPACE, is},
 };
 use crate::error::{Refusal, RefusalCode};
@@ -21,9 +21,21 @@ const MAX_IDENTIFIER: usize = 63;
 /// # Errors
 /// [`RefusalCode::TextTooLong`], [`RefusalCode::TooManyTokens`], [`RefusalCode::BadToken`].
 pub fn lex(text: &str) -> Result<Vec<Token>, Refusal> {
-    if text.len() > MAX_TEXT {
+    lex_within(text, MAX_TEXT)
+}
+
+/// As [`lex`], for a text that the rewriter has printed.
+///
+/// # Errors
+/// As [`lex`].
+pub fn lex_sent(text: &str) -> Result<Vec<Token>, Refusal> {
+    lex_within(text, MAX_SENT)
+}
+
+fn lex_within(text: &str, limit: usize) -> Result<Vec<Token>, Refusal> {
+    if text.len() > limit {
         return Err(Refusal::new(RefusalCode::TextTooLong, "statement is too long")
-            .with_hint(format!("The limit is {MAX_TEXT} bytes; send the data with COPY or in several statements.")));
+            .with_hint(format!("The limit is {limit} bytes; send the data with COPY or in several statements.")));
     }
     // No message can carry one; our own marks in texts rely on it (rewrite::edits).
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {

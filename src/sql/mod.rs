@@ -11,6 +11,7 @@ pub mod emit;
 mod escapes;
 pub mod forms;
 pub mod gaps;
+mod gaps_json;
 mod gaps_writes;
 mod gaps_xml;
 pub mod keywords;
@@ -25,6 +26,8 @@ pub use tokens::{Kind, Nesting, Reads, Token};
 
 /// The longest statement text in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
+/// The most bytes of a statement with what the rewriter adds to it.
+pub const MAX_SENT: usize = 8 * MAX_TEXT;
 /// The most tokens of one text.
 pub const MAX_TOKENS: usize = 2_000_000;
 /// Deepest nesting of parentheses and the like that the parser follows.

@@ -1,0 +1,70 @@
+//! The new value of a column in SQL, where something of ours stands around it. In: the tokens that are assigned. Out: their text as a
+//! value of the column's type, and a proof that PostgreSQL would take them in a plain assignment.
+//!
+//! An assignment casts less than CAST does: no text becomes a date by it, and no number a boolean. What it would refuse is refused as well:
+//! for types whose values come from others by casts that are implicit one way or the other, a CASE of a value and the expression
+//! fails in the same way (42804) when the statement is read, and is never evaluated.
+
+use std::ops::Range;
+
+use super::{Job, edits::HOLE};
+use crate::{catalog::Column, policy::compiled::short_type, sql::Kind};
+
+/// Types to which an assignment casts from what CASE unites them with, and from nothing else.
+const UNITE: &[&str] = &[
+    "bool",
+    "bytea",
+    "cidr",
+    "date",
+    "float4",
+    "float8",
+    "inet",
+    "int2",
+    "int4",
+    "int8",
+    "numeric",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+];
+
+/// What is assigned to a column.
+pub(super) struct Value {
+    /// It in SQL, as a value of the column's type; [`HOLE`] stands for the tokens.
+    pub text: String,
+    /// Fails where the tokens may not be assigned to the column, and is of its type; none where nothing can fail.
+    proof: Option<String>,
+}
+
+impl Value {
+    /// The value that `range` of the tokens assigns to a column, in an UPDATE or an INSERT.
+    pub fn new(job: &Job<'_>, column: &Column, range: &Range<usize>, update: bool) -> Self {
+        let alone = if range.len() == 1 { job.tokens.get(range.start) } else { None };
+        let null = alone.is_some_and(|token| token.is_word("null"));
+        let constant = null || alone.is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
+        let first = job.tokens.get(range.start);
+        let reads_null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
+        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
+        let unchecked = update && column.type_kind == 'd' && constant && reads_null;
+        // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
+        // explicit cast could run more than an assignment does.
+        let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
+        let cast = (constant || !casts) && !unchecked;
+        let plain = short_type(&column.type_sql_plain);
+        let text = if cast { format!("CAST({HOLE} AS {plain})") } else { format!("({HOLE})") };
+        // A string, a parameter or NULL becomes of any type.
+        let untyped = null || alone.is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Parameter));
+        let unites = column.type_kind == 'e' || (column.type_kind == 'b' && UNITE.contains(&column.type_name.as_str()));
+        let proof = (cast && !untyped && unites)
+            .then(|| format!("CAST(CASE WHEN false THEN ({HOLE}) ELSE CAST(NULL AS {plain}) END AS {plain})"));
+        Self { text, proof }
+    }
+
+    /// What is stored, `text` having been made of the value.
+    pub fn stored(&self, text: String) -> String {
+        match &self.proof {
+            None => text,
+            Some(proof) => format!("CASE WHEN false THEN {proof} ELSE {text} END"),
+        }
+    }
+}
