@@ -194,8 +194,16 @@ def main():
             if re.search(r"pg_terminate_backend|pg_sleep|\bnotify\b|set\s+(local\s+|session\s+)?(role|session\s+auth)", statement, re.I):
                 continue
             tried += 1
-            a, b = straight.answers(statement, data), through.answers(statement, data)
+            b = through.answers(statement, data)
             code = refusal(b)
+            if code and re.search(r"\btemp(orary)?\b", statement, re.I):
+                # Nobody else can make it for this session, so the other has none either.
+                refused[code] += 1
+                left += 1
+                for session in (straight, through, behind) if straight.in_transaction() else ():
+                    session.answers("ROLLBACK", None)
+                continue
+            a = straight.answers(statement, data)
             if code:
                 refused[code] += 1
                 left += 1
