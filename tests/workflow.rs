@@ -89,6 +89,71 @@ const EMAIL: &str = "email = { mask = \"email\", hidden_domain = \"example.com\"
 
 const TEST: &str = "[[test]]\nname = \"t\"\nrole = \"support\"\n";
 
+/// A test, and explain, act for the purpose that a session would have: the one asked for, the login's own setting, the
+/// application's, the role's first.
+#[test]
+fn purposes_are_those_that_a_session_would_have() {
+    const RULES: &str = r#"
+policy = "p"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.none]
+columns = ["public.customers.id"]
+[[role]]
+name = "shop"
+match = { user = ["shop_app", "night_app"] }
+purposes = ["orders", "checks", "reports"]
+application_purposes = { metabase = "reports" }
+see = { phone = "clear" }
+[role.for.checks]
+see = { phone = "withhold" }
+[role.for.reports]
+see = { phone = "phone_last" }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone varchar(20)");
+    for login in ["shop_app", "night_app"] {
+        role(&mut data, login, &[]);
+    }
+    data.settings.push(pgscrim::catalog::data::SettingData {
+        database: None,
+        role: Some("night_app".to_owned()),
+        name: "pgscrim.purpose".to_owned(),
+        value: "checks".to_owned(),
+    });
+    let desk = Desk::new(&data);
+    desk.write("rules/rules.toml", RULES);
+    let mut tests = String::new();
+    for (number, (user, application, purpose, treatment)) in [
+        ("shop_app", "", "", "clear"),
+        ("shop_app", "metabase", "", "phone_last"),
+        ("shop_app", "metabase", "checks", "withhold"),
+        ("night_app", "", "", "withhold"),
+        ("night_app", "metabase", "", "withhold"),
+        ("night_app", "metabase", "orders", "clear"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut arguments = vec!["explain", "--rules", "rules", "--user", user, "--application", application];
+        let mut test = format!("[[test]]\nname = \"{number}\"\nuser = \"{user}\"\n");
+        if !application.is_empty() {
+            test += &format!("application_name = \"{application}\"\n");
+        }
+        if !purpose.is_empty() {
+            arguments.extend(["--purpose", purpose]);
+            test += &format!("purpose = \"{purpose}\"\n");
+        }
+        tests += &format!("{test}sql = \"SELECT phone FROM customers\"\nexpect = {{ phone = \"{treatment}\" }}\n");
+        arguments.extend(["--json", "SELECT phone FROM customers"]);
+        let json = desk.offline(0, &arguments).json();
+        assert_eq!(json["statements"][0]["columns"][0]["treatment"], treatment, "{arguments:?}");
+    }
+    desk.write("rules/rules.test.toml", &tests);
+    let ran = desk.offline(0, &["test", "rules"]);
+    assert!(ran.out.ends_with("6 passed, 0 failed\n"), "{}", ran.out);
+}
+
 #[test]
 fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     let desk = Desk::new(&starter());

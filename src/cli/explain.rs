@@ -18,6 +18,7 @@ use crate::{
     policy::{
         LoginIdentity, Policy, RoleId,
         rules::{RuleFile, RuleSet},
+        settings::PURPOSE,
     },
     sql::{Kind, lex},
 };
@@ -62,7 +63,7 @@ pub(super) fn command() -> Command {
                 .long("purpose")
                 .env("PGSCRIM_PURPOSE")
                 .value_name("PURPOSE")
-                .help("One of the role's purposes [default: its first]"),
+                .help("One of the role's purposes [default: as a connection would have it]"),
             Arg::new("search_path")
                 .long("search-path")
                 .env("PGSCRIM_SEARCH_PATH")
@@ -86,10 +87,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(name) => named_role(&policy, name)?,
         None => matched_role(&policy, &catalog, user.unwrap_or_default(), matches)?,
     };
-    let role = match matches.get_one::<String>("purpose") {
-        Some(purpose) => for_purpose(&policy, role, purpose)?,
-        None => role,
-    };
+    let role = acting(&policy, role, &catalog, matches)?;
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
     let observed = policy.role(role).is_some_and(|role| role.observed.is_some());
     let policy = policy.enforced();
@@ -137,10 +135,13 @@ fn named_role(policy: &Policy, name: &str) -> Result<RoleId, Failure> {
     })
 }
 
-fn for_purpose(policy: &Policy, role: RoleId, purpose: &str) -> Result<RoleId, Failure> {
-    policy.for_purpose(role, purpose).ok_or_else(|| {
+/// The entry of the role that a session would act by.
+fn acting(policy: &Policy, role: RoleId, catalog: &CatalogSnapshot, matches: &ArgMatches) -> Result<RoleId, Failure> {
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let asked = text("purpose").or_else(|| configured(PURPOSE, text("user")?, catalog)).unwrap_or_default();
+    policy.acting(role, asked, text("application").unwrap_or_default()).ok_or_else(|| {
         let known = policy.role(role).map(|role| role.purposes.join(", ")).unwrap_or_default();
-        Failure::new(format!("the role has no purpose \"{purpose}\" (there are: {known})"))
+        Failure::new(format!("the role has no purpose \"{asked}\" (there are: {known})"))
     })
 }
 
@@ -160,18 +161,23 @@ fn matched_role(
         .ok_or_else(|| Failure::Refused(format!("no role of the rules matches user \"{user}\": it could not connect")))
 }
 
-/// The `search_path` that a connection of `user` begins with: of the role in this database, of the role, of the database,
-/// of all, or the server's own, as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide.
+/// The `search_path` that a connection of `user` begins with.
 pub(super) fn configured_path<'c>(user: &str, catalog: &'c CatalogSnapshot) -> &'c str {
+    configured("search_path", user, catalog).unwrap_or(&catalog.data().default_search_path)
+}
+
+/// What a setting is when a connection of `user` begins: of the role in this database, of the role, of the database, or of all,
+/// as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide. None where only the server says.
+pub(super) fn configured<'c>(name: &str, user: &str, catalog: &'c CatalogSnapshot) -> Option<&'c str> {
     let data = catalog.data();
     let of = |role: Option<&str>, database: Option<&str>| {
-        let mut settings = data.settings.iter().filter(|setting| setting.name == "search_path");
+        let mut settings = data.settings.iter().filter(|setting| setting.name == name);
         settings.find(|setting| setting.role.as_deref() == role && setting.database.as_deref() == database)
     };
     let (role, database) = (Some(user), Some(data.database.as_str()));
     let setting =
         of(role, database).or_else(|| of(role, None)).or_else(|| of(None, database)).or_else(|| of(None, None));
-    setting.map_or(&data.default_search_path, |setting| &setting.value)
+    setting.map(|setting| setting.value.as_str())
 }
 
 /// The schemas that a `search_path` setting means, as the server resolves them.

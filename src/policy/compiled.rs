@@ -473,6 +473,20 @@ impl Policy {
         u16::try_from(position).ok().map(RoleId)
     }
 
+    /// The entry of role `id` that a session acts by which asks for a purpose; for the empty one, that for the purpose that the
+    /// rules give its application, or for the role's default. None when the purpose is not one of the role's.
+    pub fn acting(&self, id: RoleId, asked: &str, application: &str) -> Option<RoleId> {
+        if !asked.is_empty() {
+            return self.for_purpose(id, asked);
+        }
+        let role = self.role(id)?;
+        let given = role.application_purposes.iter().find(|(name, _)| name == application);
+        match given {
+            Some((_, purpose)) => self.for_purpose(id, purpose),
+            None => self.for_purpose(id, role.purposes.first().map_or("", String::as_str)),
+        }
+    }
+
     /// The same policy with its observed roles as they would be if they were not: what commands judge rules by.
     #[must_use]
     pub fn enforced(&self) -> Self {

@@ -94,7 +94,7 @@ impl Relay {
         let Authenticated { client, server, role, request, ready, key } = authenticated;
         let asked_purpose = request.setting(PURPOSE).unwrap_or_default();
         let (role, exempt, facts) = {
-            let role = super::purpose::role_for_purpose(&inputs.policy, role, &asked_purpose, &request.application)?;
+            let role = inputs.policy.acting(role, &asked_purpose, &request.application)?;
             let policy = inputs.policy.role(role)?;
             let facts = ConnectionFacts {
                 connection,
