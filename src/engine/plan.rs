@@ -259,6 +259,22 @@ pub enum Effect {
     Catalog,
 }
 
+/// Statements that begin, end or mark transactions, by [`PlannedStatement::kind`].
+pub fn is_transaction_control(kind: &str) -> bool {
+    matches!(
+        kind,
+        "BEGIN"
+            | "START TRANSACTION"
+            | "COMMIT"
+            | "END"
+            | "ROLLBACK"
+            | "ABORT"
+            | "SAVEPOINT"
+            | "RELEASE"
+            | "PREPARE TRANSACTION"
+    )
+}
+
 /// One output column of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputColumn {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::{Run, is_transaction_control, refused},
+    ledger::{Run, refused},
     limits::searched,
     path::Settled,
     planning::{Stamp, not_analysed},
@@ -273,11 +273,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        let allowed = match separate(origin.statements()) {
-            Ok(()) => self.executable(origin.statements()).await?,
-            Err(refusal) => Err(refusal),
-        };
-        let runs = match allowed {
+        let runs = match self.executable(origin.statements()).await? {
             Ok(()) => self.runs(&origin).await,
             Err(refusal) => Err(refusal.into()),
         };
@@ -352,7 +348,12 @@ impl Relay {
         if self.exempt {
             self.model.open = true;
             if let Some((portal, statement)) = names {
+                let body = self.client.input.get(frame::HEADER..header.total);
                 let prepared = self.model.statement(&statement);
+                let prepared = prepared.map(|prepared| {
+                    let searched = searched(&prepared, body, header.total);
+                    Prepared { searched, ..prepared }
+                });
                 self.model.queue.push_back(Entry::Bind(portal, prepared));
             }
             self.client_passing = header.total;
@@ -540,7 +541,8 @@ impl Relay {
         let planned = Arc::new(PlannedStatement { kind, access, effect: Effect::None, outputs: None });
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
-        let run = Run::new(slot, planned, Vec::new(), origin, self.statements, self.model.transaction);
+        let documents = self.documents_in_force();
+        let run = Run::new(slot, planned, documents, origin, self.statements, self.model.transaction);
         let run = run.understood(kind != "UNKNOWN");
         self.finish(run, Outcome::Refused(refusal));
     }
@@ -549,34 +551,6 @@ impl Relay {
 fn not_utf8() -> Refusal {
     Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
         .with_hint("Send statements in UTF-8.")
-}
-
-/// Within one message the path must not change before a statement whose names depend on it, nor temporary tables.
-fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
-    let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
-    let uses = |planned: &PlannedStatement| planned.access.relations.iter().any(|name| name.starts_with("pg_temp."));
-    let made = statements.iter().position(|planned| temporary(planned)).unwrap_or(statements.len());
-    if statements.iter().skip(made).any(|planned| uses(planned) && !temporary(planned)) {
-        return Err(Refusal::new(
-            RefusalCode::TemporaryTable,
-            "a temporary table is made or dropped earlier in the same message",
-        )
-        .with_hint("Send the statement that makes or drops it on its own."));
-    }
-    let changes =
-        statements.iter().position(|planned| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll));
-    let Some(first) = changes else { return Ok(()) };
-    let harmless = |planned: &Arc<PlannedStatement>| {
-        is_transaction_control(planned.kind) || matches!(planned.kind, "SET" | "RESET" | "SHOW" | "DISCARD")
-    };
-    if statements.iter().skip(first + 1).all(harmless) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        RefusalCode::SettingNotAllowed,
-        "search_path or pgscrim.purpose changes earlier in the same message",
-    )
-    .with_hint("Send the statement that changes it on its own."))
 }
 
 fn other_purpose(what: &str) -> Refusal {
