@@ -123,7 +123,7 @@ see = { phone = "phone_last" }
     });
     let desk = Desk::new(&data);
     desk.write("rules/rules.toml", RULES);
-    let mut tests = String::new();
+    let mut tests = Vec::new();
     for (number, (user, application, purpose, treatment)) in [
         ("shop_app", "", "", "clear"),
         ("shop_app", "metabase", "", "phone_last"),
@@ -136,20 +136,20 @@ see = { phone = "phone_last" }
     .enumerate()
     {
         let mut arguments = vec!["explain", "--rules", "rules", "--user", user, "--application", application];
-        let mut test = format!("[[test]]\nname = \"{number}\"\nuser = \"{user}\"\n");
+        tests.push(format!("[[test]]\nname = \"{number}\"\nuser = \"{user}\""));
         if !application.is_empty() {
-            test += &format!("application_name = \"{application}\"\n");
+            tests.push(format!("application_name = \"{application}\""));
         }
         if !purpose.is_empty() {
             arguments.extend(["--purpose", purpose]);
-            test += &format!("purpose = \"{purpose}\"\n");
+            tests.push(format!("purpose = \"{purpose}\""));
         }
-        tests += &format!("{test}sql = \"SELECT phone FROM customers\"\nexpect = {{ phone = \"{treatment}\" }}\n");
+        tests.push(format!("sql = \"SELECT phone FROM customers\"\nexpect = {{ phone = \"{treatment}\" }}"));
         arguments.extend(["--json", "SELECT phone FROM customers"]);
         let json = desk.offline(0, &arguments).json();
         assert_eq!(json["statements"][0]["columns"][0]["treatment"], treatment, "{arguments:?}");
     }
-    desk.write("rules/rules.test.toml", &tests);
+    desk.write("rules/rules.test.toml", &tests.join("\n"));
     let ran = desk.offline(0, &["test", "rules"]);
     assert!(ran.out.ends_with("6 passed, 0 failed\n"), "{}", ran.out);
 }

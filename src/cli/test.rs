@@ -217,8 +217,8 @@ fn find_role(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<Role
         Who::Role(name) => {
             let named = policy.roles.iter().position(|role| role.name == *name);
             let Some(id) = named.and_then(|position| u16::try_from(position).ok()).map(RoleId) else {
-                let names = policy.roles.iter().map(|role| role.name.as_str());
-                let near = suggestion(name, "roles", names).unwrap_or_default();
+                let known = policy.roles.iter().map(|role| role.name.as_str());
+                let near = suggestion(name, "roles", known).unwrap_or_default();
                 return Err(tests.complaint(test, format!("the rules have no role \"{name}\""), near));
             };
             (id, None)

@@ -35,7 +35,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
             let Access { text, relations, oids, fills, decision, .. } = planned.access.clone();
             let observed = Some(Observed { decision: statement.access.decision, refusal: None, makes });
             // Limits and grants count what the statement would have had.
-            Some(Access { text, relations, oids, fills, decision, observed, ..statement.access.clone() })
+            Some(Access { text, relations, oids, decision, fills, observed, ..statement.access.clone() })
         }
         // The message as a whole would have been refused: nothing of it would have been had.
         Err(refused) => {
@@ -44,7 +44,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
             let observed =
                 Some(Observed { decision: "refuse", refusal: Some(refused.refusal.code.code()), makes: None });
             let Access { text, relations, oids, fills, decision, .. } = planned.access.clone();
-            Some(Access { text, relations, oids, fills, decision, columns, rules, observed, ..Access::default() })
+            Some(Access { text, relations, oids, columns, decision, rules, fills, observed, ..Access::default() })
         }
     };
     let statements = plan.statements.iter().enumerate().map(|(number, planned)| match rewritten(number, planned) {

@@ -9,6 +9,7 @@ use super::{
     inflight::Entry,
     limits::Allowance,
     planning::Origin,
+    prepared::Variants,
     relay::{Relay, Stop},
     scrub,
 };
@@ -355,6 +356,9 @@ impl Relay {
     fn applied(&mut self, run: &super::ledger::Run) {
         self.model.apply(run);
         self.note_temporary(run);
+        if matches!(run.planned.effect, Effect::DiscardAll | Effect::Deallocate(None)) {
+            self.variants = Variants::default();
+        }
         match &run.planned.effect {
             Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);

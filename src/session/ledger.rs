@@ -256,7 +256,7 @@ fn would_be_refused(planned: &PlannedStatement, refusal: &Refusal) -> Arc<Planne
     let observed = Some(Observed { decision: "refuse", refusal: Some(refusal.code.code()), makes });
     let mut rules = planned.access.rules.clone();
     rules.extend(refusal.rule.as_deref().map(Arc::from));
-    Arc::new(PlannedStatement { access: Access { observed, rules, ..planned.access.clone() }, ..planned.clone() })
+    Arc::new(PlannedStatement { access: Access { rules, observed, ..planned.access.clone() }, ..planned.clone() })
 }
 
 /// How many values a statement compares with stored ones that the role does not see, `bound` of them in its parameters.
@@ -283,7 +283,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
 }
 
 /// EXECUTE and FETCH access what the statement or cursor does that they name.
-fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<PlannedStatement> {
+pub(super) fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<PlannedStatement> {
     let Some(inner) = inner.and_then(|prepared| prepared.planned.as_ref()) else { return Arc::clone(planned) };
     let mut access = inner.access.clone();
     access.text = Arc::clone(&planned.access.text);
