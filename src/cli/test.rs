@@ -111,7 +111,11 @@ pub struct GotColumn {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    run_all(matches).map_err(Failure::as_trouble)
+    let Err(failure) = run_all(matches) else { return Ok(()) };
+    if let (Failure::RulesInvalid(complaints), Format::Github) = (&failure, args::chosen_format(matches)) {
+        print(&output::github(&output::complaints(complaints, "rule-test"))).map_err(Failure::as_trouble)?;
+    }
+    Err(failure.as_trouble())
 }
 
 fn run_all(matches: &ArgMatches) -> Result<(), Failure> {

@@ -89,7 +89,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             as_is(Effect::Deallocate(at.as_ref().map(name)))
         }
         Command::Transaction("PREPARE TRANSACTION") => Err(not_allowed("PREPARE TRANSACTION")),
-        Command::Show if shows_purpose(tokens, run) => {
+        Command::Show if shows_purpose(tokens) => {
             let purpose = quote_literal(&run.role.purpose);
             let planned = pass(kind, Effect::None, tokens);
             Ok(Planned {
@@ -341,9 +341,9 @@ fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {
 }
 
 /// `SHOW pgscrim.purpose`: the server knows what was set, and not what holds without.
-fn shows_purpose(tokens: &[Token], run: &Run<'_>) -> bool {
+fn shows_purpose(tokens: &[Token]) -> bool {
     let (name, next) = dotted(tokens, 1);
-    next == tokens.len() && name.eq_ignore_ascii_case(PURPOSE) && !run.role.purposes.is_empty()
+    next == tokens.len() && name.eq_ignore_ascii_case(PURPOSE)
 }
 
 /// A setting's name with its dots, and the token after it.

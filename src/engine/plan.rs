@@ -186,7 +186,7 @@ pub struct ColumnAccess {
     pub category: Arc<str>,
     /// How it is used, sorted, without repetition.
     pub usage: Vec<Usage>,
-    /// [`crate::policy::Treatment::label`], or `exact` where an exact search used the stored value.
+    /// [`crate::policy::Treatment::label`]; `exact` where an exact search used the stored value, both where it is also used otherwise.
     pub treatment: Arc<str>,
 }
 

@@ -193,6 +193,8 @@ pub struct Grant {
     pub subjects: String,
     /// The categories that it opens.
     pub categories: Vec<Arc<str>>,
+    /// `file:line` of the `[[grant]]`.
+    pub rule: Arc<str>,
 }
 
 impl Grant {
@@ -242,6 +244,17 @@ pub struct Mask {
     pub strict: bool,
     /// Whether it is NULL for NULL and for nothing else, so that the role sees whether there is a value.
     pub shows_null: bool,
+    /// What becomes of no value.
+    pub keeps: Keeps,
+}
+
+/// What a mask makes of NULL and of empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// Whether NULL stays NULL.
+    pub null: bool,
+    /// Whether empty text stays empty; none for masks that are not of text, or have no such option.
+    pub empty: Option<bool>,
 }
 
 /// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
