@@ -219,6 +219,8 @@ fn serve_fails_early_and_names_the_cause() {
     let (code, message) = serve(&with(&["--rules", "rules"]));
     assert_eq!(code, Some(3), "{message}");
     assert!(message.contains("rules.toml:1:"), "{message}");
+    assert_eq!(message.matches("error: policy").count(), 1, "told once: {message}");
+    assert!(!message.contains("last good state"), "there is none yet: {message}");
 }
 
 #[test]
