@@ -82,7 +82,7 @@ fn write_item(f: &mut fmt::Formatter<'_>, item: &Diagnostic, text: Option<&str>)
     } else {
         writeln!(f, " --> {}", item.file)?;
     }
-    if let Some(help) = &item.help {
+    if let Some(help) = item.help.as_ref().filter(|help| !help.is_empty()) {
         writeln!(f, "{:gutter$} = help: {help}", "")?;
     }
     Ok(())
@@ -180,6 +180,11 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn suggestion<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     const SHOWN: usize = 12;
     let candidates: Vec<&str> = candidates.into_iter().collect();
+    if let Some(same) = candidates.iter().find(|known| look_alike(known, word)) {
+        return Some(format!(
+            "\"{same}\" looks the same, but its marks are composed otherwise (NFC or NFD): copy the name from the database."
+        ));
+    }
     if let Some(near) = closest(word, candidates.iter().copied()) {
         return Some(format!("Did you mean \"{near}\"?"));
     }
@@ -189,6 +194,26 @@ pub fn suggestion<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item
         n if n > SHOWN => Some(format!("Known {what}: {shown} and {} more.", n - SHOWN)),
         _ => Some(format!("Known {what}: {shown}.")),
     }
+}
+
+/// Whether two names that differ have the same letters, some with their marks as code points of their own.
+fn look_alike(one: &str, other: &str) -> bool {
+    let letters = |word: &str| {
+        let mut letters: Vec<(char, bool)> = Vec::new();
+        for c in word.chars() {
+            match letters.last_mut() {
+                Some((_, marked)) if matches!(u32::from(c), 0x0300..=0x036F) => *marked = true,
+                Some(_) | None => letters.push((c, false)),
+            }
+        }
+        letters
+    };
+    let (first, second) = (letters(one), letters(other));
+    let composed = |letter: (char, bool), parts: (char, bool)| parts.1 && !letter.0.is_ascii();
+    one != other
+        && first.len() == second.len()
+        && first.iter().zip(&second).all(|(x, y)| x.0 == y.0 || composed(*x, *y) || composed(*y, *x))
+        && first.iter().zip(&second).any(|(x, y)| composed(*x, *y) || composed(*y, *x))
 }
 
 /// Changes of one character, and swaps of two neighbours, that lead from `a` to `b` (optimal string alignment).

@@ -122,6 +122,8 @@ refusal_codes! {
     AuditUnavailable = "PGS0304", "53100", Internal;
     /// The catalog changed while a statement ran, and its answer may not be the one that was judged.
     CatalogChanged = "PGS0305", "57P01", Upstream;
+    /// A prepared statement that another purpose, other rules or another catalog would rewrite otherwise.
+    PreparedOtherwise = "PGS0306", "0A000", Internal;
 
     /// No `[[role]]` of the rules matches the connection.
     NoRole = "PGS0401", "28000", Policy;
@@ -199,12 +201,13 @@ impl Refusal {
     /// A prepared statement that the server or its catalog, rules or path have left behind: as PostgreSQL says it, and drivers
     /// know it.
     pub fn replan() -> Self {
-        Self::new(RefusalCode::StatementNotAllowed, "cached plan must not change result type").with_sqlstate("0A000")
+        Self::new(RefusalCode::PreparedOtherwise, "cached plan must not change result type")
+            .with_hint("Purpose, rules, catalog or search_path have changed: prepare the statement again.")
     }
 
     /// Whether it is [`Self::replan`].
     pub fn is_replan(&self) -> bool {
-        self.code == RefusalCode::StatementNotAllowed && self.sqlstate() == "0A000"
+        self.code == RefusalCode::PreparedOtherwise
     }
 
     /// The SQLSTATE that the client sees.

@@ -88,6 +88,9 @@ fn help_names_commands_examples_variables_and_exit_codes() {
         assert!(help.contains(&format!("--{} ", key.flag)) && help.contains(key.env), "{}", key.path);
     }
     assert_eq!(pgscrim(&["serve", "--no-such-flag"]).output().unwrap().status.code(), Some(1));
+    for arguments in [&["test", "--bogus"][..], &["test", "--format", "sarif"], &["diff", "old"]] {
+        assert_eq!(pgscrim(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
     assert_eq!(pgscrim(&["--version"]).output().unwrap().status.code(), Some(0));
 }
 
@@ -216,6 +219,8 @@ fn serve_fails_early_and_names_the_cause() {
     let (code, message) = serve(&with(&["--rules", "rules"]));
     assert_eq!(code, Some(3), "{message}");
     assert!(message.contains("rules.toml:1:"), "{message}");
+    assert_eq!(message.matches("error: policy").count(), 1, "told once: {message}");
+    assert!(!message.contains("last good state"), "there is none yet: {message}");
 }
 
 #[test]

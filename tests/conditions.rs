@@ -461,14 +461,20 @@ fn a_legal_duty_sees_what_its_grants_say() {
     assert_eq!(rows(&authority.simple(shipped)), ["3|*****003", "4|-", "47|*****007"]);
     assert_eq!(refused(&authority.simple("SELECT email FROM customers")), "PGS0215");
     assert_eq!(rows(&authority.simple("SELECT count(*) FROM orders")), ["80"]);
+    assert_eq!(rows(&authority.extended("SHOW work_mem", &[], 0)).len(), 1);
+    assert_eq!(refused(&authority.simple("SELECT pg_read_file('x')")), "PGS0203");
+    assert_eq!(rows(&proxy.connect("staff", "shop").simple("SELECT count(*) FROM orders")), ["80"]);
     let events = wait_for("events", Duration::from_secs(10), || {
         let events = proxy.audit();
-        (events.len() >= 4).then_some(events)
+        (events.len() >= 7).then_some(events)
     });
-    assert_eq!(events[0]["documents"], serde_json::json!(["17/QD-2026"]));
-    assert_eq!(events[0]["purpose"], "legal-duty");
-    assert_eq!(events[2]["refusal"], "PGS0215");
-    assert_eq!(events[3]["documents"], serde_json::json!([]));
+    // The number stands in every event, also where nothing of a grant was used, and where it was refused.
+    for event in &events[..6] {
+        assert_eq!(event["documents"], serde_json::json!(["17/QD-2026"]), "{event}");
+        assert_eq!(event["purpose"], "legal-duty");
+    }
+    assert_eq!((&events[2]["refusal"], &events[5]["refusal"]), (&"PGS0215".into(), &"PGS0203".into()));
+    assert_eq!(events[6]["documents"], serde_json::json!([]), "no legal duty");
 }
 
 /// A grant ends by itself, in the middle of a session and of a prepared statement.

@@ -71,3 +71,91 @@ fn nothing_changes_and_events_say_what_would_have_been() {
     assert_eq!(json["roles"][0]["refused"].as_array().unwrap().len(), 5);
     assert_eq!(report(&["--role", "nobody"]), (Some(0), "no events\n".to_owned()));
 }
+
+fn events(proxy: &Proxy, count: usize) -> Vec<serde_json::Value> {
+    wait_for("the events", Duration::from_secs(10), || {
+        let events = proxy.audit();
+        (events.len() >= count).then_some(events)
+    })
+}
+
+fn coverage(proxy: &Proxy) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgscrim"));
+    let output = command.args(["audit", "coverage"]).arg(proxy.folder.join("audit.jsonl")).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Limits count as if they were enforced, and what they would refuse passes.
+#[test]
+fn what_limits_would_refuse_is_told() {
+    let postgres = shop::postgres();
+    let rules = shop::RULES.replace("name = \"name_initials\"", "name = \"clear\"")
+        + "observe = true\nlimits = { rows_per_statement = 5, rows_per_day = 24, connection = { searches_per_minute = 3 } }\n";
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let mut client = proxy.connect("support", "shop");
+    let mut told = Vec::new();
+    let mut run = |client: &mut wire::Client, sql: &str, expected: usize, refusals: &[Option<&'static str>]| {
+        for refusal in refusals {
+            let answer = client.simple(sql);
+            assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+            assert_eq!(wire::text_rows(&answer).len(), expected, "{sql}");
+            told.push((sql.to_owned(), *refusal));
+        }
+    };
+    let limit = Some("PGS0216");
+    run(&mut client, "SELECT full_name FROM customers WHERE id < 6", 5, &[None, None]);
+    run(&mut client, "SELECT full_name FROM customers WHERE id < 8", 7, &[limit]);
+    // Of that five were had; nine of the day are left.
+    run(&mut client, "SELECT full_name FROM customers WHERE id < 6", 5, &[None, limit]);
+    run(&mut client, "SELECT phone FROM customers", 50, &[None]);
+    run(&mut client, "SELECT id, phone FROM customers WHERE id < 3", 2, &[None]);
+    // A minute may begin in between: so many that one of them holds too many.
+    for _ in 0..12 {
+        client.extended("SELECT id FROM customers WHERE phone = $1", &[Some(b"0901234001")], 0);
+    }
+    let events = events(&proxy, told.len() + 12);
+    for ((sql, refusal), event) in told.iter().zip(&events) {
+        assert_eq!(event["observed_refusal"].as_str(), *refusal, "{sql}: {event}");
+        assert_eq!(event["observed"] == "refuse", refusal.is_some(), "{sql}: {event}");
+        assert_eq!((&event["decision"], &event["outcome"]), (&"forward".into(), &"completed".into()), "{sql}: {event}");
+    }
+    let searches = events[told.len()..].iter().filter(|event| event["observed_refusal"] == "PGS0216").count();
+    assert!((6..=9).contains(&searches), "{searches}");
+    let report = coverage(&proxy);
+    assert!(report.contains("PGS0216  2 of 5 times  SELECT"), "{report}");
+    assert!(report.contains(&format!("PGS0216  {searches} of 12 times  SELECT")), "{report}");
+}
+
+/// What is refused is recorded as a real refusal is: with the columns, as the role would have been refused them.
+#[test]
+fn what_would_be_refused_is_told_as_a_real_refusal() {
+    let postgres = shop::postgres();
+    let sqls = [
+        "SELECT full_name, note FROM customers",
+        "SELECT id FROM customers WHERE note = 'x'",
+        "BEGIN; SET search_path = public; SELECT full_name FROM customers",
+        "BEGIN; SET search_path = other; SELECT n FROM elsewhere",
+        "SELECT pg_read_file('PG_VERSION'), phone FROM customers",
+    ];
+    postgres.sql("shop", "CREATE SCHEMA other; CREATE TABLE other.elsewhere (n int); GRANT USAGE ON SCHEMA other TO support; GRANT SELECT ON other.elsewhere TO support");
+    let real = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES));
+    let observed = Proxy::start(&postgres, &Options::new(shop::DATABASE, format!("{}observe = true\n", shop::RULES)));
+    for sql in sqls {
+        let answer = real.connect("support", "shop").simple(sql);
+        assert!(wire::error(&answer).is_some(), "{sql}: {}", wire::describe(&answer));
+        observed.connect("support", "shop").simple(sql);
+    }
+    let refusals = events(&real, sqls.len());
+    let (observed, mut at) = (events(&observed, sqls.len() + 4), 0);
+    for (sql, refusal) in sqls.iter().zip(&refusals) {
+        at += sql.split(';').count();
+        let last = &observed[at - 1];
+        assert_eq!(last["observed"], "refuse", "{sql}: {last}");
+        assert_eq!(last["observed_refusal"], refusal["refusal"], "{sql}: {last}");
+        if refusal["refusal"] != "PGS0208" {
+            assert_eq!((&last["columns"], &last["rules"]), (&refusal["columns"], &refusal["rules"]), "{sql}: {last}");
+        }
+    }
+    assert_eq!((&refusals[2]["refusal"], &refusals[3]["refusal"]), (&"PGS0208".into(), &"PGS0208".into()));
+    assert!(observed[0]["columns"].to_string().contains("\"treatment\":\"refuse\""), "{}", observed[0]);
+}

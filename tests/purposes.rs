@@ -11,12 +11,14 @@ use common::{Postgres, Proxy, proxy::Options, shop, wait_for, wire};
 const ROLE: &str = r#"
 name = "support"
 match = { user = ["support"] }
-purposes = ["customer-care", "verification", "statistics"]
+purposes = ["customer-care", "verification", "statistics", "complaints"]
 application_purposes = { metabase = "statistics" }
 see = { name = "name_initials", phone = "phone_last", email = "withhold", note = "refuse" }
 search = { phone = "exact" }
 [role.for.verification]
 see = { phone = "clear" }
+[role.for.complaints]
+see = { name = "clear", phone = "clear", email = "clear", note = "clear" }
 [role.for.statistics]
 otherwise = "refuse"
 see = { name = "refuse", phone = "withhold" }
@@ -180,11 +182,133 @@ fn a_purpose_is_chosen_at_the_start() {
     assert_eq!(purposes[..4], ["verification", "verification", "verification", "statistics"]);
 }
 
-/// Statements that a driver keeps prepared outlive a change of purpose: the driver reads PostgreSQL's own error and prepares them
-/// anew, unseen by its application. Inside a transaction it cannot, and says so, as without a proxy after ALTER TABLE.
+/// What a driver does with a statement that it keeps: binds, describes the portal, executes.
+fn bound(client: &mut wire::Client, name: &str) -> Vec<wire::Message> {
+    let mut bytes = wire::bind("", name, &[], &[Some(b"3")], &[]);
+    bytes.extend(wire::describe_portal(""));
+    bytes.extend(wire::execute("", 0));
+    bytes.extend(wire::sync());
+    client.send(&bytes);
+    client.until_ready()
+}
+
+fn kinds(messages: &[wire::Message]) -> String {
+    messages.iter().map(|message| char::from(message.kind)).collect()
+}
+
+fn prepare(client: &mut wire::Client, name: &str, sql: &str) -> Vec<wire::Message> {
+    client.send(&[wire::parse(name, sql, &[]), wire::describe_statement(name), wire::sync()].concat());
+    client.until_ready()
+}
+
+/// Statements that a driver keeps prepared go on under another purpose, in a transaction too, and the driver sees nothing of it.
 #[test]
-fn kept_statements_of_drivers_are_prepared_anew() {
+fn kept_statements_go_on_under_another_purpose() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let described = prepare(&mut client, "s", "SELECT phone FROM customers WHERE id = $1");
+    assert_eq!(kinds(&described), "1tTZ");
+    assert_eq!(value(&bound(&mut client, "s")), "*****003");
+    for _ in 0..2 {
+        client.simple("BEGIN");
+        client.simple("SET LOCAL pgscrim.purpose = 'verification'");
+        let answer = bound(&mut client, "s");
+        assert_eq!((kinds(&answer).as_str(), value(&answer).as_str()), ("2TDCZ", "0901234003"));
+        client.send(&[wire::describe_statement("s"), wire::sync()].concat());
+        let answer = client.until_ready();
+        assert_eq!((kinds(&answer).as_str(), &answer[0].body), ("tTZ", &described[1].body));
+        // In the middle of a pipeline too, once it is known.
+        let mut pipeline = wire::parse("", "SELECT 1", &[]);
+        pipeline.extend(wire::bind("", "s", &[], &[Some(b"4")], &[]));
+        pipeline.extend(wire::execute("", 0));
+        pipeline.extend(wire::sync());
+        client.send(&pipeline);
+        let answer = client.until_ready();
+        assert_eq!((kinds(&answer).as_str(), value(&answer).as_str()), ("12DCZ", "0901234004"));
+        client.simple("COMMIT");
+        assert_eq!(value(&bound(&mut client, "s")), "*****003");
+    }
+    client.simple("SET pgscrim.purpose = 'statistics'");
+    assert_eq!(value(&bound(&mut client, "s")), "-");
+    let purposes: Vec<_> = wait_for("events", Duration::from_secs(10), || {
+        let events = proxy.audit();
+        (events.len() >= 15).then_some(events)
+    });
+    let purposes = purposes.iter().filter(|event| event["kind"] == "SELECT").map(|event| {
+        let columns = event["columns"].as_array().unwrap();
+        format!("{} {}", event["purpose"].as_str().unwrap(), columns[0]["treatment"].as_str().unwrap())
+    });
+    let (care, verified) = ("customer-care phone_last", "verification clear");
+    let expected = [care, verified, verified, care, verified, verified, care, "statistics withhold"];
+    assert_eq!(purposes.collect::<Vec<_>>(), expected);
+
+    // Statements of our own are nobody's to name.
+    assert_eq!(refused(&client.simple("EXECUTE pgs_1(3)")), "PGS0107");
+    assert_eq!(refused(&client.simple("DEALLOCATE pgs_1")), "PGS0107");
+    assert_eq!(refused(&client.simple("PREPARE pgs_1 AS SELECT 1")), "PGS0107");
+    assert_eq!(refused(&prepare(&mut client, "pgs_1", "SELECT 1")), "PGS0107");
+    client.send(&[wire::describe_statement("pgs_1"), wire::sync()].concat());
+    assert_eq!(wire::error(&client.until_ready()).unwrap().field(b'C').as_deref(), Some("26000"));
+    assert_eq!(wire::error(&bound(&mut client, "pgs_1")).unwrap().field(b'C').as_deref(), Some("26000"));
+
+    // Gone with the client's own, and made again.
+    client.simple("DISCARD ALL");
+    assert_eq!(wire::error(&bound(&mut client, "s")).unwrap().field(b'C').as_deref(), Some("26000"));
+    prepare(&mut client, "s", "SELECT phone FROM customers WHERE id = $1");
+    client.simple("SET pgscrim.purpose = 'verification'");
+    assert_eq!(value(&bound(&mut client, "s")), "0901234003");
+    client.simple("DEALLOCATE ALL");
+    prepare(&mut client, "s", "SELECT phone FROM customers WHERE id = $1");
+    client.simple("SET pgscrim.purpose = 'customer-care'");
+    assert_eq!(value(&bound(&mut client, "s")), "*****003");
+}
+
+/// Where a statement would be described otherwise, or is refused, the client is told, and the event says what it was about.
+#[test]
+fn kept_statements_that_would_look_otherwise_are_told() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    prepare(&mut client, "row", "SELECT c FROM customer_phones c WHERE id = $1");
+    prepare(&mut client, "name", "SELECT full_name FROM customers WHERE id = $1");
+    assert_eq!(value(&bound(&mut client, "row")), "(3,*****003)");
+    client.simple("SET pgscrim.purpose = 'complaints'");
+    assert_eq!(value(&bound(&mut client, "row")), "(3,0901234003)");
+    client.simple("RESET pgscrim.purpose");
+    let changed = proxy.connect("owner", "shop").simple("ALTER TABLE customers ALTER full_name TYPE varchar(80)");
+    assert!(wire::error(&changed).is_none(), "{}", wire::describe(&changed));
+    for _ in 0..2 {
+        let answer = bound(&mut client, "name");
+        assert_eq!(refused(&answer), "PGS0306");
+        let error = wire::error(&answer).unwrap();
+        let fields = [b'C', b'R'].map(|field| error.field(field).unwrap());
+        assert_eq!(fields, ["0A000", "RevalidateCachedQuery"]);
+        client.send(&[wire::describe_statement("name"), wire::sync()].concat());
+        assert_eq!(refused(&client.until_ready()), "PGS0306");
+    }
+    assert_eq!(value(&bound(&mut client, "row")), "(3,*****003)");
+    client.simple("SET pgscrim.purpose = 'statistics'");
+    assert_eq!(refused(&bound(&mut client, "name")), "PGS0201");
+    client.simple("PREPARE p AS SELECT phone FROM customers WHERE id = 3");
+    client.simple("SET pgscrim.purpose = 'verification'");
+    assert_eq!(refused(&client.simple("EXECUTE p")), "PGS0306");
+    let events = wait_for("events", Duration::from_secs(10), || {
+        let events: Vec<_> = proxy.audit().into_iter().filter(|event| event["outcome"] == "refused").collect();
+        (events.len() >= 6).then_some(events)
+    });
+    for (event, kind) in events.iter().zip(["SELECT", "SELECT", "SELECT", "SELECT", "SELECT", "EXECUTE"]) {
+        assert_eq!(event["kind"], kind, "{event}");
+        assert!(
+            !event["text"].as_str().unwrap().is_empty() && !event["columns"].as_array().unwrap().is_empty(),
+            "{event}"
+        );
+    }
+}
+
+/// As asyncpg and psycopg use it: a pool, one text, now and then for another purpose.
+#[test]
+fn kept_statements_of_drivers_go_on() {
     let (_postgres, proxy) = start();
     let environment = [("PROXY_PORT", proxy.port.to_string())];
     assert_eq!(common::python::script("asyncpg_purpose.py", &[], &environment).trim(), "ok");
+    assert_eq!(common::python::script("psycopg_purpose.py", &[], &environment).trim(), "ok");
 }

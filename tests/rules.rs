@@ -60,6 +60,26 @@ fn compile(files: &[RuleFile], catalog: &CatalogSnapshot) -> Result<Policy, Stri
 }
 
 /// A case is `=== title`, the rule file, `----`, what is printed. A line `>>> name` starts another file of the case.
+/// Names that look the same are told apart, complaints without help have no empty line, and what an unreadable file defines is not missed.
+#[test]
+fn complaints_say_what_is_to_be_mended() {
+    let mut data = database();
+    table(&mut data, "kh", "id bigint, Tên text");
+    let rules = "policy = \"p\"\n[category.name]\ncolumns = [\"public.kh.Te\u{302}n\"]\n[[role]]\nname = \"a\"\n\
+                 match = { user = \"a\" }\n";
+    let file = |path: &str, text: &str| RuleFile { path: path.into(), text: text.into() };
+    let catalog = CatalogSnapshot::new(data, 1);
+    let said = RuleSet::parse(&[file("r.toml", rules)]).unwrap().compile(&catalog).unwrap_err().to_string();
+    assert!(said.contains("looks the same, but its marks are composed otherwise"), "{said}");
+    let broken = [
+        file("a.toml", "policy = \"p\"\n[[role]]\nname = \"x\"\nname = \"y\"\n"),
+        file("b.toml", "[[grant]]\nrole = \"x\"\n"),
+    ];
+    let said = RuleSet::parse(&broken).unwrap_err();
+    assert_eq!(said.items.len(), 1, "{said}");
+    assert!(said.to_string().contains("duplicate key"), "{said}");
+}
+
 #[test]
 fn complaints_are_as_reviewed() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rules");

@@ -89,6 +89,71 @@ const EMAIL: &str = "email = { mask = \"email\", hidden_domain = \"example.com\"
 
 const TEST: &str = "[[test]]\nname = \"t\"\nrole = \"support\"\n";
 
+/// A test, and explain, act for the purpose that a session would have: the one asked for, the login's own setting, the
+/// application's, the role's first.
+#[test]
+fn purposes_are_those_that_a_session_would_have() {
+    const RULES: &str = r#"
+policy = "p"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.none]
+columns = ["public.customers.id"]
+[[role]]
+name = "shop"
+match = { user = ["shop_app", "night_app"] }
+purposes = ["orders", "checks", "reports"]
+application_purposes = { metabase = "reports" }
+see = { phone = "clear" }
+[role.for.checks]
+see = { phone = "withhold" }
+[role.for.reports]
+see = { phone = "phone_last" }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone varchar(20)");
+    for login in ["shop_app", "night_app"] {
+        role(&mut data, login, &[]);
+    }
+    data.settings.push(pgscrim::catalog::data::SettingData {
+        database: None,
+        role: Some("night_app".to_owned()),
+        name: "pgscrim.purpose".to_owned(),
+        value: "checks".to_owned(),
+    });
+    let desk = Desk::new(&data);
+    desk.write("rules/rules.toml", RULES);
+    let mut tests = Vec::new();
+    for (number, (user, application, purpose, treatment)) in [
+        ("shop_app", "", "", "clear"),
+        ("shop_app", "metabase", "", "phone_last"),
+        ("shop_app", "metabase", "checks", "withhold"),
+        ("night_app", "", "", "withhold"),
+        ("night_app", "metabase", "", "withhold"),
+        ("night_app", "metabase", "orders", "clear"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut arguments = vec!["explain", "--rules", "rules", "--user", user, "--application", application];
+        tests.push(format!("[[test]]\nname = \"{number}\"\nuser = \"{user}\""));
+        if !application.is_empty() {
+            tests.push(format!("application_name = \"{application}\""));
+        }
+        if !purpose.is_empty() {
+            arguments.extend(["--purpose", purpose]);
+            tests.push(format!("purpose = \"{purpose}\""));
+        }
+        tests.push(format!("sql = \"SELECT phone FROM customers\"\nexpect = {{ phone = \"{treatment}\" }}"));
+        arguments.extend(["--json", "SELECT phone FROM customers"]);
+        let json = desk.offline(0, &arguments).json();
+        assert_eq!(json["statements"][0]["columns"][0]["treatment"], treatment, "{arguments:?}");
+    }
+    desk.write("rules/rules.test.toml", &tests.join("\n"));
+    let ran = desk.offline(0, &["test", "rules"]);
+    assert!(ran.out.ends_with("6 passed, 0 failed\n"), "{}", ran.out);
+}
+
 #[test]
 fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     let desk = Desk::new(&starter());
@@ -100,6 +165,14 @@ fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     desk.offline(0, &["test", "rules/starter.test.toml"]);
 
     let rules = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    desk.write("rules/broken.test.toml", &format!("{TEST}sql = \"SELECT 1\"\nexpect = 1\n"));
+    let ran = desk.offline(2, &["test", "rules", "--format", "github"]);
+    assert!(
+        ran.out.contains("::error title=rule-test,file=rules/broken.test.toml,line=5::expect must be a table"),
+        "{}",
+        ran.out
+    );
+    std::fs::remove_file(desk.0.join("rules/broken.test.toml")).unwrap();
     desk.write("rules/rules.toml", &rules.replace(EMAIL, "email = \"clear\""));
     let ran = desk.offline(1, &["test", "rules"]);
     assert!(ran.out.contains("FAILED  support sees names"), "{}", ran.out);
@@ -702,6 +775,72 @@ fn explain_points_at_the_rules_that_decide() {
     let column = &json["statements"][0]["columns"][0];
     assert_eq!(column["category_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 19 }));
     assert_eq!(column["treatment_rule"], serde_json::json!({ "file": "rules/rules.toml", "line": 32 }));
+}
+
+/// What a treatment depends on stands beside it, with file and line: consent, refusal, erasure, and each document.
+#[test]
+fn explain_points_at_what_depends_on_the_row() {
+    const RULES: &str = r#"policy = "p"
+[category.phone]
+columns = ["public.customers.phone"]
+[category.none]
+columns = ["public.customers.id"]
+[subject]
+key = "public.customers.id"
+[consent]
+records = "public.records"
+subject = "id"
+purpose = "what"
+[refusal]
+records = "public.records"
+subject = "id"
+category = "what"
+[erasure]
+records = "public.records"
+subject = "id"
+[[role]]
+name = "shop"
+match = { user = ["shop_app"] }
+purposes = ["orders"]
+consent = true
+see = { phone = "phone_last" }
+search = { phone = "exact" }
+[[role]]
+name = "court"
+match = { user = ["court"] }
+purposes = ["duty"]
+legal_duty = true
+[[grant]]
+role = "court"
+document = "1/QD"
+from = 2020-01-01T00:00:00Z
+until = 2020-02-01T00:00:00Z
+subjects = "all"
+see = { phone = "clear" }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone varchar(20)");
+    table(&mut data, "records", "id bigint, what text");
+    for login in ["shop_app", "court"] {
+        role(&mut data, login, &[]);
+    }
+    let desk = Desk::new(&data);
+    desk.write("rules/r.toml", RULES);
+    let explain = |role: &str, sql: &str| desk.offline(0, &["explain", "--rules", "rules", "--role", role, sql]).out;
+    let text = explain("shop", "SELECT phone FROM customers WHERE phone = '1'");
+    assert!(
+        text.contains("(phone): phone_last if consented unless refused or erased + exact; projected, predicate\n"),
+        "{text}"
+    );
+    for line in ["consent by rules/r.toml:8", "refusal by rules/r.toml:12", "erasure by rules/r.toml:16"] {
+        assert!(text.contains(&format!("             {line}\n")), "{line}: {text}");
+    }
+    assert!(text.contains("             NULL stays NULL, empty text stays empty\n"), "{text}");
+    assert!(explain("shop", "SELECT id FROM customers WHERE phone = '1'").contains("(phone): exact; predicate\n"));
+    let text = explain("court", "SELECT phone FROM customers");
+    assert!(text.contains("             document 1/QD for all subjects, ended, by rules/r.toml:31\n"), "{text}");
+    let found = desk.offline(0, &["check", "--rules", "rules"]).out;
+    assert!(found.contains("PGC108") && found.contains("document 1/QD has ended"), "{found}");
 }
 
 #[test]

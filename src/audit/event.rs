@@ -50,7 +50,7 @@ pub struct AuditEvent {
     pub duration: Duration,
     /// The connection.
     pub facts: Arc<ConnectionFacts>,
-    /// Documents of the grants of a legal duty that it was run under.
+    /// Documents of the grants of a legal duty that it was run under, or that were in force.
     pub documents: Vec<Arc<str>>,
     /// Counts statements within the connection, from 1.
     pub statement: u64,

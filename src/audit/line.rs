@@ -8,7 +8,7 @@
 //! | `connection`, `statement` | ids: unique for the connection; counts within it from 1 |
 //! | `client`, `application`, `user`, `database` | address and port or `unix`; `application_name`; login role; database |
 //! | `role`, `purpose`, `recipient` | policy role; why the data is used; who receives it |
-//! | `documents` | documents of the grants of a legal duty that the statement was run under |
+//! | `documents` | of a role with a legal duty: documents of the grants in force that open what the statement uses; of all in force where it uses nothing of that kind, or is refused |
 //! | `kind` | `SELECT`, `INSERT`, …; `UNKNOWN` when the text was not understood |
 //! | `text` | the statement with every literal replaced by `?`, at most 16 KiB |
 //! | `fingerprint` | first 16 hex digits of HMAC-SHA256 of `text`, keyed by `audit.key_file` |

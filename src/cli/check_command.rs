@@ -97,15 +97,7 @@ fn invalid(complaints: Diagnostics, format: Format) -> Failure {
         let start = item.span.as_ref().map_or(0, |span| span.start);
         texts.get(&item.file).map_or(1, |text| Place::of(text, start).line)
     };
-    let items = complaints.items.iter();
-    let remarks: Vec<Remark> = items
-        .map(|item| Remark {
-            level: Level::Error,
-            code: INVALID.into(),
-            message: item.help.iter().fold(item.message.clone(), |message, help| format!("{message}. {help}")),
-            spot: Some(Spot { file: item.file.to_string(), line: line(item) }),
-        })
-        .collect();
+    let remarks = output::complaints(&complaints, INVALID);
     let text = match format {
         Format::Human => String::new(),
         Format::Json => output::pretty(&json!({

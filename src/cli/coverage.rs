@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, args, output::Format, print};
+use crate::engine::AND_EXACT;
 
 /// Longest text that is shown of a statement, in characters.
 const SHOWN: usize = 300;
@@ -168,7 +169,7 @@ fn blind(column: &Value) -> Option<(String, String)> {
     let (name, treatment) = (text("column")?, text("treatment")?);
     let used = column.get("usage").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let deciding = used.into_iter().any(|usage| matches!(usage, "predicate" | "join" | "group" | "order"));
-    let seen = treatment == "exact" || treatment.starts_with("clear");
+    let seen = treatment == "exact" || treatment.ends_with(AND_EXACT) || treatment.starts_with("clear");
     (deciding && !seen).then(|| (name.to_owned(), treatment.to_owned()))
 }
 

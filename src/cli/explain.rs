@@ -1,7 +1,7 @@
 //! `pgscrim explain`: what a role would get for a statement, without running it. In: rules, a catalog, a role, a
 //! statement. Out: lineage, decision and the text that would be sent, or the refusal and exit code 2.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc, time::SystemTime};
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -16,8 +16,10 @@ use crate::{
     engine::{self, Access, Inputs, Plan, Protocol, QueryContext, Refused},
     names::{QualifiedName, rule_part},
     policy::{
-        LoginIdentity, Policy, RoleId,
+        ColumnPolicy, LoginIdentity, Policy, RoleId, RolePolicy, Treatment,
+        compiled::BY_GRANT,
         rules::{RuleFile, RuleSet},
+        settings::PURPOSE,
     },
     sql::{Kind, lex},
 };
@@ -62,7 +64,7 @@ pub(super) fn command() -> Command {
                 .long("purpose")
                 .env("PGSCRIM_PURPOSE")
                 .value_name("PURPOSE")
-                .help("One of the role's purposes [default: its first]"),
+                .help("One of the role's purposes [default: as a connection would have it]"),
             Arg::new("search_path")
                 .long("search-path")
                 .env("PGSCRIM_SEARCH_PATH")
@@ -86,10 +88,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(name) => named_role(&policy, name)?,
         None => matched_role(&policy, &catalog, user.unwrap_or_default(), matches)?,
     };
-    let role = match matches.get_one::<String>("purpose") {
-        Some(purpose) => for_purpose(&policy, role, purpose)?,
-        None => role,
-    };
+    let role = acting(&policy, role, &catalog, matches)?;
     let name = policy.role(role).map(|role| role.name.clone()).unwrap_or_default();
     let observed = policy.role(role).is_some_and(|role| role.observed.is_some());
     let policy = policy.enforced();
@@ -137,10 +136,13 @@ fn named_role(policy: &Policy, name: &str) -> Result<RoleId, Failure> {
     })
 }
 
-fn for_purpose(policy: &Policy, role: RoleId, purpose: &str) -> Result<RoleId, Failure> {
-    policy.for_purpose(role, purpose).ok_or_else(|| {
+/// The entry of the role that a session would act by.
+fn acting(policy: &Policy, role: RoleId, catalog: &CatalogSnapshot, matches: &ArgMatches) -> Result<RoleId, Failure> {
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let asked = text("purpose").or_else(|| configured(PURPOSE, text("user")?, catalog)).unwrap_or_default();
+    policy.acting(role, asked, text("application").unwrap_or_default()).ok_or_else(|| {
         let known = policy.role(role).map(|role| role.purposes.join(", ")).unwrap_or_default();
-        Failure::new(format!("the role has no purpose \"{purpose}\" (there are: {known})"))
+        Failure::new(format!("the role has no purpose \"{asked}\" (there are: {known})"))
     })
 }
 
@@ -160,18 +162,23 @@ fn matched_role(
         .ok_or_else(|| Failure::Refused(format!("no role of the rules matches user \"{user}\": it could not connect")))
 }
 
-/// The `search_path` that a connection of `user` begins with: of the role in this database, of the role, of the database,
-/// of all, or the server's own, as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide.
+/// The `search_path` that a connection of `user` begins with.
 pub(super) fn configured_path<'c>(user: &str, catalog: &'c CatalogSnapshot) -> &'c str {
+    configured("search_path", user, catalog).unwrap_or(&catalog.data().default_search_path)
+}
+
+/// What a setting is when a connection of `user` begins: of the role in this database, of the role, of the database, or of all,
+/// as `ALTER ROLE … SET` and `ALTER DATABASE … SET` decide. None where only the server says.
+pub(super) fn configured<'c>(name: &str, user: &str, catalog: &'c CatalogSnapshot) -> Option<&'c str> {
     let data = catalog.data();
     let of = |role: Option<&str>, database: Option<&str>| {
-        let mut settings = data.settings.iter().filter(|setting| setting.name == "search_path");
+        let mut settings = data.settings.iter().filter(|setting| setting.name == name);
         settings.find(|setting| setting.role.as_deref() == role && setting.database.as_deref() == database)
     };
     let (role, database) = (Some(user), Some(data.database.as_str()));
     let setting =
         of(role, database).or_else(|| of(role, None)).or_else(|| of(None, database)).or_else(|| of(None, None));
-    setting.map_or(&data.default_search_path, |setting| &setting.value)
+    setting.map(|setting| setting.value.as_str())
 }
 
 /// The schemas that a `search_path` setting means, as the server resolves them.
@@ -200,6 +207,10 @@ struct Reason {
     treatment: Option<Spot>,
     /// What puts the column into its category; none for one that is in none, or has it from a column that it hands on.
     category: Option<Spot>,
+    /// What else decides row by row, each with its place.
+    conditions: Vec<(String, Option<Spot>)>,
+    /// What becomes of NULL and of empty text.
+    empties: Option<&'static str>,
 }
 
 /// By `schema.table.column`, for every column that the rules govern.
@@ -217,12 +228,72 @@ fn reasons(rules: &RuleSet, files: &[RuleFile], inputs: &Inputs, role: RoleId) -
                 format!("{name}.{}", rule_part(&column.name)),
                 Reason {
                     treatment: Spot::of_origin(&policy.rule, files),
-                    category: category.map(|(file, line)| Spot { file: file.to_owned(), line }),
+                    category: category.map(spot),
+                    conditions: conditions(policy, role, rules, files),
+                    empties: empties(&policy.treatment),
                 },
             );
         }
     }
     reasons
+}
+
+fn spot((file, line): (&str, usize)) -> Spot {
+    Spot { file: file.to_owned(), line }
+}
+
+/// The rules by which a treatment depends on the row, as its label says.
+fn conditions(
+    column: &ColumnPolicy,
+    role: &RolePolicy,
+    rules: &RuleSet,
+    files: &[RuleFile],
+) -> Vec<(String, Option<Spot>)> {
+    let label = column.treatment.label();
+    let (_, condition) = label.split_once(" if ").or_else(|| label.split_once(" unless ")).unwrap_or_default();
+    let mut found = Vec::new();
+    if label == BY_GRANT {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let opening = role
+            .grants
+            .iter()
+            .filter(|grant| column.category.as_ref().is_some_and(|category| grant.categories.contains(category)));
+        found.extend(opening.map(|grant| {
+            let state = match (grant.from <= now, now < grant.until) {
+                (true, true) => "in force",
+                (false, _) => "not begun yet",
+                (true, false) => "ended",
+            };
+            let text = format!("document {} for {}, {state},", grant.document, grant.subjects);
+            (text, Spot::of_origin(&grant.rule, files))
+        }));
+    }
+    for (word, what, place) in [
+        ("consented", "consent", rules.place_of_consent()),
+        ("refused", "refusal", rules.place_of_refusal()),
+        ("erased", "erasure", rules.place_of_erasure()),
+    ] {
+        if condition.contains(word) {
+            found.push((what.to_owned(), place.map(spot)));
+        }
+    }
+    found
+}
+
+fn empties(treatment: &Treatment) -> Option<&'static str> {
+    let Treatment::Mask(mask) = treatment else { return None };
+    if &*mask.name == BY_GRANT {
+        return None;
+    }
+    Some(match (mask.keeps.null, mask.keeps.empty) {
+        (true, None) => "NULL stays NULL",
+        (true, Some(true)) => "NULL stays NULL, empty text stays empty",
+        (true, Some(false)) => "NULL stays NULL, empty text is masked",
+        (false, None) => "NULL is masked",
+        (false, Some(true)) => "NULL is masked, empty text stays empty",
+        (false, Some(false)) => "NULL and empty text are masked",
+    })
 }
 
 fn access_json(kind: &str, access: &Access, reasons: &Reasons) -> Value {
@@ -237,6 +308,11 @@ fn access_json(kind: &str, access: &Access, reasons: &Reasons) -> Value {
                 "treatment": &*column.treatment,
                 "treatment_rule": reason.and_then(|reason| reason.treatment.as_ref()),
                 "category_rule": reason.and_then(|reason| reason.category.as_ref()),
+                "condition_rules": reason.map(|reason| {
+                    let one = |(what, spot): &(String, Option<Spot>)| json!({ "what": what.trim_end_matches(','), "rule": spot });
+                    reason.conditions.iter().map(one).collect::<Vec<_>>()
+                }),
+                "no_value": reason.and_then(|reason| reason.empties),
             })
         })
         .collect();
@@ -337,6 +413,13 @@ fn access_text(out: &mut String, kind: &str, access: &Access, reasons: &Reasons)
             }
             if let Some(spot) = &reason.treatment {
                 let _ = writeln!(out, "             treatment by {}:{}", spot.file, spot.line);
+            }
+            for (what, spot) in &reason.conditions {
+                let place = spot.as_ref().map_or_else(String::new, |spot| format!(" by {}:{}", spot.file, spot.line));
+                let _ = writeln!(out, "             {what}{place}");
+            }
+            if let Some(empties) = reason.empties {
+                let _ = writeln!(out, "             {empties}");
             }
         }
     }

@@ -6,7 +6,10 @@ use std::{fmt::Write as _, sync::Arc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::policy::rules::RuleFile;
+use crate::{
+    diagnostic::{Diagnostics, Place},
+    policy::rules::RuleFile,
+};
 
 /// What `--format` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,23 @@ pub struct Remark {
     pub message: String,
     /// Where.
     pub spot: Option<Spot>,
+}
+
+/// Complaints about files, as remarks.
+pub fn complaints(complaints: &Diagnostics, code: &str) -> Vec<Remark> {
+    let line = |item: &crate::diagnostic::Diagnostic| {
+        let text = complaints.sources.iter().find(|(file, _)| *file == item.file);
+        text.map_or(1, |(_, text)| Place::of(text, item.span.as_ref().map_or(0, |span| span.start)).line)
+    };
+    let items = complaints.items.iter();
+    items
+        .map(|item| Remark {
+            level: Level::Error,
+            code: code.into(),
+            message: item.help.iter().fold(item.message.clone(), |message, help| format!("{message}. {help}")),
+            spot: Some(Spot { file: item.file.to_string(), line: line(item) }),
+        })
+        .collect()
 }
 
 /// Workflow commands of GitHub Actions, one line each.

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::{
     Failure, args,
-    explain::{configured_path, effective_path},
+    explain::{configured, configured_path, effective_path},
     output::{self, Format, Level, Remark, Spot},
     print,
 };
@@ -30,9 +30,10 @@ use crate::{
     engine::{self, Inputs, OutputColumn, Plan, Protocol, QueryContext, Refused},
     names::{AttNum, Oid},
     policy::{
-        LoginIdentity, Policy, RoleId, RolePolicy,
+        LoginIdentity, RoleId, RolePolicy,
         rule_tests::{Expected, OTHERS, RuleTest, RuleTests, Who},
         rules::RuleSet,
+        settings::PURPOSE,
     },
     reload::{FilesError, TEST_SUFFIX, read_rule_files, read_rule_tests},
 };
@@ -110,7 +111,11 @@ pub struct GotColumn {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    run_all(matches).map_err(Failure::as_trouble)
+    let Err(failure) = run_all(matches) else { return Ok(()) };
+    if let (Failure::RulesInvalid(complaints), Format::Github) = (&failure, args::chosen_format(matches)) {
+        print(&output::github(&output::complaints(complaints, "rule-test"))).map_err(Failure::as_trouble)?;
+    }
+    Err(failure.as_trouble())
 }
 
 fn run_all(matches: &ArgMatches) -> Result<(), Failure> {
@@ -212,40 +217,38 @@ fn run_test(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<Outco
 
 fn find_role(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<RoleId, Diagnostics> {
     let policy = &inputs.policy;
-    let name = match &test.who {
-        Who::Role(name) => name.clone(),
+    let (id, user) = match &test.who {
+        Who::Role(name) => {
+            let named = policy.roles.iter().position(|role| role.name == *name);
+            let Some(id) = named.and_then(|position| u16::try_from(position).ok()).map(RoleId) else {
+                let known = policy.roles.iter().map(|role| role.name.as_str());
+                let near = suggestion(name, "roles", known).unwrap_or_default();
+                return Err(tests.complaint(test, format!("the rules have no role \"{name}\""), near));
+            };
+            (id, None)
+        }
         Who::User(user) => {
             let who = LoginIdentity {
                 user: user.clone(),
                 database: inputs.catalog.data().database.clone(),
                 application_name: test.application_name.clone(),
             };
-            let role = policy.role_for(&who, &inputs.catalog).and_then(|id| policy.role(id));
-            let Some(role) = role else {
+            let Some(id) = policy.role_for(&who, &inputs.catalog) else {
                 let message = format!("no role of the rules matches user \"{user}\"");
                 return Err(tests.complaint(test, message, "Such a connection is refused; no statement gets far."));
             };
-            role.name.clone()
+            (id, Some(user.as_str()))
         }
     };
-    let named = |role: &RolePolicy| role.name == name;
-    if !policy.roles.iter().any(named) {
-        let near = suggestion(&name, "roles", policy.roles.iter().map(|role| role.name.as_str())).unwrap_or_default();
-        return Err(tests.complaint(test, format!("the rules have no role \"{name}\""), near));
-    }
-    role_entry(policy, &name, test.purpose.as_deref()).ok_or_else(|| {
-        let purpose = test.purpose.as_deref().unwrap_or_default();
-        let known = policy.roles.iter().filter(|role| named(role)).map(|role| role.purpose.as_str());
-        let near = suggestion(purpose, "purposes", known).unwrap_or_default();
-        tests.complaint(test, format!("role \"{name}\" has no purpose \"{purpose}\""), near)
+    let set = || configured(PURPOSE, user?, &inputs.catalog);
+    let asked = test.purpose.as_deref().or_else(set).unwrap_or_default();
+    policy.acting(id, asked, &test.application_name).ok_or_else(|| {
+        let role = policy.role(id);
+        let known = role.iter().flat_map(|role| role.purposes.iter()).map(String::as_str);
+        let near = suggestion(asked, "purposes", known).unwrap_or_default();
+        let name = role.map(|role| role.name.as_str()).unwrap_or_default();
+        tests.complaint(test, format!("role \"{name}\" has no purpose \"{asked}\""), near)
     })
-}
-
-/// The entry of role `name` for `purpose`, the first one without a purpose.
-pub(super) fn role_entry(policy: &Policy, name: &str, purpose: Option<&str>) -> Option<RoleId> {
-    let fits = |role: &RolePolicy| role.name == name && purpose.is_none_or(|purpose| role.purpose == purpose);
-    let position = policy.roles.iter().position(fits)?;
-    u16::try_from(position).ok().map(RoleId)
 }
 
 /// The rules that decided, `file:line`.

@@ -28,6 +28,9 @@ const USAGES: &[(Usages, Usage)] = &[
     (Usages::ARGUMENT, Usage::Argument),
 ];
 
+/// Behind the treatment of a column that is used otherwise too, and compared by its stored value.
+pub const AND_EXACT: &str = " + exact";
+
 /// The access of one statement.
 ///
 /// `exact` lists the columns whose stored values the statement compares, `searched` says with how many values.
@@ -43,6 +46,7 @@ pub(super) fn access(
     let mut oids = Vec::new();
     let mut columns: BTreeMap<Arc<str>, ColumnAccess> = BTreeMap::new();
     let mut rules = BTreeSet::new();
+    let mut compared = BTreeSet::new();
     let mut discloses = false;
     for (id, used) in bound.relations.iter().enumerate() {
         let Some(relation) = run.inputs.catalog.relation(used.oid) else { continue };
@@ -83,13 +87,18 @@ pub(super) fn access(
                 treatment: rule.treatment.label().into(),
             });
             if exact.contains(&(id, position)) {
-                entry.treatment = "exact".into();
+                compared.insert(Arc::clone(&entry.column));
             }
             entry.usage.extend(usage);
             entry.usage.sort_unstable();
             entry.usage.dedup();
             rules.insert(Arc::clone(&rule.rule));
         }
+    }
+    for column in columns.values_mut().filter(|column| compared.contains(&column.column)) {
+        let searched_alone = column.usage.iter().all(|usage| matches!(usage, Usage::Predicate | Usage::Join));
+        column.treatment =
+            if searched_alone { "exact".into() } else { format!("{}{AND_EXACT}", column.treatment).into() };
     }
     let grants = run.role.grants.iter().filter(|grant| {
         let opened = |column: &ColumnAccess| grant.categories.contains(&column.category);

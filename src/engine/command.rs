@@ -61,6 +61,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             Ok(pipeline::planned(kind, Effect::Prepare(name(at), text), tokens, 0..*body, rewritten, run))
         }
         Command::Execute(at, args) => {
+            reserved(tokens, *at)?;
             let list = tokens.get(args.clone()).unwrap_or(&[]);
             let expressions = parse::parse_expressions(list, 0)?;
             let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
@@ -83,9 +84,12 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         }
         Command::Fetch(_, at) => as_is(Effect::Fetch(name(at))),
         Command::Close(at) => as_is(Effect::CloseCursor(at.as_ref().map(name))),
-        Command::Deallocate(at) => as_is(Effect::Deallocate(at.as_ref().map(name))),
+        Command::Deallocate(at) => {
+            at.map_or(Ok(()), |at| reserved(tokens, at))?;
+            as_is(Effect::Deallocate(at.as_ref().map(name)))
+        }
         Command::Transaction("PREPARE TRANSACTION") => Err(not_allowed("PREPARE TRANSACTION")),
-        Command::Show if shows_purpose(tokens, run) => {
+        Command::Show if shows_purpose(tokens) => {
             let purpose = quote_literal(&run.role.purpose);
             let planned = pass(kind, Effect::None, tokens);
             Ok(Planned {
@@ -337,9 +341,9 @@ fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {
 }
 
 /// `SHOW pgscrim.purpose`: the server knows what was set, and not what holds without.
-fn shows_purpose(tokens: &[Token], run: &Run<'_>) -> bool {
+fn shows_purpose(tokens: &[Token]) -> bool {
     let (name, next) = dotted(tokens, 1);
-    next == tokens.len() && name.eq_ignore_ascii_case(PURPOSE) && !run.role.purposes.is_empty()
+    next == tokens.len() && name.eq_ignore_ascii_case(PURPOSE)
 }
 
 /// A setting's name with its dots, and the token after it.

@@ -18,6 +18,7 @@ mod template;
 mod temporary;
 mod verify;
 
+pub use access::AND_EXACT;
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
 pub use plan::{
     Access, ColumnAccess, Effect, Inputs, MadeTable, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,

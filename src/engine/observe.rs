@@ -12,6 +12,10 @@ use super::{
 pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &Run<'_>) -> Judged {
     let mut plan = judged.plan;
     let restricted = pipeline::restricted(text, context, run);
+    let wanted = match &restricted {
+        Ok(_) => Arc::default(),
+        Err(_) => pipeline::exempt(text, run).plan.statements,
+    };
     let rewritten = |number: usize, planned: &PlannedStatement| match &restricted {
         Ok(restricted) => {
             let statement = restricted.plan.statements.get(number)?;
@@ -28,17 +32,19 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
                 | Effect::DiscardAll
                 | Effect::Catalog => None,
             };
-            let Access { columns, rules, masked_outputs, keeps_masks, decision, .. } = statement.access.clone();
-            let observed = Some(Observed { decision, refusal: None, makes });
-            Some(Access { columns, rules, keeps_masks, observed, masked_outputs, ..planned.access.clone() })
+            let Access { text, relations, oids, fills, decision, .. } = planned.access.clone();
+            let observed = Some(Observed { decision: statement.access.decision, refusal: None, makes });
+            // Limits and grants count what the statement would have had.
+            Some(Access { text, relations, oids, decision, fills, observed, ..statement.access.clone() })
         }
-        // The message as a whole would have been refused.
+        // The message as a whole would have been refused: nothing of it would have been had.
         Err(refused) => {
-            let mut rules = planned.access.rules.clone();
-            rules.extend(refused.refusal.rule.as_deref().map(Arc::from));
+            let columns = wanted.get(number).map(|wanted| wanted.access.columns.clone()).unwrap_or_default();
+            let rules = refused.refusal.rule.as_deref().map(Arc::from).into_iter().collect();
             let observed =
                 Some(Observed { decision: "refuse", refusal: Some(refused.refusal.code.code()), makes: None });
-            Some(Access { rules, observed, ..planned.access.clone() })
+            let Access { text, relations, oids, fills, decision, .. } = planned.access.clone();
+            Some(Access { text, relations, oids, columns, decision, rules, fills, observed, ..Access::default() })
         }
     };
     let statements = plan.statements.iter().enumerate().map(|(number, planned)| match rewritten(number, planned) {

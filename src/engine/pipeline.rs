@@ -6,6 +6,7 @@ use super::{
     access, command,
     plan::{
         Access, Effect, Inputs, OutputColumn, Permit, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused,
+        is_transaction_control,
     },
     template::Template,
     verify::verify,
@@ -63,7 +64,10 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let mut fillable = None;
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let planned = command::plan(own, run).map_err(|refusal| {
+        let kind = command::kind(&classify(own), own);
+        let planned = foreseeable(kind, &statements).and_then(|()| command::plan(own, run));
+        let planned = planned.and_then(|planned| has_its_tables(&planned.statement, &statements).map(|()| planned));
+        let planned = planned.map_err(|refusal| {
             let made = statements.iter().any(|earlier| matches!(earlier.effect, Effect::Temporary(Some(_))));
             let unknown = made && refusal.code == RefusalCode::UnknownRelation;
             let hint = "Send the statement that makes a temporary table on its own.";
@@ -86,6 +90,31 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let plan = Plan { permit: Permit::new(text.into()), statements: statements.into(), analysed: true, places };
     let template = fillable.and_then(|found| Template::new(&plan, &tokens, Some(&found.holes), &found.reads));
     Ok(Judged { plan, template })
+}
+
+/// What names mean, and for which purpose they are used, must not change before a statement in the same message.
+fn foreseeable(kind: &str, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
+    let changes = |planned: &Arc<PlannedStatement>| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll);
+    let harmless = is_transaction_control(kind) || matches!(kind, "SET" | "RESET" | "SHOW" | "DISCARD");
+    if harmless || !earlier.iter().any(changes) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::SettingNotAllowed,
+        "search_path or pgscrim.purpose changes earlier in the same message",
+    )
+    .with_hint("Send the statement that changes it on its own."))
+}
+
+/// Nor may a temporary table that it uses be made or dropped.
+fn has_its_tables(planned: &PlannedStatement, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
+    let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
+    let uses = planned.access.relations.iter().any(|name| name.starts_with("pg_temp."));
+    if !uses || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
+        return Ok(());
+    }
+    Err(Refusal::new(RefusalCode::TemporaryTable, "a temporary table is made or dropped earlier in the same message")
+        .with_hint("Send the statement that makes or drops it on its own."))
 }
 
 /// The places when so many bytes stand before the text.

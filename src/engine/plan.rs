@@ -186,7 +186,7 @@ pub struct ColumnAccess {
     pub category: Arc<str>,
     /// How it is used, sorted, without repetition.
     pub usage: Vec<Usage>,
-    /// [`crate::policy::Treatment::label`], or `exact` where an exact search used the stored value.
+    /// [`crate::policy::Treatment::label`]; `exact` where an exact search used the stored value, both where it is also used otherwise.
     pub treatment: Arc<str>,
 }
 
@@ -257,6 +257,22 @@ pub enum Effect {
     Temporary(Option<MadeTable>),
     /// May have changed the catalog (DDL, GRANT, DO, CALL, unknown): the proxy refreshes its snapshot.
     Catalog,
+}
+
+/// Statements that begin, end or mark transactions, by [`PlannedStatement::kind`].
+pub fn is_transaction_control(kind: &str) -> bool {
+    matches!(
+        kind,
+        "BEGIN"
+            | "START TRANSACTION"
+            | "COMMIT"
+            | "END"
+            | "ROLLBACK"
+            | "ABORT"
+            | "SAVEPOINT"
+            | "RELEASE"
+            | "PREPARE TRANSACTION"
+    )
 }
 
 /// One output column of a statement.

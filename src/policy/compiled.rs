@@ -193,6 +193,8 @@ pub struct Grant {
     pub subjects: String,
     /// The categories that it opens.
     pub categories: Vec<Arc<str>>,
+    /// `file:line` of the `[[grant]]`.
+    pub rule: Arc<str>,
 }
 
 impl Grant {
@@ -242,6 +244,17 @@ pub struct Mask {
     pub strict: bool,
     /// Whether it is NULL for NULL and for nothing else, so that the role sees whether there is a value.
     pub shows_null: bool,
+    /// What becomes of no value.
+    pub keeps: Keeps,
+}
+
+/// What a mask makes of NULL and of empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// Whether NULL stays NULL.
+    pub null: bool,
+    /// Whether empty text stays empty; none for masks that are not of text, or have no such option.
+    pub empty: Option<bool>,
 }
 
 /// Stands for the operand in the text of an [`SqlTemplate`]; no text of a rule can hold it.
@@ -471,6 +484,20 @@ impl Policy {
         let name = &self.role(id)?.name;
         let position = self.roles.iter().position(|role| role.name == *name && role.purpose == purpose)?;
         u16::try_from(position).ok().map(RoleId)
+    }
+
+    /// The entry of role `id` that a session acts by which asks for a purpose; for the empty one, that for the purpose that the
+    /// rules give its application, or for the role's default. None when the purpose is not one of the role's.
+    pub fn acting(&self, id: RoleId, asked: &str, application: &str) -> Option<RoleId> {
+        if !asked.is_empty() {
+            return self.for_purpose(id, asked);
+        }
+        let role = self.role(id)?;
+        let given = role.application_purposes.iter().find(|(name, _)| name == application);
+        match given {
+            Some((_, purpose)) => self.for_purpose(id, purpose),
+            None => self.for_purpose(id, role.purposes.first().map_or("", String::as_str)),
+        }
     }
 
     /// The same policy with its observed roles as they would be if they were not: what commands judge rules by.

@@ -19,6 +19,10 @@ use crate::diagnostic::{Diagnostics, suggestion};
 pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diagnostics> {
     let mut complaints = Complaints::new(&files);
     let parsed: Vec<_> = files.iter().enumerate().map(|(index, file)| parse(index, file, &mut complaints)).collect();
+    // What a file that cannot be read defines is missing everywhere else.
+    if !complaints.is_empty() {
+        return Err(complaints.into_diagnostics());
+    }
     let mut policy: Option<(At, String)> = None;
     let mut categories: Vec<CategoryRule> = Vec::new();
     let mut role_tables: Vec<Table<'_>> = Vec::new();

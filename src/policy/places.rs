@@ -48,6 +48,21 @@ impl RuleSet {
             .collect()
     }
 
+    /// File and line of `[consent]`.
+    pub fn place_of_consent(&self) -> Option<(&str, usize)> {
+        self.place(self.consent.as_ref()?.records.at)
+    }
+
+    /// The same of `[refusal]`.
+    pub fn place_of_refusal(&self) -> Option<(&str, usize)> {
+        self.place(self.refusal.as_ref()?.records.at)
+    }
+
+    /// The same of `[erasure]`.
+    pub fn place_of_erasure(&self) -> Option<(&str, usize)> {
+        self.place(self.erasure.as_ref()?.at)
+    }
+
     /// Whether something that subjects have asked for hides what rows lead to (`[refusal]`, `[erasure]`): a row that leads to nobody
     /// is hidden by neither.
     pub fn hides_by_request(&self) -> bool {

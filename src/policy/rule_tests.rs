@@ -32,7 +32,7 @@ pub struct RuleTest {
     pub name: String,
     /// Whose answer is tested.
     pub who: Who,
-    /// `purpose`; the default purpose of the role without it.
+    /// `purpose`; without it, the one that a connection would have.
     pub purpose: Option<String>,
     /// `application_name` of the connection, empty without one.
     pub application_name: String,

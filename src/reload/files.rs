@@ -24,6 +24,24 @@ pub enum FilesError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file whose text is not UTF-8.
+    #[error("{} is not UTF-8: byte {byte} of line {line} (0x{found:02x}) belongs to no character", .path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Byte within the line, from 1.
+        byte: usize,
+        /// Its value.
+        found: u8,
+    },
+    /// A name that only looks like one of a rule file: leaving it out unsaid would leave rules out.
+    #[error("the name of {} does not end in .toml in lower case (rename it, or remove it)", .path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file without content: half-written, or cut off on a full disk. Taking it for "no rules" would open columns.
     #[error("the rule file {} is empty (remove it if that is meant)", .path.display())]
     Blank {
@@ -69,8 +87,12 @@ fn read(directory: &Path, tests: bool) -> Result<Vec<RuleFile>, FilesError> {
         let path = entry.map_err(failed(directory))?.path();
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let wanted = !name.starts_with(b".") && name.ends_with(TEST_SUFFIX.as_bytes()) == tests;
-        if wanted && path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
+        match path.extension() {
+            Some(extension) if wanted && extension == "toml" => paths.push(path),
+            Some(extension) if wanted && extension.eq_ignore_ascii_case("toml") => {
+                return Err(FilesError::Name { path });
+            }
+            Some(_) | None => {}
         }
     }
     paths.sort();
@@ -81,7 +103,7 @@ fn read(directory: &Path, tests: bool) -> Result<Vec<RuleFile>, FilesError> {
             if !std::fs::metadata(path).map_err(failed(path))?.is_file() {
                 return Err(failed(path)(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
             }
-            let text = std::fs::read_to_string(path).map_err(failed(path))?;
+            let text = text(path, std::fs::read(path).map_err(failed(path))?)?;
             if text.trim().is_empty() {
                 return Err(FilesError::Blank { path: path.clone() });
             }
@@ -113,6 +135,20 @@ impl Reading {
         self.0 = None;
         read
     }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, FilesError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let (before, rest) = error.as_bytes().split_at(at);
+        let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        FilesError::Encoding {
+            path: path.to_owned(),
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            byte: at - start + 1,
+            found: rest.first().copied().unwrap_or_default(),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -164,6 +200,16 @@ mod tests {
         assert_eq!(tests.iter().map(|file| &*file.text).collect::<Vec<_>>(), ["t = 1"]);
         let rules: Vec<String> = read_rule_files(&folder).unwrap().iter().map(|file| file.text.to_string()).collect();
         assert_eq!(rules, ["a = 1", "b = 1"]);
+        std::fs::write(folder.join("15-c.TOML"), "c = 1").unwrap();
+        let name = read_rule_files(&folder).unwrap_err().to_string();
+        assert!(name.contains("15-c.TOML does not end in .toml"), "{name}");
+        std::fs::remove_file(folder.join("15-c.TOML")).unwrap();
+        std::fs::write(folder.join("15-c.toml"), b"c = 1\nd = \"H\xE0\"\n").unwrap();
+        let encoding = read_rule_files(&folder).unwrap_err().to_string();
+        assert!(
+            encoding.ends_with("15-c.toml is not UTF-8: byte 7 of line 2 (0xe0) belongs to no character"),
+            "{encoding}"
+        );
         std::fs::write(folder.join("15-c.toml"), " \n").unwrap();
         assert!(matches!(read_rule_files(&folder), Err(FilesError::Blank { .. })));
         std::fs::remove_dir_all(&folder).unwrap();

@@ -343,7 +343,8 @@ impl Publisher {
     fn report(&mut self, error: Option<Arc<LoadError>>) {
         let text = error.as_ref().map(ToString::to_string);
         if text != self.reported {
-            if let Some(text) = &text {
+            // Who waits for the first load tells of its failure.
+            if let Some(text) = text.as_ref().filter(|_| self.first.borrow().is_some()) {
                 let loaded = self.current().is_some();
                 let stays = if loaded { "; the last good state stays in force" } else { "" };
                 tracing::error!("could not load rules or catalog{stays}\n{text}");

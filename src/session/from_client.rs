@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::{Run, is_transaction_control, refused},
-    limits::searched,
+    ledger::{Run, attributed, refused},
     path::Settled,
     planning::{Stamp, not_analysed},
+    prepared::Again,
     relay::{Relay, Stop, violation},
 };
 use crate::{
@@ -26,12 +26,12 @@ const FAILING: &str = "refused by pgscrim";
 /// A statement name for failing texts, so that the unnamed statement stays.
 const FAILING_NAME: &[u8] = b"refused by pgscrim";
 /// Longest message that holds names only.
-const SMALL: usize = 64 * 1024;
+pub(super) const SMALL: usize = 64 * 1024;
 /// Room for names and types beside a text.
 const BESIDE: usize = 512 * 1024;
 
 /// What became of a frame.
-enum Step {
+pub(super) enum Step {
     /// Go on with the next.
     Next,
     /// More bytes are needed.
@@ -122,6 +122,7 @@ impl Relay {
             }
             b'B' => return self.bind(header).await,
             b'F' => return self.function_call(header).await,
+            b'D' if !self.exempt => return self.describe(header).await,
             _ => {}
         }
         if self.client.input.len() < header.total {
@@ -150,9 +151,6 @@ impl Relay {
                 self.execute(&whole, body).await?;
             }
             b'D' => {
-                if frontend::target(body).is_err() && !self.exempt {
-                    return Err(violation("malformed Describe message"));
-                }
                 self.model.open = true;
                 self.model.queue.push_back(Entry::Describe);
                 self.server.output.extend_from_slice(&whole);
@@ -212,7 +210,7 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -273,13 +271,9 @@ impl Relay {
                 return Ok(());
             }
         };
-        let allowed = match separate(origin.statements()) {
-            Ok(()) => self.executable(origin.statements()).await?,
-            Err(refusal) => Err(refusal),
-        };
-        let runs = match allowed {
+        let runs = match self.executable(origin.statements()).await? {
             Ok(()) => self.runs(&origin).await,
-            Err(refusal) => Err(refusal.into()),
+            Err(refused) => Err(refused),
         };
         match (runs, origin.permit()) {
             (Ok(runs), Some(permit)) => {
@@ -304,7 +298,7 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -317,6 +311,11 @@ impl Relay {
         if text.len() > self.shared.config.limits.statement_bytes {
             let refusal = self.too_long_text();
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        }
+        if super::prepared::is_reserved(parse.name) {
+            let refusal = Refusal::new(RefusalCode::ReservedName, "names that start with \"pgs_\" are reserved");
+            self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
         let origin = match self.judge(text, Protocol::Extended).await? {
@@ -335,88 +334,9 @@ impl Relay {
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), Prepared { origin, planned, searched: 0 }));
+        let prepared = Prepared { origin, planned, types: Some(parse.types.into()), searched: 0 };
+        self.model.queue.push_back(Entry::Parse(Name::new(parse.name), prepared));
         Ok(())
-    }
-
-    /// Bind passes without its values being looked at; only its names are.
-    async fn bind(&mut self, header: Header) -> Result<Step, Stop> {
-        let at_hand = self.client.input.len();
-        if at_hand < header.total && at_hand < SMALL {
-            return Ok(Step::More);
-        }
-        let end = header.total.min(at_hand);
-        let body = self.client.input.get(frame::HEADER..end).unwrap_or_default();
-        let names = frontend::bind_names(body).map(|(portal, statement)| (Name::new(portal), Name::new(statement)));
-        let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
-        if self.exempt {
-            self.model.open = true;
-            if let Some((portal, statement)) = names {
-                let prepared = self.model.statement(&statement);
-                self.model.queue.push_back(Entry::Bind(portal, prepared));
-            }
-            self.client_passing = header.total;
-            return Ok(Step::Next);
-        }
-        let Some((portal, statement)) = names.filter(|_| !malformed) else {
-            return Err(violation("malformed Bind message"));
-        };
-        // The server looks names up anew when the path has changed.
-        let settled = match self.settle_path().await? {
-            Settled::Yes => Ok(()),
-            Settled::Later => return Ok(Step::Wait),
-            Settled::No(refusal) => Err(refusal),
-        };
-        // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
-        self.model.open = true;
-        let prepared = match (settled, self.model.statement(&statement)) {
-            (Ok(()), Some(prepared)) => self.still_good(&prepared).await?,
-            (Ok(()), None) => Err(Refusal {
-                sqlstate: Some("26000".to_owned()),
-                ..Refusal::new(RefusalCode::StatementNotAllowed, "prepared statement does not exist")
-            }),
-            (Err(refusal), _) => Err(refusal),
-        };
-        match prepared {
-            Ok(prepared) => {
-                self.model.renew_statement(&statement, &prepared);
-                let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
-                self.model.queue.push_back(Entry::Bind(portal, Some(Prepared { searched, ..prepared })));
-                self.client_passing = header.total;
-            }
-            Err(refusal) => {
-                self.client_dropping = header.total;
-                self.refuse(refusal.into(), "", false, None).await;
-            }
-        }
-        Ok(Step::Next)
-    }
-
-    /// A statement judged before rules, catalog or path changed is judged again: the same text may be used on, another
-    /// must be prepared anew. Drivers do so by themselves when they read this error.
-    async fn still_good(&mut self, prepared: &Prepared) -> Result<Result<Prepared, Refusal>, Stop> {
-        self.shared.inputs.settled().await;
-        let stamp = self.inputs()?;
-        if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
-            return Ok(Ok(prepared.clone()));
-        }
-        let text = Arc::clone(&prepared.origin.text);
-        let again = self.judge(&text, prepared.origin.protocol).await?;
-        let sent = prepared.origin.permit().map(crate::engine::Permit::text);
-        Ok(match again {
-            Ok(origin) if origin.permit().map(crate::engine::Permit::text) == sent => {
-                let same = |planned: &&Arc<PlannedStatement>| {
-                    prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && old.effect == planned.effect)
-                };
-                let planned = origin.statements().iter().find(same).cloned();
-                Ok(Prepared { origin, planned, searched: 0 })
-            }
-            Ok(_) => {
-                Err(Refusal::replan()
-                    .with_hint("Rules, catalog or search_path have changed: prepare the statement again."))
-            }
-            Err(refused) => Err(refused.refusal),
-        })
     }
 
     async fn execute(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
@@ -431,8 +351,10 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned, searched: 0 }
+                Prepared { origin, planned, types: None, searched: 0 }
             }
+            // The server skips it, as it did the Bind.
+            None if self.model.fails_before_sync() => return Ok(()),
             None => {
                 let refusal = Refusal {
                     sqlstate: Some("34000".to_owned()),
@@ -443,7 +365,9 @@ impl Relay {
             }
         };
         if !self.exempt && !self.serves_purpose(&prepared.origin.stamp) {
-            self.refuse(other_purpose("portal").into(), "", false, None).await;
+            let refusal = other_purpose("portal");
+            let refused = prepared.planned.as_ref().map(|planned| refused(refusal.clone(), planned));
+            self.refuse(refused.unwrap_or_else(|| refusal.into()), "", false, None).await;
             return Ok(());
         }
         let Some(planned) = prepared.planned else {
@@ -452,9 +376,9 @@ impl Relay {
             return Ok(());
         };
         if !self.exempt
-            && let Err(refusal) = self.executable(std::slice::from_ref(&planned)).await?
+            && let Err(refused) = self.executable(std::slice::from_ref(&planned)).await?
         {
-            self.refuse(refusal.into(), "", false, None).await;
+            self.refuse(refused, "", false, None).await;
             return Ok(());
         }
         match self.recorded(&prepared.origin, &planned, prepared.searched).await {
@@ -497,26 +421,28 @@ impl Relay {
     }
 
     /// Whether the statements that EXECUTE and FETCH name are still what was judged.
-    async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Refusal>, Stop> {
+    async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Box<Refused>>, Stop> {
         for planned in statements {
             if let Effect::Fetch(name) = &planned.effect
                 && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
                 && !self.serves_purpose(&cursor.origin.stamp)
             {
-                return Ok(Err(other_purpose("cursor")));
+                return Ok(Err(refused(other_purpose("cursor"), planned)));
             }
             let Effect::Execute(name) = &planned.effect else { continue };
             // A name that is not known here fails on the server.
             let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
-            if let Err(refusal) = self.still_good(&prepared).await? {
-                return Ok(Err(refusal));
+            match self.again(&prepared).await? {
+                Again::Same(_) => {}
+                Again::Other(other) => return Ok(Err(refused(Refusal::replan(), &attributed(planned, Some(&other))))),
+                Again::Refused(refused) => return Ok(Err(refused)),
             }
         }
         Ok(Ok(()))
     }
 
     /// Sends a statement that fails in place of a refused one, and records the refusal.
-    async fn refuse(&mut self, refused: Box<Refused>, text: &str, simple: bool, name: Option<&[u8]>) {
+    pub(super) async fn refuse(&mut self, refused: Box<Refused>, text: &str, simple: bool, name: Option<&[u8]>) {
         let Refused { refusal, kind, access } = *refused;
         self.shared.metrics.refused(refusal.code);
         if simple {
@@ -540,7 +466,8 @@ impl Relay {
         let planned = Arc::new(PlannedStatement { kind, access, effect: Effect::None, outputs: None });
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
-        let run = Run::new(slot, planned, Vec::new(), origin, self.statements, self.model.transaction);
+        let documents = self.documents_in_force();
+        let run = Run::new(slot, planned, documents, origin, self.statements, self.model.transaction);
         let run = run.understood(kind != "UNKNOWN");
         self.finish(run, Outcome::Refused(refusal));
     }
@@ -549,34 +476,6 @@ impl Relay {
 fn not_utf8() -> Refusal {
     Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
         .with_hint("Send statements in UTF-8.")
-}
-
-/// Within one message the path must not change before a statement whose names depend on it, nor temporary tables.
-fn separate(statements: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
-    let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
-    let uses = |planned: &PlannedStatement| planned.access.relations.iter().any(|name| name.starts_with("pg_temp."));
-    let made = statements.iter().position(|planned| temporary(planned)).unwrap_or(statements.len());
-    if statements.iter().skip(made).any(|planned| uses(planned) && !temporary(planned)) {
-        return Err(Refusal::new(
-            RefusalCode::TemporaryTable,
-            "a temporary table is made or dropped earlier in the same message",
-        )
-        .with_hint("Send the statement that makes or drops it on its own."));
-    }
-    let changes =
-        statements.iter().position(|planned| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll));
-    let Some(first) = changes else { return Ok(()) };
-    let harmless = |planned: &Arc<PlannedStatement>| {
-        is_transaction_control(planned.kind) || matches!(planned.kind, "SET" | "RESET" | "SHOW" | "DISCARD")
-    };
-    if statements.iter().skip(first + 1).all(harmless) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        RefusalCode::SettingNotAllowed,
-        "search_path or pgscrim.purpose changes earlier in the same message",
-    )
-    .with_hint("Send the statement that changes it on its own."))
 }
 
 fn other_purpose(what: &str) -> Refusal {

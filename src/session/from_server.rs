@@ -9,6 +9,7 @@ use super::{
     inflight::Entry,
     limits::Allowance,
     planning::Origin,
+    prepared::Variants,
     relay::{Relay, Stop},
     scrub,
 };
@@ -101,7 +102,11 @@ impl Relay {
     /// Counts the frame, which passes next, if it is a row.
     fn take_row(&mut self, kind: u8) -> Result<(), Refusal> {
         let run = if matches!(kind, b'D' | b'd') { self.current_run() } else { return Ok(()) };
-        run.and_then(|run| run.allowance.as_mut()).map_or(Ok(()), Allowance::take_row)
+        let Some(run) = run else { return Ok(()) };
+        match run.allowance.as_mut().map_or(Ok(()), Allowance::take_row) {
+            Ok(()) => Ok(()),
+            Err(refusal) => run.beyond(refusal),
+        }
     }
 
     /// Whether a frame passes without its body being looked at.
@@ -188,6 +193,7 @@ impl Relay {
                     && run.planned.access.stored != Stored::Nothing
                     && let Some(allowance) = &run.allowance
                     && let Err(refusal) = allowance.check(rows.unwrap_or(run.rows))
+                    && let Err(refusal) = run.beyond(refusal)
                 {
                     return Err(self.stop_answer(refusal));
                 }
@@ -350,6 +356,9 @@ impl Relay {
     fn applied(&mut self, run: &super::ledger::Run) {
         self.model.apply(run);
         self.note_temporary(run);
+        if matches!(run.planned.effect, Effect::DiscardAll | Effect::Deallocate(None)) {
+            self.variants = Variants::default();
+        }
         match &run.planned.effect {
             Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);

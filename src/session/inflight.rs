@@ -31,6 +31,10 @@ impl Name {
         Self(name.get(..NAME_BYTES).unwrap_or(name).into())
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub fn is_unnamed(&self) -> bool {
         self.0.is_empty()
     }
@@ -43,6 +47,8 @@ pub(super) struct Prepared {
     pub origin: Arc<Origin>,
     /// What it does; none for an empty text.
     pub planned: Option<Arc<PlannedStatement>>,
+    /// Types of parameters as Parse gave them; none for what came by another way.
+    pub types: Option<Arc<[u8]>>,
     /// Of a portal: how many values its parameters compare with stored ones that the role does not see.
     pub searched: u64,
 }
@@ -144,6 +150,12 @@ impl Model {
             )
             | None => false,
         }
+    }
+
+    /// Whether a refused message stands before the next Sync, so that the server will skip what is sent until then.
+    pub fn fails_before_sync(&self) -> bool {
+        let since = self.queue.iter().rev().take_while(|entry| !matches!(entry, Entry::Sync));
+        since.into_iter().any(|entry| matches!(entry, Entry::Refused(stand) if !stand.simple))
     }
 
     /// The entry that the next answer belongs to.
@@ -255,8 +267,12 @@ impl Model {
 
     /// What a completed statement does to names.
     pub fn apply(&mut self, run: &Run) {
-        let prepared =
-            || Prepared { origin: Arc::clone(&run.origin), planned: Some(Arc::clone(&run.planned)), searched: 0 };
+        let prepared = || Prepared {
+            origin: Arc::clone(&run.origin),
+            planned: Some(Arc::clone(&run.planned)),
+            types: None,
+            searched: 0,
+        };
         match &run.planned.effect {
             Effect::Prepare(name, _) => {
                 self.statements.insert(Name::new(name.as_bytes()), prepared());
@@ -341,6 +357,7 @@ fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
         Effect::Prepare(other, _) if is(other) => Some(Some(Prepared {
             origin: Arc::clone(&run.origin),
             planned: Some(Arc::clone(&run.planned)),
+            types: None,
             searched: 0,
         })),
         Effect::Deallocate(Some(other)) if is(other) => Some(None),

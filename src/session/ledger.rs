@@ -18,10 +18,10 @@ use crate::{
         AuditEvent, AuditSlot,
         event::{ConnectionFacts, Outcome},
     },
-    engine::{Access, Effect, PlannedStatement, Refused},
+    engine::{Access, Effect, Observed, PlannedStatement, Refused, plan::is_transaction_control},
     error::{Refusal, RefusalCode},
     metrics::{DecisionLabel, RoleMetrics},
-    policy::Grant,
+    policy::{Grant, RolePolicy},
 };
 
 /// One statement that was sent.
@@ -43,6 +43,8 @@ pub(super) struct Run {
     transaction: char,
     /// The rows that it may have, if they are limited.
     pub allowance: Option<Allowance>,
+    /// Whether the role is observed: then what it may not have is told, and passes.
+    pub observes: bool,
     /// Rows and bytes seen so far.
     pub rows: u64,
     pub bytes: u64,
@@ -72,6 +74,7 @@ impl Run {
             number,
             transaction,
             allowance: None,
+            observes: false,
             rows: 0,
             bytes: 0,
         }
@@ -80,6 +83,19 @@ impl Run {
     /// Says of a refused statement whether its text was understood.
     pub fn understood(self, analysed: bool) -> Self {
         Self { analysed, ..self }
+    }
+
+    /// The rows that limits allow are had. Of an observed role that is noted, and no more are counted.
+    ///
+    /// # Errors
+    /// `refusal`, for an enforced role.
+    pub fn beyond(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        if !self.observes {
+            return Err(refusal);
+        }
+        self.allowance = None;
+        self.planned = would_be_refused(&self.planned, &refusal);
+        Ok(())
     }
 
     /// Records how it ended.
@@ -147,22 +163,52 @@ impl Relay {
         }
         let inner = self.inner(planned);
         let searches = searches(planned, inner.as_ref(), bound);
-        let planned = attributed(planned, inner.as_ref());
-        let documents = in_force(&planned.access.grants)?;
+        let mut planned = attributed(planned, inner.as_ref());
         let role = origin.stamp.inputs.policy.role(origin.stamp.role);
-        let allowance = match role {
-            Some(role) => {
-                self.shared.disclosed.admit(role, &self.facts.user, &self.disclosed, &planned.access, searches)?
+        let observed = role.and_then(|role| role.observed.as_deref());
+        let had = match observed.or(role) {
+            Some(role) => self.may_have(role, &planned.access, searches),
+            None => Ok((Vec::new(), None)),
+        };
+        let (documents, allowance) = match had {
+            Err(refusal) if observed.is_none() => return Err(refusal),
+            Err(refusal) => {
+                planned = would_be_refused(&planned, &refusal);
+                (self.documents_in_force(), None)
             }
-            None => None,
+            Ok(had) => had,
         };
         let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
-        run.allowance = allowance;
+        (run.allowance, run.observes) = (allowance, observed.is_some());
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);
         }
         Ok(run)
+    }
+
+    /// The documents of all grants of the session's role that are in force.
+    pub(super) fn documents_in_force(&self) -> Vec<Arc<str>> {
+        let role = self.stamp.inputs.policy.role(self.stamp.role);
+        role.map(|role| documents(role.observed.as_deref().unwrap_or(role), &[])).unwrap_or_default()
+    }
+
+    /// The documents under which a statement is run, and the rows that it may have if they are limited.
+    fn may_have(
+        &self,
+        role: &RolePolicy,
+        access: &Access,
+        searches: u64,
+    ) -> Result<(Vec<Arc<str>>, Option<Allowance>), Refusal> {
+        let documents = documents(role, &access.grants);
+        // Where grants are needed and none is in force, nothing is read: the server would answer with NULL, and nobody would
+        // know why.
+        if !access.grants.is_empty() && documents.is_empty() {
+            return Err(Refusal::new(RefusalCode::NoGrant, "no grant for this data is in force")
+                .with_hint("A [[grant]] of the rules names its document, its begin and its end."));
+        }
+        let allowance = self.shared.disclosed.admit(role, &self.facts.user, &self.disclosed, access, searches)?;
+        Ok((documents, allowance))
     }
 
     /// The statement or cursor that EXECUTE or FETCH names.
@@ -183,27 +229,34 @@ impl Relay {
     }
 }
 
-/// The documents of the grants that are in force now. Where grants are needed and none is, nothing is read: the server
-/// would answer with NULL, and nobody would know why.
-fn in_force(grants: &[Arc<Grant>]) -> Result<Vec<Arc<str>>, Refusal> {
+/// The documents that a statement is run under which uses what `grants` open: those of the grants in force now, of all grants of
+/// the role where it uses nothing of that kind.
+fn documents(role: &RolePolicy, grants: &[Arc<Grant>]) -> Vec<Arc<str>> {
+    let grants = if grants.is_empty() { &*role.grants } else { grants };
     if grants.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let documents: Vec<_> =
+    let mut documents: Vec<_> =
         grants.iter().filter(|grant| grant.is_in_force(now)).map(|grant| Arc::clone(&grant.document)).collect();
-    if documents.is_empty() {
-        return Err(Refusal::new(RefusalCode::NoGrant, "no grant for this data is in force")
-            .with_hint("A [[grant]] of the rules names its document, its begin and its end."));
-    }
-    Ok(documents)
+    documents.dedup();
+    documents
 }
 
 /// The refusal of a statement that was understood.
 pub(super) fn refused(refusal: Refusal, planned: &PlannedStatement) -> Box<Refused> {
     let access = Access { decision: "refuse", ..planned.access.clone() };
     Box::new(Refused { refusal, kind: planned.kind, access })
+}
+
+/// The statement of an observed role, of which nothing was refused, that would have been.
+fn would_be_refused(planned: &PlannedStatement, refusal: &Refusal) -> Arc<PlannedStatement> {
+    let makes = planned.access.observed.as_ref().and_then(|observed| observed.makes.clone());
+    let observed = Some(Observed { decision: "refuse", refusal: Some(refusal.code.code()), makes });
+    let mut rules = planned.access.rules.clone();
+    rules.extend(refusal.rule.as_deref().map(Arc::from));
+    Arc::new(PlannedStatement { access: Access { rules, observed, ..planned.access.clone() }, ..planned.clone() })
 }
 
 /// How many values a statement compares with stored ones that the role does not see, `bound` of them in its parameters.
@@ -230,7 +283,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
 }
 
 /// EXECUTE and FETCH access what the statement or cursor does that they name.
-fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<PlannedStatement> {
+pub(super) fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<PlannedStatement> {
     let Some(inner) = inner.and_then(|prepared| prepared.planned.as_ref()) else { return Arc::clone(planned) };
     let mut access = inner.access.clone();
     access.text = Arc::clone(&planned.access.text);
@@ -245,20 +298,4 @@ fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepared>) -> Arc<
 /// Statements after which settings and temporary tables may be what they were before.
 pub(super) fn may_undo(kind: &str) -> bool {
     is_transaction_control(kind) && !matches!(kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE")
-}
-
-/// Statements that begin, end or mark transactions.
-pub(super) fn is_transaction_control(kind: &str) -> bool {
-    matches!(
-        kind,
-        "BEGIN"
-            | "START TRANSACTION"
-            | "COMMIT"
-            | "END"
-            | "ROLLBACK"
-            | "ABORT"
-            | "SAVEPOINT"
-            | "RELEASE"
-            | "PREPARE TRANSACTION"
-    )
 }

@@ -19,6 +19,7 @@ mod negotiate;
 mod options;
 mod path;
 mod planning;
+mod prepared;
 mod purpose;
 mod relay;
 mod scrub;

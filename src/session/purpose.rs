@@ -9,22 +9,8 @@ use crate::{
     audit::event::ConnectionFacts,
     engine::Inputs,
     error::{Refusal, RefusalCode},
-    policy::{LoginIdentity, Policy, RoleId, settings::purpose_allowed},
+    policy::{LoginIdentity, settings::purpose_allowed},
 };
-
-/// The entry of role `id` for the purpose asked for; without any, for the one that the rules give the application, or the
-/// role's default. None when the purpose is not one of the role's.
-pub(super) fn role_for_purpose(policy: &Policy, id: RoleId, asked: &str, application: &str) -> Option<RoleId> {
-    if !asked.is_empty() {
-        return policy.for_purpose(id, asked);
-    }
-    let role = policy.role(id)?;
-    let given = role.application_purposes.iter().find(|(name, _)| name == application);
-    match given {
-        Some((_, purpose)) => policy.for_purpose(id, purpose),
-        None => policy.for_purpose(id, role.purposes.first().map_or("", String::as_str)),
-    }
-}
 
 impl Relay {
     /// Whether the role has more than one purpose.
@@ -47,8 +33,7 @@ impl Relay {
                     .with_hint("Connect again."),
             ));
         };
-        let application = &self.request.application;
-        let found = role_for_purpose(&inputs.policy, id, &self.asked_purpose, application);
+        let found = inputs.policy.acting(id, &self.asked_purpose, &self.request.application);
         let found = match found {
             Some(found) => found,
             // Its bytes were not judged.

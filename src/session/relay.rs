@@ -18,6 +18,7 @@ use super::{
     options::Request,
     path::SearchPath,
     planning::Stamp,
+    prepared::Variants,
     scrub,
     temporary::Temporary,
 };
@@ -62,6 +63,8 @@ pub(super) struct Relay {
     pub stamp: Arc<Stamp>,
     pub path: SearchPath,
     pub temporary: Temporary,
+    /// Statements that were prepared for the client's under other purposes.
+    pub variants: Variants,
     pub model: Model,
     /// Bytes of a client's frame that are still to be passed on, or left out.
     pub client_passing: usize,
@@ -94,7 +97,7 @@ impl Relay {
         let Authenticated { client, server, role, request, ready, key } = authenticated;
         let asked_purpose = request.setting(PURPOSE).unwrap_or_default();
         let (role, exempt, facts) = {
-            let role = super::purpose::role_for_purpose(&inputs.policy, role, &asked_purpose, &request.application)?;
+            let role = inputs.policy.acting(role, &asked_purpose, &request.application)?;
             let policy = inputs.policy.role(role)?;
             let facts = ConnectionFacts {
                 connection,
@@ -116,6 +119,7 @@ impl Relay {
             stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
             path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
             temporary: Temporary::default(),
+            variants: Variants::default(),
             model: Model::new(transaction),
             shared,
             client,

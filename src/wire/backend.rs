@@ -20,6 +20,23 @@ pub fn row_description(body: &[u8]) -> Result<Vec<(u32, i16)>, Malformed> {
     Ok(columns)
 }
 
+/// A RowDescription without what it says of tables: names, types and formats of the columns.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn row_shape(body: &[u8]) -> Result<Vec<[Vec<u8>; 2]>, Malformed> {
+    let mut fields = Fields::new(body);
+    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let mut columns = Vec::with_capacity(count.min(2048));
+    for _ in 0..count {
+        let name = fields.cstr()?.to_vec();
+        fields.bytes(4 + 2)?;
+        columns.push([name, fields.bytes(4 + 2 + 4 + 2)?.to_vec()]);
+    }
+    fields.end()?;
+    Ok(columns)
+}
+
 /// The fields of an ErrorResponse or NoticeResponse, in order.
 ///
 /// # Errors

@@ -49,6 +49,36 @@ pub fn own_parse(out: &mut BytesMut, name: &[u8], text: &'static str) {
     });
 }
 
+/// A Describe of a prepared statement.
+pub fn describe_statement(out: &mut BytesMut, name: &[u8]) {
+    frame(out, b'D', |body| {
+        body.put_u8(b'S');
+        cstr(body, name);
+    });
+}
+
+/// A Close of a prepared statement.
+pub fn close_statement(out: &mut BytesMut, name: &[u8]) {
+    frame(out, b'C', |body| {
+        body.put_u8(b'S');
+        cstr(body, name);
+    });
+}
+
+/// A Sync.
+pub fn sync(out: &mut BytesMut) {
+    frame(out, b'S', |_| {});
+}
+
+/// The beginning of a Bind, up to the names of portal and statement; `rest` bytes follow.
+pub fn bind_start(out: &mut BytesMut, portal: &[u8], statement: &[u8], rest: usize) {
+    let length = 4 + portal.len() + 1 + statement.len() + 1 + rest;
+    out.put_u8(b'B');
+    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    cstr(out, portal);
+    cstr(out, statement);
+}
+
 /// An ErrorResponse (`E`) or NoticeResponse (`N`) with these fields.
 pub fn error<'a>(out: &mut BytesMut, kind: u8, fields: impl IntoIterator<Item = (u8, &'a [u8])>) {
     let text = |(field, value): (u8, &[u8])| (field, without_nul(&String::from_utf8_lossy(value)));

@@ -44,6 +44,7 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Warning,
         "A login has several roles, told apart by application_name, which is whatever the client writes.",
     ),
+    (ENDED, Level::Note, "A grant of a legal duty has ended: it opens nothing any more."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
     (
@@ -108,6 +109,7 @@ const SHADOWED: &str = "PGC104";
 const UNREADABLE: &str = "PGC105";
 const MISSPELT: &str = "PGC106";
 const APPLICATIONS: &str = "PGC107";
+const ENDED: &str = "PGC108";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";

@@ -1,8 +1,11 @@
 //! Findings about whom roles match, and about views that they do not get at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
-use super::{APPLICATIONS, OTHER_DATABASE, Pass, SHADOWED, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
+use super::{APPLICATIONS, ENDED, OTHER_DATABASE, Pass, SHADOWED, SUPERUSER, UNKNOWN_LOGIN, VIEW_REFUSED, table_name};
 use crate::{
     cli::output::Spot,
     policy::{LoginIdentity, RolePolicy},
@@ -29,6 +32,20 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     shadowed(pass);
     applications(pass);
     refused_views(pass);
+    grants(pass);
+}
+
+/// Grants that have ended: they open nothing any more.
+fn grants(pass: &mut Pass<'_>) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let policy = pass.policy;
+    for role in first_entries(&policy.roles) {
+        for grant in role.grants.iter().filter(|grant| grant.until <= now) {
+            let message = format!("the grant by document {} has ended and opens nothing", grant.document);
+            pass.add(ENDED, &format!("role {}", role.name), message, Spot::of_origin(&grant.rule, pass.files));
+        }
+    }
 }
 
 /// Logins that a role names, and that an earlier role takes first.

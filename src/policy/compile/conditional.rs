@@ -14,7 +14,7 @@ use crate::{
     catalog::{Column, Relation},
     names::QualifiedName,
     policy::{
-        Gate, Mask, Search, SqlTemplate, Treatment,
+        Gate, Keeps, Mask, Search, SqlTemplate, Treatment,
         compiled::{BY_GRANT, OPERAND, withheld},
         rules::{Complaints, Given, TreatmentRule},
     },
@@ -52,8 +52,8 @@ impl Pass<'_> {
         let shown = match &free.treatment {
             Treatment::Withhold if free.search == Search::Exact => None,
             Treatment::Withhold | Treatment::Refuse => return free,
-            Treatment::Clear => Some((OPERAND.to_string(), true, true)),
-            Treatment::Mask(mask) => Some((mask.sql.text().to_owned(), false, mask.shows_null)),
+            Treatment::Clear => Some((OPERAND.to_string(), true, true, Keeps { null: true, empty: None })),
+            Treatment::Mask(mask) => Some((mask.sql.text().to_owned(), false, mask.shows_null, mask.keeps)),
         };
         let Some(subjects) = self.subjects else { return free };
         let names: Vec<Arc<str>> =
@@ -62,14 +62,14 @@ impl Pass<'_> {
         match subjects.ask(relation, Wanted { consent, refusal: &names, erasure: true }) {
             Asked::Nothing => free,
             Asked::Condition(condition, label) => {
-                let Some((shown, clear, shows_null)) = shown else {
+                let Some((shown, clear, shows_null, keeps)) = shown else {
                     return Conditional { gate: Some(Gate { sql: condition, clear: false }), ..free };
                 };
                 let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
                 let name = format!("{}{label}", free.treatment.label()).into();
                 let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
                 // Where the gate is closed, a comparison with the stored value is NULL too.
-                let treatment = Treatment::Mask(Mask { name, sql, strict: false, shows_null });
+                let treatment = Treatment::Mask(Mask { name, sql, strict: false, shows_null, keeps });
                 Conditional { treatment, gate: Some(Gate { sql: condition, clear }), ..free }
             }
             Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => free,
@@ -136,7 +136,13 @@ impl Pass<'_> {
             Treatment::Withhold | Treatment::Refuse => withheld(column),
         };
         let sql = SqlTemplate::new(&format!("CASE{arms} ELSE {otherwise} END"));
-        let treatment = Treatment::Mask(Mask { name: BY_GRANT.into(), sql, strict: false, shows_null: false });
+        let treatment = Treatment::Mask(Mask {
+            name: BY_GRANT.into(),
+            sql,
+            strict: false,
+            shows_null: false,
+            keeps: Keeps::default(),
+        });
         // A link that is NULL leads to nobody.
         let open = || SqlTemplate::new(&format!("(({}) IS TRUE)", opens.join(" OR ")));
         let gate = (free.search == Search::Exact).then(|| Gate { sql: open(), clear: false });

@@ -447,6 +447,7 @@ fn compiled_grant(grant: &GrantRule, rules: &RuleSet) -> Grant {
             None => "all subjects".to_owned(),
         },
         categories: opened.map(|(category, _)| Arc::clone(&category.name)).collect(),
+        rule: rules.origin(grant.at),
     }
 }
 

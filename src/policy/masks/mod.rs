@@ -26,7 +26,7 @@ mod text;
 mod url;
 
 use super::{
-    Mask, SqlTemplate,
+    Keeps, Mask, SqlTemplate,
     rules::{At, Complaints},
     toml_reader::Value,
 };
@@ -121,6 +121,8 @@ impl MaskSpec {
             Some(element) => arrays::each(&site, &element, self.def, &params)?,
             None => (self.def.build)(&site, &params)?,
         };
+        let empty = matches!(built, Built::Text(_)).then(|| site.keeps_empty());
+        let keeps = Keeps { null: site.keeps_null(), empty };
         let sql = SqlTemplate::new(&site.finish(built));
         // A sub-select in an expression is another place for what stands around it.
         let alone = !sql.names_row() && !sql.needs_subject() && !sql.text().to_ascii_lowercase().contains("select");
@@ -128,7 +130,7 @@ impl MaskSpec {
         // Masks of dates and others are NULL for some values too, and a key that is not there makes NULL of all.
         let partly = matches!(self.def.name, "null" | "geo_round");
         let shows_null = site.keeps_null() && alone && !partly && matches!(column.type_category, 'S' | 'N');
-        Ok(Mask { name: self.label().into(), sql, strict, shows_null })
+        Ok(Mask { name: self.label().into(), sql, strict, shows_null, keeps })
     }
 
     /// Whether it puts something in the place of the whole value, whatever is in it.

@@ -1,0 +1,326 @@
+//! Stage `session`: prepared statements from Bind on. In: Bind and Describe of the client. Out: the same, for what is judged now.
+//!
+//! What was judged for another purpose, or before rules, catalog or path changed, is judged again. Where the same text comes out, the
+//! server's statement is used on. Where another does, that text is prepared under a name of pgscrim's own, once, and used in the
+//! place of the client's, provided that the server describes both alike: parameters by type, columns by name, type and format. The
+//! client notices nothing then. Where it is not so, or the server cannot be asked, the client is told to prepare its statement anew.
+//!
+//! Invariant: a Bind reaches the server only for a statement whose text is the one that was permitted now.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    from_client::{SMALL, Step},
+    inflight::{Entry, Name, Prepared},
+    ledger::refused,
+    limits::searched,
+    path::Settled,
+    relay::{Relay, Stop, violation},
+    scrub,
+};
+use crate::{
+    engine::{Effect, Permit, PlannedStatement, Refused},
+    error::{Refusal, RefusalCode},
+    names::Oid,
+    sql::RESERVED_PREFIX,
+    wire::{Header, backend, build, frame, frontend},
+};
+
+/// The most statements of our own that one session keeps on the server.
+const MOST: usize = 64;
+/// Longest message in an answer to our own questions.
+const LIMIT: usize = 16 * 1024 * 1024;
+
+/// What another judgement of a prepared statement came to.
+pub(super) enum Again {
+    /// The server's statement may be used on.
+    Same(Prepared),
+    /// Another text is to be sent.
+    Other(Prepared),
+    Refused(Box<Refused>),
+}
+
+/// Statements of our own on the server.
+#[derive(Debug, Default)]
+pub(super) struct Variants {
+    known: VecDeque<Variant>,
+    /// Numbers of those that are no longer used, and not closed yet.
+    gone: Vec<u64>,
+    last: u64,
+}
+
+/// Is described as the client's statement is.
+#[derive(Debug)]
+struct Variant {
+    /// The text of the client's statement.
+    before: Arc<str>,
+    text: Arc<str>,
+    types: Arc<[u8]>,
+    number: u64,
+}
+
+/// What is bound in the place of a statement of the client.
+enum Found {
+    Name(Vec<u8>),
+    /// The server must come to rest first.
+    Later,
+    None,
+}
+
+impl Variants {
+    fn find(&self, before: &Permit, after: &Permit, types: &[u8]) -> Option<Vec<u8>> {
+        let known = self
+            .known
+            .iter()
+            .find(|known| *known.before == **before.text() && *known.text == **after.text() && *known.types == *types);
+        known.map(|known| name(known.number))
+    }
+}
+
+fn name(number: u64) -> Vec<u8> {
+    format!("{RESERVED_PREFIX}{number}").into_bytes()
+}
+
+/// Whether a statement of this name could be one of our own.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.starts_with(RESERVED_PREFIX.as_bytes())
+}
+
+/// The client has to prepare its statement anew.
+fn replan(prepared: &Prepared) -> Box<Refused> {
+    match &prepared.planned {
+        Some(planned) => refused(Refusal::replan(), planned),
+        None => Refusal::replan().into(),
+    }
+}
+
+fn does_not_exist() -> Box<Refused> {
+    Refusal::new(RefusalCode::StatementNotAllowed, "prepared statement does not exist").with_sqlstate("26000").into()
+}
+
+impl Relay {
+    /// Bind passes without its values being looked at; only its names are.
+    pub(super) async fn bind(&mut self, header: Header) -> Result<Step, Stop> {
+        let at_hand = self.client.input.len();
+        if at_hand < header.total && at_hand < SMALL {
+            return Ok(Step::More);
+        }
+        let end = header.total.min(at_hand);
+        let body = self.client.input.get(frame::HEADER..end).unwrap_or_default();
+        let names = frontend::bind_names(body).map(|(portal, name)| (portal.to_vec(), name.len(), Name::new(name)));
+        let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
+        if self.exempt {
+            self.model.open = true;
+            if let Some((portal, _, statement)) = names {
+                let body = self.client.input.get(frame::HEADER..header.total);
+                let prepared = self.model.statement(&statement);
+                let prepared = prepared.map(|prepared| {
+                    let searched = searched(&prepared, body, header.total);
+                    Prepared { searched, ..prepared }
+                });
+                self.model.queue.push_back(Entry::Bind(Name::new(&portal), prepared));
+            }
+            self.client_passing = header.total;
+            return Ok(Step::Next);
+        }
+        let Some((portal, length, statement)) = names.filter(|_| !malformed) else {
+            return Err(violation("malformed Bind message"));
+        };
+        // The server looks names up anew when the path has changed.
+        let again = match self.settle_path().await? {
+            Settled::Yes => match self.model.statement(&statement) {
+                Some(prepared) => self.again(&prepared).await?,
+                // The server skips it, as it did the Parse.
+                None if self.model.fails_before_sync() => {
+                    self.client_dropping = header.total;
+                    return Ok(Step::Next);
+                }
+                None => Again::Refused(does_not_exist()),
+            },
+            Settled::Later => return Ok(Step::Wait),
+            Settled::No(refusal) => Again::Refused(refusal.into()),
+        };
+        let (prepared, own) = match again {
+            Again::Same(prepared) => {
+                self.model.renew_statement(&statement, &prepared);
+                (prepared, None)
+            }
+            Again::Other(prepared) => match self.variant(&statement, &prepared).await? {
+                Found::Name(own) => (prepared, Some(own)),
+                Found::Later => return Ok(Step::Wait),
+                Found::None => return self.refuse_bind(header, replan(&prepared)).await,
+            },
+            Again::Refused(refused) => return self.refuse_bind(header, refused).await,
+        };
+        // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
+        self.model.open = true;
+        let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
+        self.model.queue.push_back(Entry::Bind(Name::new(&portal), Some(Prepared { searched, ..prepared })));
+        self.client_passing = header.total;
+        if let Some(own) = own {
+            let start = frame::HEADER + portal.len() + 1 + length + 1;
+            let _ = self.client.input.split_to(start);
+            self.client_passing -= start;
+            build::bind_start(&mut self.server.output, &portal, &own, self.client_passing);
+        }
+        Ok(Step::Next)
+    }
+
+    async fn refuse_bind(&mut self, header: Header, refused: Box<Refused>) -> Result<Step, Stop> {
+        self.model.open = true;
+        self.client_dropping = header.total;
+        self.refuse(refused, "", false, None).await;
+        Ok(Step::Next)
+    }
+
+    /// Describe, of a restricted role: of a statement, what would be bound in its place is described.
+    pub(super) async fn describe(&mut self, header: Header) -> Result<Step, Stop> {
+        if self.client.input.len() < header.total {
+            return Ok(Step::More);
+        }
+        let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
+        let Ok((kind, name)) = frontend::target(body) else { return Err(violation("malformed Describe message")) };
+        let (statement, reserved) = (Name::new(name), kind == b'S' && is_reserved(name));
+        let known = if kind == b'S' { self.model.statement(&statement) } else { None };
+        let settled = !self.path.stale && !self.path.moving;
+        let again = match known {
+            Some(prepared) if settled => Some(self.again(&prepared).await?),
+            Some(_) | None => None,
+        };
+        let mut own = None;
+        let refused = match again {
+            Some(Again::Other(prepared)) => match self.variant(&statement, &prepared).await? {
+                Found::Name(name) => {
+                    own = Some(name);
+                    None
+                }
+                Found::Later => return Ok(Step::Wait),
+                Found::None => Some(replan(&prepared)),
+            },
+            Some(Again::Refused(refused)) => Some(refused),
+            Some(Again::Same(_)) | None => reserved.then(does_not_exist),
+        };
+        self.model.open = true;
+        let whole = self.client.input.split_to(header.total);
+        match (refused, own) {
+            (Some(refused), _) => self.refuse(refused, "", false, None).await,
+            (None, Some(name)) => {
+                self.model.queue.push_back(Entry::Describe);
+                build::describe_statement(&mut self.server.output, &name);
+            }
+            (None, None) => {
+                self.model.queue.push_back(Entry::Describe);
+                self.server.output.extend_from_slice(&whole);
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    /// Judges a statement again that was judged before purpose, rules, catalog or path changed.
+    pub(super) async fn again(&mut self, prepared: &Prepared) -> Result<Again, Stop> {
+        self.shared.inputs.settled().await;
+        let stamp = self.inputs()?;
+        if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
+            return Ok(Again::Same(prepared.clone()));
+        }
+        let text = Arc::clone(&prepared.origin.text);
+        let origin = match self.judge(&text, prepared.origin.protocol).await? {
+            Ok(origin) => origin,
+            Err(refused) => return Ok(Again::Refused(refused)),
+        };
+        let does_the_same = |old: &PlannedStatement, new: &PlannedStatement| match (&old.effect, &new.effect) {
+            (Effect::Prepare(old, _), Effect::Prepare(new, _)) => old == new,
+            (old, new) => old == new,
+        };
+        let same = |planned: &&Arc<PlannedStatement>| {
+            prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && does_the_same(old, planned))
+        };
+        let planned = origin.statements().iter().find(same).cloned();
+        let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
+        let prepared = Prepared { origin, planned, types: prepared.types.clone(), searched: 0 };
+        Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
+    }
+
+    /// The statement of our own that stands for the client's `statement`, which is now `wanted`.
+    async fn variant(&mut self, statement: &Name, wanted: &Prepared) -> Result<Found, Stop> {
+        let Some(client) = self.model.statement(statement) else { return Ok(Found::None) };
+        let (Some(types), Some(before), Some(after)) = (&client.types, client.origin.permit(), wanted.origin.permit())
+        else {
+            return Ok(Found::None);
+        };
+        // What it does to the session must be what it did.
+        let effect =
+            |prepared: &Prepared| prepared.planned.as_ref().map(|planned| (planned.kind, planned.effect.clone()));
+        if effect(&client) != effect(wanted) {
+            return Ok(Found::None);
+        }
+        if let Some(known) = self.variants.find(before, after, types) {
+            return Ok(Found::Name(known));
+        }
+        let catalog = &wanted.origin.stamp.inputs.catalog;
+        if !frontend::types(types).all(|oid| catalog.is_harmless_parameter(Oid(oid))) || self.model.transaction == 'E' {
+            return Ok(Found::None);
+        }
+        if !self.model.is_idle() {
+            return Ok(if self.model.comes_to_rest() { Found::Later } else { Found::None });
+        }
+        let number = self.variants.last + 1;
+        if !self.prepare(statement, number, after, types).await? {
+            return Ok(Found::None);
+        }
+        if self.variants.known.len() >= MOST {
+            self.variants.gone.extend(self.variants.known.pop_front().map(|oldest| oldest.number));
+        }
+        let (before, text, types) = (Arc::clone(before.text()), Arc::clone(after.text()), Arc::clone(types));
+        self.variants.known.push_back(Variant { before, text, types, number });
+        Ok(Found::Name(name(number)))
+    }
+
+    /// Prepares `permit` under a name of our own on the server, which must be idle. Whether it is described as the client's
+    /// `statement` is. Nothing of the answer reaches the client.
+    async fn prepare(&mut self, statement: &Name, number: u64, permit: &Permit, types: &[u8]) -> Result<bool, Stop> {
+        self.variants.last = number;
+        let out = &mut self.server.output;
+        for gone in self.variants.gone.drain(..) {
+            build::close_statement(out, &name(gone));
+        }
+        build::describe_statement(out, statement.bytes());
+        build::parse(out, &name(number), permit, types);
+        build::describe_statement(out, &name(number));
+        build::sync(out);
+        // What the client waits for must not wait for this.
+        self.client.flush().await.map_err(|_| Stop::ClientLost)?;
+        self.server.flush().await.map_err(|_| Stop::ServerLost)?;
+        let (mut parameters, mut columns, mut failed) = (Vec::new(), Vec::new(), false);
+        loop {
+            let frame = self.server.frame(LIMIT).await.map_err(|_| Stop::ServerLost)?.ok_or(Stop::ServerLost)?;
+            let body = frame::body(&frame);
+            match frame.first() {
+                Some(b't') => parameters.push(body.to_vec()),
+                Some(b'T') => columns.push(Some(backend::row_shape(body).map_err(|_| Stop::ServerLost)?)),
+                Some(b'n') => columns.push(None),
+                Some(b'1' | b'3') => {}
+                Some(b'E') => {
+                    if scrub::read(body).map_err(|_| Stop::ServerLost)?.fatal {
+                        scrub::scrub(&mut self.client.output, b'E', body, |_| None).map_err(|_| Stop::ServerLost)?;
+                        return Err(Stop::ServerEnded);
+                    }
+                    failed = true;
+                }
+                Some(b'Z') => {
+                    self.model.ready(body.first().map_or('I', |status| char::from(*status)));
+                    break;
+                }
+                Some(b'N' | b'A' | b'S') => self.passing(&frame)?,
+                _ => return Err(Stop::ServerLost),
+            }
+        }
+        let alike = matches!(parameters.as_slice(), [one, other] if one == other)
+            && matches!(columns.as_slice(), [one, other] if one == other);
+        if failed || !alike {
+            // Closing what is not there is no error.
+            self.variants.gone.push(number);
+        }
+        Ok(!failed && alike)
+    }
+}
