@@ -48,9 +48,10 @@ pub(super) fn scopes(
         while let Some(member) = family.get(next).and_then(|oid| catalog.relation(*oid)) {
             next += 1;
             match condition(&rows.condition, member, catalog) {
-                Ok((sql, needs)) => {
-                    let scope =
-                        Scope { sql, needs, barrier: rows.barrier == Barrier::Always, rule: Arc::clone(&origin) };
+                Ok(condition) => {
+                    let needs = condition.needs();
+                    let (sql, barrier) = (condition.sql, rows.barrier == Barrier::Always);
+                    let scope = Scope { sql, needs, barrier, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }

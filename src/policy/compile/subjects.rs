@@ -398,9 +398,9 @@ fn resolve_records(
     let condition = match &rule.condition {
         None => None,
         Some((text, at)) => match condition(text, relation, catalog) {
-            Ok((condition, more)) => {
-                needs.extend(more);
-                Some(condition)
+            Ok(condition) => {
+                needs.extend(condition.needs());
+                Some(condition.sql)
             }
             Err(why) => {
                 complaints.add_with_help(*at, format!("this condition cannot be used: {why}"), CONDITION_HELP);
