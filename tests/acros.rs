@@ -175,7 +175,7 @@ const PROMISES: &[Promise] = &[
         "-",
         (
             SUBJECTS,
-            "[refusal]\nrecords = \"public.consents\"\nsubject = \"customer_id\"\ncategory = \"category\"\nwhere = \"purpose = 'refusal' AND revoked_at IS NULL\"\n",
+            "[refusal]\nrecords = \"public.consents\"\nsubject = \"customer_id\"\ncategory = \"category\"\nwhere = \"purpose = 'refusal' AND revoked_at IS NULL\"\n# Các loại theo chính sách (S1): họ tên, điện thoại, email, địa chỉ, thanh toán, video; ở đây mỗi loại có thể gồm nhiều loại nhỏ hơn / the\n# policy's own categories (S1) are name, phone, email, address, payment, media; some of them are several here.\n[refusal.categories]\naddress = [\"street\", \"area\", \"province\", \"tracking\"]\npayment = [\"card\", \"card_holder\", \"bank_account\", \"order_value\"]\n",
         ),
     ),
     promise(
@@ -518,6 +518,57 @@ fn customer_care_records_wishes_and_undoes_none() {
     ] {
         assert_eq!(value(&marketing.simple(sql)), Err("PGS0219".to_owned()), "{sql}");
     }
+}
+
+/// S2: a customer refuses by the names of the policy, and each hides all that it means.
+#[test]
+fn refusals_by_the_policys_own_categories_count() {
+    let (_postgres, proxy) = start("");
+    let mut care = proxy.connect("customer_care_app", shop::DATABASE);
+    let reads = [
+        ("order_processing_app", "SELECT line FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("order_processing_app", "SELECT ward FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("packing_app", "SELECT province FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("packing_app", "SELECT ship_address FROM orders WHERE customer_id = 1 LIMIT 1"),
+        (
+            "order_processing_app",
+            "SELECT max(card_pan) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "payment_app",
+            "SELECT max(card_holder) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "payment_app",
+            "SELECT max(amount) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "customer_care_app",
+            "SELECT max(bank_account) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        ("order_processing_app", "SELECT max(total) FROM orders WHERE customer_id = 1"),
+    ];
+    let seen = || {
+        let seen = |(login, sql): &&(&str, &str)| {
+            value(&proxy.connect(login, shop::DATABASE).simple(sql))
+                .unwrap_or_else(|code| panic!("{sql}: {code}"))
+                .is_some()
+        };
+        reads.iter().filter(seen).count()
+    };
+    assert!(seen() >= reads.len() - 1, "what is refused was seen");
+    for category in ["address", "payment"] {
+        let sql = format!(
+            "INSERT INTO consents (customer_id, purpose, category, granted_at) VALUES (1, 'refusal', '{category}', now())"
+        );
+        assert_eq!(value(&care.simple(&sql)), Ok(None));
+    }
+    assert_eq!(seen(), 0);
+    let whole = pack(SUBJECTS);
+    let (before, rule) = whole.split_once("[refusal.categories]").unwrap();
+    let (_, behind) = rule.split_once("\n\n").unwrap();
+    proxy.folder.write(&format!("rules/{SUBJECTS}"), &format!("{before}\n{behind}"));
+    wait_for("the refusal to mean less without the rule", Duration::from_secs(20), || (seen() > 2).then_some(()));
 }
 
 /// R1: from the moment a request commits, for every role but a legal duty.

@@ -1125,3 +1125,53 @@ fn a_role_does_not_write_what_decides_what_it_sees() {
         assert_eq!(result("UPDATE consents SET revoked_at = now() WHERE id = 1"), "done");
     }
 }
+
+/// Customers refuse by names of their own: one may stand for several categories.
+#[test]
+fn a_refused_category_may_stand_for_several() {
+    let stands = "category = \"category\"\ncategories = { contact = [\"phone\", \"name\"], email = [\"name\"] }\n";
+    let rules = DATA.replace("category = \"category\"\n", stands);
+    let more = "INSERT INTO consents VALUES (60, 10, 'refusal', 'contact', NULL), (61, 11, 'refusal', 'email', NULL),
+        (62, 12, 'refusal', 'contact', now())";
+    for (rules, expected) in [
+        (rules.as_str(), ["-|-|k***@gmail.com", "-|0901000011|-", "Trần Thị 12|0901000012|k***@gmail.com"]),
+        (
+            DATA,
+            [
+                "Trần Thị 10|0901000010|k***@gmail.com",
+                "Trần Thị 11|0901000011|-",
+                "Trần Thị 12|0901000012|k***@gmail.com",
+            ],
+        ),
+    ] {
+        let (_postgres, proxy) = start_with(rules, more);
+        let mut staff = proxy.connect("staff", "shop");
+        let sql = "SELECT full_name, phone, email FROM customers WHERE id IN (10, 11, 12) ORDER BY id";
+        assert_eq!(rows(&staff.simple(sql)), expected);
+    }
+}
+
+/// A name in the condition of a scope that is no row's does not stand in the way of UPDATE and DELETE.
+#[test]
+fn a_scope_may_name_columns_as_the_table() {
+    let more = "CREATE TABLE don (so int PRIMARY KEY, tien numeric); CREATE TABLE van_don (don int, shipments text, hang text);
+        INSERT INTO don VALUES (1001, 5), (1002, 6); INSERT INTO van_don VALUES (1001, 's', 'ghn'), (1002, 's', 'ghtk');
+        GRANT ALL ON don, van_don TO ghn";
+    let scope = "rows = { \"public.don\" = \"EXISTS (SELECT 1 FROM public.van_don v WHERE v.don = don.so AND v.hang = session_user)\", \
+        \"public.shipments\" = \"carrier = session_user\", \"public.orders\" = \"EXISTS (SELECT FROM public.orders o WHERE o.id = orders.id AND o.total < 50000)\" }";
+    let (postgres, proxy) =
+        start_with(&DATA.replace("rows = { \"public.shipments\" = \"carrier = session_user\" }", scope), more);
+    let mut ghn = proxy.connect("ghn", "shop");
+    for (sql, expected) in [
+        ("UPDATE don SET tien = 9 WHERE so = 1002", "UPDATE 0"),
+        ("UPDATE don SET tien = 9 WHERE so = 1001", "UPDATE 1"),
+        ("UPDATE public.don SET tien = tien + 1 WHERE don.so > 0", "UPDATE 1"),
+        ("DELETE FROM don", "DELETE 1"),
+        ("UPDATE orders SET ship_phone = 'x' WHERE id IN (3, 60)", "UPDATE 1"),
+    ] {
+        let messages = ghn.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+        assert_eq!(messages.iter().find(|message| message.kind == b'C').unwrap().tag(), expected, "{sql}");
+    }
+    assert_eq!(postgres.sql("shop", "SELECT so FROM don"), [[Some("1002".to_owned())]]);
+}

@@ -11,7 +11,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use crate::{
-    catalog::{Column, fillers::Fillers},
+    catalog::{CatalogSnapshot, Column, fillers::Fillers},
     names::{AttNum, Oid},
 };
 
@@ -170,6 +170,13 @@ pub struct Scope {
     pub barrier: bool,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
+}
+
+impl Scope {
+    /// Whether it is `text`, a condition as rules write it, on rows of `relation`.
+    pub fn is_condition(&self, text: &str, relation: Oid, catalog: &CatalogSnapshot) -> bool {
+        super::compile::scopes::is_condition_of(self, text, relation, catalog)
+    }
 }
 
 /// How much personal data may be had in clear: a brake on bulk export. None without a limit.

@@ -165,6 +165,8 @@ pub(super) struct NamedRecordsRule {
     pub records: RecordsRule,
     /// Column that holds the purpose or the category.
     pub of: String,
+    /// What a stored category stands for beside the category of that name, each with its place.
+    pub categories: Vec<(String, Vec<(String, At)>)>,
 }
 
 /// `[erasure]`, and what `[consent]` and `[refusal]` have of it: records about subjects.

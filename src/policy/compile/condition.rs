@@ -71,7 +71,7 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
         }
         out.push_str(part);
     };
-    let mut names = Vec::new();
+    let mut printed: Vec<usize> = Vec::new();
     let mut references: Vec<_> = bound.references.iter().filter(|reference| reference.relation == 0).collect();
     references.sort_by_key(|reference| reference.tokens.start);
     let mut at = start;
@@ -79,21 +79,31 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
         let column = reference.column.and_then(|position| relation.columns.get(position));
         let column = column.ok_or("it reads a column that is not known")?;
         let between = tokens.get(at..reference.tokens.start).ok_or("it reads one column in two ways")?;
-        names.extend(between);
+        printed.extend(at..reference.tokens.start);
         print(&emit::text(between));
         print(&format!("{ROW}.{}", quote_ident(&column.name)));
         at = reference.tokens.end;
     }
     let rest = tokens.get(at..end).unwrap_or(&[]);
-    names.extend(rest);
+    printed.extend(at..end);
     print(&emit::text(rest));
-    let names = names.into_iter().filter(|token| token.is_name()).map(|token| token.name().into());
+    let columns = no_rows(&bound);
+    let names = printed.into_iter().filter(|at| !columns.contains(at)).filter_map(|at| tokens.get(at));
+    let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
     let reads = (1..bound.relations.len()).filter_map(|id| columns_read(&bound, id, catalog));
     Ok(Condition {
         sql: SqlTemplate::new(&out).capturing(names),
         own: columns_read(&bound, 0, catalog).map(|(_, columns)| columns).unwrap_or_default(),
         reads: reads.collect(),
     })
+}
+
+/// Tokens that give no name to rows: columns at the end of references, and tables that have an alias.
+fn no_rows(bound: &Bound) -> BTreeSet<usize> {
+    let named = bound.references.iter().filter(|reference| reference.column.is_some());
+    let columns = named.filter_map(|reference| reference.tokens.end.checked_sub(1));
+    let tables = bound.relations.iter().filter(|used| used.has_alias).flat_map(|used| used.name.clone());
+    columns.chain(tables).collect()
 }
 
 /// The columns of a relation on which a condition may depend: all, where that is not certain.

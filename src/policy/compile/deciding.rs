@@ -268,8 +268,8 @@ fn family(relation: &Relation, columns: &BTreeSet<usize>, catalog: &CatalogSnaps
         names.extend(from.map(|from| from.name.as_str()));
     }
     let of = |member: &Relation| {
-        let named = |at: &usize| member.columns.get(*at).is_some_and(|column| names.contains(column.name.as_str()));
-        (member.oid, (0..member.columns.len()).filter(named).collect())
+        let is_one = |at: &usize| member.columns.get(*at).is_some_and(|column| names.contains(column.name.as_str()));
+        (member.oid, (0..member.columns.len()).filter(is_one).collect())
     };
     relatives(relation.oid, catalog).into_iter().filter_map(|oid| catalog.relation(oid)).map(of).collect()
 }

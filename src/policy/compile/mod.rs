@@ -10,7 +10,7 @@ mod inherit;
 mod leading;
 pub(super) mod recorded;
 mod roles;
-mod scopes;
+pub(super) mod scopes;
 mod settings;
 pub(super) mod stored;
 mod subjects;
@@ -122,7 +122,7 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
         return Err(complaints.into_diagnostics());
     }
     fillers(&mut compiled, &rules.own_sql(), &vouched, catalog);
-    deciding(&mut compiled, rules, catalog, lineage);
+    guard_deciding(&mut compiled, rules, catalog, lineage);
     Ok(Policy {
         id: rules.policy.clone(),
         hash: rules.hash.clone(),
@@ -133,9 +133,9 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
 }
 
 /// What each role may not write, because it decides what the role sees.
-fn deciding(roles: &mut [RolePolicy], rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) {
+fn guard_deciding(compiled: &mut [RolePolicy], rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) {
     let mut known: HashMap<&str, Arc<deciding::DecidingRelations>> = HashMap::new();
-    for (role, declared) in roles.iter_mut().zip(&rules.roles) {
+    for (role, declared) in compiled.iter_mut().zip(&rules.roles) {
         let enforced = match &mut role.observed {
             Some(observed) => Arc::make_mut(observed),
             None if role.exempt => continue,

@@ -34,6 +34,7 @@ pub(in crate::policy) fn recorded_names(rules: &RuleSet, catalog: &CatalogSnapsh
     let (mut purposes, mut categories): (Vec<_>, Vec<_>) = (purposes.collect(), categories.collect());
     // One table may hold both, told apart by a name that the other's condition spells out.
     purposes.extend(rules.refusal.iter().flat_map(|refusal| spelt_out(&refusal.records)));
+    categories.extend(rules.refusal.iter().flat_map(|refusal| refusal.categories.iter().map(|(name, _)| name.clone())));
     categories.extend(rules.consent.iter().flat_map(|consent| spelt_out(&consent.records)));
     let each = [
         ("purpose", &rules.consent, subjects.consent_names(), purposes),

@@ -91,6 +91,12 @@ pub(super) fn scopes(
     found
 }
 
+/// Whether `text`, on rows of `relation`, is the condition of a scope.
+pub(in crate::policy) fn is_condition_of(scope: &Scope, text: &str, relation: Oid, catalog: &CatalogSnapshot) -> bool {
+    let condition = catalog.relation(relation).and_then(|relation| condition(text, relation, catalog).ok());
+    condition.is_some_and(|condition| condition.sql.text() == scope.sql.text())
+}
+
 fn both(a: &Scope, b: &Scope) -> Scope {
     let sql = crate::policy::SqlTemplate::new(&format!("({}) AND ({})", a.sql.text(), b.sql.text()));
     let captures = a.sql.captures().iter().chain(b.sql.captures()).cloned();
