@@ -111,6 +111,8 @@ refusal_codes! {
     LeadsElsewhere = "PGS0217", "42501", Policy;
     /// A temporary table of a form or a name that restricted roles may not use, or that something else could fill.
     TemporaryTable = "PGS0218", "42501", Policy;
+    /// A write of what row scopes or records of subjects are read from, which could show the role more.
+    ShowsMore = "PGS0219", "42501", Policy;
 
     /// The rewritten statement failed its own check: a defect of pgscrim.
     VerifyFailed = "PGS0301", "XX000", Internal;

@@ -175,7 +175,7 @@ const PROMISES: &[Promise] = &[
         "-",
         (
             SUBJECTS,
-            "[refusal]\nrecords = \"public.consents\"\nsubject = \"customer_id\"\ncategory = \"category\"\nwhere = \"purpose = 'refusal' AND revoked_at IS NULL\"\n",
+            "[refusal]\nrecords = \"public.consents\"\nsubject = \"customer_id\"\ncategory = \"category\"\nwhere = \"purpose = 'refusal' AND revoked_at IS NULL\"\n# Các loại theo chính sách (S1): họ tên, điện thoại, email, địa chỉ, thanh toán, video; ở đây mỗi loại có thể gồm nhiều loại nhỏ hơn / the\n# policy's own categories (S1) are name, phone, email, address, payment, media; some of them are several here.\n[refusal.categories]\naddress = [\"street\", \"area\", \"province\", \"tracking\"]\npayment = [\"card\", \"card_holder\", \"bank_account\", \"order_value\"]\n",
         ),
     ),
     promise(
@@ -408,6 +408,167 @@ fn an_order_of_an_authority_expires_by_itself() {
     wait_for("the events", Duration::from_secs(10), || {
         (documents("99/QD-TA") > 0 && documents("1234/CV-CSKT") > 0).then_some(())
     });
+}
+
+/// A2: whatever the server lets them write, a carrier and a payment intermediary read the orders that are their own, and no others.
+#[test]
+fn carriers_and_payment_reach_no_others_orders_by_writing() {
+    let (postgres, proxy) = start("");
+    postgres.sql(
+        shop::DATABASE,
+        "GRANT INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA public TO carrier_app, payment_app",
+    );
+    let one = |sql: &str| postgres.sql(shop::DATABASE, sql)[0][0].clone().unwrap();
+    let others_order =
+        one("SELECT min(id) FROM orders o WHERE NOT EXISTS (SELECT 1 FROM shipments s WHERE s.order_id = o.id AND \
+         s.carrier = 'GHN') AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.order_id = o.id AND p.method = 'card')");
+    let shipment = one("SELECT min(id) FROM shipments WHERE carrier = 'GHN'");
+    let payment = one("SELECT min(id) FROM payments WHERE method = 'card'");
+    let order = one("SELECT min(order_id) FROM shipments WHERE carrier = 'GHN'");
+    for (login, statements) in [
+        (
+            "carrier_app",
+            vec![
+                format!("UPDATE shipments SET order_id = {others_order} WHERE id = {shipment}"),
+                format!(
+                    "UPDATE shipments SET (order_id, carrier) = (SELECT {others_order}, 'GHN') WHERE id = {shipment}"
+                ),
+                format!("UPDATE shipments SET carrier = 'GHTK' WHERE id = {shipment}"),
+                format!("UPDATE orders SET customer_id = 2 WHERE id = {order}"),
+                format!("INSERT INTO shipments (order_id, carrier, status) VALUES ({others_order}, 'GHN', 'new')"),
+                "COPY shipments (order_id, carrier, status) FROM STDIN".to_owned(),
+                format!(
+                    "WITH i AS (INSERT INTO shipments (order_id, carrier, status) VALUES ({others_order}, 'GHN', 'new') RETURNING 1) SELECT 1"
+                ),
+                format!("DELETE FROM shipments WHERE id = {shipment}"),
+                "DELETE FROM orders".to_owned(),
+                "DELETE FROM erasure_requests".to_owned(),
+                "TRUNCATE erasure_requests".to_owned(),
+                "TRUNCATE products CASCADE".to_owned(),
+            ],
+        ),
+        (
+            "payment_app",
+            vec![
+                format!("UPDATE payments SET order_id = {others_order} WHERE id = {payment}"),
+                format!(
+                    "INSERT INTO payments (order_id, method, amount, status) VALUES ({others_order}, 'card', 1, 'paid')"
+                ),
+                format!("UPDATE payments SET order_id = order_id + 1 WHERE id = {payment}"),
+            ],
+        ),
+    ] {
+        let mut client = proxy.connect(login, shop::DATABASE);
+        let count = |client: &mut wire::Client| value(&client.simple("SELECT count(*) FROM orders")).unwrap();
+        let before = count(&mut client);
+        for sql in statements {
+            let refused = value(&client.simple(&sql));
+            assert!(
+                refused.as_ref().is_err_and(|code| ["PGS0219", "PGS0217", "PGS0214"].contains(&code.as_str())),
+                "{login}: {sql}: {refused:?}"
+            );
+            assert_eq!(count(&mut client), before, "{login}: {sql}");
+        }
+        let others = format!("SELECT ship_name FROM orders WHERE id = {others_order}");
+        assert_eq!(wire::text_rows(&client.simple(&others)).len(), 0);
+    }
+    // Their work goes on, also where an application saves whole rows.
+    let mut carrier = proxy.connect("carrier_app", shop::DATABASE);
+    let saved = format!(
+        "UPDATE shipments SET order_id = {order}, carrier = 'GHN', status = 'delivered' WHERE order_id = {order} RETURNING status"
+    );
+    assert_eq!(value(&carrier.simple(&saved)), Ok(Some("delivered".to_owned())));
+}
+
+/// S2, R1: customer care records what customers wish, and takes none of it back by itself.
+#[test]
+fn customer_care_records_wishes_and_undoes_none() {
+    let (postgres, proxy) = start("");
+    postgres.sql(shop::DATABASE, "GRANT UPDATE, DELETE ON consents, erasure_requests TO customer_care_app");
+    let mut care = proxy.connect("customer_care_app", shop::DATABASE);
+    let mut done = |sql: &str| value(&care.simple(sql));
+    for sql in [
+        "INSERT INTO consents (customer_id, purpose, granted_at) VALUES (5, 'marketing', now())",
+        "INSERT INTO consents (customer_id, purpose, category, granted_at) VALUES (5, 'refusal', 'phone', now())",
+        "INSERT INTO erasure_requests (customer_id, requested_at) VALUES (6, now())",
+        "UPDATE consents SET revoked_at = now() WHERE customer_id = 5 AND purpose = 'marketing'",
+        "UPDATE consents SET revoked_at = NULL WHERE customer_id = 5 AND purpose = 'marketing'",
+        "UPDATE consents SET customer_id = 5, purpose = 'refusal', revoked_at = NULL, granted_at = now() WHERE customer_id = 5 AND purpose = 'refusal'",
+        "UPDATE erasure_requests SET done_at = now() WHERE customer_id = 6",
+    ] {
+        assert_eq!(done(sql), Ok(None), "{sql}");
+    }
+    for sql in [
+        "UPDATE consents SET revoked_at = now() WHERE customer_id = 5",
+        "UPDATE consents SET category = 'email' WHERE customer_id = 5 AND purpose = 'refusal'",
+        "UPDATE consents SET customer_id = 7 WHERE purpose = 'refusal'",
+        "UPDATE erasure_requests SET customer_id = 7",
+        "DELETE FROM erasure_requests",
+        "DELETE FROM consents WHERE customer_id = 5",
+    ] {
+        assert_eq!(done(sql), Err("PGS0219".to_owned()), "{sql}");
+    }
+    assert_eq!(done("SELECT phone FROM customers WHERE id = 5"), Ok(None));
+    // Marketing shows itself nobody by writing what they are to have agreed to.
+    postgres.sql(shop::DATABASE, "GRANT INSERT, UPDATE ON consents TO marketing_app");
+    let mut marketing = proxy.connect("marketing_app", shop::DATABASE);
+    for sql in [
+        "INSERT INTO consents (customer_id, purpose, granted_at) VALUES (8, 'marketing', now())",
+        "UPDATE consents SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
+    ] {
+        assert_eq!(value(&marketing.simple(sql)), Err("PGS0219".to_owned()), "{sql}");
+    }
+}
+
+/// S2: a customer refuses by the names of the policy, and each hides all that it means.
+#[test]
+fn refusals_by_the_policys_own_categories_count() {
+    let (_postgres, proxy) = start("");
+    let mut care = proxy.connect("customer_care_app", shop::DATABASE);
+    let reads = [
+        ("order_processing_app", "SELECT line FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("order_processing_app", "SELECT ward FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("packing_app", "SELECT province FROM addresses WHERE customer_id = 1 LIMIT 1"),
+        ("packing_app", "SELECT ship_address FROM orders WHERE customer_id = 1 LIMIT 1"),
+        (
+            "order_processing_app",
+            "SELECT max(card_pan) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "payment_app",
+            "SELECT max(card_holder) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "payment_app",
+            "SELECT max(amount) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        (
+            "customer_care_app",
+            "SELECT max(bank_account) FROM payments WHERE order_id IN (SELECT id FROM orders WHERE customer_id = 1)",
+        ),
+        ("order_processing_app", "SELECT max(total) FROM orders WHERE customer_id = 1"),
+    ];
+    let seen = || {
+        let seen = |(login, sql): &&(&str, &str)| {
+            value(&proxy.connect(login, shop::DATABASE).simple(sql))
+                .unwrap_or_else(|code| panic!("{sql}: {code}"))
+                .is_some()
+        };
+        reads.iter().filter(seen).count()
+    };
+    assert!(seen() >= reads.len() - 1, "what is refused was seen");
+    for category in ["address", "payment"] {
+        let sql = format!(
+            "INSERT INTO consents (customer_id, purpose, category, granted_at) VALUES (1, 'refusal', '{category}', now())"
+        );
+        assert_eq!(value(&care.simple(&sql)), Ok(None));
+    }
+    assert_eq!(seen(), 0);
+    let whole = pack(SUBJECTS);
+    let (before, rule) = whole.split_once("[refusal.categories]").unwrap();
+    let (_, behind) = rule.split_once("\n\n").unwrap();
+    proxy.folder.write(&format!("rules/{SUBJECTS}"), &format!("{before}\n{behind}"));
+    wait_for("the refusal to mean less without the rule", Duration::from_secs(20), || (seen() > 2).then_some(()));
 }
 
 /// R1: from the moment a request commits, for every role but a legal duty.

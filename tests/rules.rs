@@ -1,7 +1,14 @@
 //! Rule files: bad ones with the complaints that people read (`tests/golden/rules`), the packs that come with pgscrim, and
 //! that no text whatsoever makes the decoder panic. `REWRITE=1` writes the complaints anew; the diff is the review.
 
-#![allow(clippy::pedantic, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test"
+)]
 
 mod common;
 
@@ -273,6 +280,88 @@ fn the_tests_of_the_acros_pack_pass() {
     for outcome in outcomes {
         assert!(outcome.passed, "{}: {:?}", outcome.name, outcome.problems);
     }
+}
+
+/// Each text of the pack with one rule left out, and what was.
+fn without_one_rule(text: &str) -> Vec<(String, String)> {
+    // What no reader of data notices: titles, and what reports alone look at.
+    const UNSEEN: [&str; 8] = [
+        "policy",
+        "title",
+        "sensitivity",
+        "requested_at",
+        "answer_within",
+        "carry_out_within",
+        "otherwise = \"withhold\"",
+        "columns = [",
+    ];
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let (before, behind) = (&text[..start], &text[start + line.len()..]);
+        start += line.len();
+        let rule = line.trim();
+        let entry = rule.starts_with('"') || rule.contains(" = ");
+        if rule.starts_with('#') || !entry {
+            continue;
+        }
+        if !UNSEEN.iter().any(|unseen| rule.starts_with(unseen)) {
+            found.push((format!("{before}{behind}"), rule.to_owned()));
+        }
+        // The members of a list or a table in one line.
+        let opened = line.find(['[', '{']).filter(|_| rule.contains(" = ") && !rule.starts_with('"'));
+        let Some((opened, closed)) = opened.zip(line.rfind([']', '}'])).filter(|(opened, closed)| opened < closed)
+        else {
+            continue;
+        };
+        let inside = &line[opened + 1..closed];
+        let mut depth = 0;
+        let parts: Vec<&str> = inside
+            .split(|c: char| {
+                depth += i32::from("[{".contains(c)) - i32::from("]}".contains(c));
+                c == ',' && depth == 0
+            })
+            .collect();
+        for left_out in 0..parts.len() {
+            let rest: Vec<&str> =
+                parts.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, part)| *part).collect();
+            let line = format!("{}{}{}", &line[..=opened], rest.join(","), &line[closed..]);
+            found.push((
+                format!("{before}{line}{behind}"),
+                format!("{} of {}", parts[left_out].trim(), &rule[..rule.len().min(40)]),
+            ));
+        }
+    }
+    found
+}
+
+/// Every rule of the pack is one that its tests notice the loss of.
+#[test]
+fn the_tests_of_the_acros_pack_depend_on_every_rule() {
+    let catalog = CatalogSnapshot::new(acros(), 1);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/acros");
+    let tests = RuleTests::parse(read_rule_tests(&folder).unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    let files = pack("acros");
+    let passes = |policy: Policy| {
+        let inputs = Inputs { catalog: Arc::clone(&catalog), policy: Arc::new(policy) };
+        run_tests(&tests, &inputs).is_ok_and(|outcomes| outcomes.iter().all(|outcome| outcome.passed))
+    };
+    assert!(passes(compile(&files, &catalog).unwrap()), "the pack as it is");
+    let mut unnoticed = Vec::new();
+    let mut count = 0;
+    for (position, changed) in files.iter().enumerate() {
+        for (text, what) in without_one_rule(&changed.text) {
+            count += 1;
+            let mut files = files.clone();
+            files[position] = file(&changed.path, &text);
+            let Ok(policy) = compile(&files, &catalog) else { continue };
+            if passes(policy) {
+                unnoticed.push(format!("{}: {what}", changed.path));
+            }
+        }
+    }
+    assert!(count > 200, "{count}");
+    assert!(unnoticed.is_empty(), "{} of {count}:\n{}", unnoticed.len(), unnoticed.join("\n"));
 }
 
 #[test]

@@ -840,7 +840,7 @@ see = { phone = "clear" }
     let text = explain("court", "SELECT phone FROM customers");
     assert!(text.contains("             document 1/QD for all subjects, ended, by rules/r.toml:31\n"), "{text}");
     let found = desk.offline(0, &["check", "--rules", "rules"]).out;
-    assert!(found.contains("PGC108") && found.contains("document 1/QD has ended"), "{found}");
+    assert!(found.contains("PGC110") && found.contains("document 1/QD has ended"), "{found}");
 }
 
 #[test]

@@ -16,7 +16,10 @@ use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostics, Place},
     policy::rules::{RuleFile, RuleSet},
-    upstream::catalog::{privileges::unreadable, recorded::counted},
+    upstream::catalog::{
+        privileges::{unreadable, writable},
+        recorded::counted,
+    },
 };
 
 pub(super) fn command() -> Command {
@@ -70,6 +73,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         if !wanted.is_empty() {
             samples.unreadable = args::block_on(unreadable(&given.upstream()?, &wanted))?.map_err(Failure::new)?;
+        }
+        let written = findings::privileges::deciding(&files, &catalog);
+        if !written.is_empty() {
+            samples.writable = args::block_on(writable(&given.upstream()?, &written))?.map_err(Failure::new)?;
         }
     }
     let report = match check::check(&files, &catalog, &samples) {

@@ -20,6 +20,7 @@ pub mod http;
 pub mod install;
 mod logging;
 pub mod output;
+mod promised;
 mod report;
 pub mod serve;
 pub mod test;

@@ -22,7 +22,7 @@ use super::{
     Failure, args,
     explain::{configured, configured_path, effective_path},
     output::{self, Format, Level, Remark, Spot},
-    print,
+    print, promised,
 };
 use crate::{
     catalog::CatalogSnapshot,
@@ -54,6 +54,8 @@ pub(super) fn command() -> Command {
              role = \"packing\"\n  \
              sql = \"SELECT card_pan FROM payments\"\n  \
              refuse = \"PGS0201\"\n\n\
+             Beside either: search = { \"public.customers.phone\" = \"exact\" }, rows = { \"public.shipments\" = \"carrier = 'GHN'\" }, \
+             sends = [\"text of the statement that is sent\"], documents = [\"1234/CV\"], recipient, legal_duty.\n\n\
              Statements are planned as the proxy plans them; nothing is run. A column that `expect` does not name must hold \
              nothing personal; \"#2\" is the second column, \"*\" every column not named.\n\n\
              Examples:\n  \
@@ -202,6 +204,9 @@ fn run_test(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<Outco
         (Err(refused), _) => Got::Refusal(refused.refusal.code.code().to_owned(), refused.refusal.message.clone()),
     };
     compare(&test.expected, &got, &mut problems);
+    if let Some(role) = inputs.policy.role(id) {
+        problems.extend(promised::broken(&test.promised, outcome.as_ref().ok(), role, &inputs.catalog));
+    }
     let decided = determining(&outcome);
     for rule in &test.rules {
         let named = |origin: &String| origin == rule || origin.rsplit_once(':').is_some_and(|(file, _)| file == rule);

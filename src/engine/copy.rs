@@ -14,7 +14,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::{QualifiedName, quote_ident},
     policy::ColumnPolicy,
-    rewrite::Searched,
+    rewrite::{Searched, shows_more},
     sql::{Kind, Token, command::after_brackets, emit, lex},
 };
 
@@ -195,6 +195,9 @@ fn load(
     let refused = run.role.relation(relation.oid).is_some_and(|policy| policy.refuse.is_some());
     if relation.is_system() || refused {
         return Err(Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", relation.name)));
+    }
+    if let Some(deciding) = run.role.deciding.get(&relation.oid).filter(|deciding| deciding.inserts) {
+        return Err(shows_more(&format!("COPY into {}", relation.name), Some(deciding)));
     }
     let named = |name: &str| columns.is_empty() || columns.iter().any(|column| column == name);
     let guarded = |(column, policy): (&Column, &ColumnPolicy)| policy.stored_mask.is_some() && named(&column.name);

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
+    rewrite::shows_more,
     sql::{Kind, Token},
 };
 
@@ -61,6 +62,9 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
                 .with_hint("This role sees some of its rows only.")
                 .with_rule(&*scope.rule));
         }
+        if let Some(deciding) = run.role.deciding.get(&relation.oid).filter(|one| one.deletes && tag != "LOCK TABLE") {
+            return Err(shows_more(&format!("{tag} of {}", relation.name), Some(deciding)));
+        }
         relations.push(relation);
         let only = if only { "ONLY " } else { "" };
         list.push(format!("{only}{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name)));
@@ -74,6 +78,12 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
     for (number, token) in tokens.iter().enumerate().skip(at) {
         if token.kind != Kind::Word || !words.contains(&token.name()) {
             return Err(unknown(number));
+        }
+        // Which tables go along is not looked up.
+        if token.is_word("cascade")
+            && let Some(deciding) = run.role.deciding.values().find(|deciding| deciding.deletes)
+        {
+            return Err(shows_more("TRUNCATE with CASCADE", Some(deciding)));
         }
         text.push(' ');
         text.push_str(token.name());

@@ -11,7 +11,7 @@ use std::{
 use foldhash::fast::FixedState;
 
 use crate::{
-    catalog::{Column, fillers::Fillers},
+    catalog::{CatalogSnapshot, Column, fillers::Fillers},
     names::{AttNum, Oid},
 };
 
@@ -63,6 +63,8 @@ pub struct RolePolicy {
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
     /// Columns by which rows lead to their subject, where that decides what the role sees; also of relations that are not governed.
     pub leading: HashMap<Oid, Leading, FixedState>,
+    /// Relations that decide what the role sees, and which writes of them could show it more. For all purposes of the role.
+    pub deciding: Arc<HashMap<Oid, Deciding, FixedState>>,
     /// Names, without schemas, of all relations in `governed` of which the role does not get everything in clear.
     pub protected_names: HashSet<Box<str>, FixedState>,
     /// Whether personal data is seen for a legal duty, under grants alone.
@@ -143,6 +145,20 @@ pub struct Leading {
     pub needs: Vec<Oid>,
 }
 
+/// A relation whose rows decide what the role sees: its row scopes, or conditions about subjects, read it. Whoever could write
+/// what they read could show himself more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deciding {
+    /// Whether a new row could show more.
+    pub inserts: bool,
+    /// Whether a row that is gone could show more.
+    pub deletes: bool,
+    /// By position, the columns of which another value could show more: in each row, or in those of which a condition on the row is true.
+    pub columns: HashMap<usize, Option<SqlTemplate>, FixedState>,
+    /// The rule that reads it, as `file:line`.
+    pub rule: Arc<str>,
+}
+
 /// Which rows of a relation a role sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -154,6 +170,13 @@ pub struct Scope {
     pub barrier: bool,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
+}
+
+impl Scope {
+    /// Whether it is `text`, a condition as rules write it, on rows of `relation`.
+    pub fn is_condition(&self, text: &str, relation: Oid, catalog: &CatalogSnapshot) -> bool {
+        super::compile::scopes::is_condition_of(self, text, relation, catalog)
+    }
 }
 
 /// How much personal data may be had in clear: a brake on bulk export. None without a limit.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     decode_settings::{self, choice},
-    rules::{At, CategoryRule, Complaints, RoleMatch, RoleRule},
+    rules::{At, CategoryRule, Complaints, Kind, RoleMatch, RoleRule},
     settings::own_setting,
     toml_reader::Table,
 };
@@ -39,6 +39,7 @@ pub(super) fn decode_role(
     let exempt = table.take("exempt").and_then(|value| value.flag("exempt", complaints)).unwrap_or(false);
     let legal_duty = table.take("legal_duty").and_then(|value| value.flag("legal_duty", complaints)).unwrap_or(false);
     let observe = table.take("observe").and_then(|value| value.flag("observe", complaints)).unwrap_or(false);
+    let lifts = decode_lifts(&mut table, exempt, complaints);
     let differing = table.take_entry("for");
     if (exempt || observe) && matching.application_name.is_some() {
         let help = "Clients choose their application_name: match by user or member_of.";
@@ -82,6 +83,7 @@ pub(super) fn decode_role(
     let all: Arc<[String]> = purposes.iter().filter(|purpose| !purpose.is_empty()).cloned().collect();
     let application_purposes: Arc<[(String, String)]> = application_purposes.into();
     let own_settings: Arc<[(String, At)]> = own_settings.into();
+    let lifts: Arc<[Kind]> = lifts.into();
     let recipient = recipient.unwrap_or_default();
     let entry = |(purpose, settings)| RoleRule {
         name: name.clone(),
@@ -94,10 +96,32 @@ pub(super) fn decode_role(
         recipient: recipient.clone(),
         exempt,
         legal_duty,
+        lifts: Arc::clone(&lifts),
         observe,
         settings,
     };
     purposes.into_iter().zip(settings).map(entry).collect()
+}
+
+/// `lifts`: the records of subjects that the role may write so that more is seen.
+fn decode_lifts(table: &mut Table<'_>, exempt: bool, complaints: &mut Complaints<'_>) -> Vec<Kind> {
+    let Some(value) = table.take("lifts") else { return Vec::new() };
+    if exempt {
+        let help = "Remove it, or remove `exempt = true`.";
+        complaints.add_with_help(value.at, "an exempt role writes everything, lifts has no meaning there", help);
+    }
+    let mut found = Vec::new();
+    for (at, text) in value.texts("lifts", complaints).unwrap_or_default() {
+        let known = ["consent", "refusal", "erasure"];
+        let chosen = choice(at, "kind of records", text, &known, complaints);
+        found.extend(chosen.and_then(|text| match text.as_str() {
+            "consent" => Some(Kind::Consent),
+            "refusal" => Some(Kind::Refusal),
+            "erasure" => Some(Kind::Erasure),
+            _ => None,
+        }));
+    }
+    found
 }
 
 /// The purposes, at least one: the empty one when none is given.

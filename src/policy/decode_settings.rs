@@ -6,7 +6,9 @@ use super::{
     decode::category_index,
     masks,
     pattern::{self, Part},
-    rules::{At, Barrier, CategoryRule, Complaints, FunctionRule, Given, NONE, RowsRule, Settings, TreatmentRule},
+    rules::{
+        At, Barrier, CategoryRule, Complaints, FunctionRule, Given, Guarding, NONE, RowsRule, Settings, TreatmentRule,
+    },
     toml_reader::{Entry, Table, Value},
 };
 use crate::diagnostic::suggestion;
@@ -141,13 +143,13 @@ fn decode_search(
     }
 }
 
-/// `rows = { "schema.table" = "condition" }`, or `{ where = "condition", barrier = "always" }` for the condition.
+/// `rows = { "schema.table" = "condition" }`, or `{ where = "condition", barrier = "always", guard = "none" }` for the condition.
 fn decode_rows(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<RowsRule> {
     let mut found = Vec::new();
     let Some(mut given) = value.table("rows", complaints) else { return found };
     for entry in given.take_all() {
         let table = decode_table_name(entry.key, entry.key_at, complaints);
-        let mut barrier = Barrier::Auto;
+        let (mut barrier, mut guarding) = (Barrier::Auto, Guarding::Reads);
         let condition = if entry.value.raw.as_table().is_some() {
             let Some(mut own) = entry.value.table("rows", complaints) else { continue };
             let condition = own.take("where").and_then(|value| value.text("where", complaints));
@@ -156,6 +158,13 @@ fn decode_rows(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<RowsRu
                 let chosen = text.and_then(|text| choice(value.at, "barrier", text, &["auto", "always"], complaints));
                 if chosen.as_deref() == Some("always") {
                     barrier = Barrier::Always;
+                }
+            }
+            if let Some(value) = own.take("guard") {
+                let text = value.text("guard", complaints);
+                let chosen = text.and_then(|text| choice(value.at, "guard", text, &["reads", "none"], complaints));
+                if chosen.as_deref() == Some("none") {
+                    guarding = Guarding::Nothing;
                 }
             }
             own.finish(complaints);
@@ -168,7 +177,7 @@ fn decode_rows(value: &Value<'_>, complaints: &mut Complaints<'_>) -> Vec<RowsRu
         };
         if let (Some(table), Some(condition)) = (table, condition) {
             let at = join(entry.key_at, entry.value.at);
-            found.push(RowsRule { table, condition: condition.to_owned(), barrier, at });
+            found.push(RowsRule { table, condition: condition.to_owned(), barrier, guarding, at });
         }
     }
     found

@@ -1,7 +1,7 @@
 //! `[subject]`, `[consent]`, `[refusal]`, `[erasure]` and `[[grant]]`. In: their tables. Out: rules, complaints.
 
 use super::{
-    decode::decode_column,
+    decode::{category_index, decode_column},
     decode_settings::{decode_see, decode_table_name},
     rules::{
         At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, Moment, NamedRecordsRule, RecordsRule,
@@ -39,8 +39,11 @@ impl<'t> Subjects<'t> {
                 if let Some(mut table) = entry.value.table(&what, complaints) {
                     let of = needed(&mut table, of, &what, entry.key_at, complaints)
                         .and_then(|value| value.text(of, complaints).map(str::to_owned));
+                    let categories =
+                        if key == "refusal" { decode_stands_for(&mut table, complaints) } else { Vec::new() };
                     let records = decode_records(table, &what, entry.key_at, complaints);
-                    *slot = records.zip(of).map(|(records, of)| NamedRecordsRule { records, of }).or(slot.take());
+                    let found = records.zip(of).map(|(records, of)| NamedRecordsRule { records, of, categories });
+                    *slot = found.or(slot.take());
                 }
             }
         }
@@ -78,6 +81,9 @@ impl<'t> Subjects<'t> {
                 }
             }
         }
+        for (name, at) in self.refusal.iter().flat_map(|refusal| &refusal.categories).flat_map(|(_, named)| named) {
+            category_index(name, *at, categories, complaints);
+        }
         for role in roles {
             if let (Some(at), None) = (role.settings.consent, &self.consent) {
                 let help = "Add `[consent]`, which says where consent is recorded.";
@@ -87,6 +93,24 @@ impl<'t> Subjects<'t> {
         let tables = std::mem::take(&mut self.grants);
         tables.into_iter().filter_map(|table| decode_grant(table, categories, roles, complaints)).collect()
     }
+}
+
+/// `categories = { address = ["street", "province"] }`: what a stored category stands for.
+fn decode_stands_for(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Vec<(String, Vec<(String, At)>)> {
+    let given = table.take("categories").and_then(|value| value.table("categories", complaints));
+    let mut found = Vec::new();
+    for entry in given.map(|mut given| given.take_all()).unwrap_or_default() {
+        let named = entry.value.texts("categories", complaints).unwrap_or_default();
+        if named.is_empty() {
+            complaints.add_with_help(
+                entry.value.at,
+                "no category is named here",
+                "Write the names of categories in a list.",
+            );
+        }
+        found.push((entry.key.to_owned(), named.into_iter().map(|(at, name)| (name.to_owned(), at)).collect()));
+    }
+    found
 }
 
 fn once(what: &str, at: At, first: Option<At>, complaints: &mut Complaints<'_>) {

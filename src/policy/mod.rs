@@ -17,6 +17,6 @@ mod toml_reader;
 
 pub use compile::recorded::RecordedNames;
 pub use compiled::{
-    ColumnPolicy, Gate, Grant, Keeps, Leading, Limits, LoginIdentity, Mask, Policy, Rates, RelationPolicy, RoleId,
-    RolePolicy, Scope, Search, SqlTemplate, Treatment, WriteBack,
+    ColumnPolicy, Deciding, Gate, Grant, Keeps, Leading, Limits, LoginIdentity, Mask, Policy, Rates, RelationPolicy,
+    RoleId, RolePolicy, Scope, Search, SqlTemplate, Treatment, WriteBack,
 };

@@ -42,6 +42,8 @@ pub struct RuleTest {
     pub sql: String,
     /// What is to come out.
     pub expected: Expected,
+    /// What else is promised of the statement and its role.
+    pub promised: Promised,
     /// Rules that must be among those that decided: `file` or `file:line`.
     pub rules: Vec<String>,
     /// The file, as the user named it.
@@ -58,6 +60,24 @@ pub enum Who {
     Role(String),
     /// `user`: the role that a connection of this login gets.
     User(String),
+}
+
+/// What a test promises beside its columns, each only where it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Promised {
+    /// `search`: columns, `schema.table.column`, and whether the statement compares their stored values (`exact`) or their masks
+    /// (`masked`).
+    pub search: Vec<(String, String)>,
+    /// `rows`: tables, `schema.table`, and the condition of which the role sees rows.
+    pub rows: Vec<(String, String)>,
+    /// `sends`: texts in the statement that is sent, white space aside.
+    pub sends: Vec<String>,
+    /// `documents` of the grants that open what the statement reads, expired ones included.
+    pub documents: Option<Vec<String>>,
+    /// `recipient` of the role.
+    pub recipient: Option<String>,
+    /// Whether the role has a legal duty.
+    pub legal_duty: Option<bool>,
 }
 
 /// What a test expects.
@@ -132,6 +152,7 @@ fn decode_test(mut table: Table<'_>, files: &[RuleFile], complaints: &mut Compla
     let sql = text("sql", complaints);
     let refuse = text("refuse", complaints);
     let expect = table.take("expect").and_then(|value| value.table("expect", complaints));
+    let promised = decode_promised(&mut table, complaints);
     let rules = table.take("rules").and_then(|value| value.texts("rules", complaints)).unwrap_or_default();
     table.finish(complaints);
 
@@ -190,11 +211,48 @@ fn decode_test(mut table: Table<'_>, files: &[RuleFile], complaints: &mut Compla
         search_path: search_path.map(|(_, text)| text),
         sql: sql?.1,
         expected: expected?,
+        promised,
         rules: rules.into_iter().map(|(_, text)| text.to_owned()).collect(),
         file: file.path.clone(),
         line: Place::of(&file.text, at.start).line,
         who_at: who_at.start..who_at.end,
     })
+}
+
+fn decode_promised(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> Promised {
+    let mut texts = |key: &str, complaints: &mut Complaints<'_>| {
+        let value = match key {
+            "sends" => table.take("sends"),
+            _ => table.take("documents"),
+        }?;
+        let texts = value.texts(key, complaints)?;
+        if texts.iter().any(|(_, text)| text.trim().is_empty()) {
+            complaints.add(value.at, format!("{key} holds an empty text"));
+        }
+        Some(texts.into_iter().map(|(_, text)| text.to_owned()).collect::<Vec<_>>())
+    };
+    let (sends, documents) = (texts("sends", complaints).unwrap_or_default(), texts("documents", complaints));
+    let search =
+        decode_pairs(table.take("search").and_then(|value| value.table("search", complaints)), "search", complaints);
+    for (_, at, mode) in &search {
+        if !["exact", "masked"].contains(&mode.as_str()) {
+            complaints.add_with_help(*at, format!("unknown search \"{mode}\""), "Write \"exact\" or \"masked\".");
+        }
+    }
+    let rows = decode_pairs(table.take("rows").and_then(|value| value.table("rows", complaints)), "rows", complaints);
+    let recipient = table.take("recipient").and_then(|value| value.text("recipient", complaints)).map(str::to_owned);
+    let legal_duty = table.take("legal_duty").and_then(|value| value.flag("legal_duty", complaints));
+    let plain = |pairs: Vec<(String, At, String)>| pairs.into_iter().map(|(key, _, text)| (key, text)).collect();
+    Promised { search: plain(search), rows: plain(rows), sends, documents, recipient, legal_duty }
+}
+
+fn decode_pairs(table: Option<Table<'_>>, what: &str, complaints: &mut Complaints<'_>) -> Vec<(String, At, String)> {
+    let mut found = Vec::new();
+    for entry in table.map(|mut table| table.take_all()).unwrap_or_default() {
+        let text = entry.value.text(what, complaints);
+        found.extend(text.map(|text| (entry.key.to_owned(), entry.value.at, text.to_owned())));
+    }
+    found
 }
 
 fn decode_columns(mut table: Table<'_>, complaints: &mut Complaints<'_>) -> Vec<(String, Vec<String>)> {

@@ -1,14 +1,16 @@
 //! [`RuleSet`]: rule files decoded and checked as far as that goes without a catalog. Invariant: every category and
 //! mask that a role names exists, names are unique, and nothing in a file was skipped.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use foldhash::fast::FixedState;
 use sha2::{Digest, Sha256};
 
-use super::{Limits, LoginIdentity, Policy, RoleId, Search, WriteBack, decode, masks::MaskSpec};
+use super::{Deciding, Limits, LoginIdentity, Policy, RoleId, Search, WriteBack, decode, masks::MaskSpec};
 use crate::{
     catalog::CatalogSnapshot,
     diagnostic::{Diagnostic, Diagnostics, Place},
+    names::Oid,
 };
 
 /// One rule file.
@@ -84,6 +86,8 @@ pub(super) struct RoleRule {
     pub exempt: bool,
     /// Neither refusals nor erasure requests of subjects count; only grants open anything beyond `see`.
     pub legal_duty: bool,
+    /// Records of which kinds the role may write so that more is seen.
+    pub lifts: Arc<[Kind]>,
     /// Nothing is enforced, and events say what would have been.
     pub observe: bool,
     pub settings: Settings,
@@ -114,7 +118,25 @@ pub(super) struct RowsRule {
     pub table: [super::pattern::Part; 2],
     pub condition: String,
     pub barrier: Barrier,
+    pub guarding: Guarding,
     pub at: At,
+}
+
+/// Whether the role may write what the sub-selects of a scope read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guarding {
+    /// Not where that could show it more rows.
+    Reads,
+    /// As the server's privileges say.
+    Nothing,
+}
+
+/// What records of subjects are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Consent,
+    Refusal,
+    Erasure,
 }
 
 /// Whether what a client writes may be evaluated before it is known which rows the role sees.
@@ -143,6 +165,8 @@ pub(super) struct NamedRecordsRule {
     pub records: RecordsRule,
     /// Column that holds the purpose or the category.
     pub of: String,
+    /// What a stored category stands for beside the category of that name, each with its place.
+    pub categories: Vec<(String, Vec<(String, At)>)>,
 }
 
 /// `[erasure]`, and what `[consent]` and `[refusal]` have of it: records about subjects.
@@ -281,6 +305,11 @@ impl RuleSet {
     /// Names in the records of subjects that may be misspelt: statements that count them.
     pub fn recorded_names(&self, catalog: &CatalogSnapshot) -> Vec<super::RecordedNames> {
         super::compile::recorded::recorded_names(self, catalog)
+    }
+
+    /// By name of each restricted role, the relations that decide what it sees, also those that the rules let it write.
+    pub fn deciding(&self, catalog: &CatalogSnapshot) -> Vec<(String, HashMap<Oid, Deciding, FixedState>)> {
+        super::compile::deciding::all(self, catalog)
     }
 
     /// `policy = "…"` of the rule files.

@@ -7,6 +7,7 @@
 
 mod assigned;
 mod check;
+mod deciding;
 mod derived;
 mod edits;
 mod exact;
@@ -18,6 +19,7 @@ mod stored;
 mod target;
 
 pub use check::sets_path;
+pub use deciding::{SIGN as SHOWS_MORE, shows_more};
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, too_long};
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
@@ -135,6 +137,7 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     let mut edits = Edits::default();
     check::check_tokens(job.tokens, &job.bound.accounted, job.catalog, &mut edits)?;
     check::check(job, &mut edits)?;
+    deciding::check(job)?;
     let references = job.bound.references_by_relation();
     let exact = derived::sources(job, &references, &mut edits)?;
     target::targets(job, &references, &exact, &mut edits)?;

@@ -7,6 +7,7 @@ use super::{
     Edits, Job,
     assigned::Value,
     check::label,
+    deciding,
     derived::Exact,
     exact::{in_place, searched},
     inline::restored_name,
@@ -230,6 +231,8 @@ fn guards(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         let value = &assigning.text;
         let current = [&*quote_ident(&used.alias), ".", &*quote_ident(&column.name)].concat();
         let stored = stored::refusing(job, used, assigned.column, value)?;
+        let decided = (value.as_str(), stored.as_deref().unwrap_or(value));
+        let stored = deciding::failing(job, used, assigned.column, (column, &current), decided)?.or(stored);
         let kept =
             kept(job, used, assigned.column, column, (value, stored.as_deref()), &current)?.or_else(|| stored.clone());
         let open = job.role.leads(used.oid, assigned.column).and_then(|leading| leading.open.as_ref());

@@ -492,8 +492,8 @@ impl Relay {
                 scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
             }
             _ => {
-                if let Some((relation, column)) = scrub::stored_mask(body).map_err(|_| self.server_broke())? {
-                    let refusal = scrub::would_store(self.column_name(relation, column).as_deref());
+                if let Some((guard, relation, column)) = scrub::guarded(body).map_err(|_| self.server_broke())? {
+                    let refusal = scrub::told(guard, self.column_name(relation, column).as_deref());
                     scrub::refuse(&mut self.client.output, "ERROR", &refusal, "");
                     return Ok(false);
                 }

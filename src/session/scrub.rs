@@ -8,7 +8,7 @@ use super::conditions::condition;
 use crate::{
     error::{Refusal, RefusalCode},
     names::{AttNum, Oid},
-    rewrite::STORED_MASK,
+    rewrite::{SHOWS_MORE, STORED_MASK, shows_more},
     wire::{Malformed, backend, build},
 };
 
@@ -63,7 +63,7 @@ pub(super) fn read(body: &[u8]) -> Result<Said, Malformed> {
             _ => {}
         }
     }
-    if stored_mask(body)?.is_some() {
+    if guarded(body)?.is_some() {
         RefusalCode::WriteBackRefused.sqlstate().clone_into(&mut said.sqlstate);
     }
     said.fatal = matches!(severity, b"FATAL" | b"PANIC");
@@ -108,23 +108,43 @@ pub(super) fn scrub(
     Ok(())
 }
 
-/// The column whose mask was about to be stored, when that is what the server's error is about: the cast that fails by
-/// [`crate::rewrite::STORED_MASK`], in whatever language. Two numbers, and nothing else that the server says, are taken from it.
-pub(super) fn stored_mask(body: &[u8]) -> Result<Option<(Oid, AttNum)>, Malformed> {
+/// Why a cast of pgscrim's own failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guarded {
+    /// A mask was about to be stored ([`crate::rewrite::STORED_MASK`]).
+    StoredMask,
+    /// What decides what the role sees was about to change ([`crate::rewrite::SHOWS_MORE`]).
+    ShowsMore,
+}
+
+/// The guard and the column that the server's error is about, when a cast of pgscrim's own has failed, in whatever language. Two
+/// numbers, and nothing else that the server says, are taken from it.
+pub(super) fn guarded(body: &[u8]) -> Result<Option<(Guarded, Oid, AttNum)>, Malformed> {
     let fields = backend::error_fields(body)?;
     let field = |wanted: u8| fields.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
     let no_cast = field(b'C') == Some(b"22P02") && !raised_by_code(field(b'W'), field(b'R'), field(b'F'));
     let message = field(b'M').and_then(|text| std::str::from_utf8(text).ok()).filter(|_| no_cast).unwrap_or_default();
-    let place = message.split_once(STORED_MASK).and_then(|(_, rest)| {
+    let place = |sign: &str, guard: Guarded| {
+        let (_, rest) = message.split_once(sign)?;
         let (relation, rest) = rest.split_once('.')?;
         let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-        Some((Oid(relation.parse().ok()?), AttNum(column.parse().ok()?)))
-    });
-    Ok(place)
+        Some((guard, Oid(relation.parse().ok()?), AttNum(column.parse().ok()?)))
+    };
+    Ok(place(STORED_MASK, Guarded::StoredMask).or_else(|| place(SHOWS_MORE, Guarded::ShowsMore)))
 }
 
 /// What a client is told then; `column` is its name.
-pub(super) fn would_store(column: Option<&str>) -> Refusal {
+pub(super) fn told(guard: Guarded, column: Option<&str>) -> Refusal {
+    match guard {
+        Guarded::StoredMask => would_store(column),
+        Guarded::ShowsMore => match column {
+            Some(column) => shows_more(&format!("another value of column {column}"), None),
+            None => shows_more("another value", None),
+        },
+    }
+}
+
+fn would_store(column: Option<&str>) -> Refusal {
     let message = match column {
         Some(column) => format!("a masked value would be stored in column {column}"),
         None => "a masked value would be stored".to_owned(),
@@ -197,7 +217,8 @@ mod tests {
 
     #[test]
     fn of_a_mask_that_was_to_be_stored_two_numbers_are_read() {
-        let of = |fields: &[(u8, &str)]| stored_mask(&error(fields)).unwrap();
+        let of =
+            |fields: &[(u8, &str)]| guarded(&error(fields)).unwrap().map(|(_, relation, column)| (relation, column));
         let text = "invalid input syntax for type integer: \"pgs_stored_mask 16384.3\"";
         assert_eq!(of(&[(b'C', "22P02"), (b'M', text)]), Some((Oid(16384), AttNum(3))));
         assert_eq!(read(&error(&[(b'C', "22P02"), (b'M', text)])).unwrap().sqlstate, "42501");

@@ -120,8 +120,13 @@ GRANT USAGE ON SCHEMA public TO packing_app, order_processing_app, customer_care
     carrier_app, payment_app, marketing_app, authority_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO packing_app, order_processing_app, customer_care_app,
     service_development_app, carrier_app, payment_app, marketing_app, authority_app;
-GRANT UPDATE ON orders, shipments, products TO packing_app;
+-- What each may change is what its work needs, column by column. Nobody ties a shipment or a payment to another order, and what
+-- customers have wished is added to, and not taken back.
+GRANT UPDATE (status) ON orders TO packing_app;
+GRANT UPDATE (status, tracking_no, shipped_at) ON shipments TO packing_app, carrier_app;
+GRANT UPDATE (stock) ON products TO packing_app;
 GRANT INSERT, UPDATE ON customers, addresses, orders, order_items, shipments, payments TO order_processing_app;
-GRANT INSERT, UPDATE ON customers, addresses, orders, warranty_claims, consents, erasure_requests TO customer_care_app;
-GRANT UPDATE ON shipments TO carrier_app;
-GRANT UPDATE ON payments TO payment_app;
+GRANT INSERT, UPDATE ON customers, addresses, orders, warranty_claims TO customer_care_app;
+GRANT INSERT, UPDATE (revoked_at) ON consents TO customer_care_app;
+GRANT INSERT ON erasure_requests TO customer_care_app;
+GRANT UPDATE (status, paid_at) ON payments TO payment_app;

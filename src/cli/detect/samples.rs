@@ -11,6 +11,7 @@ use crate::{
     upstream::{
         CatalogError,
         catalog::{
+            privileges::Writable,
             recorded::Counted,
             sample::{NotSampled, Wanted, sample},
         },
@@ -27,6 +28,8 @@ pub struct Samples {
     pub tables: usize,
     /// Logins, and relations that conditions of their roles read and they may not.
     pub unreadable: Vec<(String, Oid)>,
+    /// What logins may write of the relations that decide what their roles see.
+    pub writable: Vec<Writable>,
     /// Names in records that are none of the rules'.
     pub misspelt: Vec<Counted>,
 }
@@ -72,7 +75,7 @@ impl Samples {
             .zip(tallies)
             .flat_map(|(table, columns)| columns.into_iter().map(|(column, tally)| ((table.relation, column), tally)))
             .collect();
-        Ok(Self { tallies, missed, tables, unreadable: Vec::new(), misspelt: Vec::new() })
+        Ok(Self { tallies, missed, tables, unreadable: Vec::new(), writable: Vec::new(), misspelt: Vec::new() })
     }
 }
 

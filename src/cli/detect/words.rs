@@ -9,11 +9,11 @@ use super::Kind;
 const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
-        "password, passwd, pwd, mat khau, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
+        "password, passwd, pwd, mat khau, mk, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
          key, access token, refresh token, auth token, session token, token, security answer, session key, session \
          data, activation key, reset key, recovery code, backup code",
     ),
-    (Kind::Email, "email, mail address, thu dien tu, hop thu, dia chi mail"),
+    (Kind::Email, "email, mail, e mail, mail address, thu dien tu, hop thu, dia chi mail"),
     (Kind::Network, "ip address, ip addr, ip, dia chi ip, mac address, mac addr, device id, imei, user agent"),
     (
         Kind::Card,
@@ -42,7 +42,7 @@ const PHRASES: &[(Kind, &str)] = &[
     ),
     (
         Kind::IdCard,
-        "cccd, cmnd, cmt, so cccd, so cmnd, can cuoc, can cuoc cong dan, chung minh, chung minh nhan dan, \
+        "cccd, cmnd, cmtnd, cmt, so cccd, so cmnd, can cuoc, can cuoc cong dan, chung minh, chung minh nhan dan, \
          chung minh thu, ho chieu, passport, identity card, id card, identity number, id number, national id, \
          citizen id, ssn, social security, driver license, driving licence, giay phep lai xe, gplx, bang lai",
     ),
@@ -61,13 +61,13 @@ const PHRASES: &[(Kind, &str)] = &[
         Kind::Address,
         "address, addr, dia chi, diachi, street, house number, so nha, ten duong, duong pho, ward, phuong, \
          phuong xa, district, quan huyen, tinh thanh, tinh thanh pho, province, thanh pho, city, postcode, \
-         postal code, zip, zipcode, zip code, ma buu chinh, ma buu dien, noi o, thuong tru, tam tru, que quan, \
+         postal code, zip, zipcode, zip code, ma buu chinh, ma buu dien, noi giao, noi giao hang, noi nhan, noi nhan hang, noi o, thuong tru, tam tru, que quan, \
          noi sinh, birth place, place of birth, residence, home town",
     ),
     (Kind::Location, "latitude, longitude, lat, lng, lon, geo, gps, geolocation, vi do, kinh do, toa do, vi tri"),
     (
         Kind::Media,
-        "avatar, photo, portrait, selfie, signature, fingerprint, face image, video url, anh dai dien, hinh \
+        "avatar, photo, portrait, selfie, signature, fingerprint, face image, video url, url video, video mo hop, video khui hop, video bao hanh, unboxing video, anh dai dien, hinh \
          anh, anh the, chu ky, van tay, anh chan dung",
     ),
     (
@@ -82,8 +82,8 @@ const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Special,
         "religion, ton giao, ethnicity, ethnic, dan toc, blood type, nhom mau, diagnosis, chan doan, benh an, \
-         tien su benh, suc khoe, health, disability, khuyet tat, political, salary, tien luong, muc luong, \
-         luong co ban",
+         tien su benh, suc khoe, health, disability, khuyet tat, political, salary, wage, tien luong, muc luong, \
+         luong co ban, luong thang",
     ),
     (
         Kind::FreeText,
@@ -98,6 +98,9 @@ const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi g
 
 /// Words that mean a name of a person in a table of people only.
 const BARE_NAMES: &str = "name, ten, ho";
+
+/// Words that mean what a person earns in a table of people only: `luong` is also a quantity, and a part of `chat luong`.
+const BARE_WAGES: &str = "luong, luong cb, luong chinh";
 
 /// Words that mean a part of an address in a table of addresses only.
 const BARE_ADDRESSES: &str = "line, line 1, line 2, line 3, line 4, line 5, dong 1, dong 2, dong 3, detail, chi tiet, state, region, \
@@ -169,6 +172,7 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
     // `order_billingaddress` runs the word together with another; the words for people are too short for that.
     bare(Kind::Name, BARE_NAMES, PEOPLE, false)
         .or_else(|| bare(Kind::Name, BARE_NAMES, WRITTEN, true))
+        .or_else(|| bare(Kind::Special, BARE_WAGES, PEOPLE, false))
         .or_else(|| bare(Kind::Address, BARE_ADDRESSES, ADDRESSES, true))
         .or_else(|| bare(Kind::Card, BARE_CARDS, CARDS, false))
         .or_else(|| bare(Kind::Name, BARE_HOLDERS, CARDS, false))
@@ -283,6 +287,7 @@ mod tests {
         let others = [
             PERSONS,
             BARE_NAMES,
+            BARE_WAGES,
             BARE_ADDRESSES,
             BARE_CARDS,
             BARE_HOLDERS,

@@ -44,6 +44,16 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Warning,
         "A login has several roles, told apart by application_name, which is whatever the client writes.",
     ),
+    (
+        SHOWS_MORE,
+        Level::Warning,
+        "A login may write what its role's row scopes, or records of subjects, are read from, and pgscrim does not guard it.",
+    ),
+    (
+        NOT_NEEDED,
+        Level::Note,
+        "A login may write on the server what decides what its role sees; pgscrim refuses such writes, and the privilege serves nothing else.",
+    ),
     (ENDED, Level::Note, "A grant of a legal duty has ended: it opens nothing any more."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
@@ -109,7 +119,9 @@ const SHADOWED: &str = "PGC104";
 const UNREADABLE: &str = "PGC105";
 const MISSPELT: &str = "PGC106";
 const APPLICATIONS: &str = "PGC107";
-const ENDED: &str = "PGC108";
+const SHOWS_MORE: &str = "PGC108";
+const NOT_NEEDED: &str = "PGC109";
+const ENDED: &str = "PGC110";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";

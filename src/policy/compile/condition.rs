@@ -1,23 +1,38 @@
 //! A condition that a rule writes as SQL → an [`SqlTemplate`] over the name of the row. Invariants: it reads one row of its
 //! relation and whatever sub-selects name with their schema; nothing in it means something else on another search path.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    bind::{Role, bind_own},
+    bind::{Bound, Role, bind_own},
     catalog::{CatalogSnapshot, Relation},
     names::{Oid, quote_ident},
     policy::{SqlTemplate, compiled::ROW},
     sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, keywords, lex::lex, parse::parse_statement},
 };
 
-/// The condition `text` on rows of `relation`, and the relations that it reads beside.
+/// A condition on the rows of a relation.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub sql: SqlTemplate,
+    /// Positions of the columns of the row that it reads.
+    pub own: BTreeSet<usize>,
+    /// What its sub-selects read: relations, and positions of their columns.
+    pub reads: Vec<(Oid, BTreeSet<usize>)>,
+}
+
+impl Condition {
+    /// The relations that it reads beside the row.
+    pub fn needs(&self) -> Vec<Oid> {
+        self.reads.iter().map(|(oid, _)| *oid).collect()
+    }
+}
+
+/// The condition `text` on rows of `relation`.
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(super) fn condition(
-    text: &str,
-    relation: &Relation,
-    catalog: &CatalogSnapshot,
-) -> Result<(SqlTemplate, Vec<Oid>), String> {
+pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapshot) -> Result<Condition, String> {
     if text.chars().any(char::is_control) {
         return Err("it holds control characters".to_owned());
     }
@@ -56,7 +71,7 @@ pub(super) fn condition(
         }
         out.push_str(part);
     };
-    let mut names = Vec::new();
+    let mut printed: Vec<usize> = Vec::new();
     let mut references: Vec<_> = bound.references.iter().filter(|reference| reference.relation == 0).collect();
     references.sort_by_key(|reference| reference.tokens.start);
     let mut at = start;
@@ -64,17 +79,43 @@ pub(super) fn condition(
         let column = reference.column.and_then(|position| relation.columns.get(position));
         let column = column.ok_or("it reads a column that is not known")?;
         let between = tokens.get(at..reference.tokens.start).ok_or("it reads one column in two ways")?;
-        names.extend(between);
+        printed.extend(at..reference.tokens.start);
         print(&emit::text(between));
         print(&format!("{ROW}.{}", quote_ident(&column.name)));
         at = reference.tokens.end;
     }
     let rest = tokens.get(at..end).unwrap_or(&[]);
-    names.extend(rest);
+    printed.extend(at..end);
     print(&emit::text(rest));
-    let names = names.into_iter().filter(|token| token.is_name()).map(|token| token.name().into());
-    let needs = bound.relations.iter().skip(1).map(|used| used.oid).collect();
-    Ok((SqlTemplate::new(&out).capturing(names), needs))
+    let columns = no_rows(&bound);
+    let names = printed.into_iter().filter(|at| !columns.contains(at)).filter_map(|at| tokens.get(at));
+    let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
+    let reads = (1..bound.relations.len()).filter_map(|id| columns_read(&bound, id, catalog));
+    Ok(Condition {
+        sql: SqlTemplate::new(&out).capturing(names),
+        own: columns_read(&bound, 0, catalog).map(|(_, columns)| columns).unwrap_or_default(),
+        reads: reads.collect(),
+    })
+}
+
+/// Tokens that give no name to rows: columns at the end of references, and tables that have an alias.
+fn no_rows(bound: &Bound) -> BTreeSet<usize> {
+    let named = bound.references.iter().filter(|reference| reference.column.is_some());
+    let columns = named.filter_map(|reference| reference.tokens.end.checked_sub(1));
+    let tables = bound.relations.iter().filter(|used| used.has_alias).flat_map(|used| used.name.clone());
+    columns.chain(tables).collect()
+}
+
+/// The columns of a relation on which a condition may depend: all, where that is not certain.
+fn columns_read(bound: &Bound, id: usize, catalog: &CatalogSnapshot) -> Option<(Oid, BTreeSet<usize>)> {
+    let used = bound.relations.get(id)?;
+    let starred = bound.stars.iter().any(|star| star.relations.contains(&id) && !star.ignored);
+    let all = starred || used.whole_row.is_some() || used.entangled || !used.system.is_empty();
+    let width = catalog.relation(used.oid).map_or(0, |relation| relation.columns.len());
+    let merged = used.marks.iter().enumerate().filter(|(_, mark)| mark.merged).map(|(position, _)| position);
+    let referred = bound.references.iter().filter(|one| one.relation == id);
+    let named = referred.filter_map(|one| one.column).chain(merged);
+    Some((used.oid, if all { (0..width).collect() } else { named.collect() }))
 }
 
 /// Complains of a text that would end the brackets around it.

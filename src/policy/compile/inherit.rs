@@ -68,7 +68,7 @@ pub(super) fn is_view(kind: RelationKind) -> bool {
 }
 
 /// Everything connected to `start` by inheritance, itself included.
-fn relatives(start: Oid, catalog: &CatalogSnapshot) -> Vec<Oid> {
+pub(super) fn relatives(start: Oid, catalog: &CatalogSnapshot) -> Vec<Oid> {
     let mut found = vec![start];
     let mut seen = HashSet::from([start]);
     let mut next = 0;

@@ -4,12 +4,13 @@
 mod assign;
 mod condition;
 mod conditional;
+pub(super) mod deciding;
 mod functions;
 mod inherit;
 mod leading;
 pub(super) mod recorded;
 mod roles;
-mod scopes;
+pub(super) mod scopes;
 mod settings;
 pub(super) mod stored;
 mod subjects;
@@ -121,6 +122,7 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
         return Err(complaints.into_diagnostics());
     }
     fillers(&mut compiled, &rules.own_sql(), &vouched, catalog);
+    guard_deciding(&mut compiled, rules, catalog, lineage);
     Ok(Policy {
         id: rules.policy.clone(),
         hash: rules.hash.clone(),
@@ -128,6 +130,23 @@ fn compile_with(rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) -
         reduced: false,
         roles: compiled,
     })
+}
+
+/// What each role may not write, because it decides what the role sees.
+fn guard_deciding(compiled: &mut [RolePolicy], rules: &RuleSet, catalog: &CatalogSnapshot, lineage: &Lineage) {
+    let mut known: HashMap<&str, Arc<deciding::DecidingRelations>> = HashMap::new();
+    for (role, declared) in compiled.iter_mut().zip(&rules.roles) {
+        let enforced = match &mut role.observed {
+            Some(observed) => Arc::make_mut(observed),
+            None if role.exempt => continue,
+            None => role,
+        };
+        let found = known.entry(&declared.name).or_insert_with(|| {
+            let entries: Vec<_> = rules.roles.iter().filter(|other| other.name == declared.name).collect();
+            Arc::new(deciding::deciding(&entries, rules, catalog, lineage, deciding::Guarded::AsRulesSay))
+        });
+        enforced.deciding = Arc::clone(found);
+    }
 }
 
 /// What could fill temporary tables. A session may run functions under one purpose, and read under another.

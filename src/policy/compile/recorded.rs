@@ -5,7 +5,7 @@ use super::subjects::Subjects;
 use crate::{
     catalog::CatalogSnapshot,
     names::quote_literal,
-    policy::rules::{At, Complaints, NONE, NamedRecordsRule, RecordsRule, RuleSet},
+    policy::rules::{Complaints, NONE, NamedRecordsRule, RecordsRule, RuleSet},
     sql::{Kind, lex::lex},
 };
 
@@ -16,7 +16,9 @@ pub struct RecordedNames {
     pub what: &'static str,
     /// `schema.table`
     pub table: String,
-    /// A statement with two columns, a name and the number of records; the name is NULL where it looks like no name.
+    /// The column with the names.
+    pub column: String,
+    /// A statement with two columns, a name and the number of records. The names are not for people: they may be anything.
     pub sql: String,
     /// The names that the rules know.
     pub known: Vec<String>,
@@ -32,14 +34,15 @@ pub(in crate::policy) fn recorded_names(rules: &RuleSet, catalog: &CatalogSnapsh
     let (mut purposes, mut categories): (Vec<_>, Vec<_>) = (purposes.collect(), categories.collect());
     // One table may hold both, told apart by a name that the other's condition spells out.
     purposes.extend(rules.refusal.iter().flat_map(|refusal| spelt_out(&refusal.records)));
+    categories.extend(rules.refusal.iter().flat_map(|refusal| refusal.categories.iter().map(|(name, _)| name.clone())));
     categories.extend(rules.consent.iter().flat_map(|consent| spelt_out(&consent.records)));
     let each = [
         ("purpose", &rules.consent, subjects.consent_names(), purposes),
         ("category", &rules.refusal, subjects.refusal_names(), categories),
     ];
     let one = |(what, rule, found, known): (_, &Option<NamedRecordsRule>, Option<Names<'_>>, Vec<String>)| {
-        let (at, Names { table, name, condition }) = (rule.as_ref()?.records.at, found?);
-        Some(statement(what, at, table, name, &condition, known, rules))
+        let Names { table, name, condition } = found?;
+        Some(statement((what, rule.as_ref()?), table, name, &condition, known, rules))
     };
     each.into_iter().filter_map(one).collect()
 }
@@ -52,8 +55,7 @@ pub(super) struct Names<'a> {
 }
 
 fn statement(
-    what: &'static str,
-    at: At,
+    (what, rule): (&'static str, &NamedRecordsRule),
     table: &str,
     name: &str,
     condition: &str,
@@ -63,15 +65,21 @@ fn statement(
     known.sort();
     known.dedup();
     let list: Vec<String> = known.iter().map(|name| quote_literal(name)).collect();
-    let name = format!("pgs_r.{name}");
-    // What is no name might be anything, and is not shown.
+    let (name, column, at) = (format!("pgs_r.{name}"), &rule.of, rule.records.at);
     let sql = format!(
-        "SELECT CASE WHEN {name}::pg_catalog.text OPERATOR(pg_catalog.~) '^[A-Za-z0-9_.-]{{1,40}}$' THEN {name}::pg_catalog.text END, \
+        "SELECT pg_catalog.left({name}::pg_catalog.text, 60), \
          pg_catalog.count(*) FROM {table} AS pgs_r WHERE {name} IS NOT NULL{condition} \
-         AND {name}::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (ARRAY[{}]::pg_catalog.text[]) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20",
+         AND {name}::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (ARRAY[{}]::pg_catalog.text[]) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1000",
         list.join(", ")
     );
-    RecordedNames { what, table: table.to_owned(), sql, known, origin: rules.origin(at).to_string() }
+    RecordedNames {
+        what,
+        table: table.to_owned(),
+        column: column.clone(),
+        sql,
+        known,
+        origin: rules.origin(at).to_string(),
+    }
 }
 
 /// The texts in the condition of a rule.

@@ -90,6 +90,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         explain: role.settings.explain,
         governed,
         leading,
+        deciding: Arc::default(),
         protected_names,
         legal_duty: role.legal_duty,
         limits: role.settings.limits,

@@ -48,9 +48,10 @@ pub(super) fn scopes(
         while let Some(member) = family.get(next).and_then(|oid| catalog.relation(*oid)) {
             next += 1;
             match condition(&rows.condition, member, catalog) {
-                Ok((sql, needs)) => {
-                    let scope =
-                        Scope { sql, needs, barrier: rows.barrier == Barrier::Always, rule: Arc::clone(&origin) };
+                Ok(condition) => {
+                    let needs = condition.needs();
+                    let (sql, barrier) = (condition.sql, rows.barrier == Barrier::Always);
+                    let scope = Scope { sql, needs, barrier, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }
@@ -88,6 +89,12 @@ pub(super) fn scopes(
         refuse_views(catalog, &named, &mut found);
     }
     found
+}
+
+/// Whether `text`, on rows of `relation`, is the condition of a scope.
+pub(in crate::policy) fn is_condition_of(scope: &Scope, text: &str, relation: Oid, catalog: &CatalogSnapshot) -> bool {
+    let condition = catalog.relation(relation).and_then(|relation| condition(text, relation, catalog).ok());
+    condition.is_some_and(|condition| condition.sql.text() == scope.sql.text())
 }
 
 fn both(a: &Scope, b: &Scope) -> Scope {

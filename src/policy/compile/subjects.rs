@@ -56,6 +56,22 @@ struct Named {
     records: Records,
     /// The SQL of the column that holds the name.
     of: String,
+    /// Names that are stored, and the categories that each stands for beside the one of its own name.
+    stands_for: Vec<(Arc<str>, Vec<Arc<str>>)>,
+}
+
+impl Named {
+    /// The names by which a record may mean any of `wanted`.
+    fn stored(&self, wanted: &[Arc<str>]) -> Vec<Arc<str>> {
+        let mut found = wanted.to_vec();
+        let others = self.stands_for.iter().filter(|(_, of)| of.iter().any(|one| wanted.contains(one)));
+        for (name, _) in others {
+            if !found.contains(name) {
+                found.push(Arc::clone(name));
+            }
+        }
+        found
+    }
 }
 
 /// By when requests for erasure are to be answered and carried out: conditions on a record that is too late.
@@ -127,10 +143,13 @@ impl<'a> Subjects<'a> {
         }
         let key = key?;
         let mut named = |rule: &Option<NamedRecordsRule>| {
-            let NamedRecordsRule { records: rule, of } = rule.as_ref()?;
+            let NamedRecordsRule { records: rule, of, categories } = rule.as_ref()?;
+            let stands_for = categories.iter().map(|(name, of)| {
+                (name.as_str().into(), of.iter().map(|(category, _)| category.as_str().into()).collect())
+            });
             let records = resolve_records(rule, &key, catalog, complaints);
             let of = name_column(rule, of, catalog, complaints);
-            Some(Named { records: records?, of: of? })
+            Some(Named { records: records?, of: of?, stands_for: stands_for.collect() })
         };
         let (consent, refusal) = (named(&rules.consent), named(&rules.refusal));
         let erasure = rules.erasure.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints));
@@ -240,7 +259,8 @@ impl<'a> Subjects<'a> {
         let refusal = self.refusal.as_ref().filter(|_| !wanted.refusal.is_empty());
         let erasure = self.erasure.as_ref().filter(|_| wanted.erasure);
         if let Some(refusal) = refusal
-            && ask(&refusal.records, self.named(relation.oid, refusal, wanted.refusal), "NOT ").is_none()
+            && ask(&refusal.records, self.named(relation.oid, refusal, &refusal.stored(wanted.refusal)), "NOT ")
+                .is_none()
         {
             return Asked::NoSubject;
         }
@@ -369,7 +389,7 @@ impl<'a> Subjects<'a> {
 }
 
 fn names(named: &Named) -> Names<'_> {
-    let Named { records: Records { table, subject: _, condition, needs: _ }, of } = named;
+    let Named { records: Records { table, subject: _, condition, needs: _ }, of, stands_for: _ } = named;
     let condition = condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
     Names { table, name: of, condition }
 }
@@ -398,9 +418,9 @@ fn resolve_records(
     let condition = match &rule.condition {
         None => None,
         Some((text, at)) => match condition(text, relation, catalog) {
-            Ok((condition, more)) => {
-                needs.extend(more);
-                Some(condition)
+            Ok(condition) => {
+                needs.extend(condition.needs());
+                Some(condition.sql)
             }
             Err(why) => {
                 complaints.add_with_help(*at, format!("this condition cannot be used: {why}"), CONDITION_HELP);

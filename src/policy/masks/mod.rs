@@ -166,8 +166,12 @@ impl MaskSpec {
 
 /// Columns that hold log-in or card secrets by their name: PCI DSS 4.0.1 requirement 3.3.1 and common sense.
 fn is_secret(column: &str) -> bool {
-    let name = column.to_lowercase();
-    ["cvv", "cvv2", "cvc", "cvc2", "pin", "otp"].contains(&name.as_str()) || name.starts_with("password")
+    let is_mark = |c: &char| ('\u{300}'..='\u{36f}').contains(c);
+    let name: String = column.to_lowercase().chars().filter(|c| c.is_alphanumeric() && !is_mark(c)).collect();
+    ["cvv", "cvv2", "cvc", "cvc2", "pin", "otp", "mk"].contains(&name.as_str())
+        || name.starts_with("password")
+        || name.starts_with("matkhau")
+        || name.starts_with("mậtkhẩu")
 }
 
 /// A mask by its name alone (`parameters` none) or with the rest of its inline table.

@@ -8,17 +8,13 @@
 use super::{
     Built, MaskDef,
     family::Family,
-    params::{ParamKind, Params, required},
+    params::{ParamKind, ParamValue, Params, required},
     site::{Site, lit},
 };
 
 pub(super) const MASKS: &[MaskDef] = &[
     MaskDef { name: "num_zero", params: &[], build: zero },
-    MaskDef {
-        name: "num_const",
-        params: &[required("value", ParamKind::Integer(i64::MIN, i64::MAX))],
-        build: constant,
-    },
+    MaskDef { name: "num_const", params: &[required("value", ParamKind::Scalar)], build: constant },
     MaskDef { name: "num_round", params: &[ROUND], build: round },
     MaskDef { name: "num_bucket", params: &[required("bounds", ParamKind::Integers)], build: bucket },
     MaskDef { name: "num_sign", params: &[], build: sign },
@@ -47,7 +43,35 @@ fn zero(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
 }
 
 fn constant(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
-    fixed(site, params.integer("value", 0))
+    match params.value("value") {
+        Some(ParamValue::Integer(value)) => fixed(site, *value),
+        Some(ParamValue::Decimal(text)) => {
+            holds_decimal(site, text)?;
+            Ok(Built::Cast(format!("CASE WHEN {} IS NOT NULL THEN {} END", site.raw(), lit(text))))
+        }
+        _ => Err("value must be a number".to_owned()),
+    }
+}
+
+/// Whether the column holds `text`, a number with a fraction, as it is.
+fn holds_decimal(site: &Site<'_>, text: &str) -> Result<(), String> {
+    let (whole, fraction) = text.trim_start_matches(['-', '+']).split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return Err(format!("{text} is not written in digits"));
+    }
+    let whole = whole.trim_start_matches('0').chars().count();
+    let fits = match site.family {
+        Family::Float => true,
+        Family::Numeric { digits: None } => text.len() < 1000,
+        Family::Numeric { digits: Some((before, behind)) } => {
+            let (before, behind) = (usize::try_from(before).unwrap_or(0), usize::try_from(behind).unwrap_or(0));
+            whole <= before && fraction.trim_end_matches('0').chars().count() <= behind
+        }
+        Family::Integer { .. } => false,
+        _ => return Err(site.misfit("a column of numbers")),
+    };
+    if fits { Ok(()) } else { Err(format!("{text} is no value of {}", site.column.type_sql)) }
 }
 
 fn fixed(site: &Site<'_>, value: i64) -> Result<Built, String> {

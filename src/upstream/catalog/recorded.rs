@@ -1,6 +1,6 @@
 //! Stage `upstream`: counts names in records of consent and refusal that the rules do not know, for `check --sample`. In:
-//! statements of the policy. Out: names that look like names, and numbers. Invariants: nothing is written, nothing runs long, and
-//! no message holds a value.
+//! statements of the policy. Out: names and numbers; a name may be anything, and no message
+//! may hold one. Invariants: nothing is written, nothing runs long.
 
 use super::{
     CatalogError, login,
@@ -13,8 +13,8 @@ use crate::{config::UpstreamConfig, policy::RecordedNames};
 pub struct Counted {
     /// The table, and what the rules know.
     pub records: RecordedNames,
-    /// Names that they do not know, and how many records have them; no name where it looks like none.
-    pub names: Vec<(Option<String>, i64)>,
+    /// Names that they do not know, and how many records have them.
+    pub names: Vec<(String, i64)>,
 }
 
 /// Runs the statements; tables that could not be read are added to `missed`.
@@ -42,7 +42,7 @@ pub async fn counted(
     Ok(found)
 }
 
-async fn one(client: &tokio_postgres::Client, sql: &str) -> Result<Vec<(Option<String>, i64)>, tokio_postgres::Error> {
+async fn one(client: &tokio_postgres::Client, sql: &str) -> Result<Vec<(String, i64)>, tokio_postgres::Error> {
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = '{TIMEOUT}'; SET LOCAL lock_timeout = '500ms'; SET LOCAL search_path = ''"
     );
