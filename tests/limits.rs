@@ -234,6 +234,31 @@ fn each_value_of_an_exact_search_is_counted() {
     assert!((3..=9).contains(&found), "{found}");
 }
 
+/// Vectors have blanks between their elements.
+#[test]
+fn each_element_of_a_vector_is_counted() {
+    let postgres = shop::postgres();
+    let rules = format!("{}limits = {{ connection = {{ searches_per_minute = 5 }} }}\n", shop::RULES)
+        .replace("\"public.customers.score\", ", "")
+        .replace("[category.none]", "[category.points]\ncolumns = [\"public.customers.score\"]\n[category.none]")
+        .replace("search = { phone = \"exact\" }", "search = { points = \"exact\" }");
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let select = "SELECT id FROM customers WHERE score = ANY ($1)";
+    for (vector, oid) in [("int2vector", 22), ("oidvector", 30)] {
+        let mut client = proxy.connect("support", "shop");
+        client.simple(&format!("PREPARE p({vector}) AS {select}"));
+        assert_eq!(refused(&client.simple("EXECUTE p('1 2 3 4 5 6')")), "PGS0216", "{vector}");
+        let mut client = proxy.connect("support", "shop");
+        let bind = wire::bind("", "", &[0], &[Some(b"1 2 3 4 5 6")], &[]);
+        client.send(&[wire::parse("", select, &[oid]), bind, wire::execute("", 0), wire::sync()].concat());
+        assert_eq!(refused(&client.until_ready()), "PGS0216", "{vector}");
+    }
+    let mut client = proxy.connect("support", "shop");
+    client.simple(&format!("PREPARE p(int[]) AS {select}"));
+    assert_eq!(refused(&client.simple("EXECUTE p('1 2 3 4 5 6'::int2vector)")), "PGS0216");
+    assert!(wire::error(&client.simple("EXECUTE p('{1,2}')")).is_none());
+}
+
 /// A condition on personal data tells of it, whatever is selected.
 #[test]
 fn statements_that_compare_personal_data_are_counted() {

@@ -66,8 +66,8 @@ impl Searched {
             } else {
                 // The length of an array is the one thing here that a literal's content decides.
                 let list = if compared.elements { token.literal(reads) } else { None };
-                let more = list.map_or(0, |list| list.matches(',').count());
-                self.constants = self.constants.saturating_add(1).saturating_add(more as u64);
+                let values = list.map_or(1, |list| elements(list.as_bytes()));
+                self.constants = self.constants.saturating_add(values);
             }
         }
     }
@@ -79,14 +79,22 @@ impl Searched {
             if token.kind == Kind::Parameter {
                 self.parameters.push((token.name().parse().unwrap_or(u16::MAX), true));
             } else if token.is_literal() {
-                let values = token.content().matches(',').count() as u64;
-                self.constants = self.constants.saturating_add(1).saturating_add(values);
+                self.constants = self.constants.saturating_add(elements(token.content().as_bytes()));
             } else if (token.is_name() && opens && !token.is_word("cast")) || token.is_word("select") {
                 // A function may make an array of any length.
                 self.constants = u64::MAX;
             }
         }
     }
+}
+
+/// The elements of an array in text format, or more. Those of `int2vector` and `oidvector` are numbers with blanks between.
+pub fn elements(value: &[u8]) -> u64 {
+    let count = |wanted: fn(&u8) -> bool| value.iter().filter(|byte| wanted(byte)).count() as u64;
+    let numbers =
+        value.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace() || matches!(byte, b'-' | b'+'));
+    let blanks = if numbers { count(u8::is_ascii_whitespace) } else { 0 };
+    1 + blanks.max(count(|byte| *byte == b','))
 }
 
 /// Text printed with edits, and the byte ranges in it that are ours and may name protected columns.

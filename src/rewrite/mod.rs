@@ -20,7 +20,7 @@ mod target;
 
 pub use check::sets_path;
 pub use deciding::{SIGN as SHOWS_MORE, shows_more};
-pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, too_long};
+pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_long};
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};

@@ -17,6 +17,7 @@ use crate::{
     engine::{Access, Stored},
     error::{Refusal, RefusalCode},
     policy::{Limits, Rates, RolePolicy},
+    rewrite::elements,
     wire::frontend::{self, BoundValue},
 };
 
@@ -233,7 +234,7 @@ pub(super) fn searched(prepared: &Prepared, body: Option<&[u8]>, total: usize) -
 /// The elements of an array in text or binary format (`array_send`), or more.
 fn array_length(binary: bool, value: &[u8]) -> u64 {
     if !binary {
-        return 1 + memchr::memchr_iter(b',', value).count() as u64;
+        return elements(value);
     }
     let number = |at: usize| {
         let bytes = value.get(at..at.checked_add(4)?)?;
@@ -315,7 +316,16 @@ mod tests {
 
     #[test]
     fn arrays_are_counted_in_both_formats() {
-        for (text, count) in [("{}", 1), ("{a}", 1), ("{a,b,c}", 3), ("{{a,b},{c,d}}", 4), ("{\"a,b\"}", 2), ("x", 1)] {
+        for (text, count) in [
+            ("1 2 -3", 3),
+            ("Minh Khai", 1),
+            ("{}", 1),
+            ("{a}", 1),
+            ("{a,b,c}", 3),
+            ("{{a,b},{c,d}}", 4),
+            ("{\"a,b\"}", 2),
+            ("x", 1),
+        ] {
             assert_eq!(array_length(false, text.as_bytes()), count, "{text}");
         }
         let array = |lengths: &[u32]| {
