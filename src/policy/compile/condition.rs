@@ -90,12 +90,8 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let columns = no_rows(&bound);
     let names = printed.into_iter().filter(|at| !columns.contains(at)).filter_map(|at| tokens.get(at));
     let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
-    let reads = (1..bound.relations.len()).filter_map(|id| columns_read(&bound, id, catalog));
-    Ok(Condition {
-        sql: SqlTemplate::new(&out).capturing(names),
-        own: columns_read(&bound, 0, catalog).map(|(_, columns)| columns).unwrap_or_default(),
-        reads: reads.collect(),
-    })
+    let reads = (1..bound.relations.len()).map(|id| columns_read(&bound, id, catalog)).collect::<Result<_, _>>()?;
+    Ok(Condition { sql: SqlTemplate::new(&out).capturing(names), own: columns_read(&bound, 0, catalog)?.1, reads })
 }
 
 /// Tokens that give no name to rows: columns at the end of references, and tables that have an alias.
@@ -107,15 +103,16 @@ fn no_rows(bound: &Bound) -> BTreeSet<usize> {
 }
 
 /// The columns of a relation on which a condition may depend: all, where that is not certain.
-fn columns_read(bound: &Bound, id: usize, catalog: &CatalogSnapshot) -> Option<(Oid, BTreeSet<usize>)> {
-    let used = bound.relations.get(id)?;
+fn columns_read(bound: &Bound, id: usize, catalog: &CatalogSnapshot) -> Result<(Oid, BTreeSet<usize>), String> {
+    let unknown = || "it reads a relation that is not known".to_owned();
+    let used = bound.relations.get(id).ok_or_else(unknown)?;
     let starred = bound.stars.iter().any(|star| star.relations.contains(&id) && !star.ignored);
     let all = starred || used.whole_row.is_some() || used.entangled || !used.system.is_empty();
-    let width = catalog.relation(used.oid).map_or(0, |relation| relation.columns.len());
+    let width = catalog.relation(used.oid).ok_or_else(unknown)?.columns.len();
     let merged = used.marks.iter().enumerate().filter(|(_, mark)| mark.merged).map(|(position, _)| position);
     let referred = bound.references.iter().filter(|one| one.relation == id);
     let named = referred.filter_map(|one| one.column).chain(merged);
-    Some((used.oid, if all { (0..width).collect() } else { named.collect() }))
+    Ok((used.oid, if all { (0..width).collect() } else { named.collect() }))
 }
 
 /// Complains of a text that would end the brackets around it.
