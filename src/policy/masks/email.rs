@@ -39,7 +39,9 @@ fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
         None => PUBLIC_DOMAINS.to_owned(),
     };
     let part = site.last_part(&site.x(), "@");
-    let public = site.any_of(&site.call("lower", &[&part]), &lit(&format!("{{{domains}}}")));
+    // What is compared is what is shown: in some locales letters that nobody writes have the small letter of another.
+    let part = site.call("lower", &[&part]);
+    let public = site.any_of(&part, &lit(&format!("{{{domains}}}")));
     let is_address = is_address(site);
     let Some(domain) = hidden else {
         let label = format!("coalesce({},'')", site.substring(LAST_LABEL));
@@ -52,7 +54,7 @@ fn email(site: &Site<'_>, params: &Params<'_>) -> Result<Built, String> {
     }
     // What may begin a local part without quotes.
     let first = format!("coalesce({},'*')", site.substring("^[a-zA-Z0-9]"));
-    let open = site.concat(&[&first, "'***@'", &site.call("lower", &[&part])]);
+    let open = site.concat(&[&first, "'***@'", &part]);
     let closed = site.concat(&[&first, &lit(&format!("***@{domain}"))]);
     let none = site.fixed(&format!("****@{domain}"));
     Ok(Built::Text(case(&is_address, &case(&public, &open, &closed), &none)))

@@ -1,5 +1,8 @@
 //! Masks for names of persons, in the Vietnamese order: family name first, given name last. Words are what stands between
-//! white space; a value of one word shows no more than its first letter.
+//! white space (initials: between spaces); a value of one word shows no more than its first letter, and a word of one letter, which
+//! would be shown whole, nothing.
+//!
+//! No pattern here may look at the rest of the text again from every letter: a long value would hold the server.
 
 use super::{
     Built, MaskDef,
@@ -18,14 +21,15 @@ pub(super) const MASKS: &[MaskDef] = &[
 
 const SEVERAL_WORDS: &str = r"\S\s+\S";
 
-/// `Nguyễn Thị Minh Khai` → `N*** K***`
+/// `Nguyễn Thị Minh Khai` → `N*** K***`, `An` → `A***`; nothing of `A` and `A B`.
 fn initials(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     site.need_room(9)?;
-    let last = site.call("left", &[&site.substring(r"\S+\s*$"), "1"]);
-    let several = site.concat(&[&site.substring(r"\S"), &lit("*** "), &last]);
-    // Stars are trimmed too, so that masking twice changes nothing.
-    let one = site.call("left", &[&site.call("ltrim", &[&site.x(), "' *'"]), "1"]);
-    let letters = case(&site.like(SEVERAL_WORDS), &several, &one);
+    let first = site.call("left", &[&site.call("ltrim", &[&site.x()]), "1"]);
+    let last = site.call("left", &[&site.last_part(&site.call("rtrim", &[&site.x()]), " "), "1"]);
+    let several = site.concat(&[&first, &lit("*** "), &last]);
+    // A letter with something after it. Stars are passed over, so that masking twice changes nothing.
+    let one = format!("coalesce({},'')", site.substring(r"([^\s*])\S"));
+    let letters = case(&site.like("[^ ]([^ ] +| +[^ ])[^ ]"), &several, &one);
     Ok(Built::Text(site.concat(&[&letters, &site.fixed("***")])))
 }
 
@@ -39,14 +43,14 @@ fn family(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
 /// `Nguyễn Thị Minh Khai` → `*** Khai`
 fn given(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     site.need_room(5)?;
-    let several = site.concat(&[&lit("*** "), &site.substring(r"(\S+)\s*$")]);
+    let several = site.concat(&[&lit("*** "), &site.substring(r"\s(\S+)\s*$")]);
     Ok(Built::Text(case(&site.like(SEVERAL_WORDS), &several, &site.fixed("***"))))
 }
 
-/// `Nguyễn Thị Minh Khai` → `N*** T*** M*** K***`
+/// `Nguyễn Thị Minh Khai` → `N*** T*** M*** K***`, `A Bình` → `*** B***`
 fn words(site: &Site<'_>, _: &Params<'_>) -> Result<Built, String> {
     site.need_room(4)?;
-    let (pattern, replacement) = (lit(r"(\S)\S*"), lit(r"\1***"));
+    let (pattern, replacement) = (lit(r"([^\s*]?)\S+"), lit(r"\1***"));
     Ok(Built::Text(site.call("regexp_replace", &[&site.x(), &pattern, &replacement, "'g'"])))
 }
 

@@ -159,7 +159,8 @@ impl<'a> Site<'a> {
     /// A constant in place of the whole value: nothing for an empty text, NULL for NULL.
     pub fn fixed(&self, text: &str) -> String {
         let n = text.chars().count();
-        let (literal, length) = (lit(text), self.length());
+        // Whether there is a character at all; the length of a text of half a gigabyte times `n` would be beyond an integer.
+        let (literal, length) = (lit(text), self.call("length", &[&self.left(1)]));
         let count = if self.hide_empty {
             let more = self.op(&length, "+", "1");
             self.op(&if more.starts_with('(') { more } else { format!("({more})") }, "*", &n.to_string())
