@@ -29,6 +29,8 @@
 //! | `a IS DOCUMENT` | `a IS NULL` |
 //! | `a @> ANY (b)` | `a = ANY (b)` |
 //! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
+//! | `!! a`, `@-@ a` and other prefix operators | `@ a` |
+//! | `((SELECT a) UNION SELECT b)`, `((SELECT a) LIMIT 1)` | `(SELECT a UNION SELECT b)`, `(SELECT a LIMIT 1)` |
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -102,8 +104,18 @@ pub fn find(tokens: &[Token]) -> Gaps {
                 gaps.replace(at..at + 2, &[(Kind::Typecast, "::"), (WORD, GAP)]);
             }
         }
-        if token.kind == Kind::Operator && !after_dot && compares_array(tokens, at) {
-            gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
+        if token.kind == Kind::Operator && !after_dot {
+            if compares_array(tokens, at) {
+                gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
+            } else if is_prefix(tokens, at) {
+                gaps.replace(at..at + 1, &[(Kind::Operator, "@")]);
+            }
+        }
+        if token.kind == Kind::Open
+            && let Some(close) = first_operand(tokens, at + 1)
+        {
+            gaps.drop(at + 1..at + 2);
+            gaps.drop(close..close + 1);
         }
         if token.kind != Kind::Word || after_dot {
             continue;
@@ -181,6 +193,46 @@ fn ends_expression(tokens: &[Token], at: usize) -> bool {
             || (before.kind == WORD && category(&before.value) != Some(Category::Reserved))
     });
     ended && kind(tokens, at + 1) != Some(Kind::Open)
+}
+
+/// Whether the operator at `at` stands before its only operand, and is none that the parser takes there. Which one it is does not
+/// matter to the tree: operators are judged by their tokens.
+fn is_prefix(tokens: &[Token], at: usize) -> bool {
+    let known = ["*", "+", "-", "@", "~", "|/", "||/"];
+    if tokens.get(at).is_none_or(|token| known.contains(&token.name())) {
+        return false;
+    }
+    at.checked_sub(1).and_then(|before| tokens.get(before)).is_none_or(|before| match before.kind {
+        Kind::Open | Kind::OpenBracket | Kind::Comma | Kind::Arrow | Kind::Assign | Kind::Colon => true,
+        // Of `c.* = d.*` the star is no operator.
+        Kind::Operator => !before.is_operator("*"),
+        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value),
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Close
+        | Kind::CloseBracket
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Typecast => false,
+    })
+}
+
+/// Where the bracket at `open` closes, if it stands around the first operand of a set operation, or around a query that has ORDER BY or LIMIT
+/// behind the bracket, and is not needed: the query in it has neither. The parser knows no such bracket at the beginning of an
+/// expression. How INTERSECT binds is of no consequence: each column of the result depends on that of every operand.
+fn first_operand(tokens: &[Token], open: usize) -> Option<usize> {
+    (kind(tokens, open) == Some(Kind::Open)).then_some(())?;
+    let first = tokens.get(open + 1..)?.iter().find(|token| token.kind != Kind::Open)?;
+    first.is_word("select").then_some(())?;
+    let any = |index: usize, words: &[&str]| words.iter().any(|name| word(tokens, index, name));
+    let close = level_end(tokens, open + 1, |index| any(index, &["order", "limit", "offset", "fetch", "for"]));
+    let goes_on = any(close + 1, &["union", "intersect", "except", "order", "limit", "offset", "fetch"]);
+    (goes_on && kind(tokens, close) == Some(Kind::Close)).then_some(close)
 }
 
 /// Operators that the parser knows before ANY and ALL.
