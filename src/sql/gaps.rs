@@ -28,6 +28,7 @@
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
 //! | `a IS DOCUMENT` | `a IS NULL` |
 //! | `a @> ANY (b)` | `a = ANY (b)` |
+//! | `@-@ a`, `!! a` | `@ a` |
 //! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
 
 use std::{collections::BTreeMap, ops::Range};
@@ -37,6 +38,7 @@ use super::{
     gaps_writes::{assignments, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
+    parse::knows_operator,
 };
 
 pub use super::gaps_json::json_columns;
@@ -104,6 +106,8 @@ pub fn find(tokens: &[Token]) -> Gaps {
         }
         if token.kind == Kind::Operator && !after_dot && compares_array(tokens, at) {
             gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
+        } else if token.kind == Kind::Operator && !knows_operator(&token.value) && stands_before(tokens, at) {
+            gaps.replace(at..at + 1, &[(Kind::Operator, "@")]);
         }
         if token.kind != Kind::Word || after_dot {
             continue;
@@ -181,6 +185,30 @@ fn ends_expression(tokens: &[Token], at: usize) -> bool {
             || (before.kind == WORD && category(&before.value) != Some(Category::Reserved))
     });
     ended && kind(tokens, at + 1) != Some(Kind::Open)
+}
+
+/// Whether the operator at `at` has no left operand, for nothing before it ends one, and has a right one.
+fn stands_before(tokens: &[Token], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let begins = before.is_some_and(|before| match before.kind {
+        Kind::Open | Kind::OpenBracket | Kind::Comma | Kind::Operator | Kind::Assign | Kind::Arrow => true,
+        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value) || before.is_word("by"),
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Close
+        | Kind::CloseBracket
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast => false,
+    });
+    // `OPERATOR(@-@)` names one.
+    begins && !matches!(kind(tokens, at + 1), None | Some(Kind::Close | Kind::Comma | Kind::Semicolon))
 }
 
 /// Operators that the parser knows before ANY and ALL.
