@@ -1,5 +1,7 @@
-//! Guards against writing masks back, as they stand in a printed statement. In: an assignment to a hidden column of a protected
-//! target, and the text in the place of its value. Out: the client's own value in it.
+//! Guards around assigned values, as they stand in a printed statement. In: an assignment to a hidden column of a protected
+//! target, and the text in the place of its value. Out: the client's own value in it. And, for a whole statement, whether every
+//! guard stands that it needs: against writing masks back or storing them, against rows that change their subject, and against
+//! writes that would show the role more ([`stand`]).
 //!
 //! Invariant: a guard that is known holds, beside the client's value, the current value of the column and the mask of that, and reads
 //! nothing else; the value stands in brackets of its own, so that whatever it is, the guard is around it.
@@ -7,16 +9,84 @@
 use std::ops::Range;
 
 use crate::{
-    bind::{Assigned, RelationUse},
-    catalog::Column,
-    names::quote_ident,
+    bind::{Assigned, RelationUse, Role},
+    catalog::{Column, Relation},
+    names::{quote_ident, quote_literal},
     policy::{
         RelationPolicy, Treatment, WriteBack,
         compiled::{Row, short_type},
     },
-    rewrite::{Job, protected, strip_seen, treatment},
+    rewrite::{Job, Printed, SHOWS_MORE, STORED_MASK, protected, strip_seen, treatment},
     sql::{Kind, Nesting, Token, emit},
 };
+
+/// Whether each write has the guards that it needs, whatever else their text says.
+pub(super) fn stand(printed: &Printed, job: &Job<'_>) -> bool {
+    if job.role.exempt {
+        return true;
+    }
+    let rows = job.bound.relations.iter().all(|used| {
+        // What adds or takes away such rows is refused.
+        let Some(deciding) = job.role.deciding.get(&used.oid) else { return true };
+        match used.role {
+            Role::Source | Role::Update => true,
+            Role::Insert => !deciding.inserts,
+            Role::Delete => !deciding.deletes,
+            Role::Merge => false,
+        }
+    });
+    rows && job.bound.assigned.iter().all(|assigned| stands(printed, job, assigned).unwrap_or(false))
+}
+
+/// Whether the guards of one assignment stand; none where something of it is not known.
+fn stands(printed: &Printed, job: &Job<'_>, assigned: &Assigned) -> Option<bool> {
+    let used = job.bound.relations.get(assigned.relation)?;
+    let relation = job.catalog.relation(used.oid)?;
+    let column = relation.columns.get(assigned.column)?;
+    let around = |range: &Range<usize>, needed: &str| {
+        let mut own = printed.trusted.iter().filter(|ours| ours.tokens == *range);
+        own.any(|ours| printed.text.get(ours.bytes.clone()).is_some_and(|text| text.contains(needed)))
+    };
+    let masks = protected(job.role, used).and_then(|policy| policy.columns.get(assigned.column));
+    if let Some(rows) = assigned.rows.as_ref().filter(|_| masks.is_some_and(|rule| rule.stored_mask.is_some())) {
+        let none = |range: &Range<usize>| {
+            let token = if range.len() == 1 { job.tokens.get(range.start) } else { None };
+            token.is_some_and(|token| token.is_word("default") || token.is_word("null"))
+        };
+        let sign = sign(STORED_MASK, relation, column);
+        if !assigned.partial && !rows.iter().all(|range| none(range) || around(range, &sign)) {
+            return Some(false);
+        }
+    }
+    if !assigned.update {
+        return Some(true);
+    }
+    let mut needed = Vec::new();
+    if job.role.deciding.get(&used.oid).is_some_and(|deciding| deciding.columns.contains_key(&assigned.column)) {
+        needed.push(sign(SHOWS_MORE, relation, column));
+    }
+    if let Some(leading) = job.role.leads(used.oid, assigned.column) {
+        // Where there is no such condition, the assignment is refused.
+        let row = Row { name: &quote_ident(&used.alias), few: job.reads_few() };
+        needed.push(["CASE WHEN ", leading.open.as_ref()?.fill_row("", row).as_str(), " THEN "].concat());
+    }
+    if masks.is_some_and(|rule| rule.stored_mask.is_some()) && !assigned.default {
+        needed.push(sign(STORED_MASK, relation, column));
+    }
+    if Guarded::of(job, assigned).is_some() {
+        needed.push(format!(" THEN {}.{} ELSE ", quote_ident(&used.alias), quote_ident(&column.name)));
+    }
+    if needed.is_empty() {
+        return Some(true);
+    }
+    let value = assigned.value.as_ref().filter(|_| !assigned.default)?;
+    Some(needed.iter().all(|needed| around(value, needed)))
+}
+
+/// The text by which a guard fails.
+fn sign(begins: &str, relation: &Relation, column: &Column) -> String {
+    quote_literal(&format!("{begins}{}.{}", relation.oid.0, column.attnum.0))
+}
 
 /// An assignment that must be guarded.
 #[derive(Clone, Copy)]
