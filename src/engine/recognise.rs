@@ -14,8 +14,9 @@
 //!   itself in a comparison that the rules permit; in the place of a star over it all columns, masked likewise; and
 //!   behind an item the name that it had from such a column;
 //! - in the place of a protected target, its name with its schema; in the place of each reference to a hidden column of it, and of a
-//!   star over it, the same as for a source that stays a table; and around a value that is assigned to a hidden column the guard
-//!   against writing masks back ([`super::guard`]), in which the value is the client's own;
+//!   star over it, the same as for a source that stays a table;
+//! - around a value that is assigned to a hidden column the guard against writing masks back, and to a column that decides what
+//!   the role sees the one that keeps its value ([`super::guard`]), in which the value is the client's own;
 //! - in the place of a name of another relation, the name with its schema;
 //! - in the place of `schema.table.column`, `alias.column`.
 //!
@@ -218,7 +219,8 @@ fn trusted<'a>(job: &Job<'_>, one: Ours<'_>, own: &'a str, tokens: &Range<usize>
             (reference.tokens == *tokens && is_masked(job, reference, own, run)).then_some(needed)
         }
         Ours::Guard(guarded) => {
-            (*guarded.value == *tokens && is_known(job, guarded.used, guarded.position, run)).then_some(())?;
+            let known = !guarded.shows_mask() || is_known(job, guarded.used, guarded.position, run);
+            (*guarded.value == *tokens && known).then_some(())?;
             Some(Known { inside: Some(guarded.client_part(own, job)?), ..needed })
         }
         Ours::Star(star) => {
@@ -707,9 +709,19 @@ subject = "customer_id"
             (&masks, "UPDATE customers SET phone = upper('a'), city = 'b'", "pgs_stored_mask"),
             (&masks, "INSERT INTO customers (id, phone) VALUES (1, NULL), (2, '09')", "pgs_stored_mask"),
         ] {
-            assert!(verdicts(sql, inputs, |_| ()).1, "{sql}");
+            assert_eq!(verdicts(sql, inputs, |_| ()), (guard == "pgs_decides", true), "{sql}");
             assert_eq!(verdicts(sql, inputs, swapped(guard, "pgs_nothing")), (false, false), "{sql}");
             assert_eq!(verdicts(&format!("{sql} /* as written */"), inputs, |_| ()), (false, false), "{sql}");
+        }
+        let sql = "UPDATE requests r SET customer_id = r.customer_id + 1 WHERE r.customer_id = 2";
+        for (from, to) in [
+            ("FROM r.customer_id THEN", "FROM (r.customer_id + 1) THEN"),
+            ("WHEN CAST(r.customer_id + 1 AS bigint) IS", "WHEN true OR CAST(r.customer_id + 1 AS bigint) IS"),
+            ("THEN CAST(r.customer_id + 1 AS bigint) ELSE CAST(CAST", "THEN CAST(5 AS bigint) ELSE CAST(CAST"),
+            ("CASE WHEN false THEN CAST(CASE", "CASE WHEN true THEN CAST(CASE"),
+            ("ELSE CAST(NULL AS bigint) END AS bigint) ELSE", "ELSE CAST(5 AS bigint) END AS bigint) ELSE"),
+        ] {
+            assert!(!verdicts(sql, &scoped, swapped(from, to)).0, "{from} → {to}");
         }
         // Rows of them are not added, whatever the rewriter thinks.
         let sql = "INSERT INTO requests VALUES (1)";
