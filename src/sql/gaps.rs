@@ -29,6 +29,7 @@
 //! | `a IS DOCUMENT` | `a IS NULL` |
 //! | `a @> ANY (b)` | `a = ANY (b)` |
 //! | `@-@ a`, `!! a` | `@ a` |
+//! | `= ANY ((SELECT a) UNION SELECT b)` | `= ANY (SELECT a UNION SELECT b)` |
 //! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
 
 use std::{collections::BTreeMap, ops::Range};
@@ -109,6 +110,9 @@ pub fn find(tokens: &[Token]) -> Gaps {
         } else if token.kind == Kind::Operator && !knows_operator(&token.value) && stands_before(tokens, at) {
             gaps.replace(at..at + 1, &[(Kind::Operator, "@")]);
         }
+        if token.kind == Kind::Open {
+            bracketed_query(tokens, at, &mut gaps);
+        }
         if token.kind != Kind::Word || after_dot {
             continue;
         }
@@ -185,6 +189,46 @@ fn ends_expression(tokens: &[Token], at: usize) -> bool {
             || (before.kind == WORD && category(&before.value) != Some(Category::Reserved))
     });
     ended && kind(tokens, at + 1) != Some(Kind::Open)
+}
+
+/// `((SELECT …) UNION …)` where a value stands, for which the parser reads a value in brackets: it does not see the inner brackets, which
+/// mean nothing around a query of one block without ORDER BY and LIMIT.
+fn bracketed_query(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let value = before.is_some_and(|before| match before.kind {
+        Kind::Operator | Kind::Comma => true,
+        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value) || ["any", "all", "some"].contains(&&*before.value),
+        Kind::Quoted
+        | Kind::Text
+        | Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Open
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => false,
+    });
+    let query =
+        kind(tokens, at + 1) == Some(Kind::Open) && ["select", "values"].iter().any(|verb| word(tokens, at + 2, verb));
+    if !value || !query {
+        return;
+    }
+    let any = |at: usize, words: &[&str]| words.iter().any(|one| word(tokens, at, one));
+    let sets = ["union", "intersect", "except"];
+    let more = ["order", "limit", "offset", "fetch", "for", "into"];
+    let close = level_end(tokens, at + 2, |index| any(index, &sets) || any(index, &more));
+    if kind(tokens, close) == Some(Kind::Close) && any(close + 1, &sets) {
+        gaps.drop(at + 1..at + 2);
+        gaps.drop(close..close + 1);
+    }
 }
 
 /// Whether the operator at `at` has no left operand, for nothing before it ends one, and has a right one.
