@@ -1078,7 +1078,7 @@ fn a_role_does_not_write_what_decides_what_it_sees() {
         \"public.customers\" = { where = \"EXISTS (SELECT FROM public.zones z WHERE z.carrier = session_user AND z.city = customers.city)\"GUARD } }";
     for (guard, expected) in [("", "PGS0219"), (", guard = \"none\"", "done")] {
         let rules = DATA.replace(rows_of, &scoped.replace("GUARD", guard));
-        let (_postgres, proxy) = start_with(&rules, more);
+        let (postgres, proxy) = start_with(&rules, more);
         let mut ghn = proxy.connect("ghn", "shop");
         let mut result = |sql: &str| {
             let messages = ghn.simple(sql);
@@ -1095,6 +1095,10 @@ fn a_role_does_not_write_what_decides_what_it_sees() {
             "MERGE INTO zones USING depots ON depots.city = zones.city WHEN MATCHED THEN UPDATE SET city = 'Huế'",
             "TRUNCATE zones",
         ] {
+            // PostgreSQL 14 has no MERGE.
+            if sql.starts_with("MERGE") && postgres.version() < 15 {
+                continue;
+            }
             assert_eq!(result(sql), expected, "{sql}");
         }
         for sql in [

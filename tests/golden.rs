@@ -112,6 +112,7 @@ fn functions(data: &mut CatalogData, names: &[(&str, &str)]) {
             out_names: Vec::new(),
             argument_types: Vec::new(),
             result_type: None,
+            constructs: false,
         });
         data.sources.push(SourceData {
             function: data.functions.last().unwrap().oid,

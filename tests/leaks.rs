@@ -139,6 +139,7 @@ fn without_a_proxy_the_cases_leak() {
         "i-inline",
         "j-exact",
         "k-returning",
+        "l-deciding",
     ]);
 }
 
@@ -200,4 +201,9 @@ fn j_exact_where_it_is_permitted() {
 #[test]
 fn k_returning() {
     section("k-returning");
+}
+
+#[test]
+fn l_deciding() {
+    section_by("l-deciding", &corpus::deciding_rules());
 }

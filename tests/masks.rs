@@ -715,6 +715,7 @@ fn nothing_in_a_database_can_take_the_place_of_a_builtin() {
             out_names: Vec::new(),
             argument_types: Vec::new(),
             result_type: None,
+            constructs: false,
         });
     }
     for name in ["||", "~", "=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "/", "#>", "#>>"] {

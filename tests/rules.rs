@@ -57,6 +57,7 @@ fn shop() -> Arc<CatalogSnapshot> {
         out_names: Vec::new(),
         argument_types: Vec::new(),
         result_type: None,
+        constructs: false,
     });
     CatalogSnapshot::new(data, 1)
 }

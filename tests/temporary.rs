@@ -103,6 +103,7 @@ fn what_could_fill_or_shadow_is_refused() {
         ("(SELECT phone INTO TEMP t FROM customers)", "PGS0106"),
         ("EXPLAIN CREATE TEMP TABLE t AS SELECT 1", "PGS0205"),
         ("DROP TABLE customers", "PGS0205"),
+        ("CREATE INDEX ON ONLY customers (phone)", "PGS0205"),
     ] {
         assert_eq!(refused(&proxy.connect("support", "shop").simple(sql)), code, "{sql}");
     }

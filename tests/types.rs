@@ -91,3 +91,208 @@ fn arrays_of_types_that_run_nothing_are_harmless() {
     let runs = ask("SELECT id FROM moods WHERE $1 IS NULL", "known[]", b"{zz}");
     assert!(wire::error(&runs).unwrap().field(b'H').unwrap().starts_with("PGS0211"), "{}", wire::describe(&runs));
 }
+
+/// Types of columns to which more may be assigned than the proof of [`assigned`](../src/rewrite/assigned.rs) lets through; their values are
+/// cast as CAST does, which takes more.
+const LENIENT: &[&str] = &[
+    "text",
+    "varchar(9)",
+    "char(9)",
+    "name",
+    "\"char\"",
+    "json",
+    "jsonb",
+    "time",
+    "timetz",
+    "interval",
+    "money",
+    "box",
+    "path",
+    "polygon",
+    "text[]",
+    "json_domain",
+    "doc",
+];
+/// Of these the proof is exact.
+const EXACT: &[&str] = &[
+    "bit",
+    "varbit",
+    "bool",
+    "bytea",
+    "cidr",
+    "circle",
+    "date",
+    "float4",
+    "float8",
+    "inet",
+    "int2",
+    "int4",
+    "int8",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "oid",
+    "point",
+    "timestamp",
+    "timestamptz",
+    "tsquery",
+    "tsvector",
+    "uuid",
+    "xid",
+    "xml",
+    "numeric(9,2)",
+    "int4range",
+    "tstzmultirange",
+    "mood",
+    "ratio",
+    "int4[]",
+    "date[]",
+    "uuid[]",
+    "line[]",
+    "jsonpath[]",
+];
+
+/// What is assigned to a guarded column is taken and refused as the server takes and refuses it.
+#[test]
+fn a_guarded_assignment_casts_as_an_assignment_does() {
+    let postgres = shop::postgres();
+    let types: Vec<&str> = LENIENT.iter().chain(EXACT).copied().collect();
+    let columns: Vec<String> = types.iter().enumerate().map(|(at, name)| format!("c{at} {name}")).collect();
+    let columns = columns.join(", ");
+    postgres.sql(
+        shop::DATABASE,
+        &format!(
+            "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN ratio AS numeric(5,2); CREATE DOMAIN json_domain AS json;
+             CREATE TYPE doc AS (body json, place point);
+             CREATE TABLE source ({columns}); CREATE TABLE hidden (id int, {columns});
+             GRANT ALL ON source, hidden TO support"
+        ),
+    );
+    let rules = shop::RULES.replace("\"public.customers.id\"", "\"public.customers.id\", \"public.hidden.id\"");
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let mut through = proxy.connect("support", "shop");
+    let mut straight =
+        wire::Client::connect(&postgres.address(), &[("user", "support"), ("database", "shop")]).unwrap();
+    let mut wrong = Vec::new();
+    for (to, name) in types.iter().enumerate() {
+        for (from, source) in types.iter().enumerate() {
+            let sql = format!("UPDATE hidden SET c{to} = (s.c{from}) FROM source s WHERE hidden.id = 0");
+            let state = |messages: &[wire::Message]| wire::error(messages).and_then(|error| error.field(b'C'));
+            let (direct, proxied) = (state(&straight.simple(&sql)), state(&through.simple(&sql)));
+            // A cast that there is not is another error than an assignment that there is not.
+            let cannot = direct.as_deref() == Some("42804") && proxied.as_deref() == Some("42846");
+            let lenient = cannot || LENIENT.contains(name) && direct.as_deref() == Some("42804") && proxied.is_none();
+            // Money alone is assigned to numbers, and does not unite with them.
+            let money = *name == "numeric(9,2)" || *name == "ratio";
+            if direct != proxied && !lenient && !(money && *source == "money") {
+                wrong.push(format!("{source} to {name}: straight {direct:?}, through pgscrim {proxied:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Ranges of the shop's own run nothing but what their parts run.
+#[test]
+fn ranges_run_what_their_subtypes_run() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE TYPE hours AS RANGE (subtype = time);
+         CREATE FUNCTION gap(x numeric, y numeric) RETURNS float8 LANGUAGE sql IMMUTABLE STRICT AS 'SELECT 1.0::float8';
+         CREATE TYPE measured AS RANGE (subtype = numeric, subtype_diff = gap);
+         CREATE FUNCTION compares(text, text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+         CREATE OPERATOR CLASS watched FOR TYPE text USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+             FUNCTION 1 compares(text, text);
+         CREATE TYPE spied AS RANGE (subtype = text, subtype_opclass = watched);
+         CREATE TABLE shops (id int, open hours, closed hours); INSERT INTO shops VALUES (1, '[08:00,17:00)', NULL);
+         CREATE TABLE others (id int, m measured, s spied);
+         GRANT SELECT ON shops, others TO support",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    for (sql, row) in [
+        ("SELECT id FROM shops WHERE open @> '09:30'::time", "1"),
+        ("SELECT open * hours('08:30', '09:00') FROM shops", "[08:30:00,09:00:00)"),
+        ("SELECT coalesce(closed, '[07:00,08:00)') FROM shops", "[07:00:00,08:00:00)"),
+        ("SELECT '{[07:00,08:00)}'::hours_multirange + hours_multirange(open) FROM shops", "{[07:00:00,17:00:00)}"),
+    ] {
+        let messages = client.simple(sql);
+        let rows: Vec<_> = wire::text_rows(&messages).into_iter().flatten().flatten().collect();
+        assert_eq!(rows.join("|"), row, "{sql}: {}", wire::describe(&messages));
+    }
+    for sql in [
+        "SELECT measured(1, 2)",
+        "SELECT '[1,2]'::measured",
+        "SELECT '{[1,2]}'::measured_multirange",
+        "SELECT measured_multirange()",
+        "SELECT coalesce(m, '[1,2]') FROM others",
+        "SELECT spied('a', 'b')",
+        "SELECT '[a,b]'::spied",
+        "SELECT '{[a,b]}'::spied_multirange",
+        "SELECT coalesce(s, '[a,b]') FROM others",
+    ] {
+        let messages = client.simple(sql);
+        let error = wire::error(&messages).unwrap_or_else(|| panic!("{sql}: {}", wire::describe(&messages)));
+        let hint = error.field(b'H').unwrap_or_default();
+        assert!(hint.starts_with("PGS0203") || hint.starts_with("PGS0211"), "{sql}: {}", wire::describe(&messages));
+    }
+}
+
+/// A call by the name of a type is a cast where no function has the name.
+#[test]
+fn a_type_is_called_as_the_server_calls_it() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut through = proxy.connect("support", "shop");
+    let mut straight =
+        wire::Client::connect(&postgres.address(), &[("user", "support"), ("database", "shop")]).unwrap();
+    for sql in [
+        "SELECT uuid('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'), jsonb('{\"a\": 1}'), inet(text '10.0.0.1'), regtype('int4')",
+        "SELECT tsvector('a b') @@ tsquery('a'), regproc('pg_catalog.now'), jsonb(json '[1]')",
+        "SELECT uuid('no'), 1",
+        "SELECT uuid('a', 'b')",
+        "SELECT jsonb(1)",
+        "SELECT !! 'a & b'::tsquery, @-@ '[(0,0),(1,0)]'::path, 'b'::tsquery || !!'c'::tsquery, ?- '[(0,0),(1,0)]'::lseg",
+        "SELECT 1 WHERE ?- '[(0,0),(1,0)]'::lseg AND NOT ?| '[(0,0),(1,0)]'::lseg ORDER BY @-@ '[(0,0),(1,0)]'::lseg, 1 USING <",
+    ] {
+        let seen = |messages: Vec<wire::Message>| {
+            let state = wire::error(&messages).and_then(|error| error.field(b'C'));
+            (state, wire::text_rows(&messages))
+        };
+        assert_eq!(seen(through.simple(sql)), seen(straight.simple(sql)), "{sql}");
+    }
+}
+
+/// A mask that is written back is known again, whatever the type of its column: some have no operator for that.
+#[test]
+fn what_has_no_equality_is_written_back_too() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE DOMAIN json_domain AS json; CREATE TYPE doc AS (body json, place point);
+         CREATE TABLE places (id int, a line[], b jsonpath, c doc, d json_domain, e polygon[], f xml, place text);
+         INSERT INTO places VALUES (1, ARRAY['{1,2,3}'::line], '$.a', ROW('{\"a\": 1}', '(1,2)'), '[1]', ARRAY['((0,0),(1,1))'::polygon], '<a/>', 'x');
+         GRANT ALL ON places TO support",
+    );
+    let scope = "rows = { \"public.orders\" = \"EXISTS (SELECT 1 FROM public.places p WHERE p.place = orders.id::text AND p.a IS NOT NULL \
+                 AND p.b IS NOT NULL AND p.c IS NOT NULL AND p.d IS NOT NULL AND p.e IS NOT NULL AND p.f IS NOT NULL)\" }\n";
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, format!("{}{scope}", shop::RULES)));
+    let mut client = proxy.connect("support", "shop");
+    for (column, same, other) in [
+        ("a", "ARRAY['{1,2,3}'::line]", "ARRAY['{1,2,4}'::line]"),
+        ("b", "'$.a'", "'$.b'"),
+        ("c", "ROW('{\"a\": 1}', '(1,2)')", "ROW('{\"a\": 1}', '(1,3)')"),
+        ("d", "'[1]'", "'[2]'"),
+        ("e", "ARRAY['((0,0),(1,1))'::polygon]", "'{}'"),
+        ("f", "'<a/>'", "'<b/>'"),
+    ] {
+        let messages = client.simple(&format!("UPDATE places SET {column} = {same} RETURNING id"));
+        assert_eq!(wire::text_rows(&messages).len(), 1, "{column}: {}", wire::describe(&messages));
+        let messages = client.simple(&format!("UPDATE places SET {column} = {other}"));
+        let hint = wire::error(&messages).and_then(|error| error.field(b'H')).unwrap_or_default();
+        assert!(hint.starts_with("PGS0219"), "{column}: {}", wire::describe(&messages));
+    }
+}

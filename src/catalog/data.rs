@@ -196,6 +196,9 @@ pub struct FunctionData {
     /// `prorettype`; none in catalog files of before it was read.
     #[serde(default)]
     pub result_type: Option<Oid>,
+    /// Whether CREATE TYPE … AS RANGE made it: it puts a range together, and runs what the type runs.
+    #[serde(default)]
+    pub constructs: bool,
 }
 
 /// What a function is made of.

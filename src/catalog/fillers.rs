@@ -243,6 +243,7 @@ mod tests {
                 out_names: Vec::new(),
                 argument_types: Vec::new(),
                 result_type: None,
+                constructs: false,
             });
             data.sources.push(SourceData {
                 function: Oid(*oid),

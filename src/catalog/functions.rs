@@ -20,7 +20,8 @@
 //! Sizes of relations (`pg_relation_size`) are allowed, because psql prints them; they tell how much data there is.
 //!
 //! Constructs that look like functions and stand in no catalog (`coalesce`, `xmlelement`, `json_array`, …) are listed
-//! as well.
+//! as well, and so are types that a value is cast to by a call where no function has their name (`uuid('…')`, `jsonb('…')`,
+//! `regtype('…')`): PostgreSQL makes such a call an I/O conversion or nothing at all, never a call of a cast's function.
 
 use std::{collections::HashMap, sync::LazyLock};
 

@@ -90,6 +90,7 @@ pub fn keyed_function(data: &mut CatalogData) {
         out_names: Vec::new(),
         argument_types: vec![Oid(23), Oid(25), Oid(25)],
         result_type: Some(Oid(17)),
+        constructs: false,
     });
 }
 

@@ -14,8 +14,9 @@
 //!   itself in a comparison that the rules permit; in the place of a star over it all columns, masked likewise; and
 //!   behind an item the name that it had from such a column;
 //! - in the place of a protected target, its name with its schema; in the place of each reference to a hidden column of it, and of a
-//!   star over it, the same as for a source that stays a table; and around a value that is assigned to a hidden column the guard
-//!   against writing masks back ([`super::guard`]), in which the value is the client's own;
+//!   star over it, the same as for a source that stays a table;
+//! - around a value that is assigned to a hidden column the guard against writing masks back, and to a column that decides what
+//!   the role sees the one that keeps its value ([`super::guard`]), in which the value is the client's own;
 //! - in the place of a name of another relation, the name with its schema;
 //! - in the place of `schema.table.column`, `alias.column`.
 //!
@@ -218,7 +219,8 @@ fn trusted<'a>(job: &Job<'_>, one: Ours<'_>, own: &'a str, tokens: &Range<usize>
             (reference.tokens == *tokens && is_masked(job, reference, own, run)).then_some(needed)
         }
         Ours::Guard(guarded) => {
-            (*guarded.value == *tokens && is_known(job, guarded.used, guarded.position, run)).then_some(())?;
+            let known = !guarded.shows_mask() || is_known(job, guarded.used, guarded.position, run);
+            (*guarded.value == *tokens && known).then_some(())?;
             Some(Known { inside: Some(guarded.client_part(own, job)?), ..needed })
         }
         Ours::Star(star) => {
@@ -557,7 +559,7 @@ mod tests {
     use crate::{
         bind::bind_statement,
         catalog::{CatalogSnapshot, testing},
-        engine::{Inputs, verify::verify_again},
+        engine::{Inputs, guard, verify::verify_again},
         policy::rules::{RuleFile, RuleSet},
         rewrite::{Edits, Job, rewrite},
     };
@@ -612,7 +614,8 @@ subject = "customer_id"
             printed = Edits::default().print(&tokens, 0..tokens.len());
         }
         change(&mut printed);
-        (recognises(&printed, &job, &run), verify_again(&printed, &tokens, &bound, &run).is_ok())
+        let stands = guard::stand(&printed, &job);
+        (stands && recognises(&printed, &job, &run), stands && verify_again(&printed, &tokens, &bound, &run).is_ok())
     }
 
     #[test]
@@ -667,9 +670,9 @@ subject = "customer_id"
         ] {
             assert_eq!(verdicts(sql, &inputs, |_| ()), (false, false), "{sql}");
         }
-        // The stored value is safe, but what guards it is not there.
+        // Nothing is read, but what guards the stored value is not there.
         let sql = "UPDATE public.customers c SET phone = 'x' WHERE c.id = 5 /* as written */";
-        assert_eq!(verdicts(sql, &inputs, |_| ()), (false, true), "{sql}");
+        assert_eq!(verdicts(sql, &inputs, |_| ()), (false, false), "{sql}");
         let sql = "UPDATE customers c SET phone = $1, full_name = $2 WHERE c.id = 5 RETURNING phone, city";
         for (from, to) in [
             ("IS NOT DISTINCT FROM (CASE WHEN c.phone", "IS NOT DISTINCT FROM (c.phone) OR (CASE WHEN c.phone"),
@@ -691,6 +694,45 @@ subject = "customer_id"
             (", city", ", *"),
         ] {
             assert!(!verdicts(sql, &inputs, swapped(from, to)).0, "{from} → {to}");
+        }
+    }
+
+    #[test]
+    fn a_write_without_its_guard_does_not_pass() {
+        let scope = "EXISTS (SELECT 1 FROM public.requests r WHERE r.customer_id = orders.customer_id)";
+        let rules = RULES.replace("none]\ncolumns = [", "none]\ncolumns = [\"public.orders.id\", ");
+        let scoped = inputs_by(&format!("{rules}rows = {{ \"public.orders\" = \"{scope}\" }}\n"));
+        let masks = inputs_by(&RULES.replace("match = {", "store_masks = \"refuse\"\nmatch = {"));
+        for (inputs, sql, guard) in [
+            (&scoped, "UPDATE requests r SET customer_id = 5", "pgs_decides"),
+            (&scoped, "UPDATE requests SET customer_id = customer_id + 1 WHERE customer_id = 2", "pgs_decides"),
+            (&masks, "UPDATE customers SET phone = upper('a'), city = 'b'", "pgs_stored_mask"),
+            (&masks, "INSERT INTO customers (id, phone) VALUES (1, NULL), (2, '09')", "pgs_stored_mask"),
+        ] {
+            assert_eq!(verdicts(sql, inputs, |_| ()), (guard == "pgs_decides", true), "{sql}");
+            assert_eq!(verdicts(sql, inputs, swapped(guard, "pgs_nothing")), (false, false), "{sql}");
+            assert_eq!(verdicts(&format!("{sql} /* as written */"), inputs, |_| ()), (false, false), "{sql}");
+        }
+        let sql = "UPDATE requests r SET customer_id = r.customer_id + 1 WHERE r.customer_id = 2";
+        for (from, to) in [
+            ("FROM r.customer_id THEN", "FROM (r.customer_id + 1) THEN"),
+            ("WHEN CAST(r.customer_id + 1 AS bigint) IS", "WHEN true OR CAST(r.customer_id + 1 AS bigint) IS"),
+            ("THEN CAST(r.customer_id + 1 AS bigint) ELSE CAST(CAST", "THEN CAST(5 AS bigint) ELSE CAST(CAST"),
+            ("CASE WHEN false THEN CAST(CASE", "CASE WHEN true THEN CAST(CASE"),
+            ("ELSE CAST(NULL AS bigint) END AS bigint) ELSE", "ELSE CAST(5 AS bigint) END AS bigint) ELSE"),
+        ] {
+            assert!(!verdicts(sql, &scoped, swapped(from, to)).0, "{from} → {to}");
+        }
+        // Rows of them are not added, whatever the rewriter thinks.
+        let sql = "INSERT INTO requests VALUES (1)";
+        let path = ["pg_catalog".to_owned(), "public".to_owned()];
+        let tokens = lex(sql).unwrap();
+        let bound =
+            bind_statement(&parse::parse_statement(&tokens, 0).unwrap(), &tokens, &scoped.catalog, &path).unwrap();
+        let printed = Edits::default().print(&tokens, 0..tokens.len());
+        for (inputs, stands) in [(&scoped, false), (&masks, true)] {
+            let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0]);
+            assert_eq!(guard::stand(&printed, &job), stands);
         }
     }
 

@@ -423,6 +423,9 @@ fn create_index(mut reader: Reader<'_>, unique: bool, tokens: &[Token], run: &Ru
             return Err(reader.here(not_allowed("CREATE INDEX")));
         }
     }
+    if reader.words(&["only"]) {
+        return Err(reader.here(not_allowed("CREATE INDEX … ON ONLY")));
+    }
     let relation = own_table(&mut reader, "CREATE INDEX", run)?;
     let mut method = String::new();
     if reader.words(&["using"]) {

@@ -2,14 +2,14 @@
 //!
 //! The emitted text is tokenised, parsed and bound without a search path. Protected relations may be named only inside
 //! our own derived tables, hidden columns of write targets, and of sources that stay tables, only inside our own masks and guards; parameters and output
-//! names are those of the client's statement. Anything else is a defect of pgscrim, and the statement is refused.
+//! names are those of the client's statement. The guards stand that its writes need. Anything else is a defect of pgscrim, and the statement is refused.
 //!
 //! Most statements need no second parse: their text is recognised token by token ([`super::recognise`], which says why
 //! that is no weaker). With debug assertions, so in every test, all are parsed and bound again as well.
 
 use std::{collections::BTreeSet, ops::Range};
 
-use super::{pipeline::Run, recognise::recognises};
+use super::{guard, pipeline::Run, recognise::recognises};
 use crate::{
     bind::{Bound, Clause, Reference, RelationUse, Role, Star, bind_own},
     error::{Refusal, RefusalCode},
@@ -21,6 +21,9 @@ use crate::{
 
 /// Checks a printed statement against the client's: that it is one statement, and what the document above says.
 pub(super) fn verify(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Result<(), Refusal> {
+    if !guard::stand(printed, job) {
+        return Err(failed("a guard of what is written"));
+    }
     if recognises(printed, job, run) && !cfg!(debug_assertions) {
         return Ok(());
     }
@@ -29,10 +32,6 @@ pub(super) fn verify(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Result<
 
 /// Checks a printed statement by parsing and binding it again.
 pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, run: &Run<'_>) -> Result<(), Refusal> {
-    let failed = |what: &str| {
-        Refusal::new(RefusalCode::VerifyFailed, format!("the rewritten statement failed its check: {what}"))
-            .with_hint("This is a defect of pgscrim; please report the statement's form.")
-    };
     let tokens = lex::lex_sent(&printed.text).map_err(|refusal| {
         let long = matches!(refusal.code, RefusalCode::TextTooLong | RefusalCode::TooManyTokens);
         if long { too_long(refusal.code) } else { failed("tokens") }
@@ -108,6 +107,11 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         }
     }
     Ok(())
+}
+
+fn failed(what: &str) -> Refusal {
+    Refusal::new(RefusalCode::VerifyFailed, format!("the rewritten statement failed its check: {what}"))
+        .with_hint("This is a defect of pgscrim; please report the statement's form.")
 }
 
 /// Demands that what refers to a hidden column of a relation is ours.

@@ -10,11 +10,15 @@ use std::ops::Range;
 use super::{Job, edits::HOLE};
 use crate::{catalog::Column, policy::compiled::short_type, sql::Kind};
 
-/// Types to which an assignment casts from what CASE unites them with, and from nothing else.
+/// Types to which an assignment casts from what CASE unites them with, and from nothing else; arrays of them likewise.
+/// Not so `text` and its like, to which everything is assigned, `json` and `jsonb`, which are assigned to each other, and `time`,
+/// `interval`, `money`, `box` and `path`, to which others are. (`tests/types.rs` asks the server.)
 const UNITE: &[&str] = &[
+    "bit",
     "bool",
     "bytea",
     "cidr",
+    "circle",
     "date",
     "float4",
     "float8",
@@ -22,11 +26,38 @@ const UNITE: &[&str] = &[
     "int2",
     "int4",
     "int8",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
     "numeric",
+    "oid",
+    "point",
     "timestamp",
     "timestamptz",
+    "tsquery",
+    "tsvector",
     "uuid",
+    "varbit",
+    "xid",
+    "xml",
 ];
+
+/// Whether that is so of a column's type.
+fn unites(column: &Column) -> bool {
+    match column.type_kind {
+        'b' => {
+            let element = column.type_name.strip_prefix('_').filter(|_| column.type_category == 'A');
+            UNITE.contains(&element.unwrap_or(&column.type_name))
+        }
+        // Enumerations and ranges.
+        'e' | 'r' | 'm' => true,
+        // Domains, by the category that they have from their type: numbers, booleans, addresses of networks, ranges, bits.
+        'd' => matches!(column.type_category, 'N' | 'B' | 'I' | 'R' | 'V'),
+        _ => false,
+    }
+}
 
 /// What is assigned to a column.
 pub(super) struct Value {
@@ -54,8 +85,7 @@ impl Value {
         let text = if cast { format!("CAST({HOLE} AS {plain})") } else { format!("({HOLE})") };
         // A string, a parameter or NULL becomes of any type.
         let untyped = null || alone.is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Parameter));
-        let unites = column.type_kind == 'e' || (column.type_kind == 'b' && UNITE.contains(&column.type_name.as_str()));
-        let proof = (cast && !untyped && unites)
+        let proof = (cast && !untyped && unites(column))
             .then(|| format!("CAST(CASE WHEN false THEN ({HOLE}) ELSE CAST(NULL AS {plain}) END AS {plain})"));
         Self { text, proof }
     }

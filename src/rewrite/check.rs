@@ -287,7 +287,10 @@ fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a C
 fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
     let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
     let of_extension = function.extension.as_deref();
-    job.role.functions.contains(&function.oid)
+    let range = function.result_type.filter(|_| function.constructs);
+    let range = range.and_then(|oid| job.catalog.data().types.iter().find(|kind| kind.oid == oid));
+    range.is_some_and(|range| !range.has_user_cast)
+        || job.role.functions.contains(&function.oid)
         || of_extension
             .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
 }

@@ -121,19 +121,16 @@ pub fn strip_seen<'a>(
 
 /// Whether values of a type have no equality operator, so that their text is compared.
 pub(super) fn lacks_equality(column: &Column) -> bool {
-    matches!(
-        column.type_name.as_str(),
-        "json"
-            | "xml"
-            | "point"
-            | "line"
-            | "lseg"
-            | "box"
-            | "path"
-            | "polygon"
-            | "circle"
-            | "_json"
-            | "_xml"
-            | "_point"
-    )
+    // Geometric types compare sizes, or have an operator that arrays of them do not find.
+    let lacks = |name: &str| {
+        let known = ["json", "jsonpath", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"];
+        known.contains(&name)
+    };
+    match column.type_kind {
+        'b' => lacks(column.type_name.strip_prefix('_').unwrap_or(&column.type_name)),
+        // What they are made of may lack it.
+        'c' => true,
+        'd' => matches!(column.type_category, 'U' | 'G' | 'A' | 'C'),
+        _ => false,
+    }
 }

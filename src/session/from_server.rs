@@ -480,8 +480,14 @@ impl Relay {
             }
             self.model.skip_to_sync();
         }
+        // A guard of ours failed: it is pgscrim that refuses.
+        let guarded = if self.exempt || said.fatal { None } else { self.guarded(body)? };
         if let Some(run) = failed {
-            self.finish(run, Outcome::Failed(said.sqlstate.as_str().into()));
+            let outcome = match &guarded {
+                Some(refusal) => Outcome::Refused(refusal.clone()),
+                None => Outcome::Failed(said.sqlstate.as_str().into()),
+            };
+            self.finish(run, outcome);
         }
         if self.exempt && (stand.is_none() || said.fatal) {
             return Ok(true);
@@ -492,8 +498,8 @@ impl Relay {
                 scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
             }
             _ => {
-                if let Some((guard, relation, column)) = scrub::guarded(body).map_err(|_| self.server_broke())? {
-                    let refusal = scrub::told(guard, self.column_name(relation, column).as_deref());
+                if let Some(refusal) = guarded {
+                    self.shared.metrics.refused(refusal.code);
                     scrub::refuse(&mut self.client.output, "ERROR", &refusal, "");
                     return Ok(false);
                 }
@@ -502,6 +508,12 @@ impl Relay {
             }
         }
         Ok(false)
+    }
+
+    /// What is refused where an error is one of a guard.
+    fn guarded(&mut self, body: &[u8]) -> Result<Option<Refusal>, Stop> {
+        let found = scrub::guarded(body).map_err(|_| self.server_broke())?;
+        Ok(found.map(|(guard, relation, column)| scrub::told(guard, self.column_name(relation, column).as_deref())))
     }
 
     /// `schema.table.column`, of a column that the catalog holds.

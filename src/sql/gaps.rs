@@ -39,6 +39,7 @@ use super::{
     gaps_writes::{assignments, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
+    parse::knows_operator,
 };
 
 pub use super::gaps_json::json_columns;
@@ -107,7 +108,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
         if token.kind == Kind::Operator && !after_dot {
             if compares_array(tokens, at) {
                 gaps.replace(at..at + 1, &[(Kind::Operator, "=")]);
-            } else if is_prefix(tokens, at) {
+            } else if !knows_operator(&token.value) && stands_before(tokens, at) {
                 gaps.replace(at..at + 1, &[(Kind::Operator, "@")]);
             }
         }
@@ -195,18 +196,15 @@ fn ends_expression(tokens: &[Token], at: usize) -> bool {
     ended && kind(tokens, at + 1) != Some(Kind::Open)
 }
 
-/// Whether the operator at `at` stands before its only operand, and is none that the parser takes there. Which one it is does not
+/// Whether the operator at `at` has no left operand, for nothing before it ends one, and has a right one. Which operator it is does not
 /// matter to the tree: operators are judged by their tokens.
-fn is_prefix(tokens: &[Token], at: usize) -> bool {
-    let known = ["*", "+", "-", "@", "~", "|/", "||/"];
-    if tokens.get(at).is_none_or(|token| known.contains(&token.name())) {
-        return false;
-    }
-    at.checked_sub(1).and_then(|before| tokens.get(before)).is_none_or(|before| match before.kind {
-        Kind::Open | Kind::OpenBracket | Kind::Comma | Kind::Arrow | Kind::Assign | Kind::Colon => true,
+fn stands_before(tokens: &[Token], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    let begins = before.is_some_and(|before| match before.kind {
+        Kind::Open | Kind::OpenBracket | Kind::Comma | Kind::Assign | Kind::Arrow => true,
         // Of `c.* = d.*` the star is no operator.
         Kind::Operator => !before.is_operator("*"),
-        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value),
+        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value) || before.is_word("by"),
         Kind::Quoted
         | Kind::Text
         | Kind::National
@@ -218,8 +216,11 @@ fn is_prefix(tokens: &[Token], at: usize) -> bool {
         | Kind::CloseBracket
         | Kind::Semicolon
         | Kind::Dot
+        | Kind::Colon
         | Kind::Typecast => false,
-    })
+    });
+    // `OPERATOR(@-@)` names one.
+    begins && !matches!(kind(tokens, at + 1), None | Some(Kind::Close | Kind::Comma | Kind::Semicolon))
 }
 
 /// Where the bracket at `open` closes, if it stands around the first operand of a set operation, or around a query that has ORDER BY or LIMIT
@@ -230,7 +231,7 @@ fn first_operand(tokens: &[Token], open: usize) -> Option<usize> {
     let first = tokens.get(open + 1..)?.iter().find(|token| token.kind != Kind::Open)?;
     first.is_word("select").then_some(())?;
     let any = |index: usize, words: &[&str]| words.iter().any(|name| word(tokens, index, name));
-    let close = level_end(tokens, open + 1, |index| any(index, &["order", "limit", "offset", "fetch", "for"]));
+    let close = level_end(tokens, open + 1, |index| any(index, &["order", "limit", "offset", "fetch", "for", "into"]));
     let goes_on = any(close + 1, &["union", "intersect", "except", "order", "limit", "offset", "fetch"]);
     (goes_on && kind(tokens, close) == Some(Kind::Close)).then_some(close)
 }

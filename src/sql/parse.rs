@@ -275,6 +275,11 @@ fn translate(token: &Token) -> Parsed {
     }
 }
 
+/// Whether the parser has a token of its own for an operator; it takes others between operands only.
+pub(super) fn knows_operator(text: &str) -> bool {
+    !matches!(operator(text), Parsed::CustomBinaryOperator(_))
+}
+
 fn operator(text: &str) -> Parsed {
     match text {
         "=" => Parsed::Eq,

@@ -67,7 +67,19 @@ pub fn exact_rules() -> String {
     rules
 }
 
-/// The case files.
+/// The rules of the corpus, by which the role sees the leads that tickets and visits say are its own, and these in clear.
+pub fn deciding_rules() -> String {
+    let rules = fs::read_to_string(fixture("leaks/rules.toml")).unwrap();
+    let mine = |table: &str| {
+        format!("EXISTS (SELECT 1 FROM public.{table} t WHERE t.lead_id = leads.lead_id AND t.agent = session_user)")
+    };
+    let scope = format!("rows = {{ \"public.leads\" = \"{} OR {}\" }}", mine("tickets"), mine("visits"));
+    let clear = rules.replace("phone = \"phone_last\"", "phone = \"clear\"");
+    assert_ne!(clear, rules);
+    [clear, scope].concat()
+}
+
+/// The case files that are for the rules of the corpus.
 pub const FILES: [&str; 11] = [
     "a-names",
     "b-expressions",

@@ -112,3 +112,22 @@ CREATE VIEW union_v AS SELECT id, phone FROM customers UNION ALL SELECT lead_id,
 CREATE VIEW agg_v AS SELECT substr(phone, 1, 4) AS prefix, count(*) AS n FROM customers GROUP BY 1;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO support;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO support;
+
+-- What row scopes are read from (`l-deciding.case`): whose leads are whose. None are those of `support`.
+CREATE TABLE tickets (id int PRIMARY KEY, lead_id int, agent text, remark text);
+CREATE TABLE tickets_old (closed date) INHERITS (tickets);
+CREATE TABLE visits (id int NOT NULL, lead_id int, agent text, remark text) PARTITION BY RANGE (id);
+CREATE TABLE visits_low PARTITION OF visits FOR VALUES FROM (0) TO (100);
+CREATE TABLE visits_high PARTITION OF visits DEFAULT;
+CREATE VIEW tickets_v AS SELECT remark AS r, agent AS a, lead_id AS l, id AS n FROM tickets;
+CREATE VIEW tickets_vv AS SELECT n, l, a FROM tickets_v WHERE n > 0;
+CREATE TABLE inbox (id int, lead_id int);
+CREATE RULE hand_over AS ON INSERT TO inbox DO INSTEAD INSERT INTO tickets VALUES (NEW.id, NEW.lead_id, 'support');
+CREATE TABLE drafts (id int, lead_id int, agent text);
+CREATE FUNCTION take_over() RETURNS int LANGUAGE sql AS 'UPDATE tickets SET agent = ''support'' RETURNING id';
+INSERT INTO tickets VALUES (1, 1, 'other'), (2, 2, 'other');
+INSERT INTO tickets_old VALUES (3, 3, 'other', NULL, '2025-01-01');
+INSERT INTO visits VALUES (4, 1, 'other'), (104, 2, 'other');
+INSERT INTO drafts VALUES (1, 1, 'support');
+GRANT ALL ON ALL TABLES IN SCHEMA public TO support;
+GRANT EXECUTE ON FUNCTION take_over() TO support;

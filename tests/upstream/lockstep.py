@@ -1,31 +1,32 @@
 #!/usr/bin/env python3
 """PostgreSQL's regression suite, statement by statement, straight and through pgscrim as a restricted role whose rules protect
-another table. What is not refused must answer alike: rows, types, names, tags, errors. What is refused is counted by code and,
-so that both databases stay in step, run as an exempt role.
+another table. What is not refused must answer alike: rows, types, names, tags, errors and their places, notices, state of the transaction.
 
 usage: lockstep.py SQL_FOLDER SCHEDULE DIRECT_PORT PROXY_PORT [FILE …]
 
 In: databases `lockstep_a` (straight) and `lockstep_b` (behind the proxy) with the suite's test_setup in both, logins
-`tester` and `migration`, which may act as the first.
-Out: counts, and every difference; ends with 1 where there is one.
+`tester` and `migration`, which may act as the first. LOCKSTEP_REFUSED names a file for what pgscrim alone refuses.
+Out: counts, and every difference that has no reason; ends with 1 where there is one.
+
+How both worlds stay in step: there are two sessions in each, one of `tester`, whose answers are compared, and one of an exempt role.
+The sessions of `tester` get the same statements: what is refused is run by neither, and a transaction in which it happens is rolled back in both.
+The exempt sessions get the same statements too: those that are refused, so that later ones find their tables. So whatever differs
+comes from pgscrim, or would differ between any two sessions. Of the latter kind is an answer that is the exempt session's in the same
+database (numbers of objects), or one in which the exempt sessions differ as well (times, processes, transactions).
 """
 
 import collections
 import os
 import re
 import sys
+import time
 
 from psycopg import pq
 
 READS = re.compile(r"\s*(\(\s*)*(select|with|values|table|show|explain)\b", re.I)
-SETS = re.compile(r"\s*(set|reset)\b", re.I)
-# The statement says itself that its answer is of this moment, this session or this database.
-VARIES = re.compile(
-    r"random|now\s*\(|current_|local_?time|clock_|timeofday|backend_pid|txid|xact|snapshot|\boid\b|ctid|xmin|xmax|tableoid|pg_stat"
-    r"|pg_lsn|wal_|uuid|version|explain|pg_relation|size|pg_locks|pg_cursors|pg_prepared|statement_time|::reg|loid|lo_|nextval|'now'|'today'"
-    r"|'tomorrow'|'yesterday'|pg_settings|application_name|filenode|tid|pg_temp|pg_my_temp|toast",
-    re.I,
-)
+SETS = re.compile(r"\s*(set|reset|discard)\b", re.I)
+# System views with columns that restricted roles read as NULL.
+TEXTS = re.compile(r"\bpg_(cursors|prepared_statements|stat_activity)\b", re.I)
 OPTIONS = {"datestyle": "Postgres, MDY", "timezone": "PST8PDT", "options": "-c intervalstyle=postgres_verbose"}
 
 
@@ -93,19 +94,28 @@ def statements(text):
 class Session:
     def __init__(self, port, database, user="tester"):
         self.again = (port, database, user)
-        self.connect(port, database, user)
+        self.connect()
 
-    def connect(self, port, database, user):
+    def connect(self):
+        port, database, user = self.again
         settings = " ".join(f"{name}='{value}'" for name, value in {
             "host": "127.0.0.1", "port": port, "dbname": database, "user": user,
             "options": OPTIONS["options"]}.items())
         self.connection = pq.PGconn.connect(settings.encode())
         if self.connection.status != pq.ConnStatus.OK:
             raise SystemExit(self.connection.error_message.decode())
-        self.answers(f"SET datestyle TO '{OPTIONS['datestyle']}'; SET timezone TO '{OPTIONS['timezone']}'", None)
+        self.notices = []
+        self.connection.notice_handler = lambda result: self.notices.append(
+            (field(result, pq.DiagnosticField.SEVERITY), field(result, pq.DiagnosticField.SQLSTATE)))
+        self.answers(f"SET datestyle TO '{OPTIONS['datestyle']}'; SET timezone TO '{OPTIONS['timezone']}'")
+        if user != "tester":
+            self.answers("SET ROLE tester; SET lock_timeout TO '5s'")
 
-    def answers(self, sql, data):
+    def answers(self, sql, data=None):
         """What comes back: a list of results, each of comparable parts."""
+        if self.is_lost():
+            return [("lost",)]
+        self.notices.clear()
         self.connection.send_query(sql.encode())
         found = []
         while (result := self.connection.get_result()) is not None:
@@ -125,21 +135,22 @@ class Session:
                     rows.append(bytes(row))
                 found.append(("copy", tuple(rows)))
             elif status == pq.ExecStatus.FATAL_ERROR:
-                field = lambda code: (result.error_field(code) or b"").decode(errors="replace")
-                hint = field(pq.DiagnosticField.MESSAGE_HINT)
-                refused = re.match(r"PGS\d{4}", hint)
-                found.append(("error", field(pq.DiagnosticField.SQLSTATE), refused[0] if refused else None,
-                              field(pq.DiagnosticField.MESSAGE_PRIMARY), field(pq.DiagnosticField.STATEMENT_POSITION)))
+                refused = re.match(r"PGS\d{4}", field(result, pq.DiagnosticField.MESSAGE_HINT))
+                found.append(("error", field(result, pq.DiagnosticField.SQLSTATE), field(result, pq.DiagnosticField.STATEMENT_POSITION),
+                              refused[0] if refused else None, field(result, pq.DiagnosticField.MESSAGE_PRIMARY)))
             else:
                 names = tuple((result.fname(n), result.ftype(n), result.fmod(n)) for n in range(result.nfields))
                 rows = tuple(tuple(result.get_value(r, c) for c in range(result.nfields)) for r in range(result.ntuples))
                 found.append(("rows", names, rows, result.command_status))
+        found.append(("notices", tuple(self.notices)))
         if self.connection.status != pq.ConnStatus.OK:
-            # A table that a cursor still reads was dropped: nobody knows what comes out of it.
-            if not refusal(found):
-                raise SystemExit(f"the connection is lost at: {sql[:300]}\n{found}")
-            self.connect(*self.again)
+            found.append(("lost",))
+        else:
+            found.append(("state", self.connection.transaction_status))
         return found
+
+    def is_lost(self):
+        return self.connection.status != pq.ConnStatus.OK
 
     def in_transaction(self):
         return self.connection.transaction_status != pq.TransactionStatus.IDLE
@@ -148,12 +159,26 @@ class Session:
         self.connection.finish()
 
 
+def field(result, code):
+    return (result.error_field(code) or b"").decode(errors="replace")
+
+
 def refusal(answers):
-    return next((one[2] for one in answers if one[0] == "error" and one[2]), None)
+    """Code and message of what pgscrim refuses."""
+    return next(((one[3], one[4]) for one in answers if one[0] == "error" and one[3]), None)
+
+
+def failure(answers):
+    return next((one[1] for one in answers if one[0] == "error"), None)
+
+
+def known(names):
+    """Types that the databases made have other numbers."""
+    return [(name, kind if kind < 16384 else 0, mod) for name, kind, mod in names]
 
 
 def alike(a, b, statement):
-    """Types of the two databases have other numbers, and an order that nobody asked for is any."""
+    """Whether two answers are the same; an order that nobody asked for is any."""
     if len(a) != len(b):
         return False
     for one, other in zip(a, b):
@@ -161,78 +186,162 @@ def alike(a, b, statement):
             return False
         if one[0] == "error":
             # Restricted roles get no values in messages.
-            if one[1] != other[1]:
+            if one[1:3] != other[1:3]:
                 return False
         elif one[0] == "copy":
             if sorted(one[1]) != sorted(other[1]):
                 return False
-        else:
-            known = lambda names: [(name, kind if kind < 16384 else 0, mod) for name, kind, mod in names]
+        elif one[0] == "rows":
             if known(one[1]) != known(other[1]) or one[3] != other[3]:
                 return False
-            blank = lambda rows: sorted(tuple(value or b"" for value in row) for row in rows)
-            if one[2] != other[2] and (re.search(r"order\s+by", statement, re.I) or blank(one[2]) != blank(other[2])):
+            in_any_order = lambda rows: sorted(tuple((value is None, value or b"") for value in row) for row in rows)
+            if one[2] != other[2] and (re.search(r"order\s+by", statement, re.I) or in_any_order(one[2]) != in_any_order(other[2])):
                 return False
+        elif one != other:
+            return False
     return True
+
+
+def without_places(answers):
+    return [(*one[:2], "") if one[0] == "error" else one for one in answers]
+
+
+def begins(pattern, statement):
+    """Whether a statement begins so, behind its comments."""
+    return pattern.match(re.sub(r"--[^\n]*\n|/\*.*?\*/", " ", statement, flags=re.S)) is not None
+
+
+def built_in(statement, behind):
+    """The statement with the names of built-in functions qualified where the suite made others of that name, as pgscrim prints them."""
+    found = behind.answers("SELECT DISTINCT p.proname FROM pg_proc p, pg_proc b WHERE b.oid < 16384 AND p.oid >= 16384 AND p.proname = b.proname")
+    names = [re.escape(row[0].decode()) for one in found if one[0] == "rows" for row in one[2]]
+    return re.sub(rf"(?<![\w.])({'|'.join(names)})(?=\s*\()", r"pg_catalog.\1", statement) if names else statement
+
+
+def same_form(a, b):
+    """Whether two answers have the same columns, whatever their rows."""
+    form = lambda answers: [known(one[1]) if one[0] == "rows" else one[0] for one in answers if one[0] != "notices"]
+    return form(a) == form(b)
+
+
+def without_texts(a, b):
+    """The first answer without what the second has as NULL: texts of statements, which no restricted role reads."""
+    found = []
+    for one, other in zip(a, b):
+        if one[0] == other[0] == "rows" and len(one[2]) == len(other[2]):
+            rows = tuple(tuple(None if hidden is None else value for value, hidden in zip(*pair)) for pair in zip(one[2], other[2]))
+            one = (*one[:2], rows, *one[3:])
+        found.append(one)
+    return found
+
+
+def reason(statement, data, a, b, beside, behind):
+    """Why the answers differ though nothing is wrong; none where something is."""
+    reads = begins(READS, statement)
+    if not reads:
+        for session in (beside, behind):
+            session.answers("BEGIN")
+    c, d = behind.answers(statement, data), beside.answers(statement, data)
+    if not reads:
+        for session in (beside, behind):
+            session.answers("ROLLBACK")
+    if reads and alike(c[:-1], b[:-1], statement):
+        return "alike, in the same database"
+    if reads and alike(without_places(behind.answers(built_in(statement, behind))[:-1]), without_places(b[:-1]), statement):
+        return "a function of the suite's has the name of a built-in one"
+    if alike(without_places(a), without_places(b), statement) and not any(one[2] for one in b if one[0] == "error"):
+        return "the place of the error is not told"
+    if TEXTS.search(statement) and alike(without_texts(a, b), b, statement):
+        return "texts of statements are withheld"
+    if not alike(c, d, statement) and same_form(a, b):
+        return "differs between any two sessions"
+    return None
 
 
 def main():
     folder, schedule, direct, proxy = sys.argv[1:5]
     files = sys.argv[5:] or [name for line in open(schedule) if line.startswith("test:") for name in line.split()[1:]]
-    counts, refused = collections.Counter(), collections.Counter()
+    counts, refused, both = collections.Counter(), collections.Counter(), collections.Counter()
     kinds = collections.defaultdict(collections.Counter)
+    alone = open(os.environ.get("LOCKSTEP_REFUSED", os.devnull), "w", encoding="utf-8")
     for name in files:
         path = os.path.join(folder, f"{name}.sql")
         if name in ("test_setup", "infinite_recurse") or not os.path.exists(path):
             continue
         straight, through = Session(direct, "lockstep_a"), Session(proxy, "lockstep_b")
         # As an exempt role, past which no DDL goes unseen.
-        behind = Session(proxy, "lockstep_b", "migration")
-        behind.answers("SET ROLE tester", None)
+        beside, behind = Session(direct, "lockstep_a", "migration"), Session(proxy, "lockstep_b", "migration")
+        sessions = (straight, through, beside, behind)
         tried = left = 0
+
+        def differs(what, statement, one, other):
+            counts["DIFFERENT"] += 1
+            print(f"--- {name}: {what}: {statement[:600]}\n  straight {str(one)[:600]}\n  through  {str(other)[:600]}", flush=True)
+
         for statement, data in statements(open(path, encoding="utf-8", errors="replace").read()):
+            if pause := re.search(r"^\s*select\s+pg_sleep\s*\(([\d.]+)\)", statement, re.I | re.M):
+                # Later statements want some time between them; restricted roles may not have the server wait.
+                time.sleep(min(float(pause[1]), 2))
             if re.search(r"pg_terminate_backend|pg_sleep|\bnotify\b|set\s+(local\s+|session\s+)?(role|session\s+auth)", statement, re.I):
                 continue
             tried += 1
             b = through.answers(statement, data)
-            code = refusal(b)
-            if code and re.search(r"\btemp(orary)?\b", statement, re.I):
-                # Nobody else can make it for this session, so the other has none either.
-                refused[code] += 1
+            no = refusal(b)
+            if no:
+                code, message = no
                 left += 1
-                for session in (straight, through, behind) if straight.in_transaction() else ():
-                    session.answers("ROLLBACK", None)
-                continue
-            a = straight.answers(statement, data)
-            if code:
-                refused[code] += 1
-                left += 1
-                kinds[code][" ".join(re.sub(r"--[^\n]*\n", "", statement).split()[:2]).lower()] += 1
-                if through.in_transaction() or straight.in_transaction():
-                    # The refusal has failed the transaction: both begin anew.
-                    for session in (straight, through, behind):
-                        session.answers("ROLLBACK", None)
+                if any(session.in_transaction() for session in (straight, through)):
+                    # The refusal has failed the transaction: all begin anew.
+                    for session in sessions:
+                        session.answers("ROLLBACK")
+                    refused[code] += 1
+                    kinds[code]["within a transaction"] += 1
+                elif begins(SETS, statement):
+                    refused[code] += 1
+                    kinds[code]["set"] += 1
                 else:
-                    behind.answers(statement, data)
-                continue
-            if SETS.match(statement):
-                behind.answers(statement, data)
-            if alike(a, b, statement):
-                counts["alike"] += 1
-            elif VARIES.search(statement):
-                counts["of this moment or database"] += 1
-            elif READS.match(statement) and alike(behind.answers(statement, data), b, statement):
-                counts["alike, in the same database"] += 1
+                    d, c = beside.answers(statement, data), behind.answers(statement, data)
+                    if not begins(READS, statement) and not alike(d, c, statement):
+                        differs("exempt", statement, d, c)
+                    if failure(d) == failure(b):
+                        both[code] += 1
+                    else:
+                        refused[code] += 1
+                        kinds[code][" ".join(re.sub(r"--[^\n]*\n", "", statement).split()[:2]).lower()] += 1
+                        print(f"{code} {name} {failure(d) or ''}: {message}\n    {statement}", file=alone, flush=True)
             else:
-                counts["different"] += 1
-                print(f"--- {name}: {statement[:600]}\n  straight {str(a)[:400]}\n  through  {str(b)[:400]}", flush=True)
+                a = straight.answers(statement, data)
+                if begins(SETS, statement):
+                    for session in (beside, behind):
+                        session.answers(statement)
+                if alike(a, b, statement):
+                    counts["alike"] += 1
+                elif why := reason(statement, data, a, b, beside, behind):
+                    counts[why] += 1
+                else:
+                    differs("restricted", statement, a, b)
+            # Who has lost one has lost its twin.
+            for pair in ((straight, through), (beside, behind)):
+                if any(session.is_lost() for session in pair):
+                    counts["connections lost"] += 1
+                    for session in pair:
+                        session.close()
+                        session.connect()
+            if straight.connection.transaction_status != through.connection.transaction_status:
+                for session in (straight, through):
+                    session.answers("ROLLBACK")
+            for session in (beside, behind):
+                if session.in_transaction():
+                    session.answers("ROLLBACK")
         print(f"{name}: {tried} statements, {left} refused", flush=True)
-        for session in (straight, through, behind):
+        for session in sessions:
             session.close()
-    print("statements:", dict(counts), "refused:", dict(refused.most_common()))
+    print("statements:", dict(counts))
+    print("refused by both with the same SQLSTATE:", dict(both.most_common()))
+    print("refused by pgscrim alone:", dict(refused.most_common()))
     for code, words in kinds.items():
         print(f"  {code}: {dict(words.most_common(12))}")
-    sys.exit(counts["different"] > 0)
+    sys.exit(counts["DIFFERENT"] > 0)
 
 
 main()

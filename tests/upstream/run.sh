@@ -3,8 +3,9 @@
 # pass; and the regression suite as a restricted role with rules on the suite's own tables (suite `restricted`), where most
 # statements are refused, but nothing may hang, lose its place in the protocol, or fail the proxy's own checks.
 # Suite `lockstep` compares, statement by statement, the regression suite through pgscrim as a restricted role whose rules protect
-# another table with the suite straight: what is not refused must answer alike.
-# LOCKSTEP_FILES picks files of it: the whole takes most of an hour, for after each DDL the catalog is read.
+# another table with the suite straight: what is not refused must answer alike, or the difference has a mechanical reason (see there).
+# LOCKSTEP_FILES picks files of it: the whole takes most of an hour, for after each DDL the catalog is read; LOCKSTEP_REFUSED names a file
+# for the statements that pgscrim alone refuses.
 # Suite `grammar` gives the regression suite's statements to tests/grammar.rs.
 # usage: tests/upstream/run.sh [regress|isolation|pipeline|restricted|lockstep|grammar …]     (`make test-upstream` runs all)
 #

@@ -93,6 +93,7 @@ fn what_shadows_a_builtin_is_kept_out_by_qualification() {
         out_names: Vec::new(),
         argument_types: Vec::new(),
         result_type: None,
+        constructs: false,
     });
     let (policy, _) = compile(RULES, data);
     let governed = policy.role(RoleId(0)).unwrap().relation(customers).unwrap();

@@ -199,6 +199,7 @@ fn installed(catalog: &CatalogSnapshot, version: i64) -> Result<(), String> {
         returns_set,
         out_names: _,
         argument_types,
+        constructs: _,
         result_type,
     } = function;
     let as_made = matches!(volatility, 's' | 'i')

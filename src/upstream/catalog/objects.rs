@@ -12,7 +12,7 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, x.extname::text, 
        p.proargnames, coalesce(p.proargmodes::text[], '{}'),
        coalesce((SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
                   WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
-       p.proargtypes::oid[], p.prorettype
+       p.proargtypes::oid[], p.prorettype, p.prolang = 12 AND p.prosrc ~ '^(multi)?range_constructor[0-3]$'
   FROM pg_proc p
   JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_type t ON t.oid = p.prorettype
@@ -34,11 +34,12 @@ SELECT n.nspname::text, o.oprname::text, x.extname::text, coalesce(p.provolatile
  ORDER BY o.oid";
 
 /// A cast runs user code when its function is a user's, when the type is a domain with such a function in a CHECK, or
-/// a range with such a function, and when it is made of such types. Built-in types are listed when that is so.
+/// a range with such a function, and when it is made of such types. Built-in types are listed when that is so. What puts ranges
+/// together is no user's function, though CREATE TYPE makes it.
 const TYPES: &str = "
 WITH RECURSIVE user_function AS (
     SELECT p.oid FROM pg_proc p
-     WHERE p.oid >= 16384
+     WHERE p.oid >= 16384 AND NOT (p.prolang = 12 AND p.prosrc ~ '^(multi)?range_constructor[0-3]$')
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                           AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass)
 ), user_cast AS (
@@ -55,6 +56,9 @@ WITH RECURSIVE user_function AS (
     SELECT rngtypid FROM pg_range
      WHERE rngcanonical IN (SELECT oid FROM user_function) OR rngsubdiff IN (SELECT oid FROM user_function)
     UNION
+    SELECT r.rngtypid FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_amproc m ON m.amprocfamily = o.opcfamily
+     WHERE m.amproc IN (SELECT oid FROM user_function)
+    UNION
     SELECT oid FROM pg_type
      WHERE typinput IN (SELECT oid FROM user_function) OR typoutput IN (SELECT oid FROM user_function)
 ), part AS (
@@ -64,6 +68,7 @@ WITH RECURSIVE user_function AS (
     UNION ALL SELECT typarray, oid FROM pg_type WHERE typarray <> 0
     UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typbasetype <> 0
     UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+    UNION ALL SELECT rngmultitypid, rngtypid FROM pg_range
 ), tainted AS (
     SELECT type FROM user_cast
     UNION
@@ -106,6 +111,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 out_names: out_names(&names.unwrap_or_default(), &modes, columns),
                 argument_types: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
                 result_type: Some(Oid(row.try_get(12)?)),
+                constructs: row.try_get(13)?,
             })
         })
         .await?;
