@@ -219,3 +219,26 @@ fn a_table_that_takes_the_place_of_another() {
     support.simple("SELECT v FROM notes WHERE id = 1");
     clean(&support);
 }
+
+/// Names that are not there make the catalog be read when it has changed, and not for each statement.
+#[test]
+fn unknown_names_make_the_catalog_be_read_once() {
+    let server = shop::postgres();
+    server.sql(shop::DATABASE, "ALTER ROLE pgscrim SET log_statement = 'all'");
+    let proxy = Proxy::start(&server, &Options::new(shop::DATABASE, shop::RULES));
+    let reads = || server.log().matches("pg_get_viewdef(c.oid)").count();
+    let mut support = proxy.connect("support", shop::DATABASE);
+    let before = reads();
+    assert!(before > 0, "the catalog was read at the start");
+    for statement in ["SELECT 1 FROM nowhere", "SELECT nothing FROM customers", "SELECT nowhere()"].repeat(10) {
+        assert!(wire::error(&support.simple(statement)).is_some());
+    }
+    let more = reads() - before;
+    assert!(more < 5, "read {more} times for 30 statements");
+    // What was made in between is found at once.
+    for name in ["nowhere", "elsewhere"] {
+        server.sql(shop::DATABASE, &format!("CREATE TABLE {name} (a int); GRANT SELECT ON {name} TO support"));
+        let answer = support.simple(&format!("SELECT 1 FROM {name}"));
+        assert!(wire::error(&answer).is_none(), "{name}: {}", wire::describe(&answer));
+    }
+}

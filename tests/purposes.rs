@@ -146,6 +146,48 @@ fn transactions_keep_and_undo_a_purpose_as_any_setting() {
     assert!(wire::error(&client.simple(&format!("SET pgscrim.purpose = 'statistics'; {PHONE}"))).is_some());
 }
 
+/// What was bound for one purpose is not executed for another: a portal that was suspended, a FETCH and an EXECUTE in a portal.
+#[test]
+fn portals_are_kept_from_another_purpose() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let execute = |client: &mut wire::Client, portal: &str| {
+        client.send(&[wire::execute(portal, 1), wire::sync()].concat());
+        client.until_ready()
+    };
+    for sql in ["SELECT phone FROM customers", "FETCH 1 FROM c", "EXECUTE p"] {
+        client.simple("SET pgscrim.purpose = 'verification'");
+        client.simple("PREPARE p AS SELECT phone FROM customers");
+        client.simple("BEGIN");
+        client.simple("DECLARE c CURSOR FOR SELECT phone FROM customers");
+        for portal in ["k", "l"] {
+            client.send(&[wire::parse("", sql, &[]), wire::bind(portal, "", &[], &[], &[]), wire::sync()].concat());
+            assert!(wire::error(&client.until_ready()).is_none(), "{sql}");
+        }
+        let first = execute(&mut client, "k");
+        assert!(wire::error(&first).is_none(), "{sql}: {}", wire::describe(&first));
+        client.simple("SAVEPOINT s");
+        client.simple("SET pgscrim.purpose = 'customer-care'");
+        let answer = execute(&mut client, "l");
+        assert!(wire::error(&answer).is_some(), "{sql}: {}", wire::describe(&answer));
+        assert!(wire::text_rows(&answer).is_empty(), "{sql}");
+        // Back at its own purpose it goes on.
+        client.simple("ROLLBACK TO s");
+        let answer = execute(&mut client, "l");
+        assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+        // The purpose is set within the same pipeline.
+        let mut bytes = wire::parse("", "SET pgscrim.purpose = 'customer-care'", &[]);
+        bytes.extend([wire::bind("", "", &[], &[], &[]), wire::execute("", 0), wire::execute("k", 1)].concat());
+        bytes.extend(wire::sync());
+        client.send(&bytes);
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_some(), "{sql}: {}", wire::describe(&answer));
+        assert!(wire::text_rows(&answer).is_empty(), "{sql}");
+        client.simple("ROLLBACK");
+        client.simple("DEALLOCATE ALL");
+    }
+}
+
 #[test]
 fn a_purpose_is_chosen_at_the_start() {
     let (postgres, proxy) = start();

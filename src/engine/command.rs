@@ -80,7 +80,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         Command::Declare(at, body) => {
             reserved(tokens, *at)?;
             let rewritten = inner(tokens, *body, run)?;
-            Ok(pipeline::planned(kind, Effect::DeclareCursor(name(at)), tokens, 0..*body, rewritten, run))
+            Ok(pipeline::planned(kind, declared(name(at), tokens, *body), tokens, 0..*body, rewritten, run))
         }
         Command::Fetch(_, at) => as_is(Effect::Fetch(name(at))),
         Command::Close(at) => as_is(Effect::CloseCursor(at.as_ref().map(name))),
@@ -176,7 +176,7 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
             bound(*body, Effect::Prepare(name(at), text))
         }
         Command::Execute(at, _) => plain(Effect::Execute(name(at)), true),
-        Command::Declare(at, body) => bound(*body, Effect::DeclareCursor(name(at))),
+        Command::Declare(at, body) => bound(*body, declared(name(at), tokens, *body)),
         Command::Fetch(_, at) => plain(Effect::Fetch(name(at)), true),
         Command::Close(at) => plain(Effect::CloseCursor(at.as_ref().map(name)), true),
         Command::Deallocate(at) => plain(Effect::Deallocate(at.as_ref().map(name)), true),
@@ -439,4 +439,10 @@ fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, 
     let value = if default { None } else { Some(value(next + 1)?) };
     setting_allowed(&name, value.as_deref(), permitted).map_err(place)?;
     Ok(if is_tracked(&name) { Effect::SearchPath } else { Effect::None })
+}
+/// What DECLARE does, of which the query begins at the token `body`.
+fn declared(name: String, tokens: &[Token], body: usize) -> Effect {
+    let before = tokens.get(..body).unwrap_or(&[]);
+    let hold = before.windows(2).any(|pair| matches!(pair, [one, two] if one.is_word("with") && two.is_word("hold")));
+    Effect::DeclareCursor { name, hold }
 }

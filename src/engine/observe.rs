@@ -25,7 +25,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
                 | Effect::Prepare(..)
                 | Effect::Execute(_)
                 | Effect::Deallocate(_)
-                | Effect::DeclareCursor(_)
+                | Effect::DeclareCursor { .. }
                 | Effect::Fetch(_)
                 | Effect::CloseCursor(_)
                 | Effect::SearchPath

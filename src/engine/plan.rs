@@ -242,7 +242,12 @@ pub enum Effect {
     /// `DEALLOCATE name`, or all without a name.
     Deallocate(Option<String>),
     /// `DECLARE name CURSOR …`
-    DeclareCursor(String),
+    DeclareCursor {
+        /// Its name.
+        name: String,
+        /// WITH HOLD: it outlives its transaction.
+        hold: bool,
+    },
     /// `FETCH … name` or `MOVE … name`
     Fetch(String),
     /// `CLOSE name`, or all without a name.

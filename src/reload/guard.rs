@@ -125,6 +125,17 @@ impl InputsHandle {
         guard.known.load_full().filter(|known| known.version == inputs.catalog.version())
     }
 
+    /// Reads the catalog anew, if it has changed since it was read: whoever names what is not there shall not make it be read for nothing.
+    pub async fn refresh_changed(&self) {
+        if let Some(guard) = &self.shared.guard
+            && let Some(now) = guard.watch.state().await
+            && guard.knows(&now)
+        {
+            return;
+        }
+        let _ = self.refresh().await;
+    }
+
     /// Waits until what exempt sessions of this process have changed is read, so that statements are judged by it; not for long:
     /// an answer is proved in any case.
     pub async fn settled(&self) {

@@ -40,6 +40,10 @@ pub(super) enum Step {
     Wait,
 }
 
+/// Cursors and portals that a session of a restricted role may have: what each was opened for is remembered, until it is closed or the
+/// transaction ends, also when the server has dropped it before.
+pub(super) const MOST_OPEN: usize = 4000;
+
 /// Messages that may wait for an answer in one session; then answers are read before more is sent, so that a long pipeline
 /// does not take all places in the audit queue. The server holds back less than 8 KiB of answers, of at least 5 bytes each:
 /// with this many outstanding, some have been sent.
@@ -129,7 +133,13 @@ impl Relay {
             return Ok(Step::More);
         }
         if matches!(header.kind, b'Q' | b'P') {
-            match self.settle_path().await? {
+            let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
+            let text = match header.kind {
+                _any if !self.path.is_unsure() => Vec::new(),
+                b'Q' => frontend::query(body).unwrap_or_default().to_vec(),
+                _parse => frontend::parse(body).map(|parse| parse.text.to_vec()).unwrap_or_default(),
+            };
+            match self.settle_path(&text).await? {
                 Settled::Yes => {}
                 Settled::Later => return Ok(Step::Wait),
                 Settled::No(refusal) => {
@@ -137,6 +147,21 @@ impl Relay {
                     let name = frontend::parse(frame::body(&whole)).map(|parse| parse.name.to_vec()).ok();
                     let simple = header.kind == b'Q';
                     self.refuse(refusal.into(), "", simple, name.as_deref().filter(|_| !simple)).await;
+                    return Ok(Step::Next);
+                }
+            }
+        }
+        // A portal is kept from another purpose, which a statement before it may have set.
+        if header.kind == b'E' && !self.exempt && self.path.is_unsure() && self.has_purposes() {
+            let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
+            let portal = frontend::execute(body).ok().and_then(|portal| self.model.portal(&Name::new(portal)));
+            let text = portal.map(|portal| Arc::clone(&portal.origin.text)).unwrap_or_default();
+            match self.settle_path(text.as_bytes()).await? {
+                Settled::Yes => {}
+                Settled::Later => return Ok(Step::Wait),
+                Settled::No(refusal) => {
+                    let _ = self.client.input.split_to(header.total);
+                    self.refuse(refusal.into(), "", false, None).await;
                     return Ok(Step::Next);
                 }
             }
@@ -429,6 +454,11 @@ impl Relay {
             {
                 return Ok(Err(refused(other_purpose("cursor"), planned)));
             }
+            if let Effect::DeclareCursor { .. } = &planned.effect
+                && self.model.opened() >= MOST_OPEN
+            {
+                return Ok(Err(refused(too_many_open(), planned)));
+            }
             let Effect::Execute(name) = &planned.effect else { continue };
             // A name that is not known here fails on the server.
             let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
@@ -476,6 +506,12 @@ impl Relay {
 fn not_utf8() -> Refusal {
     Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
         .with_hint("Send statements in UTF-8.")
+}
+
+pub(super) fn too_many_open() -> Refusal {
+    Refusal::new(RefusalCode::StatementNotAllowed, format!("more than {MOST_OPEN} cursors or portals in one session"))
+        .with_sqlstate("54000")
+        .with_hint("Close those that are no longer needed, with CLOSE ALL if need be, or end the transaction.")
 }
 
 fn other_purpose(what: &str) -> Refusal {

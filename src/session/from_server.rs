@@ -368,7 +368,7 @@ impl Relay {
             | Effect::Prepare(..)
             | Effect::Execute(_)
             | Effect::Deallocate(_)
-            | Effect::DeclareCursor(_)
+            | Effect::DeclareCursor { .. }
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }

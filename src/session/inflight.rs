@@ -53,6 +53,14 @@ pub(super) struct Prepared {
     pub searched: u64,
 }
 
+/// A cursor that DECLARE has made.
+#[derive(Debug)]
+struct Cursor {
+    prepared: Prepared,
+    /// It may outlive its transaction.
+    hold: bool,
+}
+
 /// One message that the server will answer.
 #[derive(Debug)]
 pub(super) enum Entry {
@@ -103,8 +111,8 @@ pub(super) struct Model {
     pub queue: VecDeque<Entry>,
     statements: HashMap<Name, Prepared, RandomState>,
     portals: HashMap<Name, Prepared, RandomState>,
-    /// SQL cursors, which may outlive a transaction.
-    cursors: HashMap<Name, Prepared, RandomState>,
+    /// SQL cursors.
+    cursors: HashMap<Name, Cursor, RandomState>,
     /// The server skips to the next Sync, which has not been sent yet.
     pub skipping: bool,
     /// Extended messages were sent since the last Sync.
@@ -166,6 +174,11 @@ impl Model {
         self.queue.front_mut()
     }
 
+    /// How many cursors and portals are remembered; the server may have dropped some, with a transaction or savepoint.
+    pub fn opened(&self) -> usize {
+        self.cursors.len() + self.portals.len()
+    }
+
     /// The statement that a Bind or EXECUTE sent now will find.
     pub fn statement(&self, name: &Name) -> Option<Prepared> {
         for entry in self.queue.iter().rev() {
@@ -218,7 +231,7 @@ impl Model {
                 | Entry::Refused(_) => {}
             }
         }
-        self.portals.get(name).or_else(|| self.cursors.get(name)).cloned()
+        self.portals.get(name).or_else(|| self.cursors.get(name).map(|cursor| &cursor.prepared)).cloned()
     }
 
     pub fn confirm_statement(&mut self, name: Name, prepared: Prepared) {
@@ -260,6 +273,11 @@ impl Model {
         self.statements.remove(name);
     }
 
+    /// DEALLOCATE ALL and DISCARD ALL leave the unnamed statement.
+    fn keep_unnamed(&mut self) {
+        self.statements.retain(|name, _| name.is_unnamed());
+    }
+
     pub fn forget_portal(&mut self, name: &Name) {
         self.portals.remove(name);
         self.cursors.remove(name);
@@ -280,9 +298,10 @@ impl Model {
             Effect::Deallocate(Some(name)) => {
                 self.statements.remove(&Name::new(name.as_bytes()));
             }
-            Effect::Deallocate(None) => self.statements.clear(),
-            Effect::DeclareCursor(name) => {
-                self.cursors.insert(Name::new(name.as_bytes()), prepared());
+            Effect::Deallocate(None) => self.keep_unnamed(),
+            Effect::DeclareCursor { name, hold } => {
+                let cursor = Cursor { prepared: prepared(), hold: *hold };
+                self.cursors.insert(Name::new(name.as_bytes()), cursor);
             }
             Effect::CloseCursor(Some(name)) => self.forget_portal(&Name::new(name.as_bytes())),
             Effect::CloseCursor(None) => {
@@ -290,7 +309,7 @@ impl Model {
                 self.cursors.clear();
             }
             Effect::DiscardAll => {
-                self.statements.clear();
+                self.keep_unnamed();
                 self.portals.clear();
                 self.cursors.clear();
             }
@@ -344,6 +363,7 @@ impl Model {
         self.skipping = false;
         if transaction == 'I' {
             self.portals.clear();
+            self.cursors.retain(|_, cursor| cursor.hold);
         }
     }
 }
@@ -361,12 +381,13 @@ fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
             searched: 0,
         })),
         Effect::Deallocate(Some(other)) if is(other) => Some(None),
-        Effect::Deallocate(None) | Effect::DiscardAll => Some(None),
+        Effect::Deallocate(None) | Effect::DiscardAll if !name.is_unnamed() => Some(None),
         Effect::Prepare(..)
-        | Effect::Deallocate(Some(_))
+        | Effect::Deallocate(_)
+        | Effect::DiscardAll
         | Effect::None
         | Effect::Execute(_)
-        | Effect::DeclareCursor(_)
+        | Effect::DeclareCursor { .. }
         | Effect::Fetch(_)
         | Effect::CloseCursor(_)
         | Effect::SearchPath

@@ -219,7 +219,7 @@ impl Relay {
             Effect::None
             | Effect::Prepare(..)
             | Effect::Deallocate(_)
-            | Effect::DeclareCursor(_)
+            | Effect::DeclareCursor { .. }
             | Effect::CloseCursor(_)
             | Effect::SearchPath
             | Effect::DiscardAll
@@ -273,7 +273,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
         }
         Effect::None
         | Effect::Deallocate(_)
-        | Effect::DeclareCursor(_)
+        | Effect::DeclareCursor { .. }
         | Effect::CloseCursor(_)
         | Effect::SearchPath
         | Effect::DiscardAll

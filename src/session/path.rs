@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::{Refusal, RefusalCode},
     policy::settings::is_utf8,
+    sql::{lex, split},
     wire::{backend, build, frame},
 };
 
@@ -39,6 +40,13 @@ pub(super) struct SearchPath {
     pub moving: bool,
 }
 
+impl SearchPath {
+    /// Whether the server must be asked, or the answer of what may change it be waited for.
+    pub fn is_unsure(&self) -> bool {
+        self.stale || self.moving
+    }
+}
+
 /// Whether a statement can be planned now.
 pub(super) enum Settled {
     Yes,
@@ -48,9 +56,9 @@ pub(super) enum Settled {
 }
 
 impl Relay {
-    /// Makes sure that the path is known.
-    pub(super) async fn settle_path(&mut self) -> Result<Settled, Stop> {
-        if !self.path.stale && !self.path.moving {
+    /// Makes sure that the path is known before `text` is judged or run.
+    pub(super) async fn settle_path(&mut self, text: &[u8]) -> Result<Settled, Stop> {
+        if !self.path.is_unsure() || sets_transaction(text) {
             return Ok(Settled::Yes);
         }
         // An exempt session has no path to know, and is never held up; its events say its purpose.
@@ -149,6 +157,14 @@ impl Relay {
         self.path.stale = false;
         Ok(Ok(()))
     }
+}
+
+/// Whether a text is SET TRANSACTION. It means the same on any path and for any purpose, and fails after a question of ours,
+/// which takes a snapshot.
+fn sets_transaction(text: &[u8]) -> bool {
+    let tokens = std::str::from_utf8(text).ok().and_then(|text| lex::lex(text).ok()).unwrap_or_default();
+    let word = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(word));
+    word(0, "set") && word(1, "transaction") && split::statements(&tokens).len() == 1
 }
 
 /// The elements of a `name[]` in text form.

@@ -140,7 +140,7 @@ impl Relay {
             && may_be_stale(&refused.refusal)
         {
             // The catalog may have changed behind the proxy's back: look once, then judge again.
-            let _ = self.shared.inputs.refresh().await;
+            self.shared.inputs.refresh_changed().await;
             let fresh = self.inputs()?;
             if !Arc::ptr_eq(&fresh, &stamp) {
                 stamp = fresh;

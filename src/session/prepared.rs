@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    from_client::{SMALL, Step},
+    from_client::{MOST_OPEN, SMALL, Step, too_many_open},
     inflight::{Entry, Name, Prepared},
     ledger::refused,
     limits::searched,
@@ -127,7 +127,9 @@ impl Relay {
             return Err(violation("malformed Bind message"));
         };
         // The server looks names up anew when the path has changed.
-        let again = match self.settle_path().await? {
+        let known = if self.path.is_unsure() { self.model.statement(&statement) } else { None };
+        let text = known.map(|known| Arc::clone(&known.origin.text)).unwrap_or_default();
+        let again = match self.settle_path(text.as_bytes()).await? {
             Settled::Yes => match self.model.statement(&statement) {
                 Some(prepared) => self.again(&prepared).await?,
                 // The server skips it, as it did the Parse.
@@ -152,6 +154,9 @@ impl Relay {
             },
             Again::Refused(refused) => return self.refuse_bind(header, refused).await,
         };
+        if !portal.is_empty() && self.model.opened() >= MOST_OPEN {
+            return self.refuse_bind(header, too_many_open().into()).await;
+        }
         // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
         self.model.open = true;
         let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
@@ -182,7 +187,7 @@ impl Relay {
         let Ok((kind, name)) = frontend::target(body) else { return Err(violation("malformed Describe message")) };
         let (statement, reserved) = (Name::new(name), kind == b'S' && is_reserved(name));
         let known = if kind == b'S' { self.model.statement(&statement) } else { None };
-        let settled = !self.path.stale && !self.path.moving;
+        let settled = !self.path.is_unsure();
         let again = match known {
             Some(prepared) if settled => Some(self.again(&prepared).await?),
             Some(_) | None => None,
