@@ -866,6 +866,115 @@ fn tests_and_diffs_run_against_a_live_server() {
     assert_eq!(desk.run(&["test", "rules", "--upstream-url", "postgres://pgscrim@127.0.0.1:1/shop"]).code, 2);
 }
 
+/// Whether PostgreSQL takes a condition is asked of it: with file, line and its own words, and nothing of the condition runs.
+#[test]
+fn check_asks_the_server_whether_it_takes_conditions_and_masks() {
+    const RULES: &str = r#"policy = "p"
+[category.phone]
+columns = ["public.customers.phone", "public.orders.phone"]
+[category.none]
+columns = ["public.customers.id", "public.orders.id", "public.orders.customer_id", "public.orders.tien"]
+[subject]
+key = "public.customers.id"
+links = { "public.orders.customer_id" = "public.customers.id" }
+[erasure]
+records = "public.erasures"
+subject = "customer_id"
+where = "state = 'new' AND public.boom(state)"
+[[role]]
+name = "staff"
+match = { user = "staff" }
+functions = ["public.boom"]
+see = { phone = "phone_last" }
+rows = { "public.orders" = "tien > 0 AND public.boom(tien::text)" }
+[[role]]
+name = "court"
+match = { user = "court" }
+legal_duty = true
+[[grant]]
+role = "court"
+document = "1/QD"
+from = 2026-01-01T00:00:00Z
+until = 2027-01-01T00:00:00Z
+subjects = ["6f9619ff-8b86-d011-b42d-00cf4fc964ff"]
+see = { phone = "clear" }
+"#;
+    let postgres = common::Postgres::start();
+    postgres.sql(
+        "postgres",
+        "CREATE ROLE pgscrim LOGIN; CREATE ROLE staff LOGIN; CREATE ROLE court LOGIN;
+         CREATE FUNCTION boom(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'it ran'; END $$;
+         CREATE TABLE customers (id uuid PRIMARY KEY, phone varchar(20));
+         CREATE TABLE orders (id int PRIMARY KEY, customer_id uuid REFERENCES customers, phone text, tien numeric(12, 2));
+         CREATE TABLE erasures (customer_id uuid, state text);
+         INSERT INTO orders VALUES (1, NULL, 'x', 1)",
+    );
+    let desk = Desk(common::Folder::new());
+    let url = url(&postgres, "pgscrim");
+    let check = |from: &str, to: &str, code: i32, format: &str| {
+        assert!(RULES.contains(from));
+        desk.write("rules/r.toml", &RULES.replace(from, to));
+        let ran = desk.run(&["check", "--rules", "rules", "--upstream-url", &url, "--format", format]);
+        assert_eq!(ran.code, code, "{from} -> {to}\n{}{}", ran.out, ran.err);
+        ran
+    };
+    let fine = check("", "", 0, "human").out;
+    assert!(!fine.contains("PGC503") && fine.contains("phone_last unless erased"), "{fine}");
+    let wrong = [
+        (
+            "tien > 0 AND public.boom(tien::text)",
+            "tien",
+            "the rows of public.orders: argument of WHERE must be type boolean, not type numeric (42804)",
+            18,
+        ),
+        (
+            "state = 'new' AND",
+            "state = 1 AND",
+            "`where` of [erasure]: operator does not exist: text = integer (42883)",
+            12,
+        ),
+        (
+            "[\"6f9619ff-8b86-d011-b42d-00cf4fc964ff\"]",
+            "[17]",
+            "a subject of the grant by document 1/QD: invalid input syntax for type uuid: \"17\" (22P02)",
+            23,
+        ),
+    ];
+    for (from, to, message, line) in wrong {
+        let ran = check(from, to, 3, "human");
+        // Once, and not for every mask that holds it.
+        assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+        assert!(ran.err.contains(&format!("PostgreSQL does not take {message}")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("rules/r.toml:{line}:")) && ran.err.contains("help:"), "{}", ran.err);
+        let json = check(from, to, 3, "json").json();
+        assert_eq!(
+            (json["errors"][0]["code"].as_str(), json["errors"][0]["line"].as_u64()),
+            (Some("PGC002"), Some(line))
+        );
+        assert!(check(from, to, 3, "sarif").out.contains("PGC002"));
+        assert!(check(from, to, 3, "github").out.starts_with("::error title=PGC002,file=rules/r.toml"));
+    }
+    // What cannot be asked is a note, and nothing waits for long: a locked table, a schema that is closed.
+    let mut locker =
+        common::wire::Client::connect(&postgres.address(), &[("user", "postgres"), ("database", "postgres")]).unwrap();
+    locker.simple("BEGIN; LOCK orders IN ACCESS EXCLUSIVE MODE");
+    let started = std::time::Instant::now();
+    let locked = check("", "", 0, "human").out;
+    assert!(
+        locked.contains("note PGC503: the rows of public.orders the server could not be asked")
+            && locked.contains("is locked"),
+        "{locked}"
+    );
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    locker.simple("ROLLBACK");
+    postgres.sql("postgres", "REVOKE ALL ON SCHEMA public FROM PUBLIC");
+    let closed = check("tien > 0 AND public.boom(tien::text)", "tien", 0, "human").out;
+    assert!(
+        closed.contains("PGC503") && closed.contains("permission denied for schema public (GRANT USAGE"),
+        "{closed}"
+    );
+}
+
 /// A policy has an entry for each purpose of a role; commands take them for entries of one role.
 #[test]
 fn entries_of_one_role_are_told_apart_by_their_purpose() {
