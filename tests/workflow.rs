@@ -403,6 +403,127 @@ fn a_diff_shows_what_is_no_longer_governed_and_who_becomes_exempt() {
     desk.offline(2, &["diff", "old", "nowhere"]);
 }
 
+/// A change of what is recorded of subjects reaches most roles and columns: it is one line, with what the rules said and say, and the
+/// place where. What changed is legible where labels are the same.
+#[test]
+fn a_diff_tells_causes_with_their_reach() {
+    const RULES: &str = r#"policy = "p"
+[category.phone]
+columns = ["public.customers.phone", "public.customers.mobile", "public.orders.phone"]
+[category.email]
+columns = ["public.customers.email", "public.orders.email"]
+[category.none]
+columns = ["public.*.id", "public.orders.customer_id"]
+[subject]
+key = "public.customers.id"
+links = { "public.orders.customer_id" = "public.customers.id" }
+[consent]
+records = "public.consents"
+subject = "customer_id"
+purpose = "purpose"
+[erasure]
+records = "public.erasures"
+subject = "customer_id"
+where = "state = 'new'"
+[[role]]
+name = "support"
+match = { user = ["support"] }
+see = { phone = "phone_last", email = { mask = "email", hidden_domain = "a.example" } }
+[[role]]
+name = "marketing"
+match = { user = ["marketing"] }
+purposes = ["news", "ads"]
+consent = true
+see = { phone = "clear" }
+limits = { login = { rows_per_day = 10 }, connection = { searches_per_minute = 3 } }
+rows = { "public.orders" = { where = "id > 0", barrier = "always" } }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone text, mobile text, email text");
+    table(&mut data, "orders", "id bigint, customer_id bigint, phone text, email text");
+    table(&mut data, "consents", "customer_id bigint, purpose text");
+    table(&mut data, "erasures", "customer_id bigint, state text");
+    let desk = Desk::new(&data);
+    let both = |from: &str, to: &str| {
+        assert!(RULES.contains(from), "{from}");
+        let (code, changes) = diff(&desk, RULES, &RULES.replacen(from, to, 1));
+        for change in &changes {
+            let (old, new) = change.rsplit_once(": ").unwrap().1.split_once(" -> ").unwrap();
+            assert_ne!(old, new, "{change}");
+        }
+        (changes, desk.offline(code, &["diff", "old", "new"]).out)
+    };
+    let lines = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("  "))
+            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+    };
+
+    let erasure = "[erasure]\nrecords = \"public.erasures\"\nsubject = \"customer_id\"\nwhere = \"state = 'new'\"\n";
+    let (changes, text) = both(erasure, "");
+    assert_eq!(
+        changes
+            .iter()
+            .filter(|change| change.contains("public.customers.") || change.contains("public.orders."))
+            .count(),
+        11,
+        "{changes:?}"
+    );
+    let found = lines(&text);
+    assert_eq!(
+        found.iter().filter(|line| !line.contains("kept from writing")).collect::<Vec<_>>(),
+        [
+            "support, marketing (news), marketing (ads)|5 columns: public.customers.phone, public.customers.mobile, …|[erasure] was taken out (records public.erasures, subject customer_id, where state = 'new')|old/rules.toml:15"
+        ],
+        "{text}"
+    );
+    assert!(text.contains("--details names every role and column"), "{text}");
+    let detailed = desk.offline(1, &["diff", "old", "new", "--details"]).out;
+    assert!(lines(&detailed).len() > 10 && !detailed.contains("--details"), "{detailed}");
+    let json = desk.offline(1, &["diff", "old", "new", "--json"]).json();
+    let column = json["changes"].as_array().unwrap().iter().find(|change| change["kind"] == "column").unwrap();
+    assert!(column["cause"].as_str().unwrap().starts_with("[erasure] was taken out"), "{column}");
+    assert_eq!(desk.offline(1, &["diff", "old", "new", "--format", "github"]).out.lines().count(), found.len());
+
+    let (changes, text) = both("state = 'new'", "state = 'old'");
+    assert_eq!(changes.len(), 11);
+    assert_eq!(
+        lines(&text),
+        [
+            "support, marketing (news), marketing (ads)|5 columns: public.customers.phone, public.customers.mobile, …|[erasure]: where state = 'new' -> where state = 'old'|new/rules.toml:15"
+        ]
+    );
+    // Another domain, in a label that does not hold it; and a barrier.
+    let (_, text) = both("a.example", "b.example");
+    assert_eq!(lines(&text).len(), 1, "{text}");
+    assert!(
+        text.contains("@a.example")
+            && text.contains("@b.example")
+            && text.contains("public.customers.email, public.orders.email"),
+        "{text}"
+    );
+    let (_, text) = both(", barrier = \"always\"", "");
+    assert!(text.contains("marketing (news), marketing (ads)  rows of public.orders  orders.id > 0 (barrier always) -> orders.id > 0  new/rules.toml:"), "{text}");
+    // Who has not consented is seen now, if by a mask.
+    let (changes, _) = both("consent = true\nsee = { phone = \"clear\" }", "see = { phone = \"phone_last\" }");
+    assert!(changes.iter().any(|change| change.starts_with("else: marketing (ads): public.customers.phone: clear if consented unless erased -> phone_last unless erased")), "{changes:?}");
+    // Each limit by its scope.
+    let (changes, _) = both("rows_per_day = 10", "rows_per_day = 20");
+    assert_eq!(
+        changes,
+        ["more: marketing (news): login.rows_per_day: 10 -> 20", "more: marketing (ads): login.rows_per_day: 10 -> 20"]
+    );
+    let (changes, _) = both("searches_per_minute = 3", "searches_per_minute = 2");
+    assert_eq!(changes[0], "less: marketing (news): connection.searches_per_minute: 3 -> 2");
+    // Records that the role may write so that it sees more.
+    let (changes, _) = both("consent = true", "consent = true\nlifts = [\"erasure\"]");
+    assert!(
+        changes[0].starts_with("more: marketing (news): kept from writing: DELETE FROM public.erasures, "),
+        "{changes:?}"
+    );
+}
+
 /// A server with tables whose names and comments tell little, and whose content tells a lot.
 fn odd_shop() -> common::Postgres {
     let postgres = common::Postgres::start();
@@ -959,11 +1080,11 @@ see = { phone = "clear" }
         common::wire::Client::connect(&postgres.address(), &[("user", "postgres"), ("database", "postgres")]).unwrap();
     locker.simple("BEGIN; LOCK orders IN ACCESS EXCLUSIVE MODE");
     let started = std::time::Instant::now();
-    let locked = check("", "", 0, "human").out;
+    let waited = check("", "", 0, "human").out;
     assert!(
-        locked.contains("note PGC503: the rows of public.orders the server could not be asked")
-            && locked.contains("is locked"),
-        "{locked}"
+        waited.contains("note PGC503: the rows of public.orders the server could not be asked")
+            && waited.contains("is locked"),
+        "{waited}"
     );
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     locker.simple("ROLLBACK");

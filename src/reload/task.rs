@@ -279,7 +279,7 @@ impl State {
             let complaint = self.asking.complaint(&self.sources.upstream, &rules, &catalog).await;
             if complaint.is_some() {
                 publisher.metrics.reload_failed(ReloadKind::Rules);
-                self.files_error = complaint.clone();
+                self.files_error.clone_from(&complaint);
                 publisher.report(complaint);
             }
         }

@@ -27,22 +27,38 @@ const PERMISSIONS: &[Permission] = &[
 ];
 
 /// For whom amounts are limited: the role over all of its logins, each login, each connection.
-const SCOPES: &[(&str, fn(&Limits) -> &Rates)] =
-    &[("", |limits| &limits.role), ("login.", |limits| &limits.login), ("connection.", |limits| &limits.connection)];
+const SCOPES: [LimitScope; 3] = [
+    LimitScope { prefix: "", rates: |limits| &limits.role },
+    LimitScope { prefix: "login.", rates: |limits| &limits.login },
+    LimitScope { prefix: "connection.", rates: |limits| &limits.connection },
+];
+
+struct LimitScope {
+    prefix: &'static str,
+    rates: fn(&Limits) -> &Rates,
+}
 
 /// What is limited of each.
-const RATES: &[(&str, fn(&Rates) -> Option<u64>)] = &[
-    ("rows_per_day", |rates| rates.rows_per_day),
-    ("statements_per_minute", |rates| rates.statements_per_minute),
-    ("searches_per_minute", |rates| rates.searches_per_minute),
+const RATES: [Rate; 3] = [
+    Rate { name: "rows_per_day", read: |rates| rates.rows_per_day },
+    Rate { name: "statements_per_minute", read: |rates| rates.statements_per_minute },
+    Rate { name: "searches_per_minute", read: |rates| rates.searches_per_minute },
 ];
+
+struct Rate {
+    name: &'static str,
+    read: fn(&Rates) -> Option<u64>,
+}
 
 /// Every permission of a role, by name.
 pub(super) fn permissions(role: &RolePolicy, catalog: &CatalogSnapshot) -> impl Iterator<Item = (String, Aspect)> {
     let plain =
         PERMISSIONS.iter().map(move |permission| (permission.name.to_owned(), (permission.read)(role, catalog)));
-    let rates = SCOPES.iter().flat_map(move |(scope, of)| {
-        RATES.iter().map(move |(rate, read)| (format!("{scope}{rate}"), Aspect::AtMost(read(of(&role.limits)))))
+    let rates = SCOPES.iter().flat_map(move |scope| {
+        RATES.iter().map(move |rate| {
+            let limit = Aspect::AtMost((rate.read)((scope.rates)(&role.limits)));
+            (format!("{}{}", scope.prefix, rate.name), limit)
+        })
     });
     plain.chain(rates)
 }

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use super::{Change, Difference, Kind, Sight, word};
 use crate::cli::output::{self, Level, Remark, Spot};
 
-/// Names of a list that are told before the rest is counted.
+/// The longest list of names that is told in full.
 const NAMED: usize = 3;
+/// Names that are told of a longer one.
+const SOME: usize = 2;
 
 /// Changes that are told as one.
 struct Group<'a> {
@@ -22,12 +24,10 @@ fn groups<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<Group<'a>> {
     let mut found: Vec<Group<'a>> = Vec::new();
     let alike = |a: &Change, b: &Change| a.kind == b.kind && a.old == b.old && a.new == b.new;
     for change in changes {
-        let own = |group: &&mut Group<'a>| match &change.cause {
-            Some(cause) => group.first.cause.as_ref() == Some(cause),
-            None => {
-                let who = group.first.who == change.who && change.kind == Kind::Column;
-                group.first.cause.is_none() && alike(group.first, change) && who && group.first.spot == change.spot
-            }
+        let own = |group: &&mut Group<'a>| {
+            let who = group.first.who == change.who && change.kind == Kind::Column;
+            let same = alike(group.first, change) && who && group.first.spot == change.spot;
+            group.first.cause == change.cause && (change.cause.is_some() || same)
         };
         if let Some(group) = found.iter_mut().find(own) {
             add(&mut group.who, &change.who);
@@ -87,11 +87,11 @@ impl Group<'_> {
     }
 }
 
-/// The first names, and how many more.
+/// The names; of many the first, with their number.
 fn named(names: &[&str], of: &str) -> String {
-    match names.get(NAMED..).map_or(0, <[_]>::len) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more {of}", names.get(..NAMED).unwrap_or_default().join(", ")),
+    match names.get(..SOME) {
+        Some(some) if names.len() > NAMED => format!("{} {of}: {}, …", names.len(), some.join(", ")),
+        Some(_) | None => names.join(", "),
     }
 }
 

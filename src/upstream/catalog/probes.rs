@@ -115,9 +115,9 @@ async fn describe(client: &Client, sql: &str, until: Instant) -> Result<Statemen
         "BEGIN READ ONLY; SET LOCAL statement_timeout = '{TIMEOUT}'; SET LOCAL lock_timeout = '{LOCKED}'; SET LOCAL search_path = ''"
     );
     // Sent in one go. Behind the rollback nothing is left of it, whatever it came to.
-    let (begun, described, _) =
+    let (opened, described, _) =
         tokio::join!(client.batch_execute(&begin), client.prepare(sql), client.batch_execute("ROLLBACK"));
-    begun.and(described).map_err(|error| objection(&error))
+    opened.and(described).map_err(|error| objection(&error))
 }
 
 /// What an error means. Names that are not there any more say that DDL came in between, and not that the rules are wrong.
