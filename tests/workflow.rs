@@ -524,6 +524,27 @@ rows = { "public.orders" = { where = "id > 0", barrier = "always" } }
     );
 }
 
+/// Scripts for psql are to be had in JSON too, for programs.
+#[test]
+fn scripts_are_printed_as_json_where_that_is_asked_for() {
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone text");
+    table(&mut data, "erasures", "customer_id bigint");
+    let desk = Desk::new(&data);
+    desk.write(
+        "rules/r.toml",
+        "policy = \"p\"\n[category.phone]\ncolumns = [\"public.customers.phone\"]\n[subject]\nkey = \"public.customers.id\"\n\
+         [erasure]\nrecords = \"public.erasures\"\nsubject = \"customer_id\"\n[[role]]\nname = \"r\"\nmatch = { user = \"u\" }\n",
+    );
+    let report = ["report", "erasure", "--rules", "rules"];
+    let human = desk.offline(0, &report).out;
+    let json = desk.offline(0, &[&report[..], &["--format", "json"]].concat()).json();
+    assert_eq!((json["sql"].as_str(), json["policy"].as_str()), (Some(human.as_str()), Some("p")));
+    let uninstall = desk.run(&["install", "--uninstall", "--key-version", "2"]);
+    let json = desk.run(&["install", "--uninstall", "--key-version", "2", "--json"]).json();
+    assert_eq!((json["sql"].as_str(), json["key_version"].as_i64()), (Some(uninstall.out.as_str()), Some(2)));
+}
+
 /// A server with tables whose names and comments tell little, and whose content tells a lot.
 fn odd_shop() -> common::Postgres {
     let postgres = common::Postgres::start();
