@@ -403,6 +403,148 @@ fn a_diff_shows_what_is_no_longer_governed_and_who_becomes_exempt() {
     desk.offline(2, &["diff", "old", "nowhere"]);
 }
 
+/// A change of what is recorded of subjects reaches most roles and columns: it is one line, with what the rules said and say, and the
+/// place where. What changed is legible where labels are the same.
+#[test]
+fn a_diff_tells_causes_with_their_reach() {
+    const RULES: &str = r#"policy = "p"
+[category.phone]
+columns = ["public.customers.phone", "public.customers.mobile", "public.orders.phone"]
+[category.email]
+columns = ["public.customers.email", "public.orders.email"]
+[category.none]
+columns = ["public.*.id", "public.orders.customer_id"]
+[subject]
+key = "public.customers.id"
+links = { "public.orders.customer_id" = "public.customers.id" }
+[consent]
+records = "public.consents"
+subject = "customer_id"
+purpose = "purpose"
+[erasure]
+records = "public.erasures"
+subject = "customer_id"
+where = "state = 'new'"
+[[role]]
+name = "support"
+match = { user = ["support"] }
+see = { phone = "phone_last", email = { mask = "email", hidden_domain = "a.example" } }
+[[role]]
+name = "marketing"
+match = { user = ["marketing"] }
+purposes = ["news", "ads"]
+consent = true
+see = { phone = "clear" }
+limits = { login = { rows_per_day = 10 }, connection = { searches_per_minute = 3 } }
+rows = { "public.orders" = { where = "id > 0", barrier = "always" } }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone text, mobile text, email text");
+    table(&mut data, "orders", "id bigint, customer_id bigint, phone text, email text");
+    table(&mut data, "consents", "customer_id bigint, purpose text");
+    table(&mut data, "erasures", "customer_id bigint, state text");
+    let desk = Desk::new(&data);
+    let both = |from: &str, to: &str| {
+        assert!(RULES.contains(from), "{from}");
+        let (code, changes) = diff(&desk, RULES, &RULES.replacen(from, to, 1));
+        for change in &changes {
+            let (old, new) = change.rsplit_once(": ").unwrap().1.split_once(" -> ").unwrap();
+            assert_ne!(old, new, "{change}");
+        }
+        (changes, desk.offline(code, &["diff", "old", "new"]).out)
+    };
+    let lines = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("  "))
+            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+    };
+
+    let erasure = "[erasure]\nrecords = \"public.erasures\"\nsubject = \"customer_id\"\nwhere = \"state = 'new'\"\n";
+    let (changes, text) = both(erasure, "");
+    assert_eq!(
+        changes
+            .iter()
+            .filter(|change| change.contains("public.customers.") || change.contains("public.orders."))
+            .count(),
+        11,
+        "{changes:?}"
+    );
+    let found = lines(&text);
+    assert_eq!(
+        found.iter().filter(|line| !line.contains("kept from writing")).collect::<Vec<_>>(),
+        [
+            "support, marketing (news), marketing (ads)|5 columns: public.customers.phone, public.customers.mobile, …|[erasure] was taken out (records public.erasures, subject customer_id, where state = 'new')|old/rules.toml:15"
+        ],
+        "{text}"
+    );
+    assert!(text.contains("--details names every role and column"), "{text}");
+    let detailed = desk.offline(1, &["diff", "old", "new", "--details"]).out;
+    assert!(lines(&detailed).len() > 10 && !detailed.contains("--details"), "{detailed}");
+    let json = desk.offline(1, &["diff", "old", "new", "--json"]).json();
+    let column = json["changes"].as_array().unwrap().iter().find(|change| change["kind"] == "column").unwrap();
+    assert!(column["cause"].as_str().unwrap().starts_with("[erasure] was taken out"), "{column}");
+    assert_eq!(desk.offline(1, &["diff", "old", "new", "--format", "github"]).out.lines().count(), found.len());
+
+    let (changes, text) = both("state = 'new'", "state = 'old'");
+    assert_eq!(changes.len(), 11);
+    assert_eq!(
+        lines(&text),
+        [
+            "support, marketing (news), marketing (ads)|5 columns: public.customers.phone, public.customers.mobile, …|[erasure]: where state = 'new' -> where state = 'old'|new/rules.toml:15"
+        ]
+    );
+    // Another domain, in a label that does not hold it; and a barrier.
+    let (_, text) = both("a.example", "b.example");
+    assert_eq!(lines(&text).len(), 1, "{text}");
+    assert!(
+        text.contains("@a.example")
+            && text.contains("@b.example")
+            && text.contains("public.customers.email, public.orders.email"),
+        "{text}"
+    );
+    let (_, text) = both(", barrier = \"always\"", "");
+    assert!(text.contains("marketing (news), marketing (ads)  rows of public.orders  orders.id > 0 (barrier always) -> orders.id > 0  new/rules.toml:"), "{text}");
+    // Who has not consented is seen now, if by a mask.
+    let (changes, _) = both("consent = true\nsee = { phone = \"clear\" }", "see = { phone = \"phone_last\" }");
+    assert!(changes.iter().any(|change| change.starts_with("else: marketing (ads): public.customers.phone: clear if consented unless erased -> phone_last unless erased")), "{changes:?}");
+    // Each limit by its scope.
+    let (changes, _) = both("rows_per_day = 10", "rows_per_day = 20");
+    assert_eq!(
+        changes,
+        ["more: marketing (news): login.rows_per_day: 10 -> 20", "more: marketing (ads): login.rows_per_day: 10 -> 20"]
+    );
+    let (changes, _) = both("searches_per_minute = 3", "searches_per_minute = 2");
+    assert_eq!(changes[0], "less: marketing (news): connection.searches_per_minute: 3 -> 2");
+    // Records that the role may write so that it sees more.
+    let (changes, _) = both("consent = true", "consent = true\nlifts = [\"erasure\"]");
+    assert!(
+        changes[0].starts_with("more: marketing (news): kept from writing: DELETE FROM public.erasures, "),
+        "{changes:?}"
+    );
+}
+
+/// Scripts for psql are to be had in JSON too, for programs.
+#[test]
+fn scripts_are_printed_as_json_where_that_is_asked_for() {
+    let mut data = database();
+    table(&mut data, "customers", "id bigint, phone text");
+    table(&mut data, "erasures", "customer_id bigint");
+    let desk = Desk::new(&data);
+    desk.write(
+        "rules/r.toml",
+        "policy = \"p\"\n[category.phone]\ncolumns = [\"public.customers.phone\"]\n[subject]\nkey = \"public.customers.id\"\n\
+         [erasure]\nrecords = \"public.erasures\"\nsubject = \"customer_id\"\n[[role]]\nname = \"r\"\nmatch = { user = \"u\" }\n",
+    );
+    let report = ["report", "erasure", "--rules", "rules"];
+    let human = desk.offline(0, &report).out;
+    let json = desk.offline(0, &[&report[..], &["--format", "json"]].concat()).json();
+    assert_eq!((json["sql"].as_str(), json["policy"].as_str()), (Some(human.as_str()), Some("p")));
+    let uninstall = desk.run(&["install", "--uninstall", "--key-version", "2"]);
+    let json = desk.run(&["install", "--uninstall", "--key-version", "2", "--json"]).json();
+    assert_eq!((json["sql"].as_str(), json["key_version"].as_i64()), (Some(uninstall.out.as_str()), Some(2)));
+}
+
 /// A server with tables whose names and comments tell little, and whose content tells a lot.
 fn odd_shop() -> common::Postgres {
     let postgres = common::Postgres::start();
@@ -864,6 +1006,115 @@ fn tests_and_diffs_run_against_a_live_server() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.out.contains("support  public.customers.note  refuse -> withhold"), "{}", ran.out);
     assert_eq!(desk.run(&["test", "rules", "--upstream-url", "postgres://pgscrim@127.0.0.1:1/shop"]).code, 2);
+}
+
+/// Whether PostgreSQL takes a condition is asked of it: with file, line and its own words, and nothing of the condition runs.
+#[test]
+fn check_asks_the_server_whether_it_takes_conditions_and_masks() {
+    const RULES: &str = r#"policy = "p"
+[category.phone]
+columns = ["public.customers.phone", "public.orders.phone"]
+[category.none]
+columns = ["public.customers.id", "public.orders.id", "public.orders.customer_id", "public.orders.tien"]
+[subject]
+key = "public.customers.id"
+links = { "public.orders.customer_id" = "public.customers.id" }
+[erasure]
+records = "public.erasures"
+subject = "customer_id"
+where = "state = 'new' AND public.boom(state)"
+[[role]]
+name = "staff"
+match = { user = "staff" }
+functions = ["public.boom"]
+see = { phone = "phone_last" }
+rows = { "public.orders" = "tien > 0 AND public.boom(tien::text)" }
+[[role]]
+name = "court"
+match = { user = "court" }
+legal_duty = true
+[[grant]]
+role = "court"
+document = "1/QD"
+from = 2026-01-01T00:00:00Z
+until = 2027-01-01T00:00:00Z
+subjects = ["6f9619ff-8b86-d011-b42d-00cf4fc964ff"]
+see = { phone = "clear" }
+"#;
+    let postgres = common::Postgres::start();
+    postgres.sql(
+        "postgres",
+        "CREATE ROLE pgscrim LOGIN; CREATE ROLE staff LOGIN; CREATE ROLE court LOGIN;
+         CREATE FUNCTION boom(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE 'it ran'; END $$;
+         CREATE TABLE customers (id uuid PRIMARY KEY, phone varchar(20));
+         CREATE TABLE orders (id int PRIMARY KEY, customer_id uuid REFERENCES customers, phone text, tien numeric(12, 2));
+         CREATE TABLE erasures (customer_id uuid, state text);
+         INSERT INTO orders VALUES (1, NULL, 'x', 1)",
+    );
+    let desk = Desk(common::Folder::new());
+    let url = url(&postgres, "pgscrim");
+    let check = |from: &str, to: &str, code: i32, format: &str| {
+        assert!(RULES.contains(from));
+        desk.write("rules/r.toml", &RULES.replace(from, to));
+        let ran = desk.run(&["check", "--rules", "rules", "--upstream-url", &url, "--format", format]);
+        assert_eq!(ran.code, code, "{from} -> {to}\n{}{}", ran.out, ran.err);
+        ran
+    };
+    let fine = check("", "", 0, "human").out;
+    assert!(!fine.contains("PGC503") && fine.contains("phone_last unless erased"), "{fine}");
+    let wrong = [
+        (
+            "tien > 0 AND public.boom(tien::text)",
+            "tien",
+            "the rows of public.orders: argument of WHERE must be type boolean, not type numeric (42804)",
+            18,
+        ),
+        (
+            "state = 'new' AND",
+            "state = 1 AND",
+            "`where` of [erasure]: operator does not exist: text = integer (42883)",
+            12,
+        ),
+        (
+            "[\"6f9619ff-8b86-d011-b42d-00cf4fc964ff\"]",
+            "[17]",
+            "a subject of the grant by document 1/QD: invalid input syntax for type uuid: \"17\" (22P02)",
+            23,
+        ),
+    ];
+    for (from, to, message, line) in wrong {
+        let ran = check(from, to, 3, "human");
+        // Once, and not for every mask that holds it.
+        assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+        assert!(ran.err.contains(&format!("PostgreSQL does not take {message}")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("rules/r.toml:{line}:")) && ran.err.contains("help:"), "{}", ran.err);
+        let json = check(from, to, 3, "json").json();
+        assert_eq!(
+            (json["errors"][0]["code"].as_str(), json["errors"][0]["line"].as_u64()),
+            (Some("PGC002"), Some(line))
+        );
+        assert!(check(from, to, 3, "sarif").out.contains("PGC002"));
+        assert!(check(from, to, 3, "github").out.starts_with("::error title=PGC002,file=rules/r.toml"));
+    }
+    // What cannot be asked is a note, and nothing waits for long: a locked table, a schema that is closed.
+    let mut locker =
+        common::wire::Client::connect(&postgres.address(), &[("user", "postgres"), ("database", "postgres")]).unwrap();
+    locker.simple("BEGIN; LOCK orders IN ACCESS EXCLUSIVE MODE");
+    let started = std::time::Instant::now();
+    let waited = check("", "", 0, "human").out;
+    assert!(
+        waited.contains("note PGC503: the rows of public.orders the server could not be asked")
+            && waited.contains("is locked"),
+        "{waited}"
+    );
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    locker.simple("ROLLBACK");
+    postgres.sql("postgres", "REVOKE ALL ON SCHEMA public FROM PUBLIC");
+    let closed = check("tien > 0 AND public.boom(tien::text)", "tien", 0, "human").out;
+    assert!(
+        closed.contains("PGC503") && closed.contains("permission denied for schema public (GRANT USAGE"),
+        "{closed}"
+    );
 }
 
 /// A policy has an entry for each purpose of a role; commands take them for entries of one role.

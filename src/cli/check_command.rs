@@ -1,6 +1,6 @@
 //! `pgscrim check`: arguments, reading and printing around [`super::check`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
@@ -8,19 +8,26 @@ use serde_json::json;
 use super::{
     Failure, args, check,
     discover::take_samples,
-    findings::{self, CODES, Finding, INVALID},
+    findings::{self, CODES, Finding, INVALID, NOT_TAKEN},
     output::{self, Format, Level, Remark, Spot},
     print,
 };
 use crate::{
     catalog::CatalogSnapshot,
-    diagnostic::{Diagnostics, Place},
-    policy::rules::{RuleFile, RuleSet},
+    diagnostic::{Diagnostic, Diagnostics, Place},
+    policy::{
+        Probe,
+        rules::{RuleFile, RuleSet},
+    },
     upstream::catalog::{
         privileges::{unreadable, writable},
+        probes::{Objection, objections},
         recorded::counted,
     },
 };
+
+/// How long the server is asked about conditions and masks.
+const ASKING: Duration = Duration::from_secs(30);
 
 pub(super) fn command() -> Command {
     Command::new("check")
@@ -55,18 +62,26 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let files = given.rule_files()?;
     // Before the server is asked: most mistakes need no catalog to be found.
     if let Err(complaints) = RuleSet::parse(&files) {
-        return Err(invalid(complaints, format));
+        return Err(invalid(complaints, format, INVALID));
     }
     let catalog = given.catalog_in_full(matches)?;
     let mut samples = take_samples(&given, matches, &catalog)?;
     let catalog = CatalogSnapshot::new(catalog, 1);
     if !matches.contains_id("catalog") {
-        let wanted = match RuleSet::parse(&files).and_then(|rules| rules.compile(&catalog)) {
-            Ok(policy) => findings::privileges::wanted(&policy.enforced(), &catalog),
-            Err(complaints) => return Err(invalid(complaints, format)),
+        let compiled = RuleSet::parse(&files).and_then(|rules| rules.compile(&catalog).map(|policy| (rules, policy)));
+        let (rules, policy) = match compiled {
+            Ok(compiled) => compiled,
+            Err(complaints) => return Err(invalid(complaints, format, INVALID)),
         };
+        let probes = rules.probes(&policy, &catalog);
+        let said = args::block_on(objections(&given.upstream()?, &probes, ASKING))?.map_err(Failure::new)?;
+        let (wrong, not_asked) = split(&probes, said);
+        if !wrong.is_empty() {
+            return Err(invalid(rules.complaints(wrong), format, NOT_TAKEN));
+        }
+        samples.not_asked = not_asked;
+        let wanted = findings::privileges::wanted(&policy.enforced(), &catalog);
         if matches.get_flag("sample") {
-            let rules = RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
             let records = rules.recorded_names(&catalog);
             samples.misspelt =
                 args::block_on(counted(&given.upstream()?, &records, &mut samples.missed))?.map_err(Failure::new)?;
@@ -81,7 +96,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     }
     let report = match check::check(&files, &catalog, &samples) {
         Ok(report) => report,
-        Err(complaints) => return Err(invalid(complaints, format)),
+        Err(complaints) => return Err(invalid(complaints, format, INVALID)),
     };
     let remarks: Vec<Remark> = report.findings.iter().map(Finding::remark).collect();
     print(&match format {
@@ -97,19 +112,34 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Complaints about what PostgreSQL does not take; and why it could not be asked, with the first that it concerns and how many more.
+fn split(probes: &[Probe], said: Vec<(usize, Objection)>) -> (Vec<Diagnostic>, Vec<(String, String, usize)>) {
+    let (mut wrong, mut not_asked) = (Vec::new(), Vec::<(String, String, usize)>::new());
+    for (probe, objection) in said.into_iter().filter_map(|(at, objection)| Some((probes.get(at)?, objection))) {
+        match objection {
+            Objection::Wrong { code, message } => wrong.push(probe.complaint(&code, &message)),
+            Objection::NotAsked(why) => match not_asked.iter_mut().find(|(_, known, _)| *known == why) {
+                Some((_, _, more)) => *more += 1,
+                None => not_asked.push((probe.what.clone(), why, 0)),
+            },
+        }
+    }
+    (wrong, not_asked)
+}
+
 /// Invalid rules, told on standard output too where a program reads it.
-fn invalid(complaints: Diagnostics, format: Format) -> Failure {
+fn invalid(complaints: Diagnostics, format: Format, code: &'static str) -> Failure {
     let texts: BTreeMap<_, _> = complaints.sources.iter().map(|(file, text)| (file, text)).collect();
     let line = |item: &crate::diagnostic::Diagnostic| {
         let start = item.span.as_ref().map_or(0, |span| span.start);
         texts.get(&item.file).map_or(1, |text| Place::of(text, start).line)
     };
-    let remarks = output::complaints(&complaints, INVALID);
+    let remarks = output::complaints(&complaints, code);
     let text = match format {
         Format::Human => String::new(),
         Format::Json => output::pretty(&json!({
             "errors": complaints.items.iter().map(|item| json!({
-                "code": INVALID, "file": &*item.file, "line": line(item), "message": item.message, "help": item.help,
+                "code": code, "file": &*item.file, "line": line(item), "message": item.message, "help": item.help,
             })).collect::<Vec<_>>(),
         })),
         Format::Github => output::github(&remarks),

@@ -11,29 +11,32 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     path::Path,
     sync::Arc,
 };
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 
 mod aspects;
+mod causes;
+mod columns;
+mod text;
 
-use aspects::PERMISSIONS;
+use aspects::permissions;
+use columns::View;
 
 use super::{
     Failure, args,
     detect::is_of_people,
-    output::{self, Format, Level, Remark, Spot},
+    output::{self, Format, Spot},
     print,
 };
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RoleData},
-    names::{Oid, QualifiedName, rule_part},
+    names::{QualifiedName, rule_part},
     policy::{
-        LoginIdentity, Policy, RolePolicy, Scope, Search, Treatment,
+        LoginIdentity, Policy, RolePolicy, Scope,
         compiled::Row,
         rules::{RuleFile, RuleSet},
     },
@@ -49,7 +52,8 @@ pub(super) fn command() -> Command {
         .after_help(
             "Both are compiled against the same catalog. Order of treatments: clear, mask, withhold, refuse; another mask is \
              \"something else\", for it may show more. For every role, purpose and column, for functions and other \
-             permissions, and for every login whose role changes.\n\n\
+             permissions, and for every login whose role changes. A line tells one cause, with the roles and columns that it \
+             reaches; --details and --format json name them all.\n\n\
              Examples:\n  \
              pgscrim diff --catalog shop.catalog.json rules-in-force my-rules\n  \
              git worktree add ../main main && pgscrim diff --config pgscrim.toml --format github ../main/rules rules\n\n\
@@ -59,6 +63,13 @@ pub(super) fn command() -> Command {
             directory("old", "OLD", "PGSCRIM_DIFF_OLD", "Rule directory to compare with"),
             directory("new", "NEW", "PGSCRIM_DIFF_NEW", "Rule directory that is to come into force"),
         ])
+        .arg(
+            Arg::new("details")
+                .long("details")
+                .env("PGSCRIM_DETAILS")
+                .action(ArgAction::SetTrue)
+                .help("Name every role and column instead of a line for each cause"),
+        )
         .args([args::config_file(), args::catalog_file()])
         .args(args::format(&[Format::Human, Format::Json, Format::Github]))
         .args(args::keys(|key| key.starts_with("upstream.")))
@@ -78,6 +89,20 @@ pub enum Sight {
     Same,
 }
 
+/// What a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A column.
+    Column,
+    /// The rows of a table.
+    Rows,
+    /// What a role may do otherwise.
+    Permission,
+    /// A role, a purpose of it, or who has it.
+    Role,
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
@@ -85,13 +110,17 @@ pub struct Change {
     pub sight: Sight,
     /// The role, with its purpose where it has several, or the login.
     pub who: String,
+    /// What kind of thing is treated otherwise.
+    pub kind: Kind,
     /// What is treated otherwise: `schema.table.column`, a permission, `role`.
     pub what: String,
     /// How it was.
     pub old: String,
     /// How it is.
     pub new: String,
-    /// The determining rule among the new ones.
+    /// What of the rules about subjects has changed, where that is why: `[erasure]: …`.
+    pub cause: Option<String>,
+    /// The determining rule among the new ones; of a cause, its own place, also among the old ones.
     pub spot: Option<Spot>,
 }
 
@@ -120,16 +149,17 @@ fn run_all(matches: &ArgMatches) -> Result<(), Failure> {
         let rules = RuleSet::parse(&files).map_err(Failure::RulesInvalid)?;
         Ok::<_, Failure>((files, rules))
     };
-    let (_, old) = read("old")?;
-    let (files, new) = read("new")?;
+    let (_, old_rules) = read("old")?;
+    let (files, new_rules) = read("new")?;
     let catalog = given.snapshot(matches)?;
-    let old = old.compile(&catalog).map_err(Failure::RulesInvalid)?;
-    let new = new.compile(&catalog).map_err(Failure::RulesInvalid)?;
-    let difference = difference(&old, &new, &files, &catalog);
+    let old = old_rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
+    let new = new_rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
+    let mut difference = difference(&old, &new, &files, &catalog);
+    causes::find(&mut difference.changes, &old_rules.sections(), &new_rules.sections());
     print(&match args::chosen_format(matches) {
         Format::Json => output::pretty(&difference),
-        Format::Github => as_github(&difference),
-        Format::Human | Format::Sarif => as_text(&difference),
+        Format::Github => text::github(&difference),
+        Format::Human | Format::Sarif => text::human(&difference, matches.get_flag("details")),
     })?;
     let shown = difference.changes.iter().any(|change| change.sight <= Sight::Else);
     if shown { Err(Failure::Negative(String::new())) } else { Ok(()) }
@@ -177,18 +207,22 @@ impl Pass<'_> {
                 self.changes.push(Change {
                     sight: Sight::Same,
                     who: self.label(role),
+                    kind: Kind::Role,
                     what: "role".to_owned(),
                     old: "-".to_owned(),
                     new: "removed".to_owned(),
+                    cause: None,
                     spot: None,
                 });
             } else if !same_name.iter().any(|other| other.purpose == role.purpose) {
                 self.changes.push(Change {
                     sight: Sight::Less,
                     who: self.label(role),
+                    kind: Kind::Role,
                     what: "purpose".to_owned(),
                     old: role.purpose.clone(),
                     new: "-".to_owned(),
+                    cause: None,
                     spot: None,
                 });
             }
@@ -196,13 +230,14 @@ impl Pass<'_> {
     }
 
     fn note(&mut self, who: &str, what: &str, old: &str, new: &str, role: &RolePolicy) {
-        let change = (Sight::Same, what.to_owned(), old.to_owned(), new.to_owned());
+        let what = What { kind: Kind::Role, name: what.to_owned() };
+        let change = (Sight::Same, what, old.to_owned(), new.to_owned());
         self.push(who, change, &role.origin);
     }
 
-    fn push(&mut self, who: &str, (sight, what, old, new): (Sight, String, String, String), origin: &str) {
+    fn push(&mut self, who: &str, (sight, What { kind, name }, old, new): Found, origin: &str) {
         let spot = Spot::of_origin(origin, self.files);
-        self.changes.push(Change { sight, who: who.to_owned(), what, old, new, spot });
+        self.changes.push(Change { sight, who: who.to_owned(), kind, what: name, old, new, cause: None, spot });
     }
 
     fn entries(&mut self, who: &str, before: &RolePolicy, after: &RolePolicy) {
@@ -255,7 +290,8 @@ impl Pass<'_> {
         for (who, before, after) in found {
             let (sight, detail) = self.moved(before, after);
             let name = |role: Option<&RolePolicy>| role.map_or_else(|| "no role".to_owned(), |role| role.name.clone());
-            let change = (sight, "role".to_owned(), name(before), name(after) + &detail);
+            let what = What { kind: Kind::Role, name: "role".to_owned() };
+            let change = (sight, what, name(before), name(after) + &detail);
             self.push(&who, change, after.map(|role| role.origin.as_str()).unwrap_or_default());
         }
     }
@@ -324,15 +360,21 @@ impl Pass<'_> {
     }
 }
 
-type Found = (Sight, String, String, String);
+type Found = (Sight, What, String, String);
+
+/// What a change is about.
+struct What {
+    kind: Kind,
+    name: String,
+}
 
 /// Everything in which `after` is not `before`, each with the rule of `after` that decides it.
 fn compare(before: &RolePolicy, after: &RolePolicy, catalog: &CatalogSnapshot) -> Vec<(Found, String)> {
     let mut found = Vec::new();
-    for permission in PERMISSIONS {
-        let (old, new) = ((permission.read)(before, catalog), (permission.read)(after, catalog));
+    for ((name, old), (_, new)) in permissions(before, catalog).zip(permissions(after, catalog)) {
         if let Some(sight) = old.compared(&new) {
-            found.push(((sight, permission.name.to_owned(), old.shown(), new.shown()), after.origin.clone()));
+            let what = What { kind: Kind::Permission, name };
+            found.push(((sight, what, old.shown(&new), new.shown(&old)), after.origin.clone()));
         }
     }
     for relation in catalog.data().relations.iter().filter(|relation| is_of_people(relation)) {
@@ -341,7 +383,9 @@ fn compare(before: &RolePolicy, after: &RolePolicy, catalog: &CatalogSnapshot) -
             let (old, new) = (View::of(before, relation.oid, position), View::of(after, relation.oid, position));
             if let Some(sight) = old.compared(&new) {
                 let rule = new.rule.unwrap_or(&after.origin).to_owned();
-                found.push(((sight, full_name(relation, column), old.shown(), new.shown()), rule));
+                let what = What { kind: Kind::Column, name: full_name(relation, column) };
+                let (old, new) = old.shown(&new, &column.name);
+                found.push(((sight, what, old, new), rule));
             }
         }
     }
@@ -366,113 +410,18 @@ fn rows(before: &RolePolicy, after: &RolePolicy, relation: &Relation) -> Option<
     };
     let shown = |scope: &Option<Scope>| match scope {
         None => "all rows".to_owned(),
-        Some(scope) => scope.sql.fill_row("", Row { name: &relation.name, few: false }),
+        Some(scope) => {
+            let barrier = if scope.barrier { " (barrier always)" } else { "" };
+            scope.sql.fill_row("", Row { name: &relation.name, few: false }) + barrier
+        }
     };
     let rule = new.as_ref().map_or_else(|| after.origin.clone(), |scope| scope.rule.to_string());
     let name = QualifiedName::new(&relation.schema, &relation.name).to_string();
-    Some(((sight, format!("rows of {name}"), shown(&old), shown(&new)), rule))
+    let what = What { kind: Kind::Rows, name: format!("rows of {name}") };
+    Some(((sight, what, shown(&old), shown(&new)), rule))
 }
 
-/// What a role gets of one column.
-struct View<'a> {
-    treatment: &'a Treatment,
-    /// [`Search::Exact`] shows more than [`Search::Masked`]; only where the treatment is not clear.
-    search: Search,
-    /// The stored value, where a condition holds.
-    gated: bool,
-    rule: Option<&'a str>,
-}
-
-impl<'a> View<'a> {
-    fn of(role: &'a RolePolicy, relation: Oid, position: usize) -> Self {
-        let Some(governed) = role.relation(relation) else {
-            return Self { treatment: &Treatment::Clear, search: Search::Masked, gated: false, rule: None };
-        };
-        if governed.refuse.is_some() {
-            return Self { treatment: &Treatment::Refuse, search: Search::Masked, gated: false, rule: None };
-        }
-        match governed.columns.get(position) {
-            Some(column) => {
-                let hidden = matches!(column.treatment, Treatment::Mask(_) | Treatment::Withhold);
-                let search = if hidden { column.search } else { Search::Masked };
-                let gated = column.gate.as_ref().is_some_and(|gate| gate.clear);
-                Self { treatment: &column.treatment, search, gated, rule: Some(&column.rule) }
-            }
-            None => Self { treatment: &Treatment::Withhold, search: Search::Masked, gated: false, rule: None },
-        }
-    }
-
-    fn openness(&self) -> u8 {
-        match self.treatment {
-            Treatment::Clear => 4,
-            Treatment::Mask(_) if self.gated => 3,
-            Treatment::Mask(_) => 2,
-            Treatment::Withhold => 1,
-            Treatment::Refuse => 0,
-        }
-    }
-
-    /// Which way the change from here to `new` goes; none when there is none.
-    fn compared(&self, new: &Self) -> Option<Sight> {
-        let by_treatment = match self.openness().cmp(&new.openness()) {
-            std::cmp::Ordering::Less => Some(Sight::More),
-            std::cmp::Ordering::Greater => Some(Sight::Less),
-            std::cmp::Ordering::Equal if self.treatment == new.treatment => None,
-            std::cmp::Ordering::Equal => Some(by_conditions(self.treatment.label(), new.treatment.label())),
-        };
-        let hidden = |view: &Self| matches!(view.treatment, Treatment::Mask(_) | Treatment::Withhold);
-        let by_search = if hidden(self) && hidden(new) {
-            match searchable(new.search).cmp(&searchable(self.search)) {
-                std::cmp::Ordering::Greater => Some(Sight::More),
-                std::cmp::Ordering::Less => Some(Sight::Less),
-                std::cmp::Ordering::Equal => None,
-            }
-        } else {
-            None
-        };
-        // What shows more in one respect shows more.
-        by_treatment.into_iter().chain(by_search).min()
-    }
-
-    fn shown(&self) -> String {
-        let label = self.treatment.label();
-        match self.search {
-            Search::Masked => label.to_owned(),
-            Search::Exact => format!("{label}; search exact"),
-            Search::Refuse => format!("{label}; search refuse"),
-        }
-    }
-}
-
-/// Of two treatments that depend on the row: fewer conditions show more, if the rest is the same.
-fn by_conditions(old: &str, new: &str) -> Sight {
-    let parts = |label: &str| -> (String, BTreeSet<String>) {
-        let mut words = label.split_whitespace();
-        let base: Vec<&str> = words.by_ref().take_while(|word| !["if", "unless"].contains(word)).collect();
-        let conditions = ["consented", "refused", "erased"];
-        let found = label.split_whitespace().filter(|word| conditions.contains(word));
-        (base.join(" "), found.map(str::to_owned).collect())
-    };
-    let ((old_base, old), (new_base, new)) = (parts(old), parts(new));
-    if old_base != new_base || old == new {
-        Sight::Else
-    } else if new.is_subset(&old) {
-        Sight::More
-    } else if old.is_subset(&new) {
-        Sight::Less
-    } else {
-        Sight::Else
-    }
-}
-
-fn searchable(search: Search) -> u8 {
-    match search {
-        Search::Exact => 2,
-        Search::Masked => 1,
-        Search::Refuse => 0,
-    }
-}
-
+/// As people read it.
 fn word(sight: Sight) -> &'static str {
     match sight {
         Sight::More => "more",
@@ -480,50 +429,4 @@ fn word(sight: Sight) -> &'static str {
         Sight::Less => "less",
         Sight::Same => "the same",
     }
-}
-
-fn as_text(difference: &Difference) -> String {
-    let mut out = format!("old  {}\nnew  {}\n", difference.old, difference.new);
-    let of = |sight: Sight| difference.changes.iter().filter(move |change| change.sight == sight);
-    for (sight, title) in [
-        (Sight::More, "sees more"),
-        (Sight::Else, "sees something else (which may be more)"),
-        (Sight::Less, "sees less"),
-        (Sight::Same, "changed, and sees the same"),
-    ] {
-        let lines: Vec<Vec<String>> = of(sight)
-            .map(|change| {
-                let place = change.spot.as_ref().map(|spot| format!("{}:{}", spot.file, spot.line));
-                let change =
-                    [&change.who, &change.what, &format!("{} -> {}", change.old, change.new)].map(Clone::clone);
-                change.into_iter().chain(place).collect()
-            })
-            .collect();
-        if !lines.is_empty() {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "\n{title}\n{}", output::table(&lines, 2));
-        }
-    }
-    let count = |sight: Sight| of(sight).count();
-    let (more, other, less) = (count(Sight::More), count(Sight::Else), count(Sight::Less));
-    let sum = if more + other == 0 { ": nobody sees more" } else { "" };
-    let _ = writeln!(out, "\n{more} more, {other} something else, {less} less{sum}");
-    out
-}
-
-fn as_github(difference: &Difference) -> String {
-    let remarks = difference.changes.iter().filter(|change| change.sight != Sight::Same).map(|change| Remark {
-        level: if change.sight == Sight::Less { Level::Note } else { Level::Warning },
-        code: format!("sees-{}", word(change.sight).replace(' ', "-")).into(),
-        message: format!(
-            "{} sees {}: {} {} -> {}",
-            change.who,
-            word(change.sight),
-            change.what,
-            change.old,
-            change.new
-        ),
-        spot: change.spot.clone(),
-    });
-    output::github(&remarks.collect::<Vec<_>>())
 }

@@ -8,7 +8,13 @@ mod script;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::{Failure, print};
+use serde_json::json;
+
+use super::{
+    Failure, args,
+    output::{self, Format},
+    print,
+};
 pub use key::{Key, KeyError};
 pub use script::{install, uninstall};
 
@@ -48,6 +54,7 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::Append)
                 .help("Roles that may call the function: the logins of restricted applications, or their groups"),
         )
+        .args(args::format(&[Format::Human, Format::Json]))
         .arg(
             Arg::new("uninstall")
                 .long("uninstall")
@@ -60,7 +67,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let version = matches.get_one::<i32>("key-version").copied();
     if matches.get_flag("uninstall") {
-        return print(&uninstall(version));
+        return told(matches, "uninstall", version, &[], uninstall(version));
     }
     let roles = matches.get_many::<String>("grant-to").into_iter().flatten().map(|role| role.trim());
     let roles: Vec<&str> = roles.filter(|role| !role.is_empty()).collect();
@@ -75,5 +82,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
             None => return Err(Failure::new("a key is needed: --key-file FILE, or PGSCRIM_MASK_KEY")),
         },
     };
-    print(&install(&key.map_err(Failure::new)?, version.unwrap_or(1), &roles))
+    let number = version.unwrap_or(1);
+    told(matches, "install", Some(number), &roles, install(&key.map_err(Failure::new)?, number, &roles))
+}
+
+/// Prints the script, alone or in a JSON object.
+fn told(matches: &ArgMatches, does: &str, version: Option<i32>, roles: &[&str], sql: String) -> Result<(), Failure> {
+    print(&match args::chosen_format(matches) {
+        Format::Json => output::pretty(&json!({ "does": does, "key_version": version, "grant_to": roles, "sql": sql })),
+        Format::Human | Format::Github | Format::Sarif => sql,
+    })
 }

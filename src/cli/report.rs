@@ -4,7 +4,13 @@
 
 use clap::{ArgMatches, Command};
 
-use super::{Failure, args, print};
+use serde_json::json;
+
+use super::{
+    Failure, args,
+    output::{self, Format},
+    print,
+};
 use crate::policy::rules::RuleSet;
 
 pub(super) fn command() -> Command {
@@ -18,6 +24,7 @@ pub(super) fn command() -> Command {
              pgscrim report erasure --config pgscrim.toml | psql -X -d shop -U shop_owner",
         )
         .args([args::config_file(), args::catalog_file()])
+        .args(args::format(&[Format::Human, Format::Json]))
         .args(args::keys(|key| key == "rules" || key.starts_with("upstream.")));
     Command::new("report").about("Reports on what is stored").subcommand_required(true).subcommand(erasure)
 }
@@ -28,7 +35,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let rules = RuleSet::parse(&given.rule_files()?).map_err(Failure::RulesInvalid)?;
     let catalog = given.snapshot(matches)?;
     match rules.stored_of_erased(&catalog).map_err(Failure::RulesInvalid)? {
-        Some(sql) => print(&sql),
+        Some(sql) => print(&match args::chosen_format(matches) {
+            Format::Json => output::pretty(&json!({
+                "policy": rules.policy(), "hash": rules.hash(), "database": catalog.data().database, "sql": sql,
+            })),
+            Format::Human | Format::Github | Format::Sarif => sql,
+        }),
         None => Err(Failure::new(
             "the rules do not say where requests for erasure are recorded: add [erasure] and [subject]",
         )),

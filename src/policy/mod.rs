@@ -15,7 +15,10 @@ pub mod rules;
 pub mod settings;
 mod toml_reader;
 
-pub use compile::recorded::RecordedNames;
+pub use compile::{
+    probes::{Probe, UseAs},
+    recorded::RecordedNames,
+};
 pub use compiled::{
     ColumnPolicy, Deciding, Gate, Grant, Keeps, Leading, Limits, LoginIdentity, Mask, Policy, Rates, RelationPolicy,
     RoleId, RolePolicy, Scope, Search, SqlTemplate, Treatment, WriteBack,

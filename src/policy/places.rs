@@ -2,7 +2,7 @@
 
 use super::{
     pattern::Part,
-    rules::{At, ColumnRule, RuleSet},
+    rules::{At, ColumnRule, NamedRecordsRule, RecordsRule, RuleSet},
 };
 use crate::diagnostic::Place;
 
@@ -17,7 +17,47 @@ pub struct Link<'r> {
     pub place: (&'r str, usize),
 }
 
+/// One table of the rules about subjects, `[erasure]` and the like, as a list of what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// `subject`, `consent`, `refusal` or `erasure`.
+    pub name: &'static str,
+    /// What it says.
+    pub says: Vec<String>,
+    /// File (as the user named it) and line.
+    pub place: (String, usize),
+}
+
 impl RuleSet {
+    /// What the rules say about subjects.
+    pub fn sections(&self) -> Vec<Section> {
+        let mut found = Vec::new();
+        let mut add = |name, says, at| {
+            let place = self.place(at).map_or_else(|| (String::new(), 1), |(file, line)| (file.to_owned(), line));
+            found.push(Section { name, says, place });
+        };
+        if let Some(subject) = &self.subject {
+            let links = subject.links.iter().map(|(from, to)| format!("{} -> {}", from.text, to.text));
+            let unlinked = subject.unlinked.iter().map(|(name, _)| format!("{} unlinked", table(name)));
+            let key = format!("key {}", subject.key.text);
+            add("subject", [key].into_iter().chain(links).chain(unlinked).collect(), subject.at);
+        }
+        for (name, named) in [("consent", &self.consent), ("refusal", &self.refusal)] {
+            let Some(NamedRecordsRule { records, of, categories }) = named else { continue };
+            let mut says = said(records);
+            says.push(format!("by {of}"));
+            says.extend(categories.iter().map(|(name, of)| {
+                let of: Vec<&str> = of.iter().map(|(category, _)| category.as_str()).collect();
+                format!("{name} stands for {}", of.join(", "))
+            }));
+            add(name, says, records.at);
+        }
+        if let Some(records) = &self.erasure {
+            add("erasure", said(records), records.at);
+        }
+        found
+    }
+
     /// File (as the user named it) and line of the entry of `columns` that names `schema.table.column`.
     pub fn place_of_column(&self, schema: &str, table: &str, column: &str) -> Option<(&str, usize)> {
         let own =
@@ -77,4 +117,19 @@ impl RuleSet {
         let file = self.files.get(at.file)?;
         Some((&file.path, Place::of(&file.text, at.start).line))
     }
+}
+
+fn said(records: &RecordsRule) -> Vec<String> {
+    let RecordsRule { table: name, subject, condition, at: _ } = records;
+    let mut says = vec![format!("records {}", table(name)), format!("subject {subject}")];
+    says.extend(condition.iter().map(|(text, _)| format!("where {text}")));
+    says
+}
+
+fn table(name: &[Part; 2]) -> String {
+    let part = |part: &Part| match part {
+        Part::Name(name) => name.clone(),
+        Part::Any => "*".to_owned(),
+    };
+    name.iter().map(part).collect::<Vec<_>>().join(".")
 }

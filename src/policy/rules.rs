@@ -307,6 +307,11 @@ impl RuleSet {
         super::compile::recorded::recorded_names(self, catalog)
     }
 
+    /// Conditions and masks that PostgreSQL alone can judge; `policy` is what the rules compile to.
+    pub fn probes(&self, policy: &Policy, catalog: &CatalogSnapshot) -> Vec<super::Probe> {
+        super::compile::probes::probes(self, policy, catalog)
+    }
+
     /// By name of each restricted role, the relations that decide what it sees, also those that the rules let it write.
     pub fn deciding(&self, catalog: &CatalogSnapshot) -> Vec<(String, HashMap<Oid, Deciding, FixedState>)> {
         super::compile::deciding::all(self, catalog)

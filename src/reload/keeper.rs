@@ -70,6 +70,11 @@ impl Keeper {
         self.latest.as_ref()
     }
 
+    /// The rules in force, in full or in part.
+    pub fn in_force(&self) -> Option<&Arc<RuleSet>> {
+        self.rules.as_ref()
+    }
+
     /// Tries to bring `offered` (none: the rules in force) into force with the newest catalog.
     pub fn try_rules(&mut self, offered: Option<&Arc<RuleSet>>) -> Outcome {
         let (Some(latest), Some(offered)) = (self.latest.clone(), offered.or(self.rules.as_ref()).cloned()) else {

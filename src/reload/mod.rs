@@ -10,6 +10,8 @@
 //! | nothing was ever loaded, or loading panicked | nothing: every session is told [`RefusalCode::NotReady`] |
 //! | the server or its catalogs cannot be read | the last good catalog; new rules still come into force against it |
 //! | rule files cannot be read, or do not parse | the last good rules, compiled against the newest catalog |
+//! | the server does not take a condition or mask of new rules | the last good rules, compiled against the newest catalog |
+//! | the server does not take one of the rules in force any more | the same rules: statements with it fail, others go on |
 //! | new rules do not compile, the last good ones do | the last good rules, compiled against the newest catalog |
 //! | no rules fit the newest catalog any more | the last good policy over the *unchanged part* of the catalog, see [`keeper`] |
 //!
@@ -24,6 +26,7 @@
 //! Each distinct failure is logged once. A change of the rule files counts when two readings in a row agree, so that a
 //! half-written directory never comes into force.
 
+mod asking;
 mod files;
 mod guard;
 pub mod keeper;

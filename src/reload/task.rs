@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{LoadError, Request, Shared, Sources, Status, files::Reading, keeper::Keeper};
+use super::{LoadError, Request, Shared, Sources, Status, asking::Asking, files::Reading, keeper::Keeper};
 use crate::{
     engine::Inputs,
     metrics::{Metrics, ReloadKind, UpstreamErrorKind},
@@ -54,6 +54,7 @@ struct State {
     /// Why they mean nothing.
     files_error: Option<Arc<LoadError>>,
     reading: Reading,
+    asking: Asking,
 }
 
 /// Runs the task, and again after a panic. Without it no change of rules or schema would be noticed: then nothing is in force
@@ -95,6 +96,7 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
         rules: None,
         files_error: None,
         reading: Reading::default(),
+        asking: Asking::default(),
     };
     let mut hangup = signal(SignalKind::hangup()).ok();
     let mut files_timer = interval(FILES_INTERVAL);
@@ -113,6 +115,7 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
                 let _ = sender.send(());
             }
         }
+        state.ask_about_rules_in_force(publisher).await;
         let timer = tokio::time::sleep(if soon { RETRY.min(refresh) } else { refresh });
         tokio::pin!(timer);
         (reread_catalog, reread_files) = (false, false);
@@ -198,7 +201,9 @@ impl State {
                 }
             }
         }
-        let Some(outcome) = self.try_rules().await else {
+        let refused = self.refused_by_server().await;
+        let offered = self.rules.clone().filter(|_| refused.is_none());
+        let Some(outcome) = self.try_rules(offered).await else {
             publisher.withdraw();
             publisher.report(Some(Arc::new(LoadError::Defect)));
             return true;
@@ -209,6 +214,12 @@ impl State {
             self.files_error = Some(Arc::new(LoadError::Rules(complaint)));
         } else if !outcome.unchanged && self.rules.is_some() && self.keeper.latest().is_some() {
             self.files_error = None;
+        }
+        if let Some(refused) = refused {
+            if self.files_error.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &refused)) {
+                publisher.metrics.reload_failed(ReloadKind::Rules);
+            }
+            self.files_error = Some(refused);
         }
         if outcome.reduced {
             tracing::error!(
@@ -249,12 +260,37 @@ impl State {
         }
     }
 
+    /// What the server has against rules that are not in force.
+    async fn refused_by_server(&mut self) -> Option<Arc<LoadError>> {
+        let (rules, catalog) = (self.rules.clone()?, Arc::clone(self.keeper.latest()?));
+        if self.keeper.in_force().is_some_and(|known| Arc::ptr_eq(known, &rules)) {
+            return None;
+        }
+        self.asking.complaint(&self.sources.upstream, &rules, &catalog).await
+    }
+
+    /// After a change of the schema: what is in force stays, and the complaint stands in log and status. Nobody waits for it.
+    async fn ask_about_rules_in_force(&mut self, publisher: &mut Publisher) {
+        let (Some(rules), Some(catalog)) = (self.keeper.in_force().cloned(), self.keeper.latest().cloned()) else {
+            return;
+        };
+        // Complaints about files that are not in force come first.
+        if self.rules.as_ref().is_some_and(|own| Arc::ptr_eq(own, &rules)) && self.files_error.is_none() {
+            let complaint = self.asking.complaint(&self.sources.upstream, &rules, &catalog).await;
+            if complaint.is_some() {
+                publisher.metrics.reload_failed(ReloadKind::Rules);
+                self.files_error.clone_from(&complaint);
+                publisher.report(complaint);
+            }
+        }
+    }
+
     /// Compiling ten thousand relations takes a while: not on a thread that accepts sessions. None after a panic.
-    async fn try_rules(&mut self) -> Option<super::keeper::Outcome> {
+    async fn try_rules(&mut self, offered: Option<Arc<RuleSet>>) -> Option<super::keeper::Outcome> {
         let version = self.keeper.version();
-        let (mut keeper, rules) = (std::mem::take(&mut self.keeper), self.rules.clone());
+        let mut keeper = std::mem::take(&mut self.keeper);
         let done = tokio::task::spawn_blocking(move || {
-            let outcome = keeper.try_rules(rules.as_ref());
+            let outcome = keeper.try_rules(offered.as_ref());
             (keeper, outcome)
         });
         if let Ok((keeper, outcome)) = done.await {

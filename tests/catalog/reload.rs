@@ -219,3 +219,45 @@ async fn wrong_rules_at_the_start_are_an_answer() {
     let error = start(missing, Metrics::new()).first_load().await.unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
+
+/// Rules with a condition that the server does not take never come into force; and those that are in force stay when a change of the
+/// schema makes one wrong, with the complaint in the status.
+#[tokio::test]
+async fn conditions_that_the_server_does_not_take_are_told_before_a_session_meets_them() {
+    let (postgres, folder) = (server(), Folder::new());
+    let rows = |condition: &str| RULES.to_owned() + &format!("rows = {{ \"public.customers\" = \"{condition}\" }}\n");
+    folder.write("rules/a.toml", &rows("note"));
+    let handle = start(sources(&postgres, &folder), Metrics::new());
+    let error = handle.first_load().await.unwrap_err().to_string();
+    assert!(error.contains("argument of WHERE must be type boolean, not type text (42804)"), "{error}");
+    assert!(error.contains("a.toml:") && handle.current().is_none(), "{error}");
+    assert!(matches!(*handle.status(), Status::NotReady(Some(_))));
+
+    // The schema follows: the same files are right now.
+    postgres.sql("postgres", "ALTER TABLE customers ALTER note TYPE bool USING true");
+    until(&handle, "the rules", |handle| *handle.status() == Status::Ready).await;
+    folder.write("rules/a.toml", &rows("id = 'x'").replace("\"first\"", "\"second\""));
+    let complains =
+        |handle: &InputsHandle, of: &str| matches!(&*handle.status(), Status::Degraded(text) if text.contains(of));
+    until(&handle, "a complaint", |handle| complains(handle, "22P02")).await;
+    assert_eq!(policy(&handle), "first");
+    folder.write("rules/a.toml", &rows("note"));
+    until(&handle, "the first rules again", |handle| *handle.status() == Status::Ready).await;
+
+    postgres.sql("postgres", "ALTER TABLE customers ALTER note TYPE text");
+    let after = handle.refresh().await.unwrap();
+    assert_eq!(after.catalog.relation_named("public", "customers").unwrap().column("note").unwrap().type_name, "text");
+    until(&handle, "a complaint about the rules in force", |handle| complains(handle, "42804")).await;
+    assert_eq!((policy(&handle).as_str(), after.policy.reduced), ("first", false));
+    postgres.sql("postgres", "ALTER TABLE customers ALTER note TYPE bool USING true");
+    handle.request_refresh();
+    until(&handle, "rules that fit", |handle| *handle.status() == Status::Ready).await;
+
+    // A lock does not hold up what comes into force.
+    let mut locker =
+        crate::common::wire::Client::connect(&postgres.address(), &[("user", "postgres"), ("database", "postgres")])
+            .unwrap();
+    locker.simple("BEGIN; LOCK customers IN ACCESS EXCLUSIVE MODE");
+    folder.write("rules/a.toml", &rows("note").replace("\"first\"", "\"third\""));
+    until(&handle, "the third rules", |handle| policy(handle) == "third").await;
+}

@@ -32,6 +32,8 @@ pub struct Samples {
     pub writable: Vec<Writable>,
     /// Names in records that are none of the rules'.
     pub misspelt: Vec<Counted>,
+    /// Why the server could not be asked whether it takes conditions and masks, with the first of them and how many more.
+    pub not_asked: Vec<(String, String, usize)>,
 }
 
 impl Samples {
@@ -75,7 +77,7 @@ impl Samples {
             .zip(tallies)
             .flat_map(|(table, columns)| columns.into_iter().map(|(column, tally)| ((table.relation, column), tally)))
             .collect();
-        Ok(Self { tallies, missed, tables, unreadable: Vec::new(), writable: Vec::new(), misspelt: Vec::new() })
+        Ok(Self { tallies, missed, tables, ..Self::default() })
     }
 }
 

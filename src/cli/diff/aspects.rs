@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use super::Sight;
 use crate::{
     catalog::CatalogSnapshot,
-    names::QualifiedName,
-    policy::{Grant, RolePolicy, WriteBack},
+    names::{QualifiedName, rule_part},
+    policy::{Grant, Limits, Rates, RolePolicy, WriteBack},
 };
 
 /// What a role may do beside reading columns. A new kind of permission is one more line.
-pub(super) const PERMISSIONS: &[Permission] = &[
+const PERMISSIONS: &[Permission] = &[
     Permission { name: "exempt", read: |role, _| Aspect::Opens(role.exempt) },
     Permission { name: "explain", read: |role, _| Aspect::Opens(role.exempt || role.explain) },
     Permission { name: "functions", read: |role, catalog| Aspect::Allows(functions(role, catalog)) },
@@ -20,37 +20,52 @@ pub(super) const PERMISSIONS: &[Permission] = &[
     Permission { name: "store_masks", read: |role, _| Aspect::Says(store_masks(role).to_owned()) },
     Permission { name: "recipient", read: |role, _| Aspect::Says(role.recipient.clone()) },
     Permission { name: "observe", read: |role, _| Aspect::Opens(role.observed.is_some()) },
+    Permission { name: "application_purposes", read: |role, _| Aspect::Says(application_purposes(role)) },
+    Permission { name: "kept from writing", read: |role, catalog| Aspect::Keeps(kept(role, catalog)) },
     Permission { name: "grants", read: |role, _| Aspect::Allows(grants(role)) },
     Permission { name: "rows_per_statement", read: |role, _| Aspect::AtMost(role.limits.rows_per_statement) },
-    Permission { name: "rows_per_day", read: |role, _| Aspect::AtMost(role.limits.role.rows_per_day) },
-    Permission {
-        name: "statements_per_minute",
-        read: |role, _| Aspect::AtMost(role.limits.role.statements_per_minute),
-    },
-    Permission { name: "searches_per_minute", read: |role, _| Aspect::AtMost(role.limits.role.searches_per_minute) },
-    Permission { name: "login.rows_per_day", read: |role, _| Aspect::AtMost(role.limits.login.rows_per_day) },
-    Permission {
-        name: "login.statements_per_minute",
-        read: |role, _| Aspect::AtMost(role.limits.login.statements_per_minute),
-    },
-    Permission {
-        name: "login.searches_per_minute",
-        read: |role, _| Aspect::AtMost(role.limits.login.searches_per_minute),
-    },
-    Permission { name: "connection.rows_per_day", read: |role, _| Aspect::AtMost(role.limits.connection.rows_per_day) },
-    Permission {
-        name: "connection.statements_per_minute",
-        read: |role, _| Aspect::AtMost(role.limits.connection.statements_per_minute),
-    },
-    Permission {
-        name: "connection.searches_per_minute",
-        read: |role, _| Aspect::AtMost(role.limits.connection.searches_per_minute),
-    },
 ];
 
-pub(super) struct Permission {
-    pub name: &'static str,
-    pub read: fn(&RolePolicy, &CatalogSnapshot) -> Aspect,
+/// For whom amounts are limited: the role over all of its logins, each login, each connection.
+const SCOPES: [LimitScope; 3] = [
+    LimitScope { prefix: "", rates: |limits| &limits.role },
+    LimitScope { prefix: "login.", rates: |limits| &limits.login },
+    LimitScope { prefix: "connection.", rates: |limits| &limits.connection },
+];
+
+struct LimitScope {
+    prefix: &'static str,
+    rates: fn(&Limits) -> &Rates,
+}
+
+/// What is limited of each.
+const RATES: [Rate; 3] = [
+    Rate { name: "rows_per_day", read: |rates| rates.rows_per_day },
+    Rate { name: "statements_per_minute", read: |rates| rates.statements_per_minute },
+    Rate { name: "searches_per_minute", read: |rates| rates.searches_per_minute },
+];
+
+struct Rate {
+    name: &'static str,
+    read: fn(&Rates) -> Option<u64>,
+}
+
+/// Every permission of a role, by name.
+pub(super) fn permissions(role: &RolePolicy, catalog: &CatalogSnapshot) -> impl Iterator<Item = (String, Aspect)> {
+    let plain =
+        PERMISSIONS.iter().map(move |permission| (permission.name.to_owned(), (permission.read)(role, catalog)));
+    let rates = SCOPES.iter().flat_map(move |scope| {
+        RATES.iter().map(move |rate| {
+            let limit = Aspect::AtMost((rate.read)((scope.rates)(&role.limits)));
+            (format!("{}{}", scope.prefix, rate.name), limit)
+        })
+    });
+    plain.chain(rates)
+}
+
+struct Permission {
+    name: &'static str,
+    read: fn(&RolePolicy, &CatalogSnapshot) -> Aspect,
 }
 
 /// The value of a permission, and with it which values show more.
@@ -59,6 +74,8 @@ pub(super) enum Aspect {
     Opens(bool),
     /// Each member shows more.
     Allows(BTreeSet<String>),
+    /// Each member keeps from showing more.
+    Keeps(BTreeSet<String>),
     /// A higher limit shows more, and none shows most.
     AtMost(Option<u64>),
     /// Shows nothing.
@@ -83,6 +100,15 @@ impl Aspect {
                     Some(Sight::More)
                 }
             }
+            (Self::Keeps(old), Self::Keeps(new)) => {
+                if old == new {
+                    None
+                } else if old.is_subset(new) {
+                    Some(Sight::Less)
+                } else {
+                    Some(Sight::More)
+                }
+            }
             (Self::AtMost(old), Self::AtMost(new)) => {
                 let reach = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
                 match reach(new).cmp(&reach(old)) {
@@ -93,19 +119,43 @@ impl Aspect {
             }
             (Self::Says(old), Self::Says(new)) => (old != new).then_some(Sight::Same),
             // One line of the table makes one kind.
-            (Self::Opens(_) | Self::Allows(_) | Self::AtMost(_) | Self::Says(_), _) => None,
+            (Self::Opens(_) | Self::Allows(_) | Self::Keeps(_) | Self::AtMost(_) | Self::Says(_), _) => None,
         }
     }
 
-    pub fn shown(&self) -> String {
+    /// The value as people read it; of a set, only what `other` lacks.
+    pub fn shown(&self, other: &Self) -> String {
         let text = match self {
             Self::Opens(open) => open.to_string(),
+            Self::Keeps(set) => match other {
+                Self::Keeps(known) => set.difference(known).map(String::as_str).collect::<Vec<_>>().join(", "),
+                Self::Opens(_) | Self::Allows(_) | Self::AtMost(_) | Self::Says(_) => String::new(),
+            },
             Self::Allows(set) => set.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
             Self::AtMost(limit) => limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string()),
             Self::Says(text) => text.clone(),
         };
         if text.is_empty() { "-".to_owned() } else { text }
     }
+}
+
+fn application_purposes(role: &RolePolicy) -> String {
+    let each = role.application_purposes.iter().map(|(application, purpose)| format!("{application} = {purpose}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// What the role may not write, because it decides what the role sees.
+fn kept(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {
+    let mut kept = BTreeSet::new();
+    for (oid, deciding) in role.deciding.iter() {
+        let Some(relation) = catalog.relation(*oid) else { continue };
+        let table = QualifiedName::new(&relation.schema, &relation.name);
+        kept.extend(deciding.inserts.then(|| format!("INSERT INTO {table}")));
+        kept.extend(deciding.deletes.then(|| format!("DELETE FROM {table}")));
+        let columns = deciding.columns.keys().filter_map(|position| relation.columns.get(*position));
+        kept.extend(columns.map(|column| format!("UPDATE OF {table}.{}", rule_part(&column.name))));
+    }
+    kept
 }
 
 fn functions(role: &RolePolicy, catalog: &CatalogSnapshot) -> BTreeSet<String> {

@@ -29,6 +29,11 @@ use crate::{
 /// Every code with what it means. Codes are never reused; the README lists them.
 pub const CODES: &[(&str, Level, &str)] = &[
     (INVALID, Level::Error, "The rules are invalid."),
+    (
+        NOT_TAKEN,
+        Level::Error,
+        "PostgreSQL does not take a condition or a mask of the rules: each statement with it would fail.",
+    ),
     (UNKNOWN_LOGIN, Level::Warning, "A role matches a login or a group that the server does not have."),
     (OTHER_DATABASE, Level::Warning, "A role matches no connection to this database."),
     (SUPERUSER, Level::Warning, "A restricted role matches a superuser, whom the server hides nothing from."),
@@ -108,10 +113,13 @@ pub const CODES: &[(&str, Level, &str)] = &[
         "The catalog file says nothing of indexes, foreign keys, partition keys and functions.",
     ),
     (NOT_SAMPLED, Level::Note, "A table could not be sampled."),
+    (NOT_ASKED, Level::Note, "The server could not be asked whether it takes a condition or a mask."),
 ];
 
 /// The rules are invalid: reported by the command, not by [`find`].
 pub const INVALID: &str = "PGC001";
+/// PostgreSQL does not take a condition or a mask: likewise.
+pub const NOT_TAKEN: &str = "PGC002";
 const UNKNOWN_LOGIN: &str = "PGC101";
 const OTHER_DATABASE: &str = "PGC102";
 const SUPERUSER: &str = "PGC103";
@@ -143,6 +151,7 @@ const FUNCTION_OPAQUE: &str = "PGC411";
 const FUNCTION_RUNS_SQL: &str = "PGC412";
 const NO_DEPENDENTS: &str = "PGC501";
 const NOT_SAMPLED: &str = "PGC502";
+const NOT_ASKED: &str = "PGC503";
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -188,6 +197,11 @@ pub fn find(
     recorded::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
+    }
+    for (what, reason, more) in &samples.not_asked {
+        let others = if *more == 0 { String::new() } else { format!(" (and of {more} more)") };
+        let message = format!("the server could not be asked whether it takes it{others}: {reason}");
+        pass.add(NOT_ASKED, what, message, None);
     }
     let mut found = pass.found;
     found.sort_by(|a, b| (b.level, a.code, &a.object).cmp(&(a.level, b.code, &b.object)));

@@ -294,11 +294,20 @@ impl<'a> Subjects<'a> {
         let time = format!("{now} {} {from} AND {now} {} {until}", compare(">="), compare("<"));
         let Some(keys) = &grant.subjects else { return Some(time) };
         let is_one = |key: &str| {
-            let each: Vec<String> =
-                keys.iter().map(|one| format!("{key} {} {}", self.equals, quote_literal(one))).collect();
+            let each: Vec<String> = keys.iter().map(|one| format!("{key} {}", self.is_subject(one))).collect();
             format!("({})", each.join(" OR "))
         };
         Some(format!("{time} AND {}", self.follow(relation.oid, &ROW.to_string(), 0, &is_one)?))
+    }
+
+    /// What stands behind the key of a subject that is the one with this key.
+    pub fn is_subject(&self, key: &str) -> String {
+        format!("{} {}", self.equals, quote_literal(key))
+    }
+
+    /// The column with the key of subjects, and its relation.
+    pub fn key_relation(&self) -> Option<(&str, &'a Relation)> {
+        Some((self.key.column.as_str(), self.catalog.relation(self.key.relation)?))
     }
 
     /// That the subject of the row has a record of one of these names.
@@ -395,7 +404,7 @@ fn names(named: &Named) -> Names<'_> {
 }
 
 /// The row of records in a sub-select; its conditions are the sub-select's own.
-const RECORD: Row<'_> = Row { name: "pgs_r", few: false };
+pub(super) const RECORD: Row<'_> = Row { name: "pgs_r", few: false };
 
 /// What keeps PostgreSQL from making a hash table of a sub-select: a use of the outer row beside its comparison. A reference
 /// that is not to the outermost row is a join, which is planned well without.

@@ -23,6 +23,7 @@
 mod dependents;
 mod objects;
 pub mod privileges;
+pub mod probes;
 pub mod recorded;
 mod relations;
 mod roles;
