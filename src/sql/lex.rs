@@ -197,20 +197,6 @@ impl<'a> Lexer<'a> {
     /// Moves to the next token; false at the end of the text.
     #[inline]
     pub(super) fn skip_space(&mut self) -> Result<bool, Box<Refusal>> {
-        while let Some(&byte) = self.bytes.get(self.at) {
-            if is(byte, SPACE) {
-                self.at += 1;
-            } else if matches!(byte, b'-' | b'/') {
-                return self.skip_comments();
-            } else {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// As [`Self::skip_space`], where a comment may begin.
-    fn skip_comments(&mut self) -> Result<bool, Box<Refusal>> {
         loop {
             let Some(&byte) = self.bytes.get(self.at) else { return Ok(false) };
             if is(byte, SPACE) {
