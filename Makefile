@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side server-cost memory \
+.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side relay server-cost memory \
     count count-check clean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make journey        discover, sort, check, test, observe, enforce on a whole shop (django-oscar), with times'
 	@echo 'make bench          how long plans take'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
+	@echo 'make relay          what a round trip takes: instructions and system calls, beside PgBouncer (Linux)'
 	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
 	@echo 'make server-cost    what masks cost the server, against masks written by hand'
 	@echo 'make memory         thousands of idle connections, and a day of statements of which none comes twice'
@@ -124,6 +125,12 @@ side-by-side:
 	@sh scripts/need.sh cc postgres python proxies
 	$(CARGO) build --locked --release
 	python3 bench/side_by_side.py
+
+# What a round trip takes, without a clock.
+relay:
+	@sh scripts/need.sh cc postgres python proxies valgrind strace
+	$(CARGO) build --locked --release
+	python3 bench/relay.py
 
 # What masks cost the server, against the same masks written by hand.
 server-cost:

@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 
-import side_by_side as bench
+import stage as bench
 
 IDLE = int(os.environ.get("IDLE", "5000"))
 CHURN = int(os.environ.get("CHURN", str(24 * 3600 * 20)))
@@ -103,7 +103,7 @@ async def idle(stage):
     stage.port, real = stand_in, stage.port
     port, child = stage.pgscrim("idle")
     stage.port = real
-    await asyncio.to_thread(bench.wait, port)
+    await asyncio.to_thread(bench.listens, port)
     before = bench.resident(child.pid)
     connections, begin = [], time.monotonic()
     while len(connections) < IDLE:
@@ -124,7 +124,7 @@ async def idle(stage):
 
 async def churn(stage):
     port, child = stage.pgscrim("churn")
-    await asyncio.to_thread(bench.wait, port)
+    await asyncio.to_thread(bench.listens, port)
     reader, writer = await connect(port, b"masked")
     sizes, begin = [], time.monotonic()
     for first in range(0, CHURN, BATCH):

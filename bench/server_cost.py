@@ -15,7 +15,7 @@ import re
 import statistics
 import subprocess
 
-from side_by_side import HERE, Stage, program
+from stage import HERE, Stage, program
 
 ROUNDS = int(os.environ.get("ROUNDS", "16"))
 

@@ -7,198 +7,32 @@
 In: the release binary, PostgreSQL's programs, haproxy and pgbouncer. Out: bench/results/side-by-side.md and .svg. Every cell is the
 median of rounds in which the contestants take turns; CPU is that of the proxy's process alone. Absolute figures say
 something of this machine only: compare within one run.
+
+PgCat and PgDog are not there: neither is on crates.io (November 2026), nor in Debian.
 """
 
-import glob
 import os
-import pwd
 import re
-import shutil
-import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SECONDS = float(os.environ.get("SECONDS", "5"))
+from stage import HERE, SCALE, Stage, cpu, listens, needed, peak, program, resident
+
+SECONDS = max(int(float(os.environ.get("SECONDS", "3"))), 1)
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 QUICK = "--quick" in sys.argv
 MODES = ["simple", "extended", "prepared"]
-CLIENTS = [16] if QUICK else [1, 16, 64]
-SCALE = 10
-TICK = os.sysconf("SC_CLK_TCK")
-# The programs of PostgreSQL take it from here; -d means another thing to each.
-os.environ["PGDATABASE"] = "postgres"
-
-RULES = """
-policy = "bench"
-[category.none]
-columns = ["public.pgbench_accounts.aid"]
-[category.money]
-columns = ["public.pgbench_accounts.abalance", "public.pgbench_accounts.bid"]
-[category.text]
-columns = ["public.pgbench_accounts.filler"]
-[[role]]
-name = "masked"
-match = { user = ["masked"] }
-see = { money = { mask = "num_round", k = 10 }, text = "full" }
-[[role]]
-name = "exempt"
-match = { user = ["bench"] }
-exempt = true
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def program(name):
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    for folder in sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True):
-        found = found or shutil.which(name, path=folder)
-    return found
-
-
-class Stage:
-    """A private server and every proxy in front of it."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="pgscrim-bench-")
-        self.children = []
-        # PostgreSQL does not run as root.
-        self.user = None
-        if os.getuid() == 0:
-            self.user = "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
-            shutil.chown(self.folder, self.user)
-        os.chmod(self.folder, 0o755)
-
-    def run(self, *command, **more):
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, user=self.user,
-                              cwd=self.folder, **more).stdout
-
-    def start(self, *command, user=None):
-        log = open(os.path.join(self.folder, os.path.basename(command[0]) + ".log"), "a")
-        child = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=self.folder)
-        self.children.append(child)
-        return child
-
-    def write(self, name, text):
-        path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as out:
-            out.write(text)
-        return path
-
-    def postgres(self):
-        data = os.path.join(self.folder, "data")
-        self.run(program("initdb"), "-D", data, "-U", "bench", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        self.port = free_port()
-        settings = ["shared_buffers=512MB", "max_connections=300", "fsync=off", f"port={self.port}",
-                    f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1"]
-        self.server = self.start(program("postgres"), "-D", data, *[part for one in settings for part in ("-c", one)], user=self.user)
-        wait(self.port)
-        while subprocess.run([program("psql"), *self.to(self.port), "-c", "SELECT 1"], capture_output=True).returncode:
-            time.sleep(0.2)
-        self.sql("CREATE ROLE masked LOGIN; CREATE ROLE pgscrim LOGIN")
-        self.run(program("pgbench"), *self.to(self.port), "-i", "-q", "-s", str(SCALE))
-        self.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO masked")
-        self.sql("VACUUM ANALYZE pgbench_accounts")
-
-    def to(self, port, user="bench"):
-        return ["-h", "127.0.0.1", "-p", str(port), "-U", user]
-
-    def sql(self, text):
-        return self.run(program("psql"), "-X", "-A", "-t", *self.to(self.port), "-c", text)
-
-    def haproxy(self):
-        port = free_port()
-        path = self.write("haproxy.cfg", f"""global
-  nbthread 2
-  maxconn 6000
-defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 1h
-  timeout server 1h
-listen pg
-  bind 127.0.0.1:{port}
-  server one 127.0.0.1:{self.port}
-""")
-        return port, self.start(program("haproxy"), "-f", path, "-db", user=self.user)
-
-    def pgbouncer(self):
-        port = free_port()
-        users = self.write("users.txt", '"bench" ""\n"masked" ""\n')
-        path = self.write("pgbouncer.ini", f"""[databases]
-postgres = host=127.0.0.1 port={self.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = trust
-auth_file = {users}
-pool_mode = session
-max_client_conn = 6000
-default_pool_size = 250
-server_reset_query =
-log_connections = 0
-log_disconnections = 0
-""")
-        return port, self.start(program("pgbouncer"), path, user=self.user)
-
-    def pgscrim(self, name="pgscrim"):
-        port = free_port()
-        self.write(f"{name}/rules/rules.toml", RULES)
-        self.write(f"{name}/audit.key", "a key of the audit log of a benchmark\n")
-        path = self.write(f"{name}/pgscrim.toml", f"""listen = "127.0.0.1:{port}"
-metrics = "127.0.0.1:{free_port()}"
-rules = "{self.folder}/{name}/rules"
-[upstream]
-url = "postgres://pgscrim@127.0.0.1:{self.port}/postgres"
-[audit]
-path = "{self.folder}/{name}/audit.jsonl"
-[limits]
-connections = 6000
-""")
-        child = self.start(os.path.join(HERE, "target/release/pgscrim"), "serve", "--config", path)
-        return port, child
-
-    def end(self):
-        for child in reversed(self.children):
-            child.send_signal(signal.SIGINT if child is getattr(self, "server", None) else signal.SIGTERM)
-        for child in self.children:
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def wait(port):
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise SystemExit(f"nothing listens on port {port}")
-
-
-def cpu(pid):
-    """Seconds that a process has used."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def resident(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
+CLIENTS = [1, 16] if QUICK else [1, 16, 64]
+# Where one worker thread is set against one for each processor.
+SCALING = 16
+# What COPY moves is the table so many times: about a gigabyte.
+TIMES = 1 if QUICK else 10
+ROWS, OUT, IN = "SELECT of 1,000,000 rows", "COPY out", "COPY in"
 
 
 class Contestant:
@@ -207,10 +41,15 @@ class Contestant:
 
 
 def pgbench(stage, who, mode, clients):
-    """Transactions a second, CPU microseconds of the proxy a transaction, average latency in milliseconds."""
+    """Transactions a second, CPU microseconds of the proxy a transaction, average, median and 99th percentile of the latency in
+    milliseconds; the last two of one client only, whose every transaction is written down."""
+    # What is done once, such as planning a text, is not measured.
+    once = [program("pgbench"), *stage.to(who.port, who.user), "-n", "-S", "-M", mode]
+    stage.run(*once, "-c", "1", "-t", "50")
+    log = os.path.join(stage.folder, "latency")
+    logged = ["-l", f"--log-prefix={log}"] if clients == 1 else []
     before = cpu(who.pid) if who.pid else 0
-    out = stage.run(program("pgbench"), *stage.to(who.port, who.user), "-n", "-S", "-M", mode, "-c", str(clients),
-                    "-j", str(min(clients, 2)), "-T", str(int(max(SECONDS, 1))))
+    out = stage.run(*once, *logged, "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(SECONDS))
     used = cpu(who.pid) - before if who.pid else 0
     failed = re.search(r"number of failed transactions: (\d+)", out)
     if failed and failed[1] != "0":
@@ -218,33 +57,55 @@ def pgbench(stage, who, mode, clients):
     done = int(re.search(r"actually processed: (\d+)", out)[1])
     tps = float(re.search(r"tps = ([\d.]+) \(without", out)[1])
     latency = float(re.search(r"latency average = ([\d.]+) ms", out)[1])
-    return tps, used / done * 1e6, latency
+    return tps, used / done * 1e6, latency, *percentiles(stage, logged)
+
+
+def percentiles(stage, logged):
+    times = []
+    for name in os.listdir(stage.folder):
+        if name.startswith("latency."):
+            path = os.path.join(stage.folder, name)
+            with open(path) as lines:
+                times.extend(int(line.split()[2]) / 1000 for line in lines)
+            os.remove(path)
+    if not logged or not times:
+        return 0.0, 0.0
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
 def bulk(stage, who, what):
     """Megabytes a second."""
     psql = [program("psql"), "-X", "-q", *stage.to(who.port, who.user)]
     begin = time.monotonic()
-    if what == "SELECT of 1,000,000 rows":
-        command = [*psql, "-A", "-t", "-c", "SELECT * FROM pgbench_accounts"]
-    elif what == "COPY out":
-        command = [*psql, "-c", "COPY (SELECT * FROM pgbench_accounts) TO STDOUT"]
-    else:
+    if what == IN:
         # As the owner of the table: who loads is not restricted.
-        command = [*psql, "-c", "COPY bulk FROM STDIN"]
-    reads = open(stage.load) if what == "COPY in" else subprocess.DEVNULL
-    with tempfile.TemporaryFile() as out:
-        subprocess.run(command, stdin=reads, stdout=out, check=True)
-        took = time.monotonic() - begin
-        size = os.path.getsize(stage.load) if what == "COPY in" else os.fstat(out.fileno()).st_size
-    if what == "COPY in":
+        loads = subprocess.Popen([*psql, "-c", "COPY bulk FROM STDIN"], stdin=subprocess.PIPE)
+        with open(stage.load, "rb") as file, loads.stdin as into:
+            part = file.read()
+            for _ in range(TIMES):
+                into.write(part)
+        if loads.wait():
+            raise SystemExit(f"{who.name}: COPY in failed")
+        took, size = time.monotonic() - begin, len(part) * TIMES
         stage.sql("TRUNCATE bulk")
-    return size / took / 1e6
+        return size / took / 1e6
+    if what == ROWS:
+        command = [*psql, "-A", "-t", "-c", "SELECT * FROM pgbench_accounts"]
+    else:
+        select = "SELECT a.* FROM pgbench_accounts a" + (f", generate_series(1, {TIMES})" if TIMES > 1 else "")
+        command = [*psql, "-c", f"COPY ({select}) TO STDOUT"]
+    size = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as reads:
+        while part := reads.stdout.read(1 << 20):
+            size += len(part)
+    if reads.returncode:
+        raise SystemExit(f"{who.name}: {what} failed")
+    return size / (time.monotonic() - begin) / 1e6
 
 
-def idle_memory(stage, who, count):
+def idle_memory(who, count):
     """KiB that one idle connection takes in the proxy."""
-    import struct
     before = resident(who.pid)
     parameters = b"user\0" + who.user.encode() + b"\0database\0postgres\0\0"
     packet = struct.pack("!ii", 8 + len(parameters), 196608) + parameters
@@ -267,88 +128,113 @@ def idle_memory(stage, who, count):
     return grown / count
 
 
+def in_turn(contestants, rounds, measure):
+    """Of each contestant the median of each figure."""
+    measured = {who.name: [] for who in contestants}
+    for number in range(rounds):
+        # Who comes first has a cold machine, so that takes turns too.
+        start = number % len(contestants)
+        for who in contestants[start:] + contestants[:start]:
+            measured[who.name].append(measure(who))
+    return {name: [statistics.median(figures) for figures in zip(*all_rounds)] for name, all_rounds in measured.items()}
+
+
 def main():
-    for name in ["pgbench", "haproxy", "pgbouncer", "initdb"]:
-        if not program(name):
-            raise SystemExit(f"{name} is not installed: run `make side-by-side`, or sh scripts/need.sh postgres proxies")
+    needed("pgbench", "haproxy", "pgbouncer", "initdb")
+    begin = time.monotonic()
     stage = Stage()
     try:
         measure(stage)
     finally:
         stage.end()
+    print(f"{time.monotonic() - begin:.0f} s in all")
 
 
 def measure(stage):
     stage.postgres()
-    haproxy, pgbouncer, pgscrim = stage.haproxy(), stage.pgbouncer(), stage.pgscrim()
-    contestants = [Contestant("direct", stage.port, None)]
-    contestants.append(Contestant("HAProxy", haproxy[0], haproxy[1].pid))
-    contestants.append(Contestant("PgBouncer", pgbouncer[0], pgbouncer[1].pid))
-    contestants.append(Contestant("pgscrim, masked", pgscrim[0], pgscrim[1].pid, "masked"))
-    contestants.append(Contestant("pgscrim, exempt", pgscrim[0], pgscrim[1].pid))
-    for who in contestants:
-        wait(who.port)
+    haproxy, pgbouncer, pgscrim, single = stage.haproxy(), stage.pgbouncer(), stage.pgscrim(), stage.pgscrim("single", 1)
+    contestants = [
+        Contestant("direct", stage.port, None),
+        Contestant("HAProxy", haproxy[0], haproxy[1].pid),
+        Contestant("PgBouncer", pgbouncer[0], pgbouncer[1].pid),
+        Contestant("pgscrim, masked", pgscrim[0], pgscrim[1].pid, "masked"),
+        Contestant("pgscrim, exempt", pgscrim[0], pgscrim[1].pid),
+    ]
+    workers = [
+        Contestant("exempt, 1 worker", single[0], single[1].pid),
+        Contestant("exempt", pgscrim[0], pgscrim[1].pid),
+        Contestant("masked, 1 worker", single[0], single[1].pid, "masked"),
+        Contestant("masked", pgscrim[0], pgscrim[1].pid, "masked"),
+    ]
+    for who in contestants + workers:
+        listens(who.port)
     # Before anything else has made the proxies grow; both kinds of pgscrim are one process.
-    memory = {who.name: idle_memory(stage, who, 100 if QUICK else 200) for who in contestants if who.pid and who.user == "bench"}
+    memory = {who.name: idle_memory(who, 100 if QUICK else 200) for who in contestants if who.pid and who.user == "bench"}
     results = {}
     for mode in MODES:
         for clients in CLIENTS:
-            rounds = {who.name: [] for who in contestants}
-            for number in range(ROUNDS):
-                # Who comes first has a cold machine, so that takes turns too.
-                order = contestants[number % len(contestants):] + contestants[:number % len(contestants)]
-                for who in order:
-                    rounds[who.name].append(pgbench(stage, who, mode, clients))
-            for name, measured in rounds.items():
-                results[mode, clients, name] = [statistics.median(column) for column in zip(*measured)]
-                print(mode, clients, name, results[mode, clients, name], flush=True)
+            results[mode, clients] = in_turn(contestants, ROUNDS, lambda who: pgbench(stage, who, mode, clients))
+            print(mode, clients, results[mode, clients], flush=True)
+    scaling = {mode: in_turn(workers, ROUNDS, lambda who: pgbench(stage, who, mode, SCALING)) for mode in ("simple", "prepared")}
+    print(scaling, flush=True)
     stage.load = os.path.join(stage.folder, "load")
     with open(stage.load, "w") as out:
         subprocess.run([program("psql"), "-X", *stage.to(stage.port), "-c", "COPY pgbench_accounts TO STDOUT"], stdout=out, check=True)
     stage.sql("CREATE UNLOGGED TABLE bulk (LIKE pgbench_accounts)")
     bulks = {}
-    for what in ["SELECT of 1,000,000 rows", "COPY out", "COPY in"]:
-        rounds = {who.name: [] for who in contestants}
-        for _ in range(ROUNDS):
-            for who in contestants:
-                if what == "COPY in" and who.user == "masked":
-                    continue
-                rounds[who.name].append(bulk(stage, who, what))
-        bulks[what] = {name: statistics.median(values) for name, values in rounds.items() if values}
+    for what in [ROWS, OUT, IN]:
+        who_may = [who for who in contestants if what != IN or who.user == "bench"]
+        bulks[what] = in_turn(who_may, min(ROUNDS, 2), lambda who: [bulk(stage, who, what)])
         print(what, bulks[what], flush=True)
-    peak = {who.name: resident(who.pid) for who in contestants if who.pid}
-    report(stage, [who.name for who in contestants], results, bulks, memory, peak)
+    most = {who.name: peak(who.pid) for who in contestants if who.pid}
+    report(stage, [who.name for who in contestants], results, scaling, bulks, memory, most)
 
 
-def report(stage, names, results, bulks, memory, peak):
+def row(name, cells):
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def report(stage, names, results, scaling, bulks, memory, most):
     folder = os.path.join(HERE, "bench/results")
     os.makedirs(folder, exist_ok=True)
     version = stage.sql("SHOW server_version").strip()
-    cpus = os.cpu_count()
     pgbouncer = subprocess.run([program("pgbouncer"), "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     haproxy = subprocess.run([program("haproxy"), "-v"], capture_output=True, text=True).stdout.split("\n")[0]
+    conditions = (
+        f"PostgreSQL {version}, {pgbouncer} (session mode), {haproxy.split(' - ')[0]}, {os.cpu_count()} CPUs shared by server, proxies and "
+        f"pgbench; pgbench -S, scale {SCALE}, three masked columns, audit on, {ROUNDS} rounds of {SECONDS} s in turn, medians.")
     lines = [
-        f"PostgreSQL {version}, {pgbouncer} (session mode), {haproxy.split(' - ')[0]}, {cpus} CPUs shared by server, proxies and pgbench; "
-        f"pgbench -S, scale {SCALE}, three masked columns, audit on, {ROUNDS} rounds of {int(SECONDS)} s in turn, medians.",
+        conditions,
         "",
-        "| mode, clients | " + " | ".join(f"{name}" for name in names) + " |",
-        "|---|" + "---|" * len(names),
+        row("mode, clients", [*names, "masked : PgBouncer", "exempt : PgBouncer"]),
+        "|---|" + "---|" * (len(names) + 2),
     ]
+    for (mode, clients), of_each in results.items():
+        cells = []
+        for name in names:
+            tps, used, latency, *_ = of_each[name]
+            cells.append(f"{tps:,.0f} tps, {latency:.3f} ms" + (f", {used:.1f} µs" if used else ""))
+        for kind in ["masked", "exempt"]:
+            cells.append(f"{of_each[f'pgscrim, {kind}'][0] / of_each['PgBouncer'][0]:.2f}")
+        lines.append(row(f"{mode}, {clients}", cells))
     for mode in MODES:
-        for clients in CLIENTS:
-            cells = []
-            for name in names:
-                tps, used, latency = results[mode, clients, name]
-                extra = f", {used:.1f} µs" if used else ""
-                cells.append(f"{tps:,.0f} tps, {latency:.3f} ms{extra}")
-            lines.append(f"| {mode}, {clients} | " + " | ".join(cells) + " |")
-    for what, values in bulks.items():
-        lines.append(f"| {what} | " + " | ".join(f"{values[name]:,.0f} MB/s" if name in values else "–" for name in names) + " |")
-    lines.append("| an idle connection | " + " | ".join(f"{memory[name]:.1f} KiB" if name in memory else "–" for name in names) + " |")
-    lines.append("| memory at the end | " + " | ".join(f"{peak[name] / 1024:.1f} MiB" if name in peak else "–" for name in names) + " |")
+        of_each = results[mode, 1]
+        direct = of_each["direct"]
+        added = [f"p50 {of_each[name][3] - direct[3]:+.3f} ms, p99 {of_each[name][4] - direct[4]:+.3f} ms" for name in names[1:]]
+        lines.append(row(f"added latency, {mode}, 1", [f"p50 {direct[3]:.3f} ms, p99 {direct[4]:.3f} ms", *added, "", ""]))
+    for what, of_each in bulks.items():
+        cells = [f"{of_each[name][0]:,.0f} MB/s" if name in of_each else "–" for name in names]
+        for kind in ["pgscrim, masked", "pgscrim, exempt"]:
+            cells.append(f"{of_each[kind][0] / of_each['PgBouncer'][0]:.2f}" if kind in of_each else "–")
+        lines.append(row(what, cells))
+    lines.append(row("an idle connection", [*(f"{memory[name]:.1f} KiB" if name in memory else "–" for name in names), "", ""]))
+    lines.append(row("most memory", [*(f"{most[name] / 1024:.1f} MiB" if name in most else "–" for name in names), "", ""]))
+    lines += ["", row(f"workers, {SCALING} clients", scaling), "|---|" + "---|" * len(scaling)]
+    for name in ["exempt, 1 worker", "exempt", "masked, 1 worker", "masked"]:
+        lines.append(row(name, [f"{of_each[name][0]:,.0f} tps, {of_each[name][1]:.1f} µs" for of_each in scaling.values()]))
     with open(os.path.join(folder, "side-by-side.md"), "w") as out:
         out.write("\n".join(lines) + "\n")
-    plot(os.path.join(folder, "side-by-side.svg"), names, results, lines[0])
+    plot(os.path.join(folder, "side-by-side.svg"), names, {(*cell, name): figures for cell, of_each in results.items() for name, figures in of_each.items()}, conditions)
     print("\n".join(lines))
 
 

@@ -14,7 +14,7 @@ use std::{
 use pgscrim::{
     audit::{
         self, AuditEvent, AuditHandle,
-        event::{ConnectionFacts, Outcome},
+        event::{Basis, ConnectionFacts, Outcome},
     },
     config::AuditConfig,
     engine::{Access, ColumnAccess, Effect, PlannedStatement, Usage},
@@ -64,6 +64,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
         documents: Vec::new(),
         time: UNIX_EPOCH + Duration::from_micros(1_764_000_000_123_456),
         duration: Duration::from_micros(1234),
+        ended: Instant::now(),
         facts: Arc::new(ConnectionFacts {
             connection: "c-1".into(),
             client: "127.0.0.1:5555".into(),
@@ -105,9 +106,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
         rows: 3,
         bytes: 120,
         transaction: 'T',
-        policy: "acros".into(),
-        policy_hash: "abcd".into(),
-        catalog_version: 9,
+        basis: Arc::new(Basis { policy: "acros".into(), policy_hash: "abcd".into(), catalog_version: 9 }),
         analysed: true,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{engine::PlannedStatement, error::Refusal};
@@ -28,6 +28,17 @@ pub struct ConnectionFacts {
     pub database: Arc<str>,
 }
 
+/// Rules and catalog that statements are planned by, which their events repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// Id of the policy.
+    pub policy: String,
+    /// Hash of its rules.
+    pub policy_hash: String,
+    /// Version of the catalog snapshot.
+    pub catalog_version: u64,
+}
+
 /// How a statement ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -48,6 +59,8 @@ pub struct AuditEvent {
     pub time: SystemTime,
     /// Until its end was seen.
     pub duration: Duration,
+    /// When that was.
+    pub ended: Instant,
     /// The connection.
     pub facts: Arc<ConnectionFacts>,
     /// Documents of the grants of a legal duty that it was run under, or that were in force.
@@ -64,12 +77,8 @@ pub struct AuditEvent {
     pub bytes: u64,
     /// `I`, `T` or `E` as in the last ReadyForQuery before the statement.
     pub transaction: char,
-    /// Policy id and hash in force when it was planned.
-    pub policy: Arc<str>,
-    /// See `policy`.
-    pub policy_hash: Arc<str>,
-    /// Version of the catalog snapshot it was planned against.
-    pub catalog_version: u64,
+    /// What was in force when it was planned.
+    pub basis: Arc<Basis>,
     /// Whether the text was understood.
     pub analysed: bool,
 }

@@ -79,8 +79,7 @@ pub(super) fn write_line(event: &AuditEvent, parts: &mut Parts, out: &mut Vec<u8
     };
     out.extend_from_slice(b"{\"time\":\"");
     parts.time(event.time, out);
-    let policy = parts.policy(&event.policy, &event.policy_hash);
-    let (connection, statement) = parts.of(&event.facts, &event.planned);
+    let (connection, statement, basis) = parts.of(event);
     out.extend_from_slice(b"\",\"duration_us\":");
     number(microseconds(event.duration), out);
     out.extend_from_slice(connection.before_statement());
@@ -118,9 +117,7 @@ pub(super) fn write_line(event: &AuditEvent, parts: &mut Parts, out: &mut Vec<u8
     number(event.bytes, out);
     out.extend_from_slice(b",\"transaction\":");
     json(&event.transaction, out);
-    out.extend_from_slice(&policy);
-    out.extend_from_slice(b",\"catalog_version\":");
-    number(event.catalog_version, out);
+    out.extend_from_slice(basis);
     out.extend_from_slice(if event.analysed { b",\"analysed\":true}" } else { b",\"analysed\":false}" });
 }
 

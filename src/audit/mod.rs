@@ -8,6 +8,7 @@ mod file;
 pub mod line;
 mod lines;
 mod parts;
+mod queue;
 pub mod sink;
 mod writer;
 

@@ -12,7 +12,7 @@ use foldhash::fast::FixedState;
 use serde::Serialize;
 
 use super::{
-    event::ConnectionFacts,
+    event::{AuditEvent, Basis, ConnectionFacts},
     line::{FingerprintKey, json},
 };
 use crate::engine::{Access, PlannedStatement};
@@ -30,14 +30,8 @@ pub(super) struct Parts {
     statement_bytes: usize,
     /// The second of the last event, and how it is written.
     second: (u64, String),
-    policy: Option<Policy>,
-}
-
-/// The rules that the last event was planned under.
-struct Policy {
-    name: Arc<str>,
-    hash: Arc<str>,
-    text: Arc<[u8]>,
+    /// Rules and catalog of the last event, and how they are written.
+    basis: Option<(Arc<Basis>, Vec<u8>)>,
 }
 
 /// What a connection repeats.
@@ -103,28 +97,26 @@ impl Parts {
             statements: HashMap::default(),
             statement_bytes: 0,
             second: (u64::MAX, String::new()),
-            policy: None,
+            basis: None,
         }
     }
 
-    /// The parts of an event.
-    pub fn of(&mut self, facts: &Arc<ConnectionFacts>, planned: &Arc<PlannedStatement>) -> (&Connection, &Statement) {
-        let Self { key, connections, statements, statement_bytes, second: _, policy: _ } = self;
-        (connection(connections, facts), statement(statements, statement_bytes, key, planned))
-    }
-
-    /// The fields `policy` and `policy_hash`.
-    pub fn policy(&mut self, name: &Arc<str>, hash: &Arc<str>) -> Arc<[u8]> {
-        let same = |known: &&Policy| known.name == *name && known.hash == *hash;
-        if let Some(known) = self.policy.as_ref().filter(same) {
-            return Arc::clone(&known.text);
+    /// The parts of an event: what its connection, its plan, and the rules and catalog in force repeat.
+    pub fn of<'a>(&'a mut self, event: &AuditEvent) -> (&'a Connection, &'a Statement, &'a [u8]) {
+        let Self { key, connections, statements, statement_bytes, second: _, basis } = self;
+        let connection = connection(connections, &event.facts);
+        let statement = statement(statements, statement_bytes, key, &event.planned);
+        if basis.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, &event.basis)) {
+            *basis = None;
         }
-        let mut text = Vec::new();
-        field("policy", &**name, &mut text);
-        field("policy_hash", &**hash, &mut text);
-        let text: Arc<[u8]> = text.into();
-        self.policy = Some(Policy { name: Arc::clone(name), hash: Arc::clone(hash), text: Arc::clone(&text) });
-        text
+        let (_, basis) = basis.get_or_insert_with(|| {
+            let mut text = Vec::new();
+            field("policy", &event.basis.policy, &mut text);
+            field("policy_hash", &event.basis.policy_hash, &mut text);
+            field("catalog_version", &event.basis.catalog_version, &mut text);
+            (Arc::clone(&event.basis), text)
+        });
+        (connection, statement, basis)
     }
 
     /// RFC 3339, UTC, microseconds.
@@ -250,21 +242,13 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let mut parts = Parts::new(FingerprintKey::new(b"0123456789abcdef").unwrap());
-        let facts = Arc::new(ConnectionFacts {
-            connection: "c-1".into(),
-            client: "unix".into(),
-            application: "".into(),
-            user: "u".into(),
-            role: "r".into(),
-            purpose: "".into(),
-            recipient: "".into(),
-            database: "d".into(),
-        });
         for number in 0..10_000_u64 {
             let access = Access { text: "x".repeat(2000).into(), decision: "forward", ..Access::default() };
             let effect = crate::engine::Effect::None;
             let planned = PlannedStatement { kind: "SELECT", access, effect, outputs: None };
-            assert!(parts.of(&facts, &Arc::new(planned)).1.before_decision().len() > 2000, "{number}");
+            let Parts { key, statements, statement_bytes, .. } = &mut parts;
+            let statement = statement(statements, statement_bytes, key, &Arc::new(planned));
+            assert!(statement.before_decision().len() > 2000, "{number}");
             assert!(parts.statements.len() <= MOST && parts.statement_bytes <= MOST_BYTES + 5000);
         }
     }

@@ -8,12 +8,12 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Sender},
+        mpsc,
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
 use super::{
     AuditEvent,
@@ -21,7 +21,8 @@ use super::{
     line::FingerprintKey,
     lines::Lines,
     parts::Parts,
-    writer::{Control, Stop, Writer},
+    queue::{Queue, Stop},
+    writer::{BATCH, Writer},
 };
 use crate::{
     config::AuditConfig,
@@ -40,14 +41,14 @@ pub struct AuditHandle {
 
 impl fmt::Debug for AuditHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuditHandle").field("pending", &self.shared.pending).finish_non_exhaustive()
+        f.debug_struct("AuditHandle").field("in_hand", &self.shared.in_hand).finish_non_exhaustive()
     }
 }
 
 /// The right to record one event. Dropped unused, it gives its place back.
 pub struct AuditSlot {
-    place: OwnedSemaphorePermit,
-    shared: Arc<Shared>,
+    /// None when it is used.
+    shared: Option<Arc<Shared>>,
 }
 
 impl fmt::Debug for AuditSlot {
@@ -86,47 +87,19 @@ pub enum AuditError {
     Start(#[from] io::Error),
 }
 
-/// One event on its way, with the place it holds.
-pub(super) struct Pending {
-    pub event: AuditEvent,
-    pub submitted: Instant,
-    /// Given back when the event is written.
-    #[expect(dead_code, reason = "held for its drop")]
-    pub place: OwnedSemaphorePermit,
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are events, and a box for each would be freed by another thread"
-)]
-pub(super) enum Message {
-    Event(Pending),
-    /// Look at [`Shared::control`].
-    Wake,
-}
-
-impl Message {
-    pub fn into_event(self) -> Option<Pending> {
-        match self {
-            Self::Event(pending) => Some(pending),
-            Self::Wake => None,
-        }
-    }
-}
-
 pub(super) struct Shared {
-    places: Arc<Semaphore>,
-    outbox: Sender<Message>,
+    /// Those that are free. Taken ones are with slots and events.
+    places: Semaphore,
+    pub queue: Queue,
     wait: Duration,
     /// False from a failed write to the next one that works.
     pub healthy: AtomicBool,
     became_healthy: Notify,
-    /// Events submitted and not yet written.
-    pub pending: AtomicUsize,
-    /// When the oldest event in the writer's hands was submitted, in microseconds after `start`, plus 1; 0 for none.
+    /// Events that the writer has taken from the queue and not written yet.
+    pub in_hand: AtomicUsize,
+    /// When the statement of the oldest event in the writer's hands ended, in microseconds after `start`, plus 1; 0 for none.
     oldest: AtomicU64,
     start: Instant,
-    pub control: Control,
     pub metrics: Arc<Metrics>,
 }
 
@@ -157,22 +130,22 @@ pub fn start(config: &AuditConfig, metrics: Arc<Metrics>) -> Result<AuditHandle,
         None => FingerprintKey::new(&random_key()?),
     };
     let key = key.ok_or_else(|| io::Error::other("the key of the fingerprints cannot be used"))?;
-    let (outbox, inbox) = mpsc::channel();
+    let places = config.queue.min(Semaphore::MAX_PERMITS);
     let shared = Arc::new(Shared {
-        places: Arc::new(Semaphore::new(config.queue.min(Semaphore::MAX_PERMITS))),
-        outbox,
+        places: Semaphore::new(places),
+        queue: Queue::default(),
         wait: config.wait,
         healthy: AtomicBool::new(true),
         became_healthy: Notify::new(),
-        pending: AtomicUsize::new(0),
+        in_hand: AtomicUsize::new(0),
         oldest: AtomicU64::new(0),
         start: Instant::now(),
-        control: Control::default(),
         metrics,
     });
     let writer = Writer {
         shared: Arc::clone(&shared),
-        inbox,
+        // Who finds no place waits for the writer.
+        enough: (places / 2).clamp(1, BATCH),
         outputs,
         parts: Parts::new(key),
         lines: Lines::default(),
@@ -194,8 +167,13 @@ impl AuditHandle {
         if !self.is_healthy() {
             return None;
         }
-        let place = Arc::clone(&self.shared.places).try_acquire_owned().ok()?;
-        Some(AuditSlot { place, shared: Arc::clone(&self.shared) })
+        self.shared.places.try_acquire().ok()?.forget();
+        Some(self.slot())
+    }
+
+    /// The slot of a place that was taken.
+    fn slot(&self) -> AuditSlot {
+        AuditSlot { shared: Some(Arc::clone(&self.shared)) }
     }
 
     /// A place in the queue; waits while the queue is full or the log cannot be written.
@@ -216,13 +194,14 @@ impl AuditHandle {
 
     async fn wait_for_place(&self) -> Option<AuditSlot> {
         loop {
-            let place = Arc::clone(&self.shared.places).acquire_owned().await.ok()?;
+            let place = self.shared.places.acquire().await.ok()?;
             let healthy = self.shared.became_healthy.notified();
             tokio::pin!(healthy);
             // From here on a recovery is noticed, also one between the next two lines.
             healthy.as_mut().enable();
             if self.is_healthy() {
-                return Some(AuditSlot { place, shared: Arc::clone(&self.shared) });
+                place.forget();
+                return Some(self.slot());
             }
             drop(place);
             healthy.await;
@@ -236,37 +215,36 @@ impl AuditHandle {
 
     /// Opens the file anew, as after logrotate.
     pub fn reopen(&self) {
-        self.shared.control.ask_reopen();
-        let _ = self.shared.outbox.send(Message::Wake);
+        self.shared.queue.ask_reopen();
     }
 
     /// Brings queue depth and lag in the metrics up to date; called before they are shown.
     pub fn observe(&self) {
+        let (queued, first) = self.shared.queue.backlog();
         let oldest = self.shared.oldest.load(Ordering::Acquire);
         let since = |micros| self.shared.start.elapsed().saturating_sub(Duration::from_micros(micros));
-        let lag = oldest.checked_sub(1).map(since).unwrap_or_default();
-        self.shared.metrics.audit_backlog(self.shared.pending.load(Ordering::Acquire), lag);
+        // What is in the writer's hands came before what is in the queue.
+        let lag = oldest.checked_sub(1).map(since).or_else(|| Some(first?.elapsed())).unwrap_or_default();
+        self.shared.metrics.audit_backlog(queued + self.shared.in_hand.load(Ordering::Acquire), lag);
     }
 
     /// Writes what was submitted and ends the writer thread, in at most `limit`. Blocks; answers how many events could
     /// not be written.
     pub fn shutdown(&self, limit: Duration) -> usize {
         let (answer, answered) = mpsc::channel();
-        self.shared.control.ask_stop(Stop { deadline: Instant::now() + limit, answer });
-        let _ = self.shared.outbox.send(Message::Wake);
+        self.shared.queue.ask_stop(Stop { deadline: Instant::now() + limit, answer });
         // A little longer than the writer's own limit: a write may be stuck in the system.
         let limit = limit + Duration::from_millis(500);
-        answered.recv_timeout(limit).unwrap_or_else(|_| self.shared.pending.load(Ordering::Acquire))
+        let pending = || self.shared.queue.backlog().0 + self.shared.in_hand.load(Ordering::Acquire);
+        answered.recv_timeout(limit).unwrap_or_else(|_| pending())
     }
 }
 
 impl AuditSlot {
     /// Hands the event to the writer thread. Never waits, never fails.
-    pub fn submit(self, event: AuditEvent) {
-        let Self { place, shared } = self;
-        shared.pending.fetch_add(1, Ordering::AcqRel);
-        let message = Message::Event(Pending { event, submitted: Instant::now(), place });
-        if shared.outbox.send(message).is_err() {
+    pub fn submit(mut self, event: AuditEvent) {
+        let Some(shared) = self.shared.take() else { return };
+        if !shared.queue.push(event) {
             // The writer has ended, which happens at the end of a shutdown alone.
             shared.set_healthy(false);
             tracing::error!("an audit event came after the end of the audit log");
@@ -274,7 +252,20 @@ impl AuditSlot {
     }
 }
 
+impl Drop for AuditSlot {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.give_back(1);
+        }
+    }
+}
+
 impl Shared {
+    /// Gives places back.
+    pub fn give_back(&self, places: usize) {
+        self.places.add_permits(places);
+    }
+
     pub fn set_healthy(&self, healthy: bool) {
         self.healthy.store(healthy, Ordering::Release);
         if healthy {
@@ -282,8 +273,8 @@ impl Shared {
         }
     }
 
-    pub fn set_oldest(&self, submitted: Option<Instant>) {
-        let micros = submitted
+    pub fn set_oldest(&self, ended: Option<Instant>) {
+        let micros = ended
             .map(|instant| u64::try_from(instant.saturating_duration_since(self.start).as_micros()).unwrap_or(0) + 1);
         self.oldest.store(micros.unwrap_or(0), Ordering::Release);
     }

@@ -3,135 +3,86 @@
 //! again, in the same order, until it works or the shutdown's limit is over.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
-    },
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
-
 use super::{
+    AuditEvent,
     file::Output,
     line::write_line,
     lines::Lines,
     parts::Parts,
-    sink::{Message, Pending, Shared},
+    queue::{Asked, Stop},
+    sink::Shared,
 };
 
-/// Events written at once.
-const BATCH: usize = 512;
-/// How long events gather after a batch. Waking this thread costs a session more than the event itself, so while events come
-/// in it wakes by the clock.
-const GATHER: Duration = Duration::from_millis(2);
+/// The most events that are written at once.
+pub(super) const BATCH: usize = 512;
+/// How long events gather after a write, if they are not enough before. One that comes alone is written at once.
+const GATHER: Duration = Duration::from_millis(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
     pub shared: Arc<Shared>,
-    pub inbox: Receiver<Message>,
+    /// So many events are not kept waiting for more.
+    pub enough: usize,
     pub outputs: Vec<Output>,
     pub parts: Parts,
     pub lines: Lines,
     pub stop: Option<Stop>,
 }
 
-/// The end of the thread, asked for.
-pub(super) struct Stop {
-    pub deadline: Instant,
-    /// Told how many events could not be written.
-    pub answer: Sender<usize>,
-}
-
-/// What the thread is asked for besides events; heard also while it waits for the next attempt.
-#[derive(Default)]
-pub(super) struct Control {
-    asked: Mutex<Asked>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Asked {
-    reopen: bool,
-    stop: Option<Stop>,
-}
-
-impl Control {
-    pub fn ask_reopen(&self) {
-        self.asked.lock().reopen = true;
-        self.changed.notify_one();
-    }
-
-    pub fn ask_stop(&self, stop: Stop) {
-        self.asked.lock().stop = Some(stop);
-        self.changed.notify_one();
-    }
-
-    /// Answers what was asked, at the latest after `limit`.
-    fn wait(&self, limit: Duration) -> Asked {
-        let mut asked = self.asked.lock();
-        if !asked.reopen && asked.stop.is_none() {
-            self.changed.wait_for(&mut asked, limit);
-        }
-        std::mem::take(&mut *asked)
-    }
-}
-
 impl Writer {
     pub fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut events = VecDeque::with_capacity(BATCH);
         loop {
-            self.collect(&mut batch);
-            self.hear(Duration::ZERO);
-            let lost = if batch.is_empty() { 0 } else { self.write(&mut batch) };
-            if self.stop.is_none() {
-                std::thread::sleep(GATHER);
-            }
-            if let Some(stop) = &self.stop
-                && (lost > 0 || (batch.is_empty() && self.shared.pending.load(Ordering::Acquire) == 0))
-            {
-                for output in &mut self.outputs {
-                    if let Err(error) = output.sync() {
-                        tracing::warn!(%error, "could not flush the audit log");
+            self.shared.queue.wait();
+            loop {
+                self.hear();
+                self.shared.queue.take(&mut events);
+                self.shared.in_hand.store(events.len(), Ordering::Release);
+                if self.stop.is_some() && events.is_empty() && self.shared.queue.end() {
+                    return self.end(0);
+                }
+                if events.is_empty() && self.stop.is_none() {
+                    break;
+                }
+                while !events.is_empty() {
+                    if !self.write(&mut events) {
+                        let lost = events.len() + self.shared.queue.abandon();
+                        return self.end(lost);
                     }
                 }
-                // Whoever waits may open the file next: its lock must be gone by then.
-                self.outputs.clear();
-                let _ = stop.answer.send(self.shared.pending.load(Ordering::Acquire).max(lost));
-                return;
+                if self.stop.is_none() {
+                    self.shared.queue.gather(GATHER, self.enough);
+                }
             }
         }
     }
 
-    /// Waits for events and takes what is there, up to a batch.
-    fn collect(&mut self, batch: &mut Vec<Pending>) {
-        let wait = if self.stop.is_some() { Duration::from_millis(10) } else { Duration::from_secs(3600) };
-        match self.inbox.recv_timeout(wait) {
-            Ok(message) => batch.extend(message.into_event()),
-            Err(RecvTimeoutError::Timeout) => return,
-            Err(RecvTimeoutError::Disconnected) => {
-                let (answer, _) = std::sync::mpsc::channel();
-                self.stop.get_or_insert(Stop { deadline: Instant::now(), answer });
-                return;
+    /// Closes the outputs and answers who has asked for the end.
+    fn end(mut self, lost: usize) {
+        for output in &mut self.outputs {
+            if let Err(error) = output.sync() {
+                tracing::warn!(%error, "could not flush the audit log");
             }
         }
-        while batch.len() < BATCH
-            && let Ok(message) = self.inbox.try_recv()
-        {
-            batch.extend(message.into_event());
+        // Whoever waits may open the file next: its lock must be gone by then.
+        self.outputs.clear();
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.answer.send(lost);
         }
     }
 
-    /// Writes the batch, however long it takes; answers how many events were lost to the shutdown's limit.
-    fn write(&mut self, batch: &mut Vec<Pending>) -> usize {
-        if let Some(first) = batch.first() {
-            self.shared.set_oldest(Some(first.submitted));
-        }
+    /// Writes the first events, up to a batch, however long it takes; false when the shutdown's limit is over before.
+    fn write(&mut self, events: &mut VecDeque<AuditEvent>) -> bool {
+        self.shared.set_oldest(events.front().map(|first| first.ended));
         self.lines.clear();
-        for pending in batch.iter() {
-            self.lines.push(|out| write_line(&pending.event, &mut self.parts, out));
+        for event in events.iter().take(BATCH) {
+            self.lines.push(|out| write_line(event, &mut self.parts, out));
         }
         let mut done = vec![0; self.outputs.len()];
         let mut released = 0;
@@ -148,32 +99,33 @@ impl Writer {
                 }
             }
             let written = done.iter().copied().min().unwrap_or(0);
-            self.release(batch, written - released);
+            self.release(events, written - released);
             released = written;
             if !failed {
                 self.recovered();
-                self.shared.set_oldest(None);
-                return 0;
+                self.shared.set_oldest(events.front().map(|first| first.ended));
+                return true;
             }
             self.shared.set_healthy(false);
             if self.stop.as_ref().is_some_and(|stop| Instant::now() >= stop.deadline) {
-                return batch.len();
+                return false;
             }
-            self.hear(pause);
+            // Events stay in the queue meanwhile, behind the ones in hand.
+            self.shared.queue.gather(pause, usize::MAX);
+            self.hear();
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Gives back the places of the first `count` events of the batch.
-    fn release(&self, batch: &mut Vec<Pending>, count: usize) {
+    /// Gives back the places of the first `count` events, which are written.
+    fn release(&self, events: &mut VecDeque<AuditEvent>, count: usize) {
         if count > 0 {
-            drop(batch.drain(..count.min(batch.len())));
-            self.shared.pending.fetch_sub(count, Ordering::AcqRel);
+            drop(events.drain(..count.min(events.len())));
+            self.shared.in_hand.store(events.len(), Ordering::Release);
+            self.shared.give_back(count);
             self.shared.metrics.audit_written(count as u64);
         }
-        if let Some(first) = batch.first() {
-            self.shared.set_oldest(Some(first.submitted));
-        }
+        self.shared.set_oldest(events.front().map(|first| first.ended));
     }
 
     fn recovered(&self) {
@@ -183,9 +135,9 @@ impl Writer {
         }
     }
 
-    /// Waits, at most so long, and does what is asked meanwhile. Events stay in the queue, behind the ones in hand.
-    fn hear(&mut self, limit: Duration) {
-        let Asked { reopen, stop } = self.shared.control.wait(limit);
+    /// Does what is asked.
+    fn hear(&mut self) {
+        let Asked { reopen, stop } = self.shared.queue.asked();
         if reopen {
             self.reopen_outputs();
         }
@@ -201,5 +153,12 @@ impl Writer {
                 tracing::error!(%error, "could not open the audit log again");
             }
         }
+    }
+}
+
+impl Drop for Writer {
+    /// However the thread ends, nothing is taken in any more that nobody would write.
+    fn drop(&mut self) {
+        self.shared.queue.abandon();
     }
 }

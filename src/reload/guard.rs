@@ -137,13 +137,15 @@ impl InputsHandle {
     }
 
     /// Waits until what exempt sessions of this process have changed is read, so that statements are judged by it; not for long:
-    /// an answer is proved in any case.
-    pub async fn settled(&self) {
-        let Some(guard) = &self.shared.guard else { return };
-        if *guard.settling.borrow() > 0 {
+    /// an answer is proved in any case. Says whether there was something to wait for.
+    pub async fn settled(&self) -> bool {
+        let Some(guard) = &self.shared.guard else { return false };
+        let changes = *guard.settling.borrow() > 0;
+        if changes {
             let mut settling = guard.settling.subscribe();
             let _ = tokio::time::timeout(SETTLE, settling.wait_for(|settling| *settling == 0)).await;
         }
+        changes
     }
 
     /// Whether the answer to a statement that was judged when `judged` was known must wait for [`Self::holds`]. `fills` says

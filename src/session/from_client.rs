@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{Run, attributed, refused},
+    link::consume,
     path::Settled,
     planning::{Stamp, not_analysed},
     prepared::Again,
     relay::{Relay, Stop, violation},
+    spare,
 };
 use crate::{
     audit::event::Outcome,
@@ -53,16 +55,22 @@ impl Relay {
     /// Takes in what the client has said.
     pub(super) async fn take_from_client(&mut self) -> Result<(), Stop> {
         self.waiting = false;
+        if self.client.input.is_empty() {
+            return Ok(());
+        }
+        self.clock.look();
+        spare::provide(&mut self.server.output);
         while !self.client.input.is_empty() && !self.goodbye && self.server.output.len() < super::link::HIGH {
             if self.client_passing > 0 {
                 let step = self.client_passing.min(self.client.input.len());
-                self.server.output.extend_from_slice(&self.client.input.split_to(step));
+                self.server.output.extend_from_slice(self.client.input.get(..step).unwrap_or_default());
+                consume(&mut self.client.input, step);
                 self.client_passing -= step;
                 continue;
             }
             if self.client_dropping > 0 {
                 let step = self.client_dropping.min(self.client.input.len());
-                let _ = self.client.input.split_to(step);
+                consume(&mut self.client.input, step);
                 self.client_dropping -= step;
                 continue;
             }
@@ -160,25 +168,33 @@ impl Relay {
                 Settled::Yes => {}
                 Settled::Later => return Ok(Step::Wait),
                 Settled::No(refusal) => {
-                    let _ = self.client.input.split_to(header.total);
+                    consume(&mut self.client.input, header.total);
                     self.refuse(refusal.into(), "", false, None).await;
                     return Ok(Step::Next);
                 }
             }
         }
-        let whole = self.client.input.split_to(header.total);
-        let body = frame::body(&whole);
-        match header.kind {
-            b'Q' => self.query(&whole, body).await?,
-            b'P' => self.parse(&whole, body).await?,
+        // Nothing is read while a frame is looked at.
+        let mut input = std::mem::take(&mut self.client.input);
+        let step = self.whole_frame(input.get(..header.total).unwrap_or_default()).await?;
+        consume(&mut input, header.total);
+        self.client.input = input;
+        Ok(step)
+    }
+
+    async fn whole_frame(&mut self, whole: &[u8]) -> Result<Step, Stop> {
+        let body = frame::body(whole);
+        match whole.first().copied().unwrap_or_default() {
+            b'Q' => self.query(whole, body).await?,
+            b'P' => self.parse(whole, body).await?,
             b'E' => {
                 self.model.open = true;
-                self.execute(&whole, body).await?;
+                self.execute(whole, body).await?;
             }
             b'D' => {
                 self.model.open = true;
                 self.model.queue.push_back(Entry::Describe);
-                self.server.output.extend_from_slice(&whole);
+                self.server.output.extend_from_slice(whole);
             }
             b'C' => {
                 match frontend::target(body) {
@@ -188,7 +204,7 @@ impl Relay {
                     Err(_) => return Err(violation("malformed Close message")),
                 }
                 self.model.open = true;
-                self.server.output.extend_from_slice(&whole);
+                self.server.output.extend_from_slice(whole);
             }
             b'S' => {
                 // In the middle of COPY data the server ignores it.
@@ -197,14 +213,14 @@ impl Relay {
                     self.model.open = false;
                     self.model.skipping = false;
                 }
-                self.server.output.extend_from_slice(&whole);
+                self.server.output.extend_from_slice(whole);
             }
-            b'H' => self.server.output.extend_from_slice(&whole),
+            b'H' => self.server.output.extend_from_slice(whole),
             b'X' => {
-                self.server.output.extend_from_slice(&whole);
+                self.server.output.extend_from_slice(whole);
                 self.goodbye = true;
             }
-            _ if self.exempt => self.server.output.extend_from_slice(&whole),
+            _ if self.exempt => self.server.output.extend_from_slice(whole),
             _ => return Err(violation("unexpected message type")),
         }
         Ok(Step::Next)
@@ -218,7 +234,7 @@ impl Relay {
                 let origin = not_analysed(Protocol::Simple, stamp);
                 let runs = self.runs(&origin).await;
                 match runs {
-                    Ok(runs) => self.model.queue.push_back(Entry::Query(Box::new(Batch { runs }))),
+                    Ok(runs) => self.model.queue.push_back(Entry::Query(Batch { runs })),
                     Err(refused) => {
                         self.client_dropping = header.total;
                         self.refuse(refused, "", true, None).await;
@@ -272,7 +288,7 @@ impl Relay {
             };
             match runs {
                 Ok(runs) => {
-                    self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
+                    self.model.queue.push_back(Entry::Query(Batch { runs }));
                     self.server.output.extend_from_slice(whole);
                 }
                 Err(refused) => self.refuse(refused, "", true, None).await,
@@ -303,7 +319,7 @@ impl Relay {
         match (runs, origin.permit()) {
             (Ok(runs), Some(permit)) => {
                 build::query(&mut self.server.output, permit);
-                self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
+                self.model.queue.push_back(Entry::Query(Batch { runs }));
             }
             (Ok(_), None) => return Err(violation("statement without a permit")),
             (Err(refused), _) => self.refuse(refused, text, true, None).await,
@@ -497,7 +513,7 @@ impl Relay {
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
         let documents = self.documents_in_force();
-        let run = Run::new(slot, planned, documents, origin, self.statements, self.model.transaction);
+        let run = Run::new(slot, planned, documents, origin, self.place(), &mut self.clock);
         let run = run.understood(kind != "UNKNOWN");
         self.finish(run, Outcome::Refused(refusal));
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::Entry,
+    inflight::{Batch, Entry},
     limits::Allowance,
+    link::consume,
     planning::Origin,
     prepared::Variants,
     relay::{Relay, Stop},
-    scrub,
+    scrub, spare,
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
@@ -34,6 +35,7 @@ impl Relay {
         if self.server.input.is_empty() {
             return Ok(());
         }
+        self.clock.look();
         let mut input = std::mem::take(&mut self.server.input);
         let mut at = 0;
         let mut run = 0;
@@ -89,8 +91,10 @@ impl Relay {
             self.client.output = input;
             return result;
         }
+        spare::provide(&mut self.client.output);
         self.client.output.extend_from_slice(input.get(run..at).unwrap_or_default());
-        self.server.input = input.split_off(at.min(input.len()));
+        consume(&mut input, at);
+        self.server.input = input;
         result
     }
 
@@ -453,7 +457,7 @@ impl Relay {
             Some(Entry::Refused(refused)) if refused.simple => {
                 let refused = std::mem::replace(refused, Box::new(super::inflight::Stand::none()));
                 if let Some(entry) = self.model.queue.front_mut() {
-                    *entry = Entry::Query(Box::default());
+                    *entry = Entry::Query(Batch::default());
                 }
                 stand = Some(refused);
                 skip = false;

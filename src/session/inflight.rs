@@ -12,6 +12,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use super::{ledger::Run, planning::Origin};
 use crate::{
@@ -24,7 +25,7 @@ const NAME_BYTES: usize = 63;
 
 /// A name of a statement or portal as the server compares it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name(Box<[u8]>);
+pub(super) struct Name(SmallVec<[u8; 24]>);
 
 impl Name {
     pub fn new(name: &[u8]) -> Self {
@@ -79,7 +80,7 @@ pub(super) enum Entry {
     /// ReadyForQuery.
     Sync,
     /// One answer for each statement, then ReadyForQuery.
-    Query(Box<Batch>),
+    Query(Batch),
     /// FunctionCallResponse and ReadyForQuery.
     FunctionCall(Option<Box<Run>>),
     /// CopyDone or CopyFail: no answer of its own.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    clock::Clock,
     inflight::{Name, Prepared},
     limits::Allowance,
     planning::Origin,
@@ -56,10 +57,10 @@ impl Run {
         planned: Arc<PlannedStatement>,
         documents: Vec<Arc<str>>,
         origin: Arc<Origin>,
-        number: u64,
-        transaction: char,
+        (number, transaction): (u64, char),
+        clock: &mut Clock,
     ) -> Self {
-        let (time, started) = (SystemTime::now(), Instant::now());
+        let (time, started) = (clock.time(), clock.last());
         let analysed = origin.analysed();
         Self {
             slot,
@@ -98,8 +99,8 @@ impl Run {
         Ok(())
     }
 
-    /// Records how it ended.
-    pub fn finish(self, outcome: Outcome, facts: &Arc<ConnectionFacts>, counters: &RoleMetrics) {
+    /// Records how it ended, and that this was now.
+    pub fn finish(self, outcome: Outcome, facts: &Arc<ConnectionFacts>, counters: &RoleMetrics, now: Instant) {
         let decision = match &outcome {
             Outcome::Refused(_) => DecisionLabel::Refuse,
             Outcome::Completed | Outcome::Failed(_) | Outcome::Broken => {
@@ -110,10 +111,10 @@ impl Run {
         if matches!(outcome, Outcome::Completed) {
             counters.finished(self.planned.access.masked_outputs, self.rows);
         }
-        let stamp = &self.origin.stamp;
         self.slot.submit(AuditEvent {
             time: self.time,
-            duration: self.started.elapsed(),
+            duration: now.saturating_duration_since(self.started),
+            ended: now,
             facts: Arc::clone(facts),
             documents: self.documents,
             statement: self.number,
@@ -121,9 +122,7 @@ impl Run {
             rows: self.rows,
             bytes: self.bytes,
             transaction: self.transaction,
-            policy: Arc::clone(&stamp.policy),
-            policy_hash: Arc::clone(&stamp.hash),
-            catalog_version: stamp.inputs.catalog.version(),
+            basis: Arc::clone(&self.origin.stamp.basis),
             analysed: self.analysed,
             planned: self.planned,
         });
@@ -148,9 +147,12 @@ impl Relay {
         planned: &Arc<PlannedStatement>,
         bound: u64,
     ) -> Result<Run, Refusal> {
-        let slot = match self.shared.audit.try_reserve() {
-            Some(slot) => slot,
-            None => self.shared.audit.reserve().await?,
+        let slot = if let Some(slot) = self.shared.audit.try_reserve() {
+            slot
+        } else {
+            let slot = self.shared.audit.reserve().await?;
+            self.clock.look();
+            slot
         };
         self.statements += 1;
         if planned.effect == Effect::Catalog && self.changing.is_none() {
@@ -178,13 +180,18 @@ impl Relay {
             }
             Ok(had) => had,
         };
-        let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.statements, self.model.transaction);
+        let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.place(), &mut self.clock);
         (run.allowance, run.observes) = (allowance, observed.is_some());
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);
         }
         Ok(run)
+    }
+
+    /// Number of the statement in the session, and state of the transaction before it.
+    pub(super) fn place(&self) -> (u64, char) {
+        (self.statements, self.model.transaction)
     }
 
     /// The documents of all grants of the session's role that are in force.

@@ -11,6 +11,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::spare;
 use crate::{
     net::ByteStream,
     wire::{Header, Malformed},
@@ -75,29 +76,34 @@ impl Leg {
     }
 
     /// Writes what can be written. Ready when something was.
+    #[inline]
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Mostly there is nothing: then there is no buffer either.
+        if self.output.capacity() == 0 && !self.unflushed { Poll::Pending } else { self.poll_output(cx) }
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut progress = false;
         while !self.output.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
-                    self.output.advance(written);
+                    consume(&mut self.output, written);
                     (progress, self.unflushed) = (true, true);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,
             }
         }
-        if self.unflushed && self.output.is_empty() {
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(result) => {
-                    result?;
-                    self.unflushed = false;
-                    // An idle session holds no buffer.
-                    self.output = BytesMut::new();
-                }
-                Poll::Pending => {}
+        if self.output.is_empty() {
+            if self.unflushed
+                && let Poll::Ready(result) = Pin::new(&mut self.stream).poll_flush(cx)
+            {
+                result?;
+                self.unflushed = false;
             }
+            // An idle session holds no buffer.
+            spare::take_back(&mut self.output);
         }
         if progress { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
@@ -112,18 +118,28 @@ impl Leg {
                     if filled.is_empty() {
                         self.ended = true;
                     }
+                    spare::provide(&mut self.input);
                     self.input.extend_from_slice(filled);
                     Poll::Ready(Ok(filled.len()))
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Pending => {
                     if self.input.is_empty() {
-                        self.input = BytesMut::new();
+                        spare::take_back(&mut self.input);
                     }
                     Poll::Pending
                 }
             }
         })
+    }
+}
+
+/// Forgets the first `count` bytes.
+pub(super) fn consume(buffer: &mut BytesMut, count: usize) {
+    if count >= buffer.len() {
+        buffer.clear();
+    } else {
+        buffer.advance(count);
     }
 }
 

@@ -7,7 +7,9 @@
 
 mod auth;
 mod cancel;
+mod clock;
 mod conditions;
+mod down;
 mod from_client;
 mod from_server;
 mod hold;
@@ -23,6 +25,7 @@ mod prepared;
 mod purpose;
 mod relay;
 mod scrub;
+mod spare;
 mod temporary;
 mod workers;
 

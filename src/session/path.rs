@@ -118,6 +118,7 @@ impl Relay {
                 _ => return Err(Stop::ServerLost),
             }
         }
+        self.clock.look();
         if let Some(sqlstate) = failed {
             return Ok(Err(Refusal {
                 sqlstate: Some(sqlstate),

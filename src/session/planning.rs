@@ -2,10 +2,7 @@
 //! refusal. Invariant: what is answered was judged for the role and search path of this session against the inputs in
 //! force now; a login that the rules no longer treat alike ends the session.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Instant,
-};
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::oneshot;
 
@@ -14,6 +11,7 @@ use super::{
     temporary::Overlay,
 };
 use crate::{
+    audit::event::Basis,
     engine::{
         self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlanCache, PlannedStatement, Protocol,
         QueryContext, Refused,
@@ -34,8 +32,7 @@ const LONG_STACK: usize = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Stamp {
     pub inputs: Arc<Inputs>,
-    pub policy: Arc<str>,
-    pub hash: Arc<str>,
+    pub basis: Arc<Basis>,
     pub role: RoleId,
     pub path: Arc<[String]>,
     /// The moment that the catalog is a picture of.
@@ -123,18 +120,24 @@ impl Relay {
         Ok(Arc::clone(&self.stamp))
     }
 
+    /// Waits for the catalog when this process knows that it is changing.
+    pub(super) async fn settled(&mut self) {
+        if self.shared.inputs.settled().await {
+            self.clock.look();
+        }
+    }
+
     /// Judges a text. For an exempt role there is always an answer.
     pub(super) async fn judge(
         &mut self,
         text: &str,
         protocol: Protocol,
     ) -> Result<Result<Arc<Origin>, Box<Refused>>, Stop> {
-        let started = Instant::now();
         if !self.exempt {
-            self.shared.inputs.settled().await;
+            self.settled().await;
         }
         let mut stamp = self.inputs()?;
-        let mut result = self.ask(text, protocol, &stamp, started).await;
+        let mut result = self.ask(text, protocol, &stamp).await;
         if let Err(refused) = &result
             && !self.exempt
             && may_be_stale(&refused.refusal)
@@ -142,9 +145,10 @@ impl Relay {
             // The catalog may have changed behind the proxy's back: look once, then judge again.
             self.shared.inputs.refresh_changed().await;
             let fresh = self.inputs()?;
+            self.clock.look();
             if !Arc::ptr_eq(&fresh, &stamp) {
                 stamp = fresh;
-                result = self.ask(text, protocol, &stamp, Instant::now()).await;
+                result = self.ask(text, protocol, &stamp).await;
             }
         }
         // A table that takes in masks holds them from now on, also for other statements of the same text.
@@ -153,7 +157,7 @@ impl Relay {
             && plan.statements.iter().any(|planned| self.temporary.mask(&planned.access.keeps_masks))
         {
             stamp = self.inputs()?;
-            result = self.ask(text, protocol, &stamp, Instant::now()).await;
+            result = self.ask(text, protocol, &stamp).await;
         }
         Ok(match result {
             Ok(plan) => Ok(Arc::new(Origin {
@@ -168,8 +172,9 @@ impl Relay {
         })
     }
 
-    /// Asks the cache or the engine; `started` is when the text was taken up.
-    async fn ask(&self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>, started: Instant) -> Answer {
+    /// Asks the cache or the engine.
+    async fn ask(&mut self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>) -> Answer {
+        let started = self.clock.last();
         let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
         let overlay = stamp.overlay.as_ref().filter(|overlay| overlay.may_concern(text));
         let (plans, inputs) = match overlay {
@@ -190,7 +195,7 @@ impl Relay {
                 Found::Miss => (CacheResult::Miss, PlanStage::Pipeline),
                 Found::Bypass => (CacheResult::Bypass, PlanStage::Pipeline),
             };
-            let took = started.elapsed();
+            let took = self.clock.look().saturating_duration_since(started);
             self.shared.metrics.plan_cache(result);
             self.shared.metrics.plan_took(stage, took);
             self.shared.metrics.plan_took(PlanStage::Total, took);
@@ -198,7 +203,7 @@ impl Relay {
         }
         self.shared.metrics.plan_cache(CacheResult::Bypass);
         let answer = self.judge_long(text, context, Arc::clone(inputs)).await;
-        self.shared.metrics.plan_took(PlanStage::Total, started.elapsed());
+        self.shared.metrics.plan_took(PlanStage::Total, self.clock.look().saturating_duration_since(started));
         answer
     }
 
@@ -248,8 +253,12 @@ impl Stamp {
         known: Option<Arc<Known>>,
         overlay: Option<Overlay>,
     ) -> Self {
-        let (policy, hash) = (inputs.policy.id.as_str().into(), inputs.policy.hash.as_str().into());
-        Self { inputs, policy, hash, role, path, known, overlay }
+        let basis = Arc::new(Basis {
+            policy: inputs.policy.id.clone(),
+            policy_hash: inputs.policy.hash.clone(),
+            catalog_version: inputs.catalog.version(),
+        });
+        Self { inputs, basis, role, path, known, overlay }
     }
 
     /// The inputs with the session's temporary tables.

@@ -223,7 +223,7 @@ impl Relay {
 
     /// Judges a statement again that was judged before purpose, rules, catalog or path changed.
     pub(super) async fn again(&mut self, prepared: &Prepared) -> Result<Again, Stop> {
-        self.shared.inputs.settled().await;
+        self.settled().await;
         let stamp = self.inputs()?;
         if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
             return Ok(Again::Same(prepared.clone()));
@@ -322,6 +322,7 @@ impl Relay {
         }
         let alike = matches!(parameters.as_slice(), [one, other] if one == other)
             && matches!(columns.as_slice(), [one, other] if one == other);
+        self.clock.look();
         if failed || !alike {
             // Closing what is not there is no error.
             self.variants.gone.push(number);

@@ -2,7 +2,12 @@
 //! moves both directions, so nothing waits for another task, and each direction is held back only by its own reader.
 //! Invariant: made only from [`Authenticated`]; for a restricted role, text reaches the server only inside a permit.
 
-use std::{future::poll_fn, io, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::BytesMut;
 use tokio::sync::watch;
@@ -11,6 +16,8 @@ use super::{
     Shared,
     auth::Authenticated,
     cancel::KeyGuard,
+    clock::Clock,
+    down::Down,
     inflight::{Entry, Model},
     ledger::Run,
     limits::Meter,
@@ -79,10 +86,13 @@ pub(super) struct Relay {
     pub goodbye: bool,
     /// The answer in front must be proved before it passes.
     pub holding: bool,
+    /// The client was the last to say something.
+    heard_client: bool,
     /// DDL of this exempt session is under way, or its transaction is open.
     pub changing: Option<Changing>,
     /// Personal data that this connection has had in clear.
     pub disclosed: Meter,
+    pub clock: Clock,
     _key: Option<KeyGuard>,
 }
 
@@ -136,8 +146,10 @@ impl Relay {
             waiting: false,
             goodbye: false,
             holding: false,
+            heard_client: false,
             changing: None,
             disclosed: Meter::default(),
+            clock: Clock::new(),
             _key: key,
         };
         Some((relay, ready))
@@ -152,7 +164,7 @@ impl Relay {
         self.end(stop).await
     }
 
-    async fn work(&mut self, ready: &BytesMut, mut shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
+    async fn work(&mut self, ready: &BytesMut, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         if !self.exempt {
             self.client.flush().await.map_err(|_| Stop::ClientLost)?;
             if let Err(refusal) = self.ask_path().await? {
@@ -161,16 +173,16 @@ impl Relay {
         }
         self.client.output.extend_from_slice(ready);
         let mut draining = false;
-        // One future for the whole session: a new one at each turn would queue up at the sender again. A dropped sender is a
-        // shutdown too.
-        let down = async move { drop(shutdown.wait_for(|down| *down).await) };
-        tokio::pin!(down);
+        let mut down = Down::new(shutdown);
         loop {
-            tokio::select! {
-                biased;
-                moved = self.move_bytes(draining) => moved?,
-                () = &mut down, if !draining => draining = true,
-            }
+            poll_fn(|cx| match self.poll_move(cx, draining) {
+                Poll::Pending if !draining && down.poll(cx).is_ready() => {
+                    draining = true;
+                    Poll::Ready(Ok(()))
+                }
+                moved @ (Poll::Ready(_) | Poll::Pending) => moved,
+            })
+            .await?;
             self.hear_server().await?;
             self.take_from_client().await?;
             if draining && self.model.is_idle() && self.model.transaction == 'I' && self.client.output.is_empty() {
@@ -191,57 +203,64 @@ impl Relay {
         }
     }
 
-    /// Writes what can be written and reads what may be read; answers when something was read, or written and somebody waits
+    /// Writes what can be written and reads what may be read; ready when something was read, or written and somebody waits
     /// for that: most of the time the next that can happen is that more is read.
-    async fn move_bytes(&mut self, ending: bool) -> Result<(), Stop> {
-        let (client, server) = (&mut self.client, &mut self.server);
+    fn poll_move(&mut self, cx: &mut Context<'_>, ending: bool) -> Poll<Result<(), Stop>> {
         // Input that is left over may wait for room in an output.
-        let writes_count = ending || client.ended || server.ended || self.goodbye || !client.input.is_empty();
-        let (waiting, goodbye) = (self.waiting, self.goodbye);
-        let metrics = &self.shared.metrics;
-        poll_fn(|cx| {
-            let mut moved = false;
-            let pending = client.output.len();
-            match client.poll_write(cx) {
-                Poll::Ready(Ok(())) => {
-                    moved = writes_count;
-                    metrics.bytes(Direction::Sent, as_u64(pending - client.output.len()));
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
-                Poll::Pending => {}
+        let writes_count =
+            ending || self.client.ended || self.server.ended || self.goodbye || !self.client.input.is_empty();
+        let mut moved = false;
+        let pending = self.client.output.len();
+        match self.client.poll_write(cx) {
+            Poll::Ready(Ok(())) => {
+                moved = writes_count;
+                self.shared.metrics.bytes(Direction::Sent, as_u64(pending - self.client.output.len()));
             }
-            match server.poll_write(cx) {
-                Poll::Ready(Ok(())) => moved |= writes_count,
-                // What the server said last is still to be read.
-                Poll::Ready(Err(_)) => {
-                    server.output.clear();
-                    moved = true;
-                }
-                Poll::Pending => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
+            Poll::Pending => {}
+        }
+        match self.server.poll_write(cx) {
+            Poll::Ready(Ok(())) => moved |= writes_count,
+            // What the server said last is still to be read.
+            Poll::Ready(Err(_)) => {
+                self.server.output.clear();
+                moved = true;
             }
-            if !server.ended && client.output.len() < HIGH {
-                match server.poll_read(cx) {
-                    Poll::Ready(Ok(_)) => moved = true,
-                    Poll::Ready(Err(_)) => {
-                        server.ended = true;
-                        moved = true;
-                    }
-                    Poll::Pending => {}
-                }
+            Poll::Pending => {}
+        }
+        // Whoever was heard last is asked last: mostly it is the other's turn, and nobody waits for long.
+        let order = if self.heard_client { [false, true] } else { [true, false] };
+        for client in order {
+            let read = if client { self.poll_client(cx) } else { self.poll_server(cx) };
+            if let Poll::Ready(read) = read {
+                self.heard_client = client;
+                return Poll::Ready(read);
             }
-            if !client.ended && !goodbye && !waiting && server.output.len() < HIGH {
-                match client.poll_read(cx) {
-                    Poll::Ready(Ok(count)) => {
-                        moved = true;
-                        metrics.bytes(Direction::Received, as_u64(count));
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientLost)),
-                    Poll::Pending => {}
-                }
-            }
-            if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+        if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if self.client.ended || self.goodbye || self.waiting || self.server.output.len() >= HIGH {
+            return Poll::Pending;
+        }
+        self.client.poll_read(cx).map(|read| {
+            let count = read.map_err(|_| Stop::ClientLost)?;
+            self.shared.metrics.bytes(Direction::Received, as_u64(count));
+            Ok(())
         })
-        .await
+    }
+
+    fn poll_server(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        if self.server.ended || self.client.output.len() >= HIGH {
+            return Poll::Pending;
+        }
+        self.server.poll_read(cx).map(|read| {
+            if read.is_err() {
+                self.server.ended = true;
+            }
+            Ok(())
+        })
     }
 
     /// The client has ended: passes on what the server still says.
@@ -250,7 +269,7 @@ impl Relay {
         self.server.finish().await.map_err(|_| Stop::ServerLost)?;
         self.goodbye = true;
         while !self.server.ended || !self.client.output.is_empty() {
-            self.move_bytes(true).await?;
+            poll_fn(|cx| self.poll_move(cx, true)).await?;
             self.hear_server().await?;
         }
         Ok(())
@@ -312,7 +331,7 @@ impl Relay {
         if let Some(allowance) = &mut run.allowance {
             allowance.count(run.rows);
         }
-        run.finish(outcome, &self.facts, &self.counters);
+        run.finish(outcome, &self.facts, &self.counters, self.clock.last());
     }
 }
 
@@ -347,6 +366,7 @@ fn default_path(request: &Request, inputs: &Inputs) -> Vec<String> {
 impl Drop for Relay {
     /// However a session ends, what was sent to the server is recorded.
     fn drop(&mut self) {
+        self.clock.look();
         for entry in std::mem::take(&mut self.model.queue) {
             match entry {
                 Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => self.finish(*run, Outcome::Broken),

@@ -45,7 +45,11 @@ impl<'a> Shape<'a> {
                 Kind::Word | Kind::Quoted | Kind::Parameter | Kind::Operator => {
                     match lexeme.body {
                         Body::Plain(name) => key.extend_from_slice(name.as_bytes()),
-                        Body::Folded(name) => key.extend(name.bytes().map(|byte| byte.to_ascii_lowercase())),
+                        Body::Folded(name) => {
+                            let from = key.len();
+                            key.extend_from_slice(name.as_bytes());
+                            key.get_mut(from..).unwrap_or_default().make_ascii_lowercase();
+                        }
                         doubled @ Body::Doubled(..) => key.extend_from_slice(doubled.decoded().as_bytes()),
                         Body::Own(name) => key.extend_from_slice(name.as_bytes()),
                     }
