@@ -2,7 +2,7 @@
 
 use super::{
     pattern::Part,
-    rules::{At, ColumnRule, RuleSet},
+    rules::{At, ColumnRule, LinkRule, RuleSet},
 };
 use crate::diagnostic::Place;
 
@@ -44,7 +44,9 @@ impl RuleSet {
         };
         let links = self.subject.iter().flat_map(|subject| &subject.links);
         links
-            .filter_map(|(from, to)| Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? }))
+            .filter_map(|LinkRule { from, to, columns: _ }| {
+                Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? })
+            })
             .collect()
     }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::{Run, attributed, refused},
+    ledger::{attributed, refused},
     path::Settled,
-    planning::{Stamp, not_analysed},
+    planning::not_analysed,
     prepared::Again,
     relay::{Relay, Stop, violation},
 };
@@ -130,7 +130,7 @@ impl Relay {
         }
         if matches!(header.kind, b'Q' | b'P') {
             match self.settle_path().await? {
-                Settled::Yes => {}
+                Settled::Yes | Settled::Partly => {}
                 Settled::Later => return Ok(Step::Wait),
                 Settled::No(refusal) => {
                     let whole = self.client.input.split_to(header.total);
@@ -152,7 +152,7 @@ impl Relay {
             }
             b'D' => {
                 self.model.open = true;
-                self.model.queue.push_back(Entry::Describe);
+                self.model.queue.push_back(Entry::Describe(Arc::clone(&self.facts.purpose)));
                 self.server.output.extend_from_slice(&whole);
             }
             b'C' => {
@@ -191,7 +191,7 @@ impl Relay {
             let stamp = self.inputs()?;
             if header.kind == b'Q' {
                 let origin = not_analysed(Protocol::Simple, stamp);
-                let runs = self.runs(&origin).await;
+                let runs = self.runs(&origin).await?;
                 match runs {
                     Ok(runs) => self.model.queue.push_back(Entry::Query(Box::new(Batch { runs }))),
                     Err(refused) => {
@@ -210,7 +210,10 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(
+                    name,
+                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                ));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -242,7 +245,7 @@ impl Relay {
                 _ => Ok(not_analysed(Protocol::Simple, self.inputs()?)),
             };
             let runs = match origin {
-                Ok(origin) => self.runs(&origin).await,
+                Ok(origin) => self.runs(&origin).await?,
                 Err(refused) => Err(refused),
             };
             match runs {
@@ -271,11 +274,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        let runs = match self.executable(origin.statements()).await? {
-            Ok(()) => self.runs(&origin).await,
-            Err(refused) => Err(refused),
-        };
-        match (runs, origin.permit()) {
+        match (self.runs(&origin).await?, origin.permit()) {
             (Ok(runs), Some(permit)) => {
                 build::query(&mut self.server.output, permit);
                 self.model.queue.push_back(Entry::Query(Box::new(Batch { runs })));
@@ -298,7 +297,10 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(
+                    name,
+                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                ));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -320,7 +322,10 @@ impl Relay {
         }
         let origin = match self.judge(text, Protocol::Extended).await? {
             Ok(origin) => origin,
-            Err(refused) => {
+            Err(mut refused) => {
+                if let Err(refusal) = self.path.foresight.judge_refused(refused.kind) {
+                    refused.refusal = refusal;
+                }
                 self.refuse(refused, text, false, Some(parse.name)).await;
                 return Ok(());
             }
@@ -331,10 +336,22 @@ impl Relay {
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
             return Ok(());
         }
+        if let Some(planned) = origin.statements().first()
+            && let Err(refusal) = self.path.foresight.judge(planned)
+        {
+            self.refuse(refused(refusal, planned), text, false, Some(parse.name)).await;
+            return Ok(());
+        }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        let prepared = Prepared { origin, planned, types: Some(parse.types.into()), searched: 0 };
+        let prepared = Prepared {
+            purpose: origin.stamp.purpose().into(),
+            origin,
+            planned,
+            types: Some(parse.types.into()),
+            searched: 0,
+        };
         self.model.queue.push_back(Entry::Parse(Name::new(parse.name), prepared));
         Ok(())
     }
@@ -351,7 +368,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned, types: None, searched: 0 }
+                Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 }
             }
             // The server skips it, as it did the Bind.
             None if self.model.fails_before_sync() => return Ok(()),
@@ -364,7 +381,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        if !self.exempt && !self.serves_purpose(&prepared.origin.stamp) {
+        if !self.exempt && !self.serves_purpose(&prepared) {
             let refusal = other_purpose("portal");
             let refused = prepared.planned.as_ref().map(|planned| refused(refusal.clone(), planned));
             self.refuse(refused.unwrap_or_else(|| refusal.into()), "", false, None).await;
@@ -376,7 +393,7 @@ impl Relay {
             return Ok(());
         };
         if !self.exempt
-            && let Err(refused) = self.executable(std::slice::from_ref(&planned)).await?
+            && let Err(refused) = self.executable(&planned).await?
         {
             self.refuse(refused, "", false, None).await;
             return Ok(());
@@ -400,7 +417,7 @@ impl Relay {
             return Ok(Step::Next);
         }
         let origin = not_analysed(Protocol::Simple, self.inputs()?);
-        let runs = self.runs(&origin).await;
+        let runs = self.runs(&origin).await?;
         match runs {
             Ok(mut runs) => {
                 self.model.queue.push_back(Entry::FunctionCall(runs.pop_front().map(Box::new)));
@@ -414,31 +431,30 @@ impl Relay {
         Ok(Step::Next)
     }
 
-    /// Whether what was judged by `stamp` was judged for the purpose of now: rows that were computed for one purpose are not
-    /// handed out for another.
-    fn serves_purpose(&self, stamp: &Stamp) -> bool {
-        stamp.inputs.policy.role(stamp.role).is_some_and(|role| *role.purpose == *self.facts.purpose)
+    /// Whether `prepared` was judged for the purpose of now: rows that were computed for one purpose are not handed out for another.
+    fn serves_purpose(&self, prepared: &Prepared) -> bool {
+        *prepared.purpose == *self.facts.purpose
     }
 
-    /// Whether the statements that EXECUTE and FETCH name are still what was judged.
-    async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Box<Refused>>, Stop> {
-        for planned in statements {
-            if let Effect::Fetch(name) = &planned.effect
-                && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
-                && !self.serves_purpose(&cursor.origin.stamp)
-            {
-                return Ok(Err(refused(other_purpose("cursor"), planned)));
-            }
-            let Effect::Execute(name) = &planned.effect else { continue };
-            // A name that is not known here fails on the server.
-            let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
-            match self.again(&prepared).await? {
-                Again::Same(_) => {}
-                Again::Other(other) => return Ok(Err(refused(Refusal::replan(), &attributed(planned, Some(&other))))),
-                Again::Refused(refused) => return Ok(Err(refused)),
-            }
+    /// Whether the statement or cursor that EXECUTE or FETCH names is still what was judged.
+    pub(super) async fn executable(
+        &mut self,
+        planned: &Arc<PlannedStatement>,
+    ) -> Result<Result<(), Box<Refused>>, Stop> {
+        if let Effect::Fetch(name) = &planned.effect
+            && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
+            && !self.serves_purpose(&cursor)
+        {
+            return Ok(Err(refused(other_purpose("cursor"), planned)));
         }
-        Ok(Ok(()))
+        let Effect::Execute(name) = &planned.effect else { return Ok(Ok(())) };
+        // A name that is not known here fails on the server.
+        let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { return Ok(Ok(())) };
+        Ok(match self.again(&prepared).await? {
+            Again::Same(_) => Ok(()),
+            Again::Other(other) => Err(refused(Refusal::replan(), &attributed(planned, Some(&other)))),
+            Again::Refused(refused) => Err(refused),
+        })
     }
 
     /// Sends a statement that fails in place of a refused one, and records the refusal.
@@ -467,9 +483,9 @@ impl Relay {
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
         let documents = self.documents_in_force();
-        let run = Run::new(slot, planned, documents, origin, self.statements, self.model.transaction);
+        let run = self.begun(slot, planned, documents, origin);
         let run = run.understood(kind != "UNKNOWN");
-        self.finish(run, Outcome::Refused(refusal));
+        Self::finish(run, Outcome::Refused(refusal));
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::{Effect, Stored, plan::may_appear_in_clear},
+    engine::{Effect, Stored, may_undo, plan::may_appear_in_clear},
     error::{Refusal, RefusalCode},
     metrics::UpstreamErrorKind,
     names::{AttNum, Oid, QualifiedName, rule_part},
@@ -132,7 +132,7 @@ impl Relay {
             Entry::Query(batch) => batch.runs.front_mut(),
             Entry::Parse(..)
             | Entry::Bind(..)
-            | Entry::Describe
+            | Entry::Describe(_)
             | Entry::CloseStatement(_)
             | Entry::ClosePortal(_)
             | Entry::Sync
@@ -177,7 +177,11 @@ impl Relay {
             },
             b'T' => {
                 if !self.exempt {
-                    self.tripwire(body)?;
+                    let purpose = match self.model.front() {
+                        Some(Entry::Describe(purpose)) => Some(Arc::clone(purpose)),
+                        _ => self.current_run().map(|run| Arc::clone(&run.facts.purpose)),
+                    };
+                    self.tripwire(body, purpose.as_deref())?;
                 }
                 self.described();
                 Ok(true)
@@ -296,11 +300,14 @@ impl Relay {
         ))
     }
 
-    /// Stops a result that would show a masked column in clear.
-    fn tripwire(&mut self, body: &[u8]) -> Result<(), Stop> {
+    /// Stops a result that would show a masked column in clear. `purpose` is what its statement was judged for.
+    fn tripwire(&mut self, body: &[u8], purpose: Option<&str>) -> Result<(), Stop> {
         let columns = backend::row_description(body).map_err(|_| self.server_broke())?;
         let stamp = self.inputs()?;
-        let Some(role) = stamp.inputs.policy.role(self.role) else { return Err(self.server_broke()) };
+        let policy = &stamp.inputs.policy;
+        // Other statements of its message or pipeline may have another.
+        let role = purpose.and_then(|purpose| policy.for_purpose(self.role, purpose)).unwrap_or(self.role);
+        let Some(role) = policy.role(role) else { return Err(self.server_broke()) };
         let catalog = &stamp.view().catalog;
         let mut tripped = columns.iter().filter(|(relation, attnum)| {
             *relation != 0 && !may_appear_in_clear(role, catalog, Oid(*relation), AttNum(*attnum))
@@ -319,7 +326,7 @@ impl Relay {
     }
 
     fn described(&mut self) {
-        if let Some(Entry::Describe) = self.model.front() {
+        if let Some(Entry::Describe(_)) = self.model.front() {
             self.model.queue.pop_front();
         }
     }
@@ -348,7 +355,7 @@ impl Relay {
         if let Some(mut run) = run {
             run.rows = rows.unwrap_or(run.rows);
             self.applied(&run);
-            self.finish(run, Outcome::Completed);
+            Self::finish(run, Outcome::Completed);
         }
     }
 
@@ -360,7 +367,7 @@ impl Relay {
             self.variants = Variants::default();
         }
         match &run.planned.effect {
-            Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
+            Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);
             }
             Effect::Catalog
@@ -372,7 +379,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::ledger::may_undo(run.planned.kind) {
+        if self.path.touched && may_undo(run.planned.kind) {
             self.path.stale = true;
         }
     }
@@ -390,11 +397,11 @@ impl Relay {
                     // Only a text that was not understood is left over; others were not executed.
                     if !run.origin.analysed() {
                         self.applied(&run);
-                        self.finish(run, Outcome::Completed);
+                        Self::finish(run, Outcome::Completed);
                     }
                 }
             }
-            Some(Entry::FunctionCall(Some(run))) => self.finish(*run, Outcome::Completed),
+            Some(Entry::FunctionCall(Some(run))) => Self::finish(*run, Outcome::Completed),
             _ => {}
         }
         self.model.copying = false;
@@ -416,7 +423,7 @@ impl Relay {
             Entry::Bind(_, prepared) => &prepared.as_ref()?.origin,
             Entry::Query(batch) => &batch.runs.front()?.origin,
             Entry::Execute(run) => &run.as_ref()?.origin,
-            Entry::Describe
+            Entry::Describe(_)
             | Entry::CloseStatement(_)
             | Entry::ClosePortal(_)
             | Entry::Sync
@@ -462,7 +469,7 @@ impl Relay {
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::Execute(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
@@ -481,7 +488,7 @@ impl Relay {
             self.model.skip_to_sync();
         }
         if let Some(run) = failed {
-            self.finish(run, Outcome::Failed(said.sqlstate.as_str().into()));
+            Self::finish(run, Outcome::Failed(said.sqlstate.as_str().into()));
         }
         if self.exempt && (stand.is_none() || said.fatal) {
             return Ok(true);

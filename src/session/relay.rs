@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::Inputs,
+    engine::{Foresight, Inputs},
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
     net::Peer,
@@ -117,7 +117,13 @@ impl Relay {
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
             stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
-            path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
+            path: SearchPath {
+                schemas,
+                stale: !exempt,
+                touched: false,
+                moving: false,
+                foresight: Foresight::default(),
+            },
             temporary: Temporary::default(),
             variants: Variants::default(),
             model: Model::new(transaction),
@@ -308,11 +314,11 @@ impl Relay {
         let _ = tokio::time::timeout(limit, self.client.flush()).await;
     }
 
-    pub fn finish(&self, mut run: Run, outcome: Outcome) {
+    pub fn finish(mut run: Run, outcome: Outcome) {
         if let Some(allowance) = &mut run.allowance {
             allowance.count(run.rows);
         }
-        run.finish(outcome, &self.facts, &self.counters);
+        run.finish(outcome);
     }
 }
 
@@ -349,17 +355,17 @@ impl Drop for Relay {
     fn drop(&mut self) {
         for entry in std::mem::take(&mut self.model.queue) {
             match entry {
-                Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => self.finish(*run, Outcome::Broken),
+                Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => Self::finish(*run, Outcome::Broken),
                 Entry::Query(batch) => {
                     for run in batch.runs {
-                        self.finish(run, Outcome::Broken);
+                        Self::finish(run, Outcome::Broken);
                     }
                 }
                 Entry::Execute(None)
                 | Entry::FunctionCall(None)
                 | Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
                 | Entry::Sync

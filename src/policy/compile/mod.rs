@@ -10,6 +10,7 @@ mod inherit;
 mod leading;
 pub(super) mod recorded;
 mod roles;
+mod routes;
 pub(super) mod scopes;
 mod settings;
 pub(super) mod stored;
