@@ -490,7 +490,7 @@ fn what_is_foreseen_is_what_the_server_does() {
                 client.send(&[pipelined(&sent), wire::sync()].concat());
                 client.until_ready()
             };
-            told.push_str(&format!("{sent:?}\n{}\n", wire::describe(&answer)));
+            told.extend([format!("{sent:?}\n"), wire::describe(&answer)]);
             for row in wire::text_rows(&answer).into_iter().filter(|row| row.len() == 2) {
                 let expected = match row[0].as_deref() {
                     Some("customer-care") => Some("*****003"),
