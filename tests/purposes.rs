@@ -132,18 +132,6 @@ fn transactions_keep_and_undo_a_purpose_as_any_setting() {
     let outlived = client.simple("EXECUTE p");
     assert_eq!(wire::error(&outlived).unwrap().field(b'C').as_deref(), Some("0A000"));
     assert_eq!(wire::error(&outlived).unwrap().field(b'R').as_deref(), Some("RevalidateCachedQuery"));
-    // In one message with others, or before them in a pipeline, it must not come to late.
-    let mut bytes = wire::parse("", "SET pgscrim.purpose = 'statistics'", &[]);
-    bytes.extend(wire::bind("", "", &[], &[], &[]));
-    bytes.extend(wire::execute("", 0));
-    bytes.extend(wire::parse("", PHONE, &[]));
-    bytes.extend(wire::bind("", "", &[], &[], &[]));
-    bytes.extend(wire::execute("", 0));
-    bytes.extend(wire::sync());
-    client.send(&bytes);
-    let answer = client.until_ready();
-    assert!(wire::error(&answer).is_some(), "{}", wire::describe(&answer));
-    assert!(wire::error(&client.simple(&format!("SET pgscrim.purpose = 'statistics'; {PHONE}"))).is_some());
 }
 
 /// What was bound for one purpose is not executed for another: a portal that was suspended, a FETCH and an EXECUTE in a portal.
@@ -353,4 +341,211 @@ fn kept_statements_of_drivers_go_on() {
     let environment = [("PROXY_PORT", proxy.port.to_string())];
     assert_eq!(common::python::script("asyncpg_purpose.py", &[], &environment).trim(), "ok");
     assert_eq!(common::python::script("psycopg_purpose.py", &[], &environment).trim(), "ok");
+}
+
+/// Parse, Bind, Describe and Execute of each statement, without Sync.
+fn pipelined(statements: &[&str]) -> Vec<u8> {
+    let one = |sql: &&str| {
+        [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::describe_portal(""), wire::execute("", 0)]
+            .concat()
+    };
+    statements.iter().flat_map(one).collect()
+}
+
+fn values(messages: &[wire::Message]) -> String {
+    let values = wire::text_rows(messages).into_iter().map(|row| row[0].clone().unwrap_or_else(|| "-".to_owned()));
+    values.collect::<Vec<_>>().join(" ")
+}
+
+/// Applications send a change of purpose and what it is for together: each statement is judged for what holds when it is run.
+#[test]
+fn a_purpose_holds_within_its_message_and_its_pipeline() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let phone = |id: u8| format!("SELECT phone FROM customers WHERE id = {id}");
+    let (three, four) = (phone(3), phone(4));
+    let verify = "SET LOCAL pgscrim.purpose = 'verification'";
+    for (statements, expected) in [
+        (vec!["BEGIN", verify, &*three, "COMMIT"], "0901234003"),
+        (vec![&*three, "BEGIN", verify, &*four, "COMMIT"], "*****003 0901234004"),
+        (vec!["BEGIN", verify, &*three, "SET LOCAL pgscrim.purpose TO statistics", &*four, "ROLLBACK"], "0901234003 -"),
+        (
+            vec!["BEGIN", verify, &*three, "COMMIT", "BEGIN", "SET LOCAL pgscrim.purpose = complaints", &*four, "END"],
+            "0901234003 0901234004",
+        ),
+        (
+            vec!["BEGIN", "SELECT set_config('pgscrim.purpose', 'verification', true)", &*three, "COMMIT"],
+            "verification 0901234003",
+        ),
+        (vec!["BEGIN", "SAVEPOINT a", verify, "RELEASE a", &*three, "COMMIT"], "0901234003"),
+        (vec!["BEGIN", verify, "SHOW pgscrim.purpose", "COMMIT"], "verification"),
+        (vec!["SET pgscrim.purpose = 'verification'", &*three, "RESET pgscrim.purpose"], "0901234003"),
+    ] {
+        let message = client.simple(&statements.join("; "));
+        assert!(wire::error(&message).is_none(), "{statements:?}: {}", wire::describe(&message));
+        assert_eq!(values(&message), expected, "{statements:?}");
+        assert_eq!(value(&client.simple(&three)), "*****003", "{statements:?}");
+        client.send(&[pipelined(&statements), wire::sync()].concat());
+        let pipeline = client.until_ready();
+        assert!(wire::error(&pipeline).is_none(), "{statements:?}: {}", wire::describe(&pipeline));
+        assert_eq!(values(&pipeline), expected, "{statements:?}");
+        assert_eq!(value(&client.simple(&three)), "*****003", "{statements:?}");
+    }
+    let events = wait_for("events", Duration::from_secs(10), || {
+        let events: Vec<_> = proxy.audit().into_iter().filter(|event| event["kind"] == "SELECT").collect();
+        (events.len() >= 38).then_some(events)
+    });
+    for event in events.iter().filter(|event| event["columns"] != serde_json::json!([])) {
+        let treatment = match event["purpose"].as_str().unwrap() {
+            "customer-care" => "phone_last",
+            "verification" | "complaints" => "clear",
+            _ => "withhold",
+        };
+        assert_eq!(event["columns"][0]["treatment"], treatment, "{event}");
+    }
+}
+
+/// What only the server knows is refused, and an error takes back what a message has set.
+#[test]
+fn a_purpose_that_cannot_be_foreseen_is_refused() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let verify = "SET LOCAL pgscrim.purpose = 'verification'";
+    for (statements, code) in [
+        (vec!["BEGIN", verify, "ROLLBACK", PHONE], "PGS0208"),
+        (vec!["BEGIN", verify, "COMMIT", PHONE], "PGS0208"),
+        (vec!["BEGIN", "SAVEPOINT a", verify, "ROLLBACK TO a", PHONE], "PGS0208"),
+        (vec![verify, "RESET pgscrim.purpose", PHONE], "PGS0208"),
+        (vec!["SET pgscrim.purpose = ''", PHONE], "PGS0208"),
+        (vec!["RESET ALL", PHONE], "PGS0208"),
+        (vec!["SET search_path = public", verify, PHONE], "PGS0208"),
+        (vec!["SELECT set_config('pgscrim.purpose', 'verification', true) WHERE false", PHONE], "PGS0208"),
+        (vec![verify, "SET LOCAL pgscrim.purpose = 'marketing'", PHONE], "PGS0213"),
+        (vec!["SET LOCAL pgscrim.purpose = 'statistics'", "SELECT full_name FROM customers"], "PGS0201"),
+    ] {
+        assert_eq!(refused(&client.simple(&statements.join("; "))), code, "{statements:?}");
+        client.simple("ROLLBACK");
+        assert_eq!(value(&client.simple(PHONE)), "*****003", "{statements:?}");
+        client.send(&[pipelined(&statements), wire::sync()].concat());
+        assert_eq!(refused(&client.until_ready()), code, "{statements:?}");
+        client.simple("ROLLBACK");
+        assert_eq!(value(&client.simple(PHONE)), "*****003", "{statements:?}");
+    }
+    // An error takes it back; within a transaction until it ends.
+    for failing in ["SELECT 1/0", "SET pgscrim.purpose = 'a', 'b'"] {
+        let answer = client.simple(&format!("SET pgscrim.purpose = 'verification'; {failing}; {PHONE}"));
+        assert!(wire::error(&answer).is_some() && values(&answer).is_empty(), "{}", wire::describe(&answer));
+        assert_eq!(value(&client.simple(PHONE)), "*****003");
+    }
+    client.simple("BEGIN");
+    let answer = client.simple(&format!("{verify}; {PHONE}; SELECT 1/0; {PHONE}"));
+    assert_eq!(values(&answer), "0901234003");
+    assert_eq!(refused(&client.simple(&format!("ROLLBACK; {PHONE}"))), "PGS0208");
+    client.simple("ROLLBACK");
+    assert_eq!(value(&client.simple(PHONE)), "*****003");
+    // Set by an earlier message, taken back in this one.
+    for ends in ["ROLLBACK", "COMMIT", "ROLLBACK TO a"] {
+        client.simple("BEGIN; SAVEPOINT a");
+        client.simple(verify);
+        assert_eq!(value(&client.simple(PHONE)), "0901234003");
+        assert_eq!(refused(&client.simple(&format!("{ends}; {PHONE}"))), "PGS0208", "{ends}");
+        client.simple("ROLLBACK");
+        assert_eq!(value(&client.simple(PHONE)), "*****003");
+    }
+    client.simple("BEGIN; SET LOCAL search_path = public");
+    assert_eq!(refused(&client.simple(&format!("ROLLBACK; {PHONE}"))), "PGS0208");
+    client.simple("ROLLBACK");
+    // What was made for one purpose is not used for another, also within a message.
+    for (kept, used) in [
+        ("PREPARE q AS SELECT phone FROM customers WHERE id = 3", "EXECUTE q"),
+        ("DECLARE q CURSOR FOR SELECT phone FROM customers WHERE id = 3", "FETCH q"),
+    ] {
+        let answer = client.simple(&format!("BEGIN; {verify}; {kept}; {used}"));
+        assert_eq!(values(&answer), "0901234003");
+        client.simple("ROLLBACK; DEALLOCATE ALL");
+        assert_eq!(refused(&client.simple(&format!("BEGIN; {kept}; {verify}; {used}"))), "PGS0213", "{kept}");
+        client.simple("ROLLBACK");
+        client.send(&[pipelined(&["BEGIN", kept, verify, used]), wire::sync()].concat());
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_some() && values(&answer).is_empty(), "{}", wire::describe(&answer));
+        client.simple("ROLLBACK; DEALLOCATE ALL");
+        client.simple(&format!("BEGIN; {verify}; {kept}"));
+        assert_eq!(value(&client.simple(used)), "0901234003", "{used}");
+        client.simple("SET LOCAL pgscrim.purpose = 'customer-care'");
+        let answer = client.simple(used);
+        assert!(wire::error(&answer).is_some() && values(&answer).is_empty(), "{}", wire::describe(&answer));
+        client.simple("ROLLBACK; DEALLOCATE ALL");
+    }
+    client.simple("CREATE TEMP TABLE kept AS SELECT phone FROM customers WHERE id = 3");
+    assert_eq!(value(&client.simple("TABLE kept")), "*****003");
+    assert_eq!(refused(&client.simple(&format!("BEGIN; {verify}; TABLE kept"))), "PGS0218");
+    client.simple("ROLLBACK");
+}
+
+/// Small, and the same each time.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, count: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % count
+    }
+}
+
+/// The server itself says which purpose holds while a statement runs: in any order of statements, in messages and pipelines,
+/// with errors in between, each is masked for that one, or refused.
+#[test]
+fn what_is_foreseen_is_what_the_server_does() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let probe = "SELECT coalesce(nullif(current_setting('pgscrim.purpose', true), ''), 'customer-care'), phone FROM customers WHERE id = 3";
+    let statements = [
+        probe,
+        probe,
+        probe,
+        probe,
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "SAVEPOINT a",
+        "ROLLBACK TO a",
+        "RELEASE a",
+        "SET pgscrim.purpose = 'verification'",
+        "SET LOCAL pgscrim.purpose = 'verification'",
+        "SET pgscrim.purpose = 'statistics'",
+        "SET LOCAL pgscrim.purpose = 'statistics'",
+        "SET pgscrim.purpose = 'a', 'b'",
+        "RESET pgscrim.purpose",
+        "SELECT set_config('pgscrim.purpose', 'verification', true), NULL, NULL",
+        "SELECT set_config('pgscrim.purpose', 'statistics', false)",
+        "SELECT 1/0",
+    ];
+    let (mut answered, mut of_other_purposes) = (0, 0);
+    for seed in 0..600_u64 {
+        let mut choices = Choices(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut told = String::new();
+        for _ in 0..3 {
+            let sent: Vec<&str> = (0..=choices.below(7)).map(|_| statements[choices.below(statements.len())]).collect();
+            let answer = if choices.below(2) == 0 {
+                client.simple(&sent.join("; "))
+            } else {
+                client.send(&[pipelined(&sent), wire::sync()].concat());
+                client.until_ready()
+            };
+            told.extend([format!("{sent:?}\n"), wire::describe(&answer)]);
+            for row in wire::text_rows(&answer).into_iter().filter(|row| row.len() == 2) {
+                let expected = match row[0].as_deref() {
+                    Some("customer-care") => Some("*****003"),
+                    Some("verification") => Some("0901234003"),
+                    _ => None,
+                };
+                assert_eq!(row[1].as_deref(), expected, "seed {seed}: {told}");
+                answered += 1;
+                of_other_purposes += usize::from(row[0].as_deref() != Some("customer-care"));
+            }
+        }
+        client.simple("ROLLBACK");
+        client.simple("RESET pgscrim.purpose");
+    }
+    assert!(answered > 500 && of_other_purposes > 150, "{answered} {of_other_purposes}");
 }

@@ -1,5 +1,7 @@
 //! Statement kinds: the exhaustive table of what restricted roles may run, and how.
 
+use std::sync::Arc;
+
 use super::{
     access, copy,
     pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_statement},
@@ -112,7 +114,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
             setting_allowed(&setting, None, run.role.permitted())?;
-            as_is(if is_tracked(&setting) { Effect::SearchPath } else { Effect::None })
+            as_is(effect_of(&setting, None))
         }
         Command::Discard(true) => as_is(Effect::DiscardAll),
         Command::Discard(false) => as_is(Effect::Temporary(None)),
@@ -183,7 +185,8 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
         Command::Transaction(_) | Command::Show | Command::Notification(_) | Command::Tables(_) => {
             plain(Effect::None, true)
         }
-        Command::Set(_) | Command::Reset(_) => plain(Effect::SearchPath, true),
+        Command::Set(at) => plain(observed_set(tokens, *at), true),
+        Command::Reset(_) => plain(Effect::SearchPath, true),
         Command::Discard(all) => plain(if *all { Effect::DiscardAll } else { Effect::None }, true),
         Command::Other(what) => {
             let mut observed = plain(Effect::Catalog, *what != "UNKNOWN");
@@ -438,7 +441,47 @@ fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, 
     let default = word(next + 1) == "default" && tokens.len() == next + 2;
     let value = if default { None } else { Some(value(next + 1)?) };
     setting_allowed(&name, value.as_deref(), permitted).map_err(place)?;
-    Ok(if is_tracked(&name) { Effect::SearchPath } else { Effect::None })
+    Ok(effect_of(&name, value.as_deref()))
+}
+
+/// What a change of a setting is to the session.
+fn effect_of(name: &str, value: Option<&str>) -> Effect {
+    if name.eq_ignore_ascii_case(PURPOSE) {
+        // Without a value, or with an empty one, it is what the session started with, or a default.
+        return Effect::Purpose(value.filter(|value| !value.is_empty()).map(Arc::from));
+    }
+    if is_tracked(name) { Effect::SearchPath } else { Effect::None }
+}
+
+/// What a query does that calls `set_config` for a setting that the session tracks, or may: `SELECT set_config('pgscrim.purpose',
+/// '…', true)` is as good as SET, because its call is made once, whatever is stored.
+pub(super) fn configured(tokens: &[Token]) -> Effect {
+    let call = match tokens {
+        [select, schema, dot, call @ ..]
+            if select.is_word("select") && schema.is_word("pg_catalog") && dot.kind == Kind::Dot =>
+        {
+            call
+        }
+        [select, call @ ..] if select.is_word("select") => call,
+        _other => return Effect::SearchPath,
+    };
+    let [function, open, name, comma, value, second, local, close] = call else { return Effect::SearchPath };
+    let punctuation = [open.kind, name.kind, comma.kind, value.kind, second.kind, close.kind];
+    let is_call = punctuation == [Kind::Open, Kind::Text, Kind::Comma, Kind::Text, Kind::Comma, Kind::Close]
+        && function.is_word("set_config")
+        && (local.is_word("true") || local.is_word("false"));
+    if is_call { effect_of(name.content(), Some(value.content())) } else { Effect::SearchPath }
+}
+
+/// What SET does in an exempt session, where anything may be set.
+fn observed_set(tokens: &[Token], at: usize) -> Effect {
+    let (name, sign) = dotted(tokens, at);
+    match tokens.get(sign + 1..) {
+        Some([value]) if name.eq_ignore_ascii_case(PURPOSE) && value.kind == Kind::Text => {
+            effect_of(&name, Some(value.content()))
+        }
+        Some(_) | None => Effect::SearchPath,
+    }
 }
 /// What DECLARE does, of which the query begins at the token `body`.
 fn declared(name: String, tokens: &[Token], body: usize) -> Effect {

@@ -8,6 +8,7 @@ mod cache;
 mod columns;
 mod command;
 mod copy;
+mod foresight;
 mod guard;
 mod observe;
 mod pipeline;
@@ -20,6 +21,7 @@ mod verify;
 
 pub use access::AND_EXACT;
 pub use cache::{Answer, Found, LONGEST_KEPT, PlanCache};
+pub use foresight::{Foresight, may_undo};
 pub use plan::{
     Access, ColumnAccess, Effect, Inputs, MadeTable, Observed, OutputColumn, Permit, Plan, PlannedStatement, Protocol,
     QueryContext, Refused, Stored, Usage,

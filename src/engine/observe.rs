@@ -29,6 +29,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
                 | Effect::Fetch(_)
                 | Effect::CloseCursor(_)
                 | Effect::SearchPath
+                | Effect::Purpose(_)
                 | Effect::DiscardAll
                 | Effect::Catalog => None,
             };

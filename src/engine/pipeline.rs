@@ -4,9 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use super::{
     access, command,
+    foresight::Foresight,
     plan::{
         Access, Effect, Inputs, OutputColumn, Permit, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused,
-        is_transaction_control,
     },
     template::Template,
     verify::verify,
@@ -14,12 +14,13 @@ use super::{
 use crate::{
     bind::{Bound, bind_statement},
     error::{Refusal, RefusalCode, Source},
-    policy::RolePolicy,
+    policy::{RoleId, RolePolicy},
     rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
 /// What every step needs.
+#[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub inputs: &'a Inputs,
     pub role: &'a RolePolicy,
@@ -62,12 +63,19 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     let mut places = Vec::new();
     let mut statements: Vec<Arc<PlannedStatement>> = Vec::with_capacity(ranges.len());
     let mut fillable = None;
+    let mut acting = Acting { run, role: run.role, foresight: Foresight::default(), kept: Vec::new() };
     for range in ranges {
         let own = tokens.get(range).unwrap_or(&[]);
-        let kind = command::kind(&classify(own), own);
-        let planned = foreseeable(kind, &statements).and_then(|()| command::plan(own, run));
-        let planned = planned.and_then(|planned| has_its_tables(&planned.statement, &statements).map(|()| planned));
+        let run = &Run { role: acting.role, ..*run };
+        let planned = command::plan(own, run).and_then(|planned| {
+            acting.foresight.without_tables().judge(&planned.statement)?;
+            has_its_tables(&planned.statement, &statements)?;
+            acting.take_in(&planned.statement, context.role)?;
+            Ok(planned)
+        });
         let planned = planned.map_err(|refusal| {
+            let kind = command::kind(&classify(own), own);
+            let refusal = acting.foresight.without_tables().judge_refused(kind).err().unwrap_or(refusal);
             let made = statements.iter().any(|earlier| matches!(earlier.effect, Effect::Temporary(Some(_))));
             let unknown = made && refusal.code == RefusalCode::UnknownRelation;
             let hint = "Send the statement that makes a temporary table on its own.";
@@ -92,25 +100,74 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
     Ok(Judged { plan, template })
 }
 
-/// What names mean, and for which purpose they are used, must not change before a statement in the same message.
-fn foreseeable(kind: &str, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
-    let changes = |planned: &Arc<PlannedStatement>| matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll);
-    let harmless = is_transaction_control(kind) || matches!(kind, "SET" | "RESET" | "SHOW" | "DISCARD");
-    if harmless || !earlier.iter().any(changes) {
-        return Ok(());
+/// For which purpose the next statement of a message is judged: what names mean, and what they are used for, must not change
+/// before it to something that only the server knows.
+struct Acting<'a> {
+    run: &'a Run<'a>,
+    /// The entry of the role for the purpose that holds now.
+    role: &'a RolePolicy,
+    foresight: Foresight,
+    /// Purposes for which the message has prepared statements or opened cursors.
+    kept: Vec<&'a str>,
+}
+
+impl Acting<'_> {
+    /// Takes in the next statement of a connection whose role is `id`, or another purpose of it.
+    fn take_in(&mut self, planned: &PlannedStatement, id: RoleId) -> Result<(), Refusal> {
+        let purpose = self.role.purpose.as_str();
+        let other = |what: &str| {
+            Refusal::new(
+                RefusalCode::PurposeNotAllowed,
+                format!("{what} for another purpose earlier in the same message"),
+            )
+            .with_hint("Send the statement that changes pgscrim.purpose on its own.")
+        };
+        match &planned.effect {
+            Effect::Purpose(Some(named)) => {
+                let policy = &self.run.inputs.policy;
+                let found = policy.for_purpose(id, named).and_then(|found| policy.role(found));
+                let gone =
+                    || Refusal::new(RefusalCode::PurposeNotAllowed, format!("purpose \"{named}\" is not allowed"));
+                let role = found.ok_or_else(gone)?;
+                self.role = role.observed.as_deref().unwrap_or(role);
+            }
+            Effect::Prepare(..) | Effect::DeclareCursor { .. } => self.kept.push(purpose),
+            // Whatever its name: what was made for one purpose is not used for another.
+            Effect::Execute(_) | Effect::Fetch(_) if self.kept.iter().any(|kept| *kept != purpose) => {
+                return Err(other("a statement was prepared, or a cursor opened,"));
+            }
+            Effect::None
+            | Effect::Execute(_)
+            | Effect::Deallocate(_)
+            | Effect::Fetch(_)
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::Purpose(None)
+            | Effect::DiscardAll
+            | Effect::Temporary(_)
+            | Effect::Catalog => {}
+        }
+        // Which purpose they were made for was looked up for the first.
+        if purpose != self.run.role.purpose && uses_temporary(planned) {
+            return Err(Refusal::new(
+                RefusalCode::TemporaryTable,
+                "pgscrim.purpose changes earlier in the same message",
+            )
+            .with_hint("Send the statement that changes it on its own."));
+        }
+        self.foresight.see(planned.kind, &planned.effect);
+        Ok(())
     }
-    Err(Refusal::new(
-        RefusalCode::SettingNotAllowed,
-        "search_path or pgscrim.purpose changes earlier in the same message",
-    )
-    .with_hint("Send the statement that changes it on its own."))
+}
+
+fn uses_temporary(planned: &PlannedStatement) -> bool {
+    planned.access.relations.iter().any(|name| name.starts_with("pg_temp."))
 }
 
 /// Nor may a temporary table that it uses be made or dropped.
 fn has_its_tables(planned: &PlannedStatement, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
     let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
-    let uses = planned.access.relations.iter().any(|name| name.starts_with("pg_temp."));
-    if !uses || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
+    if !uses_temporary(planned) || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
         return Ok(());
     }
     Err(Refusal::new(RefusalCode::TemporaryTable, "a temporary table is made or dropped earlier in the same message")
@@ -205,7 +262,7 @@ pub(super) fn planned(
     run: &Run<'_>,
 ) -> Planned {
     let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _ } = rewritten;
-    let effect = if effect == Effect::None && sets_path { Effect::SearchPath } else { effect };
+    let effect = if effect == Effect::None && sets_path { command::configured(all) } else { effect };
     let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);

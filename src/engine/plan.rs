@@ -252,9 +252,11 @@ pub enum Effect {
     Fetch(String),
     /// `CLOSE name`, or all without a name.
     CloseCursor(Option<String>),
-    /// May change `search_path` or the current user: the session must ask the server for its path before the next
+    /// May change `search_path`, the purpose or the current user: the session must ask the server for its path before the next
     /// statement of a restricted role is planned.
     SearchPath,
+    /// Chooses a purpose: this one, or one that only the server knows, which the session must ask for then.
+    Purpose(Option<Arc<str>>),
     /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
     DiscardAll,
     /// Made this temporary table, or may have dropped some: the session must ask the server for them before the

@@ -4,8 +4,8 @@ use super::{
     decode::{category_index, decode_column},
     decode_settings::{decode_see, decode_table_name},
     rules::{
-        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, Moment, NamedRecordsRule, RecordsRule,
-        RoleRule, SubjectRule, Within,
+        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, Moment, NamedRecordsRule,
+        RecordsRule, RoleRule, SubjectRule, Within,
     },
     toml_reader::{Table, Value},
 };
@@ -132,8 +132,12 @@ fn decode_subject(mut table: Table<'_>, at: At, complaints: &mut Complaints<'_>)
     if let Some(mut given) = table.take("links").and_then(|value| value.table("links", complaints)) {
         for entry in given.take_all() {
             let from = exact_column(entry.key_at, entry.key, complaints);
-            let to = entry.value.text("links", complaints).and_then(|to| exact_column(entry.value.at, to, complaints));
-            links.extend(from.zip(to));
+            let (to, columns) = match entry.value.raw.as_table() {
+                Some(_) => decode_link(&entry.value, complaints),
+                None => (entry.value.text("links", complaints).map(|to| (entry.value.at, to)), None),
+            };
+            let to = to.and_then(|(at, to)| exact_column(at, to, complaints));
+            links.extend(from.zip(to).map(|(from, to)| LinkRule { from, to, columns }));
         }
     }
     let unlinked = table.take("unlinked").and_then(|value| value.texts("unlinked", complaints)).unwrap_or_default();
@@ -141,6 +145,25 @@ fn decode_subject(mut table: Table<'_>, at: At, complaints: &mut Complaints<'_>)
     let unlinked = unlinked.collect();
     table.finish(complaints);
     Some(SubjectRule { key: key?, links, unlinked, at })
+}
+
+/// What a link refers to, with its place, and the names of columns that it alone matters to.
+type DecodedLink<'t> = (Option<(At, &'t str)>, Option<Vec<(String, At)>>);
+
+/// `{ to = "…", columns = […] }`.
+fn decode_link<'t>(value: &Value<'t>, complaints: &mut Complaints<'_>) -> DecodedLink<'t> {
+    let Some(mut table) = value.table("links", complaints) else { return (None, None) };
+    let to = needed(&mut table, "to", "this link", value.at, complaints);
+    let to = to.and_then(|to| Some((to.at, to.text("to", complaints)?)));
+    let columns = table.take("columns").and_then(|given| {
+        let names = given.texts("columns", complaints)?;
+        if names.is_empty() {
+            complaints.add_with_help(given.at, "this link names no columns", "Name some, or leave `columns` out.");
+        }
+        Some(names.into_iter().map(|(at, name)| (name.to_owned(), at)).collect())
+    });
+    table.finish(complaints);
+    (to, columns)
 }
 
 /// A column name without `*`.

@@ -2,7 +2,7 @@
 
 use super::{
     pattern::Part,
-    rules::{At, ColumnRule, NamedRecordsRule, RecordsRule, RuleSet},
+    rules::{At, ColumnRule, LinkRule, NamedRecordsRule, RecordsRule, RuleSet},
 };
 use crate::diagnostic::Place;
 
@@ -37,7 +37,13 @@ impl RuleSet {
             found.push(Section { name, says, place });
         };
         if let Some(subject) = &self.subject {
-            let links = subject.links.iter().map(|(from, to)| format!("{} -> {}", from.text, to.text));
+            let links = subject.links.iter().map(|LinkRule { from, to, columns }| match columns {
+                None => format!("{} -> {}", from.text, to.text),
+                Some(about) => {
+                    let about: Vec<&str> = about.iter().map(|(name, _)| name.as_str()).collect();
+                    format!("{} -> {}, about {}", from.text, to.text, about.join(", "))
+                }
+            });
             let unlinked = subject.unlinked.iter().map(|(name, _)| format!("{} unlinked", table(name)));
             let key = format!("key {}", subject.key.text);
             add("subject", [key].into_iter().chain(links).chain(unlinked).collect(), subject.at);
@@ -84,7 +90,9 @@ impl RuleSet {
         };
         let links = self.subject.iter().flat_map(|subject| &subject.links);
         links
-            .filter_map(|(from, to)| Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? }))
+            .filter_map(|LinkRule { from, to, columns: _ }| {
+                Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? })
+            })
             .collect()
     }
 

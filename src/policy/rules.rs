@@ -152,11 +152,21 @@ pub enum Barrier {
 #[derive(Debug)]
 pub(super) struct SubjectRule {
     pub key: ColumnRule,
-    /// A column, and the column that it refers to.
-    pub links: Vec<(ColumnRule, ColumnRule)>,
+    /// In the order of the file.
+    pub links: Vec<LinkRule>,
     /// Tables whose personal data is about nobody in the table of subjects.
     pub unlinked: Vec<([super::pattern::Part; 2], At)>,
     pub at: At,
+}
+
+/// How rows of one table lead to one of their subjects.
+#[derive(Debug)]
+pub(super) struct LinkRule {
+    pub from: ColumnRule,
+    /// The column that it refers to.
+    pub to: ColumnRule,
+    /// Columns that are about this subject alone; none for a link that matters to all.
+    pub columns: Option<Vec<(String, At)>>,
 }
 
 /// `[consent]` and `[refusal]`: records about subjects, each of one purpose or category.

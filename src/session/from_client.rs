@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
-    ledger::{Run, attributed, refused},
+    ledger::{attributed, refused},
     link::consume,
     path::Settled,
-    planning::{Stamp, not_analysed},
+    planning::not_analysed,
     prepared::Again,
     relay::{Relay, Stop, violation},
     spare,
@@ -148,7 +148,7 @@ impl Relay {
                 _parse => frontend::parse(body).map(|parse| parse.text.to_vec()).unwrap_or_default(),
             };
             match self.settle_path(&text).await? {
-                Settled::Yes => {}
+                Settled::Yes | Settled::Partly => {}
                 Settled::Later => return Ok(Step::Wait),
                 Settled::No(refusal) => {
                     let whole = self.client.input.split_to(header.total);
@@ -163,15 +163,21 @@ impl Relay {
         if header.kind == b'E' && !self.exempt && self.path.is_unsure() && self.has_purposes() {
             let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
             let portal = frontend::execute(body).ok().and_then(|portal| self.model.portal(&Name::new(portal)));
-            let text = portal.map(|portal| Arc::clone(&portal.origin.text)).unwrap_or_default();
-            match self.settle_path(text.as_bytes()).await? {
-                Settled::Yes => {}
+            let text = portal.as_ref().map(|portal| Arc::clone(&portal.origin.text)).unwrap_or_default();
+            let refusal: Option<Box<Refused>> = match self.settle_path(text.as_bytes()).await? {
+                Settled::Yes => None,
                 Settled::Later => return Ok(Step::Wait),
-                Settled::No(refusal) => {
-                    consume(&mut self.client.input, header.total);
-                    self.refuse(refusal.into(), "", false, None).await;
-                    return Ok(Step::Next);
+                Settled::Partly => {
+                    let planned = portal.and_then(|portal| portal.planned);
+                    let judged = planned.map(|planned| (self.path.foresight.judge(&planned), planned));
+                    judged.and_then(|(judged, planned)| Some(refused(judged.err()?, &planned)))
                 }
+                Settled::No(refusal) => Some(refusal.into()),
+            };
+            if let Some(refusal) = refusal {
+                consume(&mut self.client.input, header.total);
+                self.refuse(refusal, "", false, None).await;
+                return Ok(Step::Next);
             }
         }
         // Nothing is read while a frame is looked at.
@@ -193,7 +199,8 @@ impl Relay {
             }
             b'D' => {
                 self.model.open = true;
-                self.model.queue.push_back(Entry::Describe);
+                let purpose = Arc::clone(&self.facts.purpose);
+                self.model.queue.push_back(Entry::Describe(purpose));
                 self.server.output.extend_from_slice(whole);
             }
             b'C' => {
@@ -232,7 +239,7 @@ impl Relay {
             let stamp = self.inputs()?;
             if header.kind == b'Q' {
                 let origin = not_analysed(Protocol::Simple, stamp);
-                let runs = self.runs(&origin).await;
+                let runs = self.runs(&origin).await?;
                 match runs {
                     Ok(runs) => self.model.queue.push_back(Entry::Query(Batch { runs })),
                     Err(refused) => {
@@ -251,7 +258,10 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(
+                    name,
+                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                ));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -283,7 +293,7 @@ impl Relay {
                 _ => Ok(not_analysed(Protocol::Simple, self.inputs()?)),
             };
             let runs = match origin {
-                Ok(origin) => self.runs(&origin).await,
+                Ok(origin) => self.runs(&origin).await?,
                 Err(refused) => Err(refused),
             };
             match runs {
@@ -312,11 +322,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        let runs = match self.executable(origin.statements()).await? {
-            Ok(()) => self.runs(&origin).await,
-            Err(refused) => Err(refused),
-        };
-        match (runs, origin.permit()) {
+        match (self.runs(&origin).await?, origin.permit()) {
             (Ok(runs), Some(permit)) => {
                 build::query(&mut self.server.output, permit);
                 self.model.queue.push_back(Entry::Query(Batch { runs }));
@@ -339,7 +345,10 @@ impl Relay {
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
                 let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(name, Prepared { origin, planned, types: None, searched: 0 }));
+                self.model.queue.push_back(Entry::Parse(
+                    name,
+                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                ));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -361,7 +370,10 @@ impl Relay {
         }
         let origin = match self.judge(text, Protocol::Extended).await? {
             Ok(origin) => origin,
-            Err(refused) => {
+            Err(mut refused) => {
+                if let Err(refusal) = self.path.foresight.judge_refused(refused.kind) {
+                    refused.refusal = refusal;
+                }
                 self.refuse(refused, text, false, Some(parse.name)).await;
                 return Ok(());
             }
@@ -372,10 +384,22 @@ impl Relay {
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
             return Ok(());
         }
+        if let Some(planned) = origin.statements().first()
+            && let Err(refusal) = self.path.foresight.judge(planned)
+        {
+            self.refuse(refused(refusal, planned), text, false, Some(parse.name)).await;
+            return Ok(());
+        }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
-        let prepared = Prepared { origin, planned, types: Some(parse.types.into()), searched: 0 };
+        let prepared = Prepared {
+            purpose: origin.stamp.purpose().into(),
+            origin,
+            planned,
+            types: Some(parse.types.into()),
+            searched: 0,
+        };
         self.model.queue.push_back(Entry::Parse(Name::new(parse.name), prepared));
         Ok(())
     }
@@ -392,7 +416,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { origin, planned, types: None, searched: 0 }
+                Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 }
             }
             // The server skips it, as it did the Bind.
             None if self.model.fails_before_sync() => return Ok(()),
@@ -405,7 +429,7 @@ impl Relay {
                 return Ok(());
             }
         };
-        if !self.exempt && !self.serves_purpose(&prepared.origin.stamp) {
+        if !self.exempt && !self.serves_purpose(&prepared) {
             let refusal = other_purpose("portal");
             let refused = prepared.planned.as_ref().map(|planned| refused(refusal.clone(), planned));
             self.refuse(refused.unwrap_or_else(|| refusal.into()), "", false, None).await;
@@ -417,7 +441,7 @@ impl Relay {
             return Ok(());
         };
         if !self.exempt
-            && let Err(refused) = self.executable(std::slice::from_ref(&planned)).await?
+            && let Err(refused) = self.executable(&planned).await?
         {
             self.refuse(refused, "", false, None).await;
             return Ok(());
@@ -441,7 +465,7 @@ impl Relay {
             return Ok(Step::Next);
         }
         let origin = not_analysed(Protocol::Simple, self.inputs()?);
-        let runs = self.runs(&origin).await;
+        let runs = self.runs(&origin).await?;
         match runs {
             Ok(mut runs) => {
                 self.model.queue.push_back(Entry::FunctionCall(runs.pop_front().map(Box::new)));
@@ -455,36 +479,35 @@ impl Relay {
         Ok(Step::Next)
     }
 
-    /// Whether what was judged by `stamp` was judged for the purpose of now: rows that were computed for one purpose are not
-    /// handed out for another.
-    fn serves_purpose(&self, stamp: &Stamp) -> bool {
-        stamp.inputs.policy.role(stamp.role).is_some_and(|role| *role.purpose == *self.facts.purpose)
+    /// Whether `prepared` was judged for the purpose of now: rows that were computed for one purpose are not handed out for another.
+    fn serves_purpose(&self, prepared: &Prepared) -> bool {
+        *prepared.purpose == *self.facts.purpose
     }
 
-    /// Whether the statements that EXECUTE and FETCH name are still what was judged.
-    async fn executable(&mut self, statements: &[Arc<PlannedStatement>]) -> Result<Result<(), Box<Refused>>, Stop> {
-        for planned in statements {
-            if let Effect::Fetch(name) = &planned.effect
-                && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
-                && !self.serves_purpose(&cursor.origin.stamp)
-            {
-                return Ok(Err(refused(other_purpose("cursor"), planned)));
-            }
-            if let Effect::DeclareCursor { .. } = &planned.effect
-                && self.model.opened() >= MOST_OPEN
-            {
-                return Ok(Err(refused(too_many_open(), planned)));
-            }
-            let Effect::Execute(name) = &planned.effect else { continue };
-            // A name that is not known here fails on the server.
-            let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { continue };
-            match self.again(&prepared).await? {
-                Again::Same(_) => {}
-                Again::Other(other) => return Ok(Err(refused(Refusal::replan(), &attributed(planned, Some(&other))))),
-                Again::Refused(refused) => return Ok(Err(refused)),
-            }
+    /// Whether the statement or cursor that EXECUTE or FETCH names is still what was judged.
+    pub(super) async fn executable(
+        &mut self,
+        planned: &Arc<PlannedStatement>,
+    ) -> Result<Result<(), Box<Refused>>, Stop> {
+        if let Effect::Fetch(name) = &planned.effect
+            && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
+            && !self.serves_purpose(&cursor)
+        {
+            return Ok(Err(refused(other_purpose("cursor"), planned)));
         }
-        Ok(Ok(()))
+        if let Effect::DeclareCursor { .. } = &planned.effect
+            && self.model.opened() >= MOST_OPEN
+        {
+            return Ok(Err(refused(too_many_open(), planned)));
+        }
+        let Effect::Execute(name) = &planned.effect else { return Ok(Ok(())) };
+        // A name that is not known here fails on the server.
+        let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { return Ok(Ok(())) };
+        Ok(match self.again(&prepared).await? {
+            Again::Same(_) => Ok(()),
+            Again::Other(other) => Err(refused(Refusal::replan(), &attributed(planned, Some(&other)))),
+            Again::Refused(refused) => Err(refused),
+        })
     }
 
     /// Sends a statement that fails in place of a refused one, and records the refusal.
@@ -513,7 +536,7 @@ impl Relay {
         let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
         let documents = self.documents_in_force();
-        let run = Run::new(slot, planned, documents, origin, self.place(), &mut self.clock);
+        let run = self.begun(slot, planned, documents, origin);
         let run = run.understood(kind != "UNKNOWN");
         self.finish(run, Outcome::Refused(refusal));
     }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::{Effect, Stored, plan::may_appear_in_clear},
+    engine::{Effect, Stored, may_undo, plan::may_appear_in_clear},
     error::{Refusal, RefusalCode},
     metrics::UpstreamErrorKind,
     names::{AttNum, Oid, QualifiedName, rule_part},
@@ -136,7 +136,7 @@ impl Relay {
             Entry::Query(batch) => batch.runs.front_mut(),
             Entry::Parse(..)
             | Entry::Bind(..)
-            | Entry::Describe
+            | Entry::Describe(_)
             | Entry::CloseStatement(_)
             | Entry::ClosePortal(_)
             | Entry::Sync
@@ -181,7 +181,11 @@ impl Relay {
             },
             b'T' => {
                 if !self.exempt {
-                    self.tripwire(body)?;
+                    let purpose = match self.model.front() {
+                        Some(Entry::Describe(purpose)) => Some(Arc::clone(purpose)),
+                        _ => self.current_run().map(|run| Arc::clone(&run.facts.purpose)),
+                    };
+                    self.tripwire(body, purpose.as_deref())?;
                 }
                 self.described();
                 Ok(true)
@@ -300,11 +304,14 @@ impl Relay {
         ))
     }
 
-    /// Stops a result that would show a masked column in clear.
-    fn tripwire(&mut self, body: &[u8]) -> Result<(), Stop> {
+    /// Stops a result that would show a masked column in clear. `purpose` is what its statement was judged for.
+    fn tripwire(&mut self, body: &[u8], purpose: Option<&str>) -> Result<(), Stop> {
         let columns = backend::row_description(body).map_err(|_| self.server_broke())?;
         let stamp = self.inputs()?;
-        let Some(role) = stamp.inputs.policy.role(self.role) else { return Err(self.server_broke()) };
+        let policy = &stamp.inputs.policy;
+        // Other statements of its message or pipeline may have another.
+        let role = purpose.and_then(|purpose| policy.for_purpose(self.role, purpose)).unwrap_or(self.role);
+        let Some(role) = policy.role(role) else { return Err(self.server_broke()) };
         let catalog = &stamp.view().catalog;
         let mut tripped = columns.iter().filter(|(relation, attnum)| {
             *relation != 0 && !may_appear_in_clear(role, catalog, Oid(*relation), AttNum(*attnum))
@@ -323,7 +330,7 @@ impl Relay {
     }
 
     fn described(&mut self) {
-        if let Some(Entry::Describe) = self.model.front() {
+        if let Some(Entry::Describe(_)) = self.model.front() {
             self.model.queue.pop_front();
         }
     }
@@ -364,7 +371,7 @@ impl Relay {
             self.variants = Variants::default();
         }
         match &run.planned.effect {
-            Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_) => {
+            Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);
             }
             Effect::Catalog
@@ -376,7 +383,7 @@ impl Relay {
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}
         }
-        if self.path.touched && super::ledger::may_undo(run.planned.kind) {
+        if self.path.touched && may_undo(run.planned.kind) {
             self.path.stale = true;
         }
     }
@@ -420,7 +427,7 @@ impl Relay {
             Entry::Bind(_, prepared) => &prepared.as_ref()?.origin,
             Entry::Query(batch) => &batch.runs.front()?.origin,
             Entry::Execute(run) => &run.as_ref()?.origin,
-            Entry::Describe
+            Entry::Describe(_)
             | Entry::CloseStatement(_)
             | Entry::ClosePortal(_)
             | Entry::Sync
@@ -466,7 +473,7 @@ impl Relay {
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::Execute(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)

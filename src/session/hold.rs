@@ -72,7 +72,23 @@ impl Relay {
         self.stop_answer(Refusal::new(RefusalCode::CatalogChanged, message).with_hint(hint))
     }
 
-    async fn still_holds(&mut self, mut origin: Arc<Origin>) -> Result<bool, Stop> {
+    /// Judges for the purpose that was acted for then: what was sent since may have chosen another.
+    async fn still_holds(&mut self, origin: Arc<Origin>) -> Result<bool, Stop> {
+        let purpose = std::mem::replace(&mut self.asked_purpose, origin.stamp.purpose().to_owned());
+        if *self.facts.purpose == *self.asked_purpose {
+            self.asked_purpose = purpose;
+            return self.holds(origin).await;
+        }
+        let inputs = Arc::clone(&self.stamp.inputs);
+        self.act_for_purpose(&inputs)?;
+        let holds = self.holds(origin).await;
+        self.asked_purpose = purpose;
+        let inputs = Arc::clone(&self.stamp.inputs);
+        self.act_for_purpose(&inputs)?;
+        holds
+    }
+
+    async fn holds(&mut self, mut origin: Arc<Origin>) -> Result<bool, Stop> {
         for _ in 0..ATTEMPTS {
             if self.shared.inputs.holds(origin.stamp.known.as_ref()).await {
                 return Ok(true);
@@ -97,7 +113,7 @@ impl Relay {
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
                 | Entry::Sync

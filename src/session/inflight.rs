@@ -46,6 +46,8 @@ impl Name {
 pub(super) struct Prepared {
     /// The text it came from: of the Parse, or of the whole PREPARE.
     pub origin: Arc<Origin>,
+    /// The purpose that it was judged for: that of the text, or one that the text chose before it.
+    pub purpose: Arc<str>,
     /// What it does; none for an empty text.
     pub planned: Option<Arc<PlannedStatement>>,
     /// Types of parameters as Parse gave them; none for what came by another way.
@@ -62,6 +64,19 @@ struct Cursor {
     hold: bool,
 }
 
+impl Prepared {
+    /// What PREPARE or DECLARE has made.
+    fn by(run: &Run) -> Self {
+        Self {
+            origin: Arc::clone(&run.origin),
+            purpose: Arc::clone(&run.facts.purpose),
+            planned: Some(Arc::clone(&run.planned)),
+            types: None,
+            searched: 0,
+        }
+    }
+}
+
 /// One message that the server will answer.
 #[derive(Debug)]
 pub(super) enum Entry {
@@ -69,8 +84,8 @@ pub(super) enum Entry {
     Parse(Name, Prepared),
     /// BindComplete.
     Bind(Name, Option<Prepared>),
-    /// RowDescription or NoData, for a statement after ParameterDescription.
-    Describe,
+    /// RowDescription or NoData, for a statement after ParameterDescription; the purpose that it was judged for.
+    Describe(Arc<str>),
     /// Rows and their end.
     Execute(Option<Box<Run>>),
     /// CloseComplete of a statement.
@@ -151,7 +166,7 @@ impl Model {
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::Execute(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
@@ -201,7 +216,7 @@ impl Model {
                 Entry::Parse(..)
                 | Entry::CloseStatement(_)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::Execute(None)
                 | Entry::ClosePortal(_)
                 | Entry::Sync
@@ -219,14 +234,19 @@ impl Model {
             match entry {
                 Entry::Bind(known, prepared) if known == name => return prepared.clone(),
                 Entry::ClosePortal(known) if known == name => return None,
+                Entry::Execute(Some(run)) if opens(run, name) => return Some(Prepared::by(run)),
+                Entry::Query(batch) => {
+                    if let Some(run) = batch.runs.iter().rev().find(|run| opens(run, name)) {
+                        return Some(Prepared::by(run));
+                    }
+                }
                 Entry::Bind(..)
                 | Entry::ClosePortal(_)
                 | Entry::Parse(..)
                 | Entry::CloseStatement(_)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::Execute(_)
                 | Entry::Sync
-                | Entry::Query(_)
                 | Entry::FunctionCall(_)
                 | Entry::CopyEnd
                 | Entry::Refused(_) => {}
@@ -247,7 +267,7 @@ impl Model {
             Entry::Execute(Some(run)) => named(run, name).is_some(),
             Entry::Execute(None)
             | Entry::Bind(..)
-            | Entry::Describe
+            | Entry::Describe(_)
             | Entry::CloseStatement(_)
             | Entry::ClosePortal(_)
             | Entry::Sync
@@ -286,12 +306,7 @@ impl Model {
 
     /// What a completed statement does to names.
     pub fn apply(&mut self, run: &Run) {
-        let prepared = || Prepared {
-            origin: Arc::clone(&run.origin),
-            planned: Some(Arc::clone(&run.planned)),
-            types: None,
-            searched: 0,
-        };
+        let prepared = || Prepared::by(run);
         match &run.planned.effect {
             Effect::Prepare(name, _) => {
                 self.statements.insert(Name::new(name.as_bytes()), prepared());
@@ -318,6 +333,7 @@ impl Model {
             | Effect::Execute(_)
             | Effect::Fetch(_)
             | Effect::SearchPath
+            | Effect::Purpose(_)
             | Effect::Temporary(_)
             | Effect::Catalog => {}
         }
@@ -369,18 +385,18 @@ impl Model {
     }
 }
 
+/// Whether a run that has not completed opens a cursor of this name.
+fn opens(run: &Run, name: &Name) -> bool {
+    matches!(&run.planned.effect, Effect::DeclareCursor { name: other, .. } if Name::new(other.as_bytes()) == *name)
+}
+
 /// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the
 /// name goes.
 #[expect(clippy::option_option, reason = "nothing, gone and defined are three answers")]
 fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
     let is = |other: &str| Name::new(other.as_bytes()) == *name;
     match &run.planned.effect {
-        Effect::Prepare(other, _) if is(other) => Some(Some(Prepared {
-            origin: Arc::clone(&run.origin),
-            planned: Some(Arc::clone(&run.planned)),
-            types: None,
-            searched: 0,
-        })),
+        Effect::Prepare(other, _) if is(other) => Some(Some(Prepared::by(run))),
         Effect::Deallocate(Some(other)) if is(other) => Some(None),
         Effect::Deallocate(None) | Effect::DiscardAll if !name.is_unnamed() => Some(None),
         Effect::Prepare(..)
@@ -392,6 +408,7 @@ fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
         | Effect::Fetch(_)
         | Effect::CloseCursor(_)
         | Effect::SearchPath
+        | Effect::Purpose(_)
         | Effect::Temporary(_)
         | Effect::Catalog => None,
     }

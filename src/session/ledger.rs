@@ -8,18 +8,17 @@ use std::{
 };
 
 use super::{
-    clock::Clock,
     inflight::{Name, Prepared},
     limits::Allowance,
     planning::Origin,
-    relay::Relay,
+    relay::{Relay, Stop},
 };
 use crate::{
     audit::{
         AuditEvent, AuditSlot,
         event::{ConnectionFacts, Outcome},
     },
-    engine::{Access, Effect, Observed, PlannedStatement, Refused, plan::is_transaction_control},
+    engine::{Access, Effect, Observed, PlannedStatement, Refused, may_undo},
     error::{Refusal, RefusalCode},
     metrics::{DecisionLabel, RoleMetrics},
     policy::{Grant, RolePolicy},
@@ -30,6 +29,9 @@ use crate::{
 pub(super) struct Run {
     slot: AuditSlot,
     pub planned: Arc<PlannedStatement>,
+    /// Of the connection, with the purpose that it is run for.
+    pub facts: Arc<ConnectionFacts>,
+    counters: Arc<RoleMetrics>,
     /// Documents of the grants that it is run under.
     documents: Vec<Arc<str>>,
     pub origin: Arc<Origin>,
@@ -52,35 +54,6 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub fn new(
-        slot: AuditSlot,
-        planned: Arc<PlannedStatement>,
-        documents: Vec<Arc<str>>,
-        origin: Arc<Origin>,
-        (number, transaction): (u64, char),
-        clock: &mut Clock,
-    ) -> Self {
-        let (time, started) = (clock.time(), clock.last());
-        let analysed = origin.analysed();
-        Self {
-            slot,
-            planned,
-            documents,
-            origin,
-            inner: None,
-            proved: false,
-            analysed,
-            time,
-            started,
-            number,
-            transaction,
-            allowance: None,
-            observes: false,
-            rows: 0,
-            bytes: 0,
-        }
-    }
-
     /// Says of a refused statement whether its text was understood.
     pub fn understood(self, analysed: bool) -> Self {
         Self { analysed, ..self }
@@ -100,7 +73,8 @@ impl Run {
     }
 
     /// Records how it ended, and that this was now.
-    pub fn finish(self, outcome: Outcome, facts: &Arc<ConnectionFacts>, counters: &RoleMetrics, now: Instant) {
+    pub fn finish(self, outcome: Outcome, now: Instant) {
+        let counters = &self.counters;
         let decision = match &outcome {
             Outcome::Refused(_) => DecisionLabel::Refuse,
             Outcome::Completed | Outcome::Failed(_) | Outcome::Broken => {
@@ -115,7 +89,7 @@ impl Run {
             time: self.time,
             duration: now.saturating_duration_since(self.started),
             ended: now,
-            facts: Arc::clone(facts),
+            facts: self.facts,
             documents: self.documents,
             statement: self.number,
             outcome,
@@ -130,14 +104,27 @@ impl Run {
 }
 
 impl Relay {
-    /// Places in the audit queue for all statements of a text.
-    pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<VecDeque<Run>, Box<Refused>> {
+    /// Places in the audit queue for all statements of a text. Each is looked at for the purpose that holds when it is run.
+    pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<Result<VecDeque<Run>, Box<Refused>>, Stop> {
         let mut runs = VecDeque::with_capacity(origin.statements().len());
+        let tables = self.path.foresight.of_tables();
         for planned in origin.statements() {
-            let run = self.recorded(origin, planned, 0).await;
-            runs.push_back(run.map_err(|refusal| refused(refusal, planned))?);
+            if !self.exempt {
+                // What an earlier message has changed may be undone in this one.
+                let settings = self.path.foresight.without_tables();
+                if let Err(refusal) = settings.judge(planned).and_then(|()| tables.judge(planned)) {
+                    return Ok(Err(refused(refusal, planned)));
+                }
+                if let Err(refused) = self.executable(planned).await? {
+                    return Ok(Err(refused));
+                }
+            }
+            match self.recorded(origin, planned, 0).await {
+                Ok(run) => runs.push_back(run),
+                Err(refusal) => return Ok(Err(refused(refusal, planned))),
+            }
         }
-        Ok(runs)
+        Ok(Ok(runs))
     }
 
     /// Records that a statement is about to be sent; its parameters compare `bound` values.
@@ -158,7 +145,7 @@ impl Relay {
         if planned.effect == Effect::Catalog && self.changing.is_none() {
             self.changing = Some(self.shared.inputs.changing());
         }
-        if matches!(planned.effect, Effect::SearchPath | Effect::DiscardAll | Effect::Temporary(_))
+        if matches!(planned.effect, Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_))
             || ((self.path.touched || self.path.moving) && may_undo(planned.kind))
         {
             self.path.moving = true;
@@ -166,7 +153,10 @@ impl Relay {
         let inner = self.inner(planned);
         let searches = searches(planned, inner.as_ref(), bound);
         let mut planned = attributed(planned, inner.as_ref());
-        let role = origin.stamp.inputs.policy.role(origin.stamp.role);
+        let policy = &origin.stamp.inputs.policy;
+        // Statements before it in its message may have chosen another purpose.
+        let role = policy.for_purpose(origin.stamp.role, &self.facts.purpose).unwrap_or(origin.stamp.role);
+        let role = policy.role(role);
         let observed = role.and_then(|role| role.observed.as_deref());
         let had = match observed.or(role) {
             Some(role) => self.may_have(role, &planned.access, searches),
@@ -180,23 +170,68 @@ impl Relay {
             }
             Ok(had) => had,
         };
-        let mut run = Run::new(slot, planned, documents, Arc::clone(origin), self.place(), &mut self.clock);
+        let mut run = self.begun(slot, planned, documents, Arc::clone(origin));
         (run.allowance, run.observes) = (allowance, observed.is_some());
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| prepared.origin);
         }
+        self.foresee(&run.planned)?;
         Ok(run)
     }
 
-    /// Number of the statement in the session, and state of the transaction before it.
-    pub(super) fn place(&self) -> (u64, char) {
-        (self.statements, self.model.transaction)
+    /// Acts from now on for the purpose that a statement chooses which is about to be sent.
+    fn foresee(&mut self, planned: &PlannedStatement) -> Result<(), Refusal> {
+        self.path.foresight.see(planned.kind, &planned.effect);
+        let Effect::Purpose(Some(purpose)) = &planned.effect else { return Ok(()) };
+        // Whether it is so, the server says when it has come to rest.
+        self.path.stale = true;
+        let before = std::mem::replace(&mut self.asked_purpose, purpose.to_string());
+        let acts = self.act_for_purpose(&Arc::clone(&self.stamp.inputs));
+        acts.map_err(|stop| {
+            self.asked_purpose = before;
+            match stop {
+                Stop::Tell(refusal) => refusal,
+                Stop::Done | Stop::ClientLost | Stop::ServerLost | Stop::ServerEnded | Stop::Drained => {
+                    Refusal::new(RefusalCode::NotReady, "the rules no longer allow this connection")
+                }
+            }
+        })
+    }
+
+    /// A statement that is about to be sent, or was refused.
+    pub(super) fn begun(
+        &mut self,
+        slot: AuditSlot,
+        planned: Arc<PlannedStatement>,
+        documents: Vec<Arc<str>>,
+        origin: Arc<Origin>,
+    ) -> Run {
+        let (time, started) = (self.clock.time(), self.clock.last());
+        Run {
+            slot,
+            planned,
+            facts: Arc::clone(&self.facts),
+            counters: Arc::clone(&self.counters),
+            documents,
+            inner: None,
+            proved: false,
+            analysed: origin.analysed(),
+            origin,
+            time,
+            started,
+            number: self.statements,
+            transaction: self.model.transaction,
+            allowance: None,
+            observes: false,
+            rows: 0,
+            bytes: 0,
+        }
     }
 
     /// The documents of all grants of the session's role that are in force.
     pub(super) fn documents_in_force(&self) -> Vec<Arc<str>> {
-        let role = self.stamp.inputs.policy.role(self.stamp.role);
+        let role = self.stamp.inputs.policy.role(self.role);
         role.map(|role| documents(role.observed.as_deref().unwrap_or(role), &[])).unwrap_or_default()
     }
 
@@ -229,6 +264,7 @@ impl Relay {
             | Effect::DeclareCursor { .. }
             | Effect::CloseCursor(_)
             | Effect::SearchPath
+            | Effect::Purpose(_)
             | Effect::DiscardAll
             | Effect::Temporary(_)
             | Effect::Catalog => None,
@@ -283,6 +319,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
         | Effect::DeclareCursor { .. }
         | Effect::CloseCursor(_)
         | Effect::SearchPath
+        | Effect::Purpose(_)
         | Effect::DiscardAll
         | Effect::Temporary(_)
         | Effect::Catalog => own,
@@ -300,9 +337,4 @@ pub(super) fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepare
         effect: planned.effect.clone(),
         outputs: inner.outputs.clone(),
     })
-}
-
-/// Statements after which settings and temporary tables may be what they were before.
-pub(super) fn may_undo(kind: &str) -> bool {
-    is_transaction_control(kind) && !matches!(kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE")
 }

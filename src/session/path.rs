@@ -9,6 +9,7 @@ use super::{
     scrub, temporary,
 };
 use crate::{
+    engine::Foresight,
     error::{Refusal, RefusalCode},
     policy::settings::is_utf8,
     sql::{lex, split},
@@ -38,6 +39,8 @@ pub(super) struct SearchPath {
     pub touched: bool,
     /// A statement that changes it may be on its way.
     pub moving: bool,
+    /// What statements that are on their way come to.
+    pub foresight: Foresight,
 }
 
 impl SearchPath {
@@ -52,6 +55,8 @@ pub(super) enum Settled {
     Yes,
     /// When the server has come to rest.
     Later,
+    /// Only as far as the foresight of the path says.
+    Partly,
     No(Refusal),
 }
 
@@ -67,6 +72,7 @@ impl Relay {
         }
         if self.model.is_idle() {
             self.path.moving = false;
+            self.path.foresight.rest(self.model.transaction != 'I');
             // In a failed transaction only its end runs, and a question would fail too.
             if !self.path.stale || self.model.transaction == 'E' {
                 return Ok(Settled::Yes);
@@ -79,12 +85,12 @@ impl Relay {
         if self.model.comes_to_rest() {
             return Ok(Settled::Later);
         }
+        if self.path.moving {
+            return Ok(Settled::Partly);
+        }
         Ok(Settled::No(
-            Refusal::new(
-                RefusalCode::SettingNotAllowed,
-                "search_path, pgscrim.purpose or a temporary table changes earlier in the same pipeline",
-            )
-            .with_hint("Send the statement that changes it on its own, and wait for its answer."),
+            Refusal::new(RefusalCode::NotReady, "the search path of the session is not known")
+                .with_hint("Send the statement again."),
         ))
     }
 

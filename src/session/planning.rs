@@ -261,6 +261,11 @@ impl Stamp {
         Self { inputs, basis, role, path, known, overlay }
     }
 
+    /// The purpose that was acted for.
+    pub fn purpose(&self) -> &str {
+        self.inputs.policy.role(self.role).map_or("", |role| &role.purpose)
+    }
+
     /// The inputs with the session's temporary tables.
     pub fn view(&self) -> &Inputs {
         self.overlay.as_ref().map_or(&*self.inputs, |overlay| &*overlay.inputs)

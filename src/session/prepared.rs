@@ -130,8 +130,11 @@ impl Relay {
         let known = if self.path.is_unsure() { self.model.statement(&statement) } else { None };
         let text = known.map(|known| Arc::clone(&known.origin.text)).unwrap_or_default();
         let again = match self.settle_path(text.as_bytes()).await? {
-            Settled::Yes => match self.model.statement(&statement) {
-                Some(prepared) => self.again(&prepared).await?,
+            Settled::Yes | Settled::Partly => match self.model.statement(&statement) {
+                Some(prepared) => {
+                    let again = self.again(&prepared).await?;
+                    self.foreseen(again)
+                }
                 // The server skips it, as it did the Parse.
                 None if self.model.fails_before_sync() => {
                     self.client_dropping = header.total;
@@ -171,6 +174,16 @@ impl Relay {
         Ok(Step::Next)
     }
 
+    /// What is judged again, if what is on its way leaves no doubt of it.
+    fn foreseen(&self, again: Again) -> Again {
+        let (Again::Same(prepared) | Again::Other(prepared)) = &again else { return again };
+        let judged = prepared.planned.as_ref().map(|planned| (planned, self.path.foresight.judge(planned)));
+        match judged {
+            Some((planned, Err(refusal))) => Again::Refused(refused(refusal, planned)),
+            Some((_, Ok(()))) | None => again,
+        }
+    }
+
     async fn refuse_bind(&mut self, header: Header, refused: Box<Refused>) -> Result<Step, Stop> {
         self.model.open = true;
         self.client_dropping = header.total;
@@ -186,12 +199,19 @@ impl Relay {
         let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
         let Ok((kind, name)) = frontend::target(body) else { return Err(violation("malformed Describe message")) };
         let (statement, reserved) = (Name::new(name), kind == b'S' && is_reserved(name));
-        let known = if kind == b'S' { self.model.statement(&statement) } else { None };
+        let known = if kind == b'S' { self.model.statement(&statement) } else { self.model.portal(&statement) };
+        let judged = known.as_ref().map(|known| Arc::clone(&known.purpose));
+        let known = known.filter(|_| kind == b'S');
         let settled = !self.path.is_unsure();
         let again = match known {
             Some(prepared) if settled => Some(self.again(&prepared).await?),
             Some(_) | None => None,
         };
+        let purpose = match &again {
+            Some(Again::Same(prepared) | Again::Other(prepared)) => Some(Arc::clone(&prepared.purpose)),
+            Some(Again::Refused(_)) | None => judged,
+        };
+        let purpose = purpose.unwrap_or_else(|| Arc::clone(&self.facts.purpose));
         let mut own = None;
         let refused = match again {
             Some(Again::Other(prepared)) => match self.variant(&statement, &prepared).await? {
@@ -210,11 +230,11 @@ impl Relay {
         match (refused, own) {
             (Some(refused), _) => self.refuse(refused, "", false, None).await,
             (None, Some(name)) => {
-                self.model.queue.push_back(Entry::Describe);
+                self.model.queue.push_back(Entry::Describe(purpose));
                 build::describe_statement(&mut self.server.output, &name);
             }
             (None, None) => {
-                self.model.queue.push_back(Entry::Describe);
+                self.model.queue.push_back(Entry::Describe(purpose));
                 self.server.output.extend_from_slice(&whole);
             }
         }
@@ -227,6 +247,14 @@ impl Relay {
         let stamp = self.inputs()?;
         if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
             return Ok(Again::Same(prepared.clone()));
+        }
+        let before = &prepared.origin.stamp;
+        if *prepared.purpose != *before.purpose() {
+            // Its text chose the purpose, so another judgement of the text says nothing.
+            let same = *prepared.purpose == *self.facts.purpose
+                && Arc::ptr_eq(&stamp.inputs, &before.inputs)
+                && Arc::ptr_eq(&stamp.path, &before.path);
+            return Ok(if same { Again::Same(prepared.clone()) } else { Again::Refused(replan(prepared)) });
         }
         let text = Arc::clone(&prepared.origin.text);
         let origin = match self.judge(&text, prepared.origin.protocol).await? {
@@ -242,7 +270,8 @@ impl Relay {
         };
         let planned = origin.statements().iter().find(same).cloned();
         let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
-        let prepared = Prepared { origin, planned, types: prepared.types.clone(), searched: 0 };
+        let purpose = origin.stamp.purpose().into();
+        let prepared = Prepared { origin, purpose, planned, types: prepared.types.clone(), searched: 0 };
         Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
     }
 

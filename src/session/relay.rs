@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::Inputs,
+    engine::{Foresight, Inputs},
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
     net::Peer,
@@ -127,7 +127,13 @@ impl Relay {
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
             stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
-            path: SearchPath { schemas, stale: !exempt, touched: false, moving: false },
+            path: SearchPath {
+                schemas,
+                stale: !exempt,
+                touched: false,
+                moving: false,
+                foresight: Foresight::default(),
+            },
             temporary: Temporary::default(),
             variants: Variants::default(),
             model: Model::new(transaction),
@@ -331,7 +337,7 @@ impl Relay {
         if let Some(allowance) = &mut run.allowance {
             allowance.count(run.rows);
         }
-        run.finish(outcome, &self.facts, &self.counters, self.clock.last());
+        run.finish(outcome, self.clock.last());
     }
 }
 
@@ -379,7 +385,7 @@ impl Drop for Relay {
                 | Entry::FunctionCall(None)
                 | Entry::Parse(..)
                 | Entry::Bind(..)
-                | Entry::Describe
+                | Entry::Describe(_)
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
                 | Entry::Sync

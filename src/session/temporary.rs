@@ -260,8 +260,7 @@ impl Overlay {
 impl Relay {
     /// What a completed statement does to temporary tables.
     pub(super) fn note_temporary(&mut self, run: &super::ledger::Run) {
-        let stamp = &run.origin.stamp;
-        let purpose = stamp.inputs.policy.role(stamp.role).map_or("", |role| role.purpose.as_str());
+        let purpose = &*run.facts.purpose;
         let access = &run.planned.access;
         if let Effect::Temporary(Some(made)) = &run.planned.effect {
             let masked = access.keeps_masks.iter().any(|name| **name == *made.name);

@@ -59,7 +59,7 @@ impl Pass<'_> {
         let names: Vec<Arc<str>> =
             categories.iter().filter(|id| !self.rules.is_none(**id)).map(|id| self.rules.category_name(*id)).collect();
         let consent = self.role.settings.consent.map(|_| self.role.purpose.as_str());
-        match subjects.ask(relation, Wanted { consent, refusal: &names, erasure: true }) {
+        match subjects.ask(relation, Some(&column.name), Wanted { consent, refusal: &names, erasure: true }) {
             Asked::Nothing => free,
             Asked::Condition(condition, label) => {
                 let Some((shown, clear, shows_null, keeps)) = shown else {
@@ -122,7 +122,7 @@ impl Pass<'_> {
                 complaints.add_with_help(grant.at, "a grant, and the rules do not say who the subjects are", help);
                 continue;
             };
-            if let Some(condition) = subjects.granted(relation, grant) {
+            if let Some(condition) = subjects.granted(relation, &column.name, grant) {
                 let _ = write!(arms, " WHEN {condition} THEN {shown}");
                 opens.push(format!("({condition})"));
             }

@@ -11,6 +11,7 @@ mod leading;
 pub(super) mod probes;
 pub(super) mod recorded;
 mod roles;
+mod routes;
 pub(super) mod scopes;
 mod settings;
 pub(super) mod stored;

@@ -314,7 +314,7 @@ impl Pass<'_> {
         let Some(subjects) = self.subjects else {
             return Err("it needs [subject], which says whom the data is about".to_owned());
         };
-        match subjects.key_of(relation.oid) {
+        match subjects.key_of(relation.oid, &column.name) {
             Some(key) => Ok(Some(Mask { sql: mask.sql.about(&key), ..mask })),
             None if is_view(relation.kind) => Ok(None),
             None => Err("no link of [subject] leads from its table to the subject".to_owned()),
@@ -423,7 +423,7 @@ impl Pass<'_> {
 fn all_of(subjects: &Subjects<'_>, relation: &Relation, wanted: &[Wanted<'_>]) -> Option<Option<SqlTemplate>> {
     let mut parts: Vec<SqlTemplate> = Vec::new();
     for wanted in wanted {
-        match subjects.ask(relation, *wanted) {
+        match subjects.ask(relation, None, *wanted) {
             Asked::Nothing => {}
             Asked::NoSubject => return Some(None),
             Asked::Condition(sql, _) => parts.push(sql),

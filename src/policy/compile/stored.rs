@@ -52,7 +52,7 @@ pub(in crate::policy) fn stored(rules: &RuleSet, catalog: &CatalogSnapshot) -> R
             })
             .collect();
         if let (Asked::Condition(condition, _), false) =
-            (subjects.ask(relation, Wanted { erasure: true, ..Wanted::default() }), columns.is_empty())
+            (subjects.ask(relation, None, Wanted { erasure: true, ..Wanted::default() }), columns.is_empty())
         {
             let erased = format!("NOT ({})", condition.fill_row("", Row { name: "pgs_row", few: false }));
             if !out.is_empty() {

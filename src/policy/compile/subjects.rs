@@ -12,32 +12,33 @@ use std::{
 
 use foldhash::fast::FixedState;
 
-use super::{condition::condition, recorded::Names};
+use super::{
+    condition::condition,
+    recorded::Names,
+    routes::{Link, MOST_ROUTES, looked_up, only},
+};
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation},
     diagnostic::suggestion,
     names::{Oid, QualifiedName, quote_ident, quote_literal},
     policy::{
         SqlTemplate,
-        compiled::{FEW, ROW, Row},
+        compiled::Row,
         pattern::Part,
         rules::{
-            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, NamedRecordsRule, RecordsRule, RoleRule, RuleSet,
-            Within,
+            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, NamedRecordsRule, RecordsRule, RoleRule,
+            RuleSet, Within,
         },
     },
 };
 
-/// Longest chain of links.
-const LONGEST_CHAIN: usize = 8;
-
 /// A column of a relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    relation: Oid,
+pub(super) struct Place {
+    pub relation: Oid,
     /// `schema.table`, for SQL.
-    table: String,
-    column: String,
+    pub table: String,
+    pub column: String,
 }
 
 /// Records about subjects, resolved.
@@ -86,16 +87,16 @@ pub(super) struct Deadlines {
 /// How rows lead to subjects, and what is recorded of these.
 #[derive(Debug)]
 pub(super) struct Subjects<'a> {
-    catalog: &'a CatalogSnapshot,
-    key: Place,
-    /// From a relation: its column, and what it refers to.
-    links: HashMap<Oid, (String, Place), FixedState>,
+    pub(super) catalog: &'a CatalogSnapshot,
+    pub(super) key: Place,
+    /// Those of a relation, in the order of the rules.
+    pub(super) links: HashMap<Oid, Vec<Link>, FixedState>,
     unlinked: HashSet<Oid, FixedState>,
     consent: Option<Named>,
     refusal: Option<Named>,
     erasure: Option<Records>,
     deadlines: Option<Deadlines>,
-    equals: &'static str,
+    pub(super) equals: &'static str,
 }
 
 /// What is to be asked of the subject of a row.
@@ -125,17 +126,19 @@ impl<'a> Subjects<'a> {
     pub fn new(rules: &RuleSet, catalog: &'a CatalogSnapshot, complaints: &mut Complaints<'_>) -> Option<Self> {
         let subject = rules.subject.as_ref()?;
         let key = place(&subject.key, catalog, complaints);
-        let mut links: HashMap<Oid, (String, Place), FixedState> = HashMap::default();
-        for (from, to) in &subject.links {
+        let mut links: HashMap<Oid, Vec<Link>, FixedState> = HashMap::default();
+        for LinkRule { from, to, columns } in &subject.links {
             let (Some(from_place), Some(to_place)) = (place(from, catalog, complaints), place(to, catalog, complaints))
             else {
                 continue;
             };
             comparable(&from_place, &to_place, from.at, catalog, complaints);
-            if links.insert(from_place.relation, (from_place.column, to_place)).is_some() {
-                let message = format!("a second link leads from the table of {}", from.text);
-                complaints.add_with_help(from.at, message, "One table has one link.");
+            let only = columns.as_ref().map(|columns| only(columns, from_place.relation, catalog, complaints));
+            let own = links.entry(from_place.relation).or_default();
+            if own.iter().any(|other| other.column == from_place.column) {
+                complaints.add(from.at, format!("a second link leads from {}", from.text));
             }
+            own.push(Link { column: from_place.column, to: to_place, only });
         }
         let mut unlinked = HashSet::default();
         for (name, at) in &subject.unlinked {
@@ -157,13 +160,17 @@ impl<'a> Subjects<'a> {
         let deadlines = deadlines.and_then(|(rule, given)| resolve_deadlines(rule, given, catalog, complaints));
         let equals = if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" };
         let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, deadlines, equals };
-        for (from, _) in &subject.links {
+        for LinkRule { from, to: _, columns: _ } in &subject.links {
             let start = place(from, catalog, &mut Complaints::new(&rules.files));
             if let Some(start) = start
-                && subjects.follow(start.relation, "x", 0, &|key| key.to_owned()).is_none()
+                && subjects.routes(start.relation, None, 0).is_none()
             {
                 let message = format!("the links from {} do not lead to the subject", from.text);
-                complaints.add_with_help(from.at, message, format!("They must end at {}.", subject.key.text));
+                complaints.add_with_help(
+                    from.at,
+                    message,
+                    format!("They must end at {}, at no more than {MOST_ROUTES} subjects.", subject.key.text),
+                );
             }
         }
         Some(subjects)
@@ -202,7 +209,11 @@ impl<'a> Subjects<'a> {
     /// that is not known.
     pub fn past_carrying_out(&self, relation: Oid) -> Option<String> {
         let late = self.deadlines.as_ref()?.carry_out.as_ref()?;
-        self.recorded(relation, self.erasure.as_ref()?, &format!(" AND {late}"))
+        let any = self.recorded(relation, None, self.erasure.as_ref()?, &format!(" AND {late}"))?;
+        Some(match any.as_slice() {
+            [one] => one.clone(),
+            several => format!("({})", several.join(" OR ")),
+        })
     }
 
     /// Every relation that a condition about subjects may read.
@@ -211,7 +222,7 @@ impl<'a> Subjects<'a> {
         let records = named.chain(&self.erasure);
         let mut needs: Vec<Oid> = records.flat_map(|records| records.needs.iter().copied()).collect();
         needs.push(self.key.relation);
-        needs.extend(self.links.values().map(|(_, to)| to.relation));
+        needs.extend(self.links.values().flatten().map(|link| link.to.relation));
         needs.sort();
         needs.dedup();
         needs
@@ -229,8 +240,8 @@ impl<'a> Subjects<'a> {
             }
         }
         let key = (self.key.relation, self.key.column.as_str());
-        let from = self.links.iter().map(|(oid, (column, _))| (*oid, column.as_str()));
-        let to = self.links.values().map(|(_, to)| (to.relation, to.column.as_str()));
+        let from = self.links.iter().flat_map(|(oid, own)| own.iter().map(|link| (*oid, link.column.as_str())));
+        let to = self.links.values().flatten().map(|link| (link.to.relation, link.to.column.as_str()));
         let all = from.chain(to).chain([key]);
         all.filter(|(oid, _)| family.contains(oid)).map(|(_, column)| column).collect()
     }
@@ -240,18 +251,21 @@ impl<'a> Subjects<'a> {
         self.family(relation).any(|member| self.unlinked.contains(&member))
     }
 
-    /// The condition on a row of `relation` that `wanted` comes to.
-    pub fn ask(&self, relation: &Relation, wanted: Wanted<'_>) -> Asked {
+    /// The condition on a row of `relation` that `wanted` comes to, for one of its columns, or for all of the row. Of several
+    /// subjects each must have consented, and none may have refused or asked for erasure.
+    pub fn ask(&self, relation: &Relation, column: Option<&str>, wanted: Wanted<'_>) -> Asked {
         let mut asked = Vec::new();
         let mut label = String::new();
         let mut captures: Vec<Box<str>> = Vec::new();
-        let mut ask = |records: &Records, exists: Option<String>, no: &str| -> Option<()> {
-            asked.push(format!("{no}{}", exists?));
+        let mut ask = |records: &Records, condition: Option<String>| -> Option<()> {
+            asked.push(condition?);
             captures.extend(records.condition.iter().flat_map(|condition| condition.captures().iter().cloned()));
             Some(())
         };
         if let (Some(purpose), Some(consent)) = (wanted.consent, &self.consent) {
-            if ask(&consent.records, self.named(relation.oid, consent, &[purpose.into()]), "").is_none() {
+            let consented = self.named(relation.oid, column, consent, &[purpose.into()]);
+            let all = consented.and_then(|consented| self.of_all(relation.oid, column, &consented));
+            if ask(&consent.records, all).is_none() {
                 return Asked::NoSubject;
             }
             label.push_str(" if consented");
@@ -259,13 +273,16 @@ impl<'a> Subjects<'a> {
         let refusal = self.refusal.as_ref().filter(|_| !wanted.refusal.is_empty());
         let erasure = self.erasure.as_ref().filter(|_| wanted.erasure);
         if let Some(refusal) = refusal
-            && ask(&refusal.records, self.named(relation.oid, refusal, &refusal.stored(wanted.refusal)), "NOT ")
-                .is_none()
+            && ask(
+                &refusal.records,
+                self.named(relation.oid, column, refusal, &refusal.stored(wanted.refusal)).map(|each| of_none(&each)),
+            )
+            .is_none()
         {
             return Asked::NoSubject;
         }
         if let Some(erasure) = erasure
-            && ask(erasure, self.recorded(relation.oid, erasure, ""), "NOT ").is_none()
+            && ask(erasure, self.recorded(relation.oid, column, erasure, "").map(|each| of_none(&each))).is_none()
         {
             return Asked::NoSubject;
         }
@@ -281,8 +298,8 @@ impl<'a> Subjects<'a> {
         Asked::Condition(SqlTemplate::new(&asked.join(" AND ")).capturing(captures), label)
     }
 
-    /// The condition on a row of `relation` under which `grant` opens it.
-    pub fn granted(&self, relation: &Relation, grant: &GrantRule) -> Option<String> {
+    /// The condition on a row of `relation` under which `grant` opens a column: it must name all of its subjects.
+    pub fn granted(&self, relation: &Relation, column: &str, grant: &GrantRule) -> Option<String> {
         let moment = |text: &str| format!("TIMESTAMP WITH TIME ZONE {}", quote_literal(text));
         // Both comparisons are qualified where a user's operator of that name exists.
         let compare = |operator: &str| {
@@ -297,7 +314,8 @@ impl<'a> Subjects<'a> {
             let each: Vec<String> = keys.iter().map(|one| format!("{key} {}", self.is_subject(one))).collect();
             format!("({})", each.join(" OR "))
         };
-        Some(format!("{time} AND {}", self.follow(relation.oid, &ROW.to_string(), 0, &is_one)?))
+        let named = self.follow(relation.oid, Some(column), &is_one)?;
+        Some(format!("{time} AND {}", self.of_all(relation.oid, Some(column), &named)?))
     }
 
     /// What stands behind the key of a subject that is the one with this key.
@@ -310,79 +328,31 @@ impl<'a> Subjects<'a> {
         Some((self.key.column.as_str(), self.catalog.relation(self.key.relation)?))
     }
 
-    /// That the subject of the row has a record of one of these names.
-    fn named(&self, relation: Oid, named: &Named, any_of: &[Arc<str>]) -> Option<String> {
+    /// That a subject of the row has a record of one of these names, for each subject.
+    fn named(&self, relation: Oid, column: Option<&str>, named: &Named, any_of: &[Arc<str>]) -> Option<Vec<String>> {
         let each: Vec<String> =
             any_of.iter().map(|name| format!("pgs_r.{} {} {}", named.of, self.equals, quote_literal(name))).collect();
         let is = match each.as_slice() {
             [one] => format!(" AND {one}"),
             several => format!(" AND ({})", several.join(" OR ")),
         };
-        self.recorded(relation, &named.records, &is)
+        self.recorded(relation, column, &named.records, &is)
     }
 
-    /// That the subject of the row has a record of which `is` holds beside the rule's own condition.
-    fn recorded(&self, relation: Oid, records: &Records, is: &str) -> Option<String> {
+    /// That a subject of the row has a record of which `is` holds beside the rule's own condition, for each subject.
+    fn recorded(&self, relation: Oid, column: Option<&str>, records: &Records, is: &str) -> Option<Vec<String>> {
         let Records { table, subject, condition, needs: _ } = records;
         let equals = self.equals;
         let condition =
             condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
-        self.follow(relation, &ROW.to_string(), 0, &|key| {
+        self.follow(relation, column, &|key| {
             let few = looked_up(key);
             format!("EXISTS (SELECT 1 FROM {table} AS pgs_r WHERE pgs_r.{subject} {equals} {key}{is}{condition}{few})")
         })
     }
 
-    /// What `about` says of the subject of the row `row` of `relation`, given the SQL of its key; `depth` links were followed.
-    fn follow(&self, relation: Oid, row: &str, depth: usize, about: &dyn Fn(&str) -> String) -> Option<String> {
-        if relation == self.key.relation || self.family(relation).any(|member| member == self.key.relation) {
-            return Some(about(&format!("{row}.{}", quote_ident(&self.key.column))));
-        }
-        let (column, to) = self.family(relation).find_map(|member| self.links.get(&member))?;
-        let reference = format!("{row}.{}", quote_ident(column));
-        if *to == self.key {
-            return Some(about(&reference));
-        }
-        if depth == LONGEST_CHAIN {
-            return None;
-        }
-        let next = format!("pgs_l{depth}");
-        let inner = self.follow(to.relation, &next, depth + 1, about)?;
-        let (table, target, equals) = (&to.table, quote_ident(&to.column), self.equals);
-        let few = looked_up(&reference);
-        Some(format!(
-            "EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner}{few})"
-        ))
-    }
-
-    /// The key of the subject of a row of `relation`, as text; NULL where the row leads to none.
-    pub fn key_of(&self, relation: Oid) -> Option<String> {
-        self.key_from(relation, &ROW.to_string(), 0)
-    }
-
-    fn key_from(&self, relation: Oid, row: &str, depth: usize) -> Option<String> {
-        let text = |column: &str| format!("{row}.{}::pg_catalog.text", quote_ident(column));
-        if self.family(relation).any(|member| member == self.key.relation) {
-            return Some(text(&self.key.column));
-        }
-        let (column, to) = self.family(relation).find_map(|member| self.links.get(&member))?;
-        if *to == self.key {
-            return Some(text(column));
-        }
-        if depth == LONGEST_CHAIN {
-            return None;
-        }
-        let next = format!("pgs_l{depth}");
-        let inner = self.key_from(to.relation, &next, depth + 1)?;
-        let (table, target, equals, column) = (&to.table, quote_ident(&to.column), self.equals, quote_ident(column));
-        // An aggregate: what a link refers to may have several rows, of which a scalar sub-select would make an error.
-        Some(format!(
-            "(SELECT pg_catalog.max({inner}) FROM {table} AS {next} WHERE {next}.{target} {equals} {row}.{column})"
-        ))
-    }
-
     /// The relation and what it inherits from: a child has the columns of its parents.
-    fn family(&self, relation: Oid) -> impl Iterator<Item = Oid> {
+    pub(super) fn family(&self, relation: Oid) -> impl Iterator<Item = Oid> {
         let mut found = vec![relation];
         let mut next = 0;
         while let Some(oid) = found.get(next).copied() {
@@ -403,15 +373,13 @@ fn names(named: &Named) -> Names<'_> {
     Names { table, name: of, condition }
 }
 
+/// That none of what is said of each subject holds.
+fn of_none(each: &[String]) -> String {
+    each.iter().map(|one| format!("NOT {one}")).collect::<Vec<_>>().join(" AND ")
+}
+
 /// The row of records in a sub-select; its conditions are the sub-select's own.
 pub(super) const RECORD: Row<'_> = Row { name: "pgs_r", few: false };
-
-/// What keeps PostgreSQL from making a hash table of a sub-select: a use of the outer row beside its comparison. A reference
-/// that is not to the outermost row is a join, which is planned well without.
-fn looked_up(reference: &str) -> String {
-    let outermost = reference.starts_with(ROW);
-    if outermost { format!("{} AND {reference} IS NOT NULL{}", FEW.0, FEW.1) } else { String::new() }
-}
 
 fn resolve_records(
     rule: &RecordsRule,
