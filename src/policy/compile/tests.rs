@@ -67,7 +67,7 @@ fn classified_columns_are_treated_and_the_others_withheld() {
     let Treatment::Mask(mask) = &governed.columns[2].treatment else { panic!("no mask") };
     assert_eq!(
         mask.sql.fill("c.phone"),
-        "CASE WHEN length(c.phone)<10 THEN left('*****',length(c.phone)*5) ELSE \
+        "CASE WHEN length(c.phone)<10 THEN left('*****',length(left(c.phone,1))*5) ELSE \
          left(c.phone,3)||'*****'||right(c.phone,2) END::varchar(20)"
     );
     assert_eq!(&*governed.columns[2].rule, "rules.toml:12");
