@@ -163,17 +163,8 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// [`RefusalCode::BadToken`].
-    #[inline]
     pub fn read(&mut self) -> Result<Option<Lexeme<'a>>, Box<Refusal>> {
-        if !self.skip_space()? {
-            return Ok(None);
-        }
-        // Most tokens are words; those that no literal can be are read at once.
-        let (first, second) = (self.peek(0), self.peek(1));
-        if is(first, IDENTIFIER_START) && !(is(first, PREFIX) && matches!(second, b'\'' | b'&')) {
-            return Ok(Some(self.word()));
-        }
-        self.token().map(Some)
+        if self.skip_space()? { self.token().map(Some) } else { Ok(None) }
     }
 
     pub(super) fn peek(&self, ahead: usize) -> u8 {
@@ -195,7 +186,6 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves to the next token; false at the end of the text.
-    #[inline]
     pub(super) fn skip_space(&mut self) -> Result<bool, Box<Refusal>> {
         loop {
             let Some(&byte) = self.bytes.get(self.at) else { return Ok(false) };
@@ -252,6 +242,10 @@ impl<'a> Lexer<'a> {
     fn token(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
         let (first, second) = (self.peek(0), self.peek(1));
+        // Most tokens are words; those that no literal can be are read at once.
+        if is(first, IDENTIFIER_START) && !(is(first, PREFIX) && matches!(second, b'\'' | b'&')) {
+            return Ok(self.word());
+        }
         match (first, second) {
             (b'\'', _) => self.string(Kind::Text, 0),
             (b'e' | b'E', b'\'') => self.string(Kind::Text, 1),
