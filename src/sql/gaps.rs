@@ -200,25 +200,8 @@ fn ends_expression(tokens: &[Token], at: usize) -> bool {
 /// matter to the tree: operators are judged by their tokens.
 fn stands_before(tokens: &[Token], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-    let begins = before.is_some_and(|before| match before.kind {
-        Kind::Open | Kind::OpenBracket | Kind::Comma | Kind::Assign | Kind::Arrow => true,
-        // Of `c.* = d.*` the star is no operator.
-        Kind::Operator => !before.is_operator("*"),
-        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*before.value) || before.is_word("by"),
-        Kind::Quoted
-        | Kind::Text
-        | Kind::National
-        | Kind::Bits
-        | Kind::Hex
-        | Kind::Number
-        | Kind::Parameter
-        | Kind::Close
-        | Kind::CloseBracket
-        | Kind::Semicolon
-        | Kind::Dot
-        | Kind::Colon
-        | Kind::Typecast => false,
-    });
+    let begins = operand_follows(tokens, at)
+        || before.is_some_and(|before| matches!(before.kind, Kind::Assign | Kind::Arrow) || before.is_word("by"));
     // `OPERATOR(@-@)` names one.
     begins && !matches!(kind(tokens, at + 1), None | Some(Kind::Close | Kind::Comma | Kind::Semicolon))
 }
@@ -255,20 +238,32 @@ pub(super) fn is_call(tokens: &[Token], at: usize) -> bool {
         return false;
     }
     let before = |back: usize| at.checked_sub(back).and_then(|index| tokens.get(index));
-    let begins = before(1).is_some_and(|token| match token.kind {
+    let before_is = |back: usize, name: &str| before(back).is_some_and(|token| token.is_word(name));
+    let by = before_is(1, "by") && (before_is(2, "group") || before_is(2, "order"));
+    // XMLTABLE('path' PASSING …)
+    let passing = before_is(1, "passing") && before(2).is_some_and(|two| two.kind == Kind::Text);
+    let xml = (before_is(1, "content") || before_is(1, "document"))
+        && before(2).is_some_and(|two| two.kind == Kind::Open)
+        && (before_is(3, "xmlserialize") || before_is(3, "xmlparse"));
+    let begins = operand_follows(tokens, at) || by || passing || xml;
+    // A query of WITH: `, normalize(a, nfc) AS (…)`.
+    let close = level_end(tokens, at + 2, |_| false);
+    let query = word(tokens, close + 1, "as")
+        && (kind(tokens, close + 2) == Some(Kind::Open)
+            || word(tokens, close + 2, "materialized")
+            || word(tokens, close + 2, "not"));
+    begins && !query
+}
+
+/// Whether what stands before `at` ends no expression and no item of FROM, so that an operand begins there.
+fn operand_follows(tokens: &[Token], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).and_then(|index| tokens.get(index));
+    before(1).is_some_and(|token| match token.kind {
         Kind::Open | Kind::Comma | Kind::OpenBracket => true,
-        // `FROM t *` may have an alias.
+        // `FROM t *` may have an alias, and of `c.* = d.*` the star is no operator.
         Kind::Operator => !token.is_operator("*"),
-        Kind::Word => {
-            let by = token.is_word("by") && before(2).is_some_and(|two| two.is_word("group") || two.is_word("order"));
-            let name = before(2).is_some_and(|two| two.kind == Kind::Dot);
-            // XMLTABLE('path' PASSING …)
-            let passing = token.is_word("passing") && before(2).is_some_and(|two| two.kind == Kind::Text);
-            let xml = (token.is_word("content") || token.is_word("document"))
-                && before(2).is_some_and(|two| two.kind == Kind::Open)
-                && before(3).is_some_and(|three| three.is_word("xmlserialize") || three.is_word("xmlparse"));
-            by || passing || xml || (!name && EXPRESSION_FOLLOWS.contains(&&*token.value))
-        }
+        // Behind a dot every word is a name.
+        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*token.value) && before(2).is_none_or(|two| two.kind != Kind::Dot),
         Kind::Quoted
         | Kind::Text
         | Kind::National
@@ -284,14 +279,7 @@ pub(super) fn is_call(tokens: &[Token], at: usize) -> bool {
         | Kind::Typecast
         | Kind::Assign
         | Kind::Arrow => false,
-    });
-    // A query of WITH: `, normalize(a, nfc) AS (…)`.
-    let close = level_end(tokens, at + 2, |_| false);
-    let query = word(tokens, close + 1, "as")
-        && (kind(tokens, close + 2) == Some(Kind::Open)
-            || word(tokens, close + 2, "materialized")
-            || word(tokens, close + 2, "not"));
-    begins && !query
+    })
 }
 
 /// Reserved words, with which no item of FROM can end.
