@@ -260,7 +260,7 @@ impl Relay {
                 let name = name.unwrap_or_else(|| Name::new(b""));
                 self.model.queue.push_back(Entry::Parse(
                     name,
-                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                    Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 },
                 ));
             }
             self.client_passing = header.total;
@@ -347,7 +347,7 @@ impl Relay {
                 let planned = origin.statements().first().cloned();
                 self.model.queue.push_back(Entry::Parse(
                     name,
-                    Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 },
+                    Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 },
                 ));
             }
             self.server.output.extend_from_slice(whole);
@@ -394,7 +394,7 @@ impl Relay {
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let planned = origin.statements().first().cloned();
         let prepared = Prepared {
-            purpose: origin.stamp.purpose().into(),
+            purpose: Arc::clone(&origin.stamp.purpose),
             origin,
             planned,
             types: Some(parse.types.into()),
@@ -416,7 +416,7 @@ impl Relay {
             None if self.exempt => {
                 let origin = not_analysed(Protocol::Extended, self.inputs()?);
                 let planned = origin.statements().first().cloned();
-                Prepared { purpose: origin.stamp.purpose().into(), origin, planned, types: None, searched: 0 }
+                Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 }
             }
             // The server skips it, as it did the Bind.
             None if self.model.fails_before_sync() => return Ok(()),

@@ -74,7 +74,7 @@ impl Relay {
 
     /// Judges for the purpose that was acted for then: what was sent since may have chosen another.
     async fn still_holds(&mut self, origin: Arc<Origin>) -> Result<bool, Stop> {
-        let purpose = std::mem::replace(&mut self.asked_purpose, origin.stamp.purpose().to_owned());
+        let purpose = std::mem::replace(&mut self.asked_purpose, origin.stamp.purpose.to_string());
         if *self.facts.purpose == *self.asked_purpose {
             self.asked_purpose = purpose;
             return self.holds(origin).await;

@@ -34,6 +34,8 @@ pub(super) struct Stamp {
     pub inputs: Arc<Inputs>,
     pub basis: Arc<Basis>,
     pub role: RoleId,
+    /// The purpose that is acted for.
+    pub purpose: Arc<str>,
     pub path: Arc<[String]>,
     /// The moment that the catalog is a picture of.
     pub known: Option<Arc<Known>>,
@@ -258,12 +260,8 @@ impl Stamp {
             policy_hash: inputs.policy.hash.clone(),
             catalog_version: inputs.catalog.version(),
         });
-        Self { inputs, basis, role, path, known, overlay }
-    }
-
-    /// The purpose that was acted for.
-    pub fn purpose(&self) -> &str {
-        self.inputs.policy.role(self.role).map_or("", |role| &role.purpose)
+        let purpose = inputs.policy.role(role).map_or("", |role| &role.purpose).into();
+        Self { inputs, basis, role, purpose, path, known, overlay }
     }
 
     /// The inputs with the session's temporary tables.

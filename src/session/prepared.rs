@@ -249,7 +249,7 @@ impl Relay {
             return Ok(Again::Same(prepared.clone()));
         }
         let before = &prepared.origin.stamp;
-        if *prepared.purpose != *before.purpose() {
+        if *prepared.purpose != *before.purpose {
             // Its text chose the purpose, so another judgement of the text says nothing.
             let same = *prepared.purpose == *self.facts.purpose
                 && Arc::ptr_eq(&stamp.inputs, &before.inputs)
@@ -270,7 +270,7 @@ impl Relay {
         };
         let planned = origin.statements().iter().find(same).cloned();
         let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
-        let purpose = origin.stamp.purpose().into();
+        let purpose = Arc::clone(&origin.stamp.purpose);
         let prepared = Prepared { origin, purpose, planned, types: prepared.types.clone(), searched: 0 };
         Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
     }
