@@ -349,6 +349,7 @@ impl Binder<'_> {
                     let more = self.expr(value, &context)?;
                     merge(&mut deps, &more);
                     let range = self.value_after(end)?;
+                    self.bound.equals.push(end);
                     self.bound.assigned.push(Assigned {
                         relation: id,
                         column,
@@ -365,6 +366,7 @@ impl Binder<'_> {
                     for name in names {
                         targets.push(self.target_column(name, id, item, &context)?);
                     }
+                    self.bound.equals.extend(targets.last().map(|last| last.end + 1));
                     let mut values = Vec::new();
                     if let Some(items) = row_items(value)
                         && items.len() == targets.len()

@@ -15,6 +15,7 @@ use super::{
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
+    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::Kind,
 };
@@ -156,6 +157,7 @@ impl Binder<'_> {
             };
             let find = |items| visible(items).find(|column| *column.name == **name).ok_or_else(unknown);
             let (one, other) = (find(&left)?, find(&right)?);
+            let (one_type, other_type) = (self.shown_type(one), self.shown_type(other));
             let mut deps = one.deps.clone();
             merge(&mut deps, &other.deps);
             let of_side = side.map(|side| if side == Side::Left { one } else { other });
@@ -174,6 +176,7 @@ impl Binder<'_> {
                 qualifier,
                 merged,
                 doubtful: false,
+                typed: one_type.common(other_type),
             });
         }
         let alias_item = alias.map(|name| ScopeItem {
@@ -283,7 +286,7 @@ impl Binder<'_> {
                 for array in array_exprs {
                     let deps = self.expr(array, &context)?;
                     self.mark(&deps, Usages::ARGUMENT);
-                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None });
+                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed: Typed::Any });
                 }
                 let composite = array_exprs.len() == 1;
                 self.function_result(outputs, alias.as_ref(), *with_ordinality, composite).map(|item| vec![item])
@@ -303,7 +306,12 @@ impl Binder<'_> {
                     .collect();
                 let outputs = columns
                     .into_iter()
-                    .map(|column| Output { name: Some(column.name.to_string()), deps: column.deps, plain: None })
+                    .map(|column| Output {
+                        typed: self.shown_type(&column),
+                        name: Some(column.name.to_string()),
+                        deps: column.deps,
+                        plain: None,
+                    })
                     .collect::<Vec<_>>();
                 for item in &items {
                     // What the alias leads to is no reference to a column of the relations.

@@ -171,6 +171,7 @@ impl Binder<'_> {
                 for (output, other) in outputs.iter_mut().zip(&right) {
                     merge(&mut output.deps, &other.deps);
                     output.plain = None;
+                    output.typed = output.typed.common(other.typed);
                     // All but UNION ALL compare rows.
                     if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
                         self.mark(&output.deps, Usages::GROUP);
@@ -185,12 +186,17 @@ impl Binder<'_> {
                 for row in &values.rows {
                     for (position, expression) in row.content.iter().enumerate() {
                         let deps = self.expr(expression, &context)?;
+                        let typed = self.output_type(expression, &context)?;
                         match outputs.get_mut(position) {
-                            Some(output) => merge(&mut output.deps, &deps),
+                            Some(output) => {
+                                merge(&mut output.deps, &deps);
+                                output.typed = output.typed.common(typed);
+                            }
                             None => outputs.push(Output {
                                 name: Some(format!("column{}", position + 1)),
                                 deps,
                                 plain: None,
+                                typed,
                             }),
                         }
                     }
@@ -502,6 +508,7 @@ pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str
             qualifier: Some(qualifier.clone()),
             merged: None,
             doubtful: false,
+            typed: output.typed,
         })
         .collect()
 }

@@ -15,6 +15,7 @@ use super::{
     scope::{Cte, Scope, ScopeColumn, merge},
 };
 use crate::{
+    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{gaps, parse},
 };
@@ -217,7 +218,7 @@ fn with_added(columns: Rc<[ScopeColumn]>, count: usize) -> Rc<[ScopeColumn]> {
 }
 
 fn added_column(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
+    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None, typed: Typed::Any }
 }
 
 /// The tokens of a query of WITH, from its name to its closing bracket.

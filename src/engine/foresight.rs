@@ -116,6 +116,11 @@ impl Foresight {
         }
     }
 
+    /// Whether the end of the transaction makes anything doubtful.
+    pub fn is_touched(self) -> bool {
+        self.path.touched || self.purpose.touched || self.tables.touched
+    }
+
     /// The server has come to rest, and will be asked.
     pub fn rest(&mut self, in_transaction: bool) {
         for setting in [&mut self.path, &mut self.purpose, &mut self.tables] {

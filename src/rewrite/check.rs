@@ -1,24 +1,18 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
 use super::{
-    Edits, Job,
+    Edits, Job, calls,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Assigned, Bound, Constant, FunctionUse, Reference, RelationUse, Role, Usages},
+    bind::{Assigned, Reference, RelationUse, Role, Usages},
     catalog::{
-        CatalogSnapshot,
-        data::{FunctionData, TypeData},
-        functions::{Builtin, builtin},
+        data::TypeData,
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
     names::FIRST_USER_OID,
-    policy::{
-        ColumnPolicy, Search, Treatment, WriteBack,
-        settings::{is_tracked, setting_allowed, takes_any_value},
-    },
-    sql::{Kind, Reads, Token, keywords},
+    policy::{ColumnPolicy, Search, Treatment, WriteBack},
 };
 
 /// Judges a bound statement; qualifies function names that something in the catalog could shadow.
@@ -29,7 +23,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     relations(job)?;
     columns(job)?;
     for function in &job.bound.functions {
-        check_function(job, function, edits)?;
+        calls::check_function(job, function, edits)?;
     }
     for (name, tokens) in &job.bound.types {
         if job.catalog.types_named(name).any(|user| user.has_user_cast) {
@@ -88,7 +82,8 @@ fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
     job.bound.blocks.len() <= 1 && references <= outputs && (references == 0 || job.bound.stars.is_empty())
 }
 
-fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
+/// `refusal` with the place of a token.
+pub(super) fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
     match job.tokens.get(index) {
         Some(token) => refusal.at(token.start),
         None => refusal,
@@ -283,300 +278,6 @@ fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(),
 fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a ColumnPolicy> {
     hidden(protected(job.role, job.bound.relations.get(id)?)?, position)
 }
-
-fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
-    let of_extension = function.extension.as_deref();
-    let range = function.result_type.filter(|_| function.constructs);
-    let range = range.and_then(|oid| job.catalog.data().types.iter().find(|kind| kind.oid == oid));
-    range.is_some_and(|range| !range.has_user_cast)
-        || job.role.functions.contains(&function.oid)
-        || of_extension
-            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
-}
-
-/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
-const REVIEWED: &[(&str, &str)] = &[
-    ("pg_trgm", "set_limit"),
-    ("pg_trgm", "show_limit"),
-    ("pgcrypto", "gen_random_bytes"),
-    ("pgcrypto", "gen_random_uuid"),
-    ("pgcrypto", "gen_salt"),
-    ("unaccent", "unaccent"),
-    ("uuid-ossp", "uuid_generate_v1"),
-    ("uuid-ossp", "uuid_generate_v1mc"),
-    ("uuid-ossp", "uuid_generate_v4"),
-];
-
-fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
-    let name = &function.name;
-    let refuse = || {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
-            .with_hint("Only functions that depend on their arguments alone, and those that the rules list, may run.");
-        Err(at(job, refusal, function.token))
-    };
-    let unknown = || {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
-            .with_hint("No function of this name is known.")
-            .with_sqlstate("42883");
-        Err(at(job, refusal, function.token))
-    };
-    // Grammar constructs such as COALESCE are keywords that no function can take the place of.
-    let grammar = function.schema.is_none()
-        && !function.quoted
-        && matches!(keywords::category(name), Some(keywords::Category::ColumnName | keywords::Category::Reserved));
-    let mut users = job
-        .catalog
-        .functions_named(name)
-        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
-    let system = match function.schema.as_deref() {
-        None | Some("pg_catalog") => builtin(name),
-        // information_schema's own helpers read the catalogs only.
-        Some("information_schema") if name.starts_with("_pg_") => Some(Builtin::Allowed),
-        Some(_) => None,
-    };
-    if grammar {
-        return match builtin(name) {
-            Some(Builtin::Refused) => refuse(),
-            Some(Builtin::Allowed) | None => Ok(()),
-        };
-    }
-    if function.schema.as_deref() == Some("pg_catalog") || users.next().is_none() {
-        return match system {
-            Some(Builtin::Allowed) => Ok(()),
-            Some(Builtin::Refused) if name == "set_config" => set_config(job, function, &mut edits.reads),
-            Some(Builtin::Refused) if ADVISORY_LOCKS.contains(&name.as_str()) => advisory_lock(job, function),
-            Some(Builtin::Refused) => refuse(),
-            None => unknown(),
-        };
-    }
-    let mut users = job
-        .catalog
-        .functions_named(name)
-        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
-    if users.all(|user| is_allowed(job, user)) {
-        return match system {
-            Some(Builtin::Refused) => refuse(),
-            Some(Builtin::Allowed) | None => Ok(()),
-        };
-    }
-    match system {
-        // A user's function of the same name stands in the way: the built-in one is meant, or nothing runs.
-        Some(Builtin::Allowed) if function.schema.is_none() => {
-            edits.insert(function.token, "pg_catalog.".to_owned());
-            Ok(())
-        }
-        Some(Builtin::Allowed | Builtin::Refused) | None => refuse(),
-    }
-}
-
-/// Functions that take or give back an advisory lock by its key.
-const ADVISORY_LOCKS: &[&str] = &[
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_advisory_unlock",
-    "pg_advisory_unlock_shared",
-    "pg_advisory_xact_lock",
-    "pg_advisory_xact_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-    "pg_try_advisory_xact_lock",
-    "pg_try_advisory_xact_lock_shared",
-];
-
-/// A lock is seen by every other session, so its key must not come from a column that the role does not see in clear.
-/// Constants, parameters and other columns are what applications lock by: migrations, job queues, cron.
-fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
-    let hides = |(id, position): &(usize, usize)| {
-        let policy = job.bound.relations.get(*id).and_then(|used| protected(job.role, used));
-        policy.is_some_and(|policy| *treatment(policy, *position) != Treatment::Clear)
-    };
-    if !function.deps.iter().any(hides) {
-        return Ok(());
-    }
-    let name = &function.name;
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
-        .with_hint(
-            "The key of an advisory lock may not be computed from a column that this role does not see in clear.",
-        );
-    Err(at(job, refusal, function.token))
-}
-
-/// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
-/// from `pg_settings` in order that older servers, which lack the setting, do nothing.
-fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Result<(), Refusal> {
-    let [name, value, _] = function.constants.as_slice() else { return Err(set_config_refused(job, function)) };
-    let name = match name {
-        Some(name) => constant(job, *name, reads),
-        None => value.and_then(|_| setting_looked_up(job, reads)),
-    };
-    let value = value.and_then(|value| constant(job, value, reads));
-    match (name, value) {
-        (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
-        (Some(name), Some(value)) => {
-            setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
-        }
-        (_, _) => Err(set_config_refused(job, function)),
-    }
-}
-
-/// The content of a constant argument.
-fn constant<'a>(job: &Job<'a>, constant: Constant, reads: &mut Reads) -> Option<&'a str> {
-    match constant {
-        Constant::Text(token) => job.tokens.get(token)?.literal(reads),
-        Constant::Truth(true) => Some("true"),
-        Constant::Truth(false) => Some("false"),
-    }
-}
-
-/// Whether the statement calls `set_config` for a setting that the session tracks, or may.
-pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
-    bound.functions.iter().filter(|function| function.name == "set_config").any(|function| {
-        let name = match function.constants.first() {
-            Some(Some(Constant::Text(token))) => tokens.get(*token).and_then(|token| token.literal(reads)),
-            Some(Some(Constant::Truth(_)) | None) | None => None,
-        };
-        name.is_none_or(is_tracked)
-    })
-}
-
-fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
-        .with_hint("Its arguments must be literals.");
-    at(job, refusal, function.token)
-}
-
-/// `setting` of `SELECT [pg_catalog.]set_config(name, …, …) FROM [pg_catalog.]pg_settings WHERE name = 'setting'`.
-fn setting_looked_up<'a>(job: &Job<'a>, reads: &mut Reads) -> Option<&'a str> {
-    let tokens = job.tokens.split_first().filter(|(first, _)| first.is_word("select"))?.1;
-    let unqualified = |tokens: &'a [Token]| match tokens {
-        [schema, dot, rest @ ..] if schema.is_word("pg_catalog") && dot.kind == Kind::Dot => rest,
-        whole => whole,
-    };
-    let [call, open, name, comma, _value, second, _local, close, from, rest @ ..] = unqualified(tokens) else {
-        return None;
-    };
-    let [settings, filter, column, equals, setting] = unqualified(rest) else { return None };
-    let punctuation = [open.kind, comma.kind, second.kind, close.kind];
-    let words = [(call, "set_config"), (name, "name"), (from, "from"), (filter, "where"), (column, "name")];
-    let matches = punctuation == [Kind::Open, Kind::Comma, Kind::Comma, Kind::Close]
-        && words.iter().all(|(token, word)| token.is_word(word))
-        && settings.is_word("pg_settings")
-        && equals.is_operator("=")
-        && setting.kind == Kind::Text;
-    let [used] = job.bound.relations.as_slice() else { return None };
-    let is_catalog = relation(job, used).is_ok_and(|data| data.schema == "pg_catalog" && data.name == "pg_settings");
-    if matches && is_catalog { setting.literal(reads) } else { None }
-}
-
-/// Judges what only the tokens show: operators that run user functions, and names that nobody accounted for. An operator
-/// that a user's could stand in for is printed as the built-in one.
-///
-/// # Errors
-/// [`RefusalCode::OperatorNotAllowed`], [`RefusalCode::UnaccountedToken`].
-pub fn check_tokens(
-    tokens: &[Token],
-    accounted: &[bool],
-    catalog: &CatalogSnapshot,
-    edits: &mut Edits,
-) -> Result<(), Refusal> {
-    for (index, token) in tokens.iter().enumerate() {
-        let shadowed = token.kind == Kind::Operator
-            && !is_qualified_operator(tokens, index)
-            && catalog.operators_named(token.name()).any(|user| user.extension.is_none() || user.volatility == 'v');
-        if shadowed {
-            if !OPERATORS.contains(&token.name()) {
-                let refusal =
-                    Refusal::new(RefusalCode::OperatorNotAllowed, format!("operator {} is not allowed", token.name()));
-                return Err(refusal
-                    .with_hint("A user made an operator of this name, and the rules do not list its function.")
-                    .at(token.start));
-            }
-            edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
-        }
-        if token.kind == Kind::Word
-            && let Some(operator) = keywords::implied_operators(token.name()).iter().find(|operator| {
-                let mut users = catalog.operators_named(operator);
-                users.any(|user| user.extension.is_none() || user.volatility == 'v')
-            })
-        {
-            let refusal = Refusal::new(
-                RefusalCode::OperatorNotAllowed,
-                format!("{} is not allowed: it may mean a user's operator {operator}", token.name().to_uppercase()),
-            );
-            return Err(refusal.with_hint("Write a built-in operator as OPERATOR(pg_catalog.…).").at(token.start));
-        }
-        if token.is_name() && !accounted.get(index).copied().unwrap_or(false) && !is_syntax(tokens, index, catalog) {
-            return Err(Refusal::new(RefusalCode::UnaccountedToken, "a name in the statement was not understood")
-                .with_hint("pgscrim sends on only what it has analysed; write the statement in another form.")
-                .at(token.start));
-        }
-    }
-    Ok(())
-}
-
-/// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
-const OPERATORS: &[&str] = &[
-    "||", "->", "->>", "#>", "#>>", "#-", "@>", "<@", "?", "?|", "?&", "@?", "@@", "&&", "<<", ">>", "&<", "&>", "-|-",
-    "~", "!~", "~*", "!~*", "~~", "!~~", "~~*", "!~~*", "&", "|", "#", "^@", "<->",
-];
-
-/// `OPERATOR(pg_catalog.op)`
-fn is_qualified_operator(tokens: &[Token], index: usize) -> bool {
-    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
-    before(1).is_some_and(|t| t.kind == Kind::Dot)
-        && before(2).is_some_and(|t| t.is_word("pg_catalog"))
-        && before(3).is_some_and(|t| t.kind == Kind::Open)
-        && before(4).is_some_and(|t| t.is_word("operator"))
-}
-
-/// Whether a word that names nothing is part of the grammar.
-fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool {
-    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
-    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
-    let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
-    let word: &str = token.name();
-    keywords::is_keyword(word)
-        || TYPES.contains(&word)
-        // EXTRACT(field FROM …)
-        || (before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("extract")))
-        // Functions that the parser knows by name.
-        || (opens
-            && matches!(builtin(word), Some(Builtin::Allowed))
-            && catalog.functions_named(word).next().is_none())
-        || (word == "pg_catalog"
-            && before(1).is_some_and(|t| t.kind == Kind::Open)
-            && before(2).is_some_and(|t| t.is_word("operator")))
-}
-
-/// Types of `pg_catalog` that the parser knows by name and PostgreSQL's grammar does not.
-const TYPES: &[&str] = &[
-    "uuid",
-    "date",
-    "text",
-    "bytea",
-    "json",
-    "jsonb",
-    "regclass",
-    "bool",
-    "int2",
-    "int4",
-    "int8",
-    "float4",
-    "float8",
-    "varbit",
-    "tsvector",
-    "tsquery",
-    "timestamptz",
-    "timetz",
-    "point",
-    "line",
-    "lseg",
-    "box",
-    "path",
-    "polygon",
-    "circle",
-];
 
 /// The schema-qualified name of a relation for messages.
 pub(super) fn label(job: &Job<'_>, used: &RelationUse) -> String {

@@ -6,6 +6,7 @@
 //! relation name is printed with its schema.
 
 mod assigned;
+mod calls;
 mod check;
 mod deciding;
 mod derived;
@@ -17,8 +18,9 @@ mod names;
 mod scope;
 mod stored;
 mod target;
+mod tokens;
 
-pub use check::sets_path;
+pub use calls::sets_path;
 pub use deciding::{SIGN as SHOWS_MORE, shows_more};
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_long};
 pub use exact::searched;
@@ -46,6 +48,8 @@ pub struct Job<'a> {
     pub catalog: &'a CatalogSnapshot,
     /// The role.
     pub role: &'a RolePolicy,
+    /// The search path.
+    pub path: &'a [String],
     /// Whether the statement has a LIMIT: see [`Row::few`].
     few: bool,
     /// By number of the relation: whether it stays where it stands, and its references are masked.
@@ -74,12 +78,19 @@ pub fn reads_few(tokens: &[Token]) -> bool {
 
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
-    pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
+    pub fn new(
+        bound: &'a Bound,
+        tokens: &'a [Token],
+        catalog: &'a CatalogSnapshot,
+        role: &'a RolePolicy,
+        path: &'a [String],
+    ) -> Self {
         let mut job = Self {
             bound,
             tokens,
             catalog,
             role,
+            path,
             few: reads_few(tokens),
             inline: Vec::new(),
             items: Vec::new(),
@@ -135,7 +146,7 @@ impl<'a> Job<'a> {
 /// What the rules or the limits of rewriting forbid.
 pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     let mut edits = Edits::default();
-    check::check_tokens(job.tokens, &job.bound.accounted, job.catalog, &mut edits)?;
+    tokens::check_tokens(job, &mut edits)?;
     check::check(job, &mut edits)?;
     deciding::check(job)?;
     let references = job.bound.references_by_relation();
