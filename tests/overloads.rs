@@ -77,7 +77,7 @@ enum Answer {
 fn answer(messages: &[Message]) -> Answer {
     let Some(error) = wire::error(messages) else { return Answer::Rows(wire::text_rows(messages)) };
     match error.field(b'H').filter(|hint| hint.starts_with("PGS")) {
-        Some(hint) => Answer::Refused(hint[..7].to_owned()),
+        Some(hint) => Answer::Refused(hint.chars().take(7).collect()),
         None => Answer::Failed(error.field(b'C').unwrap()),
     }
 }

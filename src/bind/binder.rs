@@ -38,8 +38,8 @@ pub struct Binder<'a> {
     pub(super) grouped: Vec<usize>,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
-    /// By the first token of a sub-select of one column, its type.
-    pub(super) queries: HashMap<usize, Typed, FixedState>,
+    /// By the first token of a sub-select, the types of its columns.
+    pub(super) queries: HashMap<usize, Vec<Typed>, FixedState>,
 }
 
 /// Where an expression stands.

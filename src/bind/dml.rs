@@ -204,6 +204,10 @@ impl Binder<'_> {
             return Err(Self::unsupported("this form of DELETE"));
         };
         let (_, item) = self.target(table, Role::Delete)?;
+        if using.is_some() {
+            // It joins by no operator.
+            self.word_use("using", Vec::new());
+        }
         let scope = self.target_scope(&item, using.as_deref().unwrap_or(&[]), parent.clone())?;
         self.selection(selection.as_ref(), &scope)?;
         self.returning(returning.as_deref(), &item, &scope.items, parent)

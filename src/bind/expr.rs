@@ -301,9 +301,10 @@ impl Binder<'_> {
         };
         let found = (0..first).rev().find(calls);
         let at = found.ok_or_else(|| Self::unsupported("this form of a function call"))?;
-        let end = self.find_level(at + 2, |_, _| false);
-        if self.tokens.get(at..end).is_some_and(|call| call.iter().any(|token| token.is_word("similar"))) {
-            return Err(self.at(Self::unsupported("this form of a function call"), at));
+        let comma = self.find_level(at + 2, |_, token| token.kind == Kind::Comma);
+        if arguments.len() > 1 && self.tokens.get(comma).is_none_or(|token| token.kind != Kind::Comma) {
+            // `substring(a SIMILAR b ESCAPE c)`, which the grammar makes a call of pg_catalog's.
+            return Ok(deps);
         }
         self.take_token(at)?;
         let mut types = Vec::new();
@@ -324,7 +325,7 @@ impl Binder<'_> {
         let outputs = self.query(query, Some(context.scope.clone()));
         self.grouped.truncate(self.grouped.len() - usize::from(grouped.is_some()));
         let outputs = outputs?;
-        self.keep_type(query, &outputs);
+        self.keep_types(query, &outputs);
         let mut deps = Deps::new();
         for output in &outputs {
             merge(&mut deps, &output.deps);

@@ -102,7 +102,7 @@ impl Binder<'_> {
                     .filter(|column| names.contains(&*column.name))
                     .map(|column| column.name.to_string())
                     .collect();
-                self.merged(left, right, &shared, None, side)
+                self.merged(left, right, ("natural", &shared), None, side)
             }
         }
     }
@@ -126,7 +126,7 @@ impl Binder<'_> {
         if let Some(alias) = alias {
             self.take_new(alias)?;
         }
-        self.merged(left, right, &shared, alias.map(|alias| alias.value.clone()), side)
+        self.merged(left, right, ("using", &shared), alias.map(|alias| alias.value.clone()), side)
     }
 
     /// The result of a join that merges the columns `shared`: they come first, once.
@@ -134,7 +134,7 @@ impl Binder<'_> {
         &mut self,
         mut left: Vec<ScopeItem>,
         mut right: Vec<ScopeItem>,
-        shared: &[String],
+        (word, shared): (&str, &[String]),
         alias: Option<String>,
         side: Option<Side>,
     ) -> Result<Vec<ScopeItem>, Refusal> {
@@ -148,6 +148,7 @@ impl Binder<'_> {
         // Each shared name is looked for on both sides, and what is left is compared with all of them.
         self.spend(width * (KEPT + shared.len()))?;
         let mut columns = Vec::new();
+        let mut compared = Vec::new();
         for name in shared {
             let unknown = || {
                 Refusal::new(
@@ -158,6 +159,7 @@ impl Binder<'_> {
             let find = |items| visible(items).find(|column| *column.name == **name).ok_or_else(unknown);
             let (one, other) = (find(&left)?, find(&right)?);
             let (one_type, other_type) = (self.shown_type(one), self.shown_type(other));
+            compared.push((Some(one_type), other_type));
             let mut deps = one.deps.clone();
             merge(&mut deps, &other.deps);
             let of_side = side.map(|side| if side == Side::Left { one } else { other });
@@ -179,6 +181,7 @@ impl Binder<'_> {
                 typed: one_type.common(other_type),
             });
         }
+        self.word_use(word, compared);
         let alias_item = alias.map(|name| ScopeItem {
             name: Some(name.into()),
             schema: None,

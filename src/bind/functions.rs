@@ -44,8 +44,8 @@ impl Binder<'_> {
         let (parts, tokens) = self.parts(name)?;
         let (deps, constants) = self.arguments(args, &context)?;
         self.mark(&deps, Usages::ARGUMENT);
-        let types = self.argument_types(args, tokens.end - 1, &context)?;
-        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone(), types)?;
+        let asked = self.argument_types(args, tokens.end - 1, &context)?;
+        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone(), asked)?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
         let builtin = builtin_out_names(&function)

@@ -61,12 +61,19 @@ impl Binder<'_> {
         if self.overloads().is_some() { self.column_type(column) } else { Typed::Any }
     }
 
-    /// Remembers the type of a sub-select's only column.
-    pub(super) fn keep_type(&mut self, query: &Query, outputs: &[Output]) {
-        if let (Some(at), [output]) = (parse::token_index(query.span()), outputs)
-            && self.overloads().is_some()
-        {
-            self.queries.insert(at, output.typed);
+    /// Remembers the types of a sub-select's columns.
+    pub(super) fn keep_types(&mut self, query: &Query, outputs: &[Output]) {
+        if let Some(at) = parse::token_index(query.span()).filter(|_| self.overloads().is_some()) {
+            self.queries.insert(at, outputs.iter().map(|output| output.typed).collect());
+        }
+    }
+
+    /// The type of a sub-select's only column.
+    fn query_type(&self, query: &Query) -> Typed {
+        let kept = parse::token_index(query.span()).and_then(|at| self.queries.get(&at));
+        match kept.map(|types| &**types) {
+            Some([typed]) => *typed,
+            Some(_) | None => Typed::Any,
         }
     }
 
@@ -125,6 +132,9 @@ impl Binder<'_> {
                 };
                 let item = Self::item(table, schema, context);
                 let found = item.as_ref().and_then(|item| item.column(column));
+                if found.is_none() && item.as_ref().is_some_and(|item| item.relation.is_some()) {
+                    return Ok(self.system_type(column));
+                }
                 found.filter(|column| !column.doubtful).map_or(Typed::Any, |column| self.column_type(column))
             }
             Expr::Value(value) => match &value.value {
@@ -183,6 +193,8 @@ impl Binder<'_> {
                     .all(|access| matches!(access, AccessExpr::Subscript(Subscript::Index { .. }))) =>
             {
                 match self.type_of(root, context)? {
+                    // jsonb
+                    Typed::Known(Oid(3802)) => self.known(Oid(3802)),
                     Typed::Known(array) => {
                         let element = self.overloads().and_then(|all| all.element_of(array));
                         element.map_or(Typed::Any, Typed::Known)
@@ -199,10 +211,7 @@ impl Binder<'_> {
             Expr::Ceil { expr, field: _ } => self.call_type("ceil", expr, context)?,
             Expr::Floor { expr, field: _ } => self.call_type("floor", expr, context)?,
             Expr::Collate { expr, .. } => self.type_of(expr, context)?,
-            Expr::Subquery(query) => {
-                let kept = parse::token_index(query.span()).and_then(|at| self.queries.get(&at));
-                kept.copied().unwrap_or_default()
-            }
+            Expr::Subquery(query) => self.query_type(query),
             Expr::Case { conditions, else_result, .. } => {
                 let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
                 self.common_type(results.chain(else_result.as_deref()), context)?
@@ -229,6 +238,16 @@ impl Binder<'_> {
         }
         // Constants alone become text, and not before they meet another.
         Ok(if all == Typed::Literal { Typed::Any } else { all })
+    }
+
+    fn system_type(&self, name: &str) -> Typed {
+        match name {
+            "ctid" => self.known(Oid(27)),
+            "tableoid" => self.known(Oid(26)),
+            "xmin" | "xmax" => self.known(Oid(28)),
+            "cmin" | "cmax" => self.known(Oid(29)),
+            _ => Typed::Any,
+        }
     }
 
     /// Keywords that are values.
@@ -281,23 +300,23 @@ impl Binder<'_> {
 
     fn result_type(&mut self, function: &Function, context: &Context) -> Result<Typed, Refusal> {
         let Function { name, args, within_group, .. } = function;
-        let [.., ObjectNamePart::Identifier(last)] = name.0.as_slice() else { return Ok(Typed::Any) };
+        let [.., ObjectNamePart::Identifier(called)] = name.0.as_slice() else { return Ok(Typed::Any) };
         let list = match args {
             FunctionArguments::List(list) => list,
-            FunctionArguments::None if last.quote_style.is_none() => return Ok(self.value_type(&last.value)),
+            FunctionArguments::None if called.quote_style.is_none() => return Ok(self.value_type(&called.value)),
             FunctionArguments::None | FunctionArguments::Subquery(_) => return Ok(Typed::Any),
         };
         let expressions = list.args.iter().filter_map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
             FunctionArg::Unnamed(_) | FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => None,
         });
-        if last.quote_style.is_none() && matches!(last.value.as_str(), "coalesce" | "greatest" | "least") {
+        if called.quote_style.is_none() && matches!(called.value.as_str(), "coalesce" | "greatest" | "least") {
             return self.common_type(expressions, context);
         }
-        let place = parse::ident_index(last).filter(|_| within_group.is_empty() && name.0.len() == 1);
+        let place = parse::ident_index(called).filter(|_| within_group.is_empty() && name.0.len() == 1);
         let Some(place) = place else { return Ok(Typed::Any) };
         let Some(arguments) = self.argument_types(&list.args, place, context)? else { return Ok(Typed::Any) };
-        Ok(self.function_type(&last.value, &arguments))
+        Ok(self.function_type(&called.value, &arguments))
     }
 
     /// The type that a name means, when it is one of `pg_catalog` that no other stands beside, or the only one of the database.
@@ -314,8 +333,8 @@ impl Binder<'_> {
             DataType::Boolean => Some(16),
             DataType::CharacterVarying(_) | DataType::Varchar(_) => Some(1043),
             DataType::Character(_) | DataType::Char(_) => Some(1042),
-            DataType::Timestamp(_, zone) => Some(if has_zone(zone) { 1184 } else { 1114 }),
-            DataType::Time(_, zone) => Some(if has_zone(zone) { 1266 } else { 1083 }),
+            DataType::Timestamp(_, zone) => Some(if has_zone(*zone) { 1184 } else { 1114 }),
+            DataType::Time(_, zone) => Some(if has_zone(*zone) { 1266 } else { 1083 }),
             DataType::Interval { .. } => Some(1186),
             _ => None,
         };
@@ -391,10 +410,18 @@ impl Binder<'_> {
                     self.operator_use("in", false, place, pairs);
                 }
                 InTarget::Subquery(query) => {
-                    let one = self.type_of(expr, context)?;
                     let at = parse::token_index(query.span());
-                    let column = at.and_then(|at| self.queries.get(&at)).copied().unwrap_or_default();
-                    self.operator_use("in", false, [first_token(expr), at], vec![(Some(one), column)]);
+                    let columns = at.and_then(|at| self.queries.get(&at)).cloned().unwrap_or_default();
+                    let mut pairs = Vec::new();
+                    match unbracketed(expr) {
+                        Expr::Tuple(fields) if fields.len() == columns.len() => {
+                            for (field, column) in fields.iter().zip(&columns) {
+                                pairs.push((Some(self.type_of(field, context)?), *column));
+                            }
+                        }
+                        _ => pairs.push((Some(self.type_of(expr, context)?), self.query_type(query))),
+                    }
+                    self.operator_use("in", false, [first_token(expr), at], pairs);
                 }
                 InTarget::Unnest(_) | InTarget::Table { .. } => {}
             },
@@ -470,6 +497,14 @@ impl Binder<'_> {
         Ok(pairs)
     }
 
+    /// As many words are noted as there are in the text: nothing else tells their places.
+    pub(super) fn word_use(&mut self, word: &str, operands: Vec<(Option<Typed>, Typed)>) {
+        if self.overloads().is_some() {
+            let place = (self.bound.operators.len(), usize::MAX);
+            self.bound.operators.push(OperatorUse { name: word.to_owned(), array: false, place, operands });
+        }
+    }
+
     fn operator_use(
         &mut self,
         name: &str,
@@ -485,6 +520,6 @@ impl Binder<'_> {
     }
 }
 
-fn has_zone(zone: &TimezoneInfo) -> bool {
+fn has_zone(zone: TimezoneInfo) -> bool {
     matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)
 }

@@ -341,7 +341,12 @@ impl Overloads {
             })
             .collect();
         let unsure = if any { Choice::Unclear } else { Choice::Builtin(Typed::Any) };
-        let Some(types) = types else { return unsure };
+        let Some(types) = types else {
+            let mut results = candidates.iter().filter(|one| one.user.is_none()).map(|one| one.result);
+            let one = results.next().filter(|first| results.all(|other| other == *first));
+            let known = one.filter(|one| !any && self.shape(*one).is_some_and(|shape| shape.kind != 'p'));
+            return known.map_or(unsure, |one| Choice::Builtin(Typed::Known(one)));
+        };
         let taken = |one: &Candidate<'a, T>| match one.user {
             Some(user) => Choice::User(user),
             None => Choice::Builtin(self.result(one, &types)),

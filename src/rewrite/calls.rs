@@ -97,9 +97,8 @@ pub(super) fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut 
     }
     let allowed = users.iter().all(|user| is_allowed(job, user));
     match system {
-        Some(Builtin::Refused) => refuse(),
         Some(Builtin::Allowed) | None if allowed => Ok(()),
-        None => refuse(),
+        Some(Builtin::Refused) | None => refuse(),
         Some(Builtin::Allowed) => match meant(job, function, &users) {
             Meant::Builtin => {
                 // A schema that the client writes is that one.

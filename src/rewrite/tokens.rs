@@ -138,8 +138,8 @@ impl<'a> Operators<'a, '_> {
         let bound = uses.iter().map(|used| used.place).collect::<BTreeSet<_>>().len();
         let pairs = |used: &&OperatorUse| {
             used.operands.iter().all(|(left, right)| {
-                let users = job.catalog.operators_named(name);
-                matches!(overloads.operator(name, *left, *right, users, Some(job.path)), Choice::Builtin(_))
+                let others = job.catalog.operators_named(name);
+                matches!(overloads.operator(name, *left, *right, others, Some(job.path)), Choice::Builtin(_))
             })
         };
         (0..job.tokens.len()).filter(written).count() == bound && uses.iter().all(pairs)
@@ -149,11 +149,11 @@ impl<'a> Operators<'a, '_> {
     fn stays(&self, operator: &str, used: &OperatorUse) -> bool {
         let Some(overloads) = &self.job.catalog.data().overloads else { return false };
         used.operands.iter().all(|(left, right)| {
-            let mut made = self.made(operator).filter(|user| overloads.operates(user, *left, *right));
+            let mut made = self.made(operator).filter(|own| overloads.operates(own, *left, *right));
             made.next().is_none()
                 || match overloads.operator(operator, *left, *right, self.job.catalog.operators_named(operator), None) {
                     Choice::Builtin(_) => true,
-                    Choice::User(user) => may_run(self.job, user),
+                    Choice::User(own) => may_run(self.job, own),
                     Choice::Unclear => false,
                 }
         })
@@ -212,8 +212,6 @@ fn implies(tokens: &[Token], index: usize) -> bool {
     match token.name() {
         // SELECT DISTINCT, count(DISTINCT a): by the operator class of the type.
         "distinct" => word(1, "is") || (word(1, "not") && word(2, "is")),
-        // USING of DELETE and MERGE names relations, or a query in brackets, which is not told apart.
-        "using" => tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open),
         name => !keywords::implied_operators(name).is_empty(),
     }
 }
