@@ -1,4 +1,6 @@
-//! Calls: what may run, and which function a name means that both `pg_catalog` and the database have.
+//! Calls of built-in functions that are refused but for some arguments: `set_config`, advisory locks, `pg_notify`.
+
+use std::sync::Arc;
 
 use super::{
     Edits, Job,
@@ -7,161 +9,22 @@ use super::{
 };
 use crate::{
     bind::{Bound, Constant, FunctionUse},
-    catalog::{
-        data::FunctionData,
-        functions::{Builtin, builtin},
-        overloads::{Choice, Typed},
-    },
+    catalog::functions::{is_aggregate, is_window},
     error::{Refusal, RefusalCode},
     policy::{
         Treatment,
         settings::{is_tracked, setting_allowed, takes_any_value},
     },
-    sql::{Kind, Reads, Token, keywords},
+    sql::{Kind, Reads, Token, command::after_brackets, keywords},
 };
 
-/// Whether a function of the database may run.
-pub(super) fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
-    let of_extension = function.extension.as_deref();
-    let range = function.result_type.filter(|_| function.constructs);
-    let range = range.and_then(|oid| job.catalog.data().types.iter().find(|kind| kind.oid == oid));
-    range.is_some_and(|range| !range.has_user_cast)
-        || job.role.functions.contains(&function.oid)
-        || of_extension
-            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
-}
-
-/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
-const REVIEWED: &[(&str, &str)] = &[
-    ("pg_trgm", "set_limit"),
-    ("pg_trgm", "show_limit"),
-    ("pgcrypto", "gen_random_bytes"),
-    ("pgcrypto", "gen_random_uuid"),
-    ("pgcrypto", "gen_salt"),
-    ("unaccent", "unaccent"),
-    ("uuid-ossp", "uuid_generate_v1"),
-    ("uuid-ossp", "uuid_generate_v1mc"),
-    ("uuid-ossp", "uuid_generate_v4"),
-];
-
-/// Judges a call; a call of a built-in function that one of the database could be taken for is printed with its schema.
-///
-/// # Errors
-/// [`RefusalCode::FunctionNotAllowed`].
-pub(super) fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
-    let name = &function.name;
-    let denied = |hint: &str| {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"));
-        Err(at(job, refusal.with_hint(hint), function.token))
-    };
-    let refuse =
-        || denied("Only functions that depend on their arguments alone, and those that the rules list, may run.");
-    let unknown = || {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
-            .with_hint("No function of this name is known.")
-            .with_sqlstate("42883");
-        Err(at(job, refusal, function.token))
-    };
-    // Grammar constructs such as COALESCE are keywords that no function can take the place of, but for two that are looked up when
-    // their arguments are parted by commas.
-    let grammar = function.schema.is_none()
-        && !function.quoted
-        && !matches!(name.as_str(), "substring" | "overlay")
-        && matches!(keywords::category(name), Some(keywords::Category::ColumnName | keywords::Category::Reserved));
-    let system = match function.schema.as_deref() {
-        None | Some("pg_catalog") => builtin(name),
-        // information_schema's own helpers read the catalogs only.
-        Some("information_schema") if name.starts_with("_pg_") => Some(Builtin::Allowed),
-        Some(_) => None,
-    };
-    if grammar {
-        return match builtin(name) {
-            Some(Builtin::Refused) => refuse(),
-            Some(Builtin::Allowed) | None => Ok(()),
-        };
-    }
-    let users: Vec<&FunctionData> = job
-        .catalog
-        .functions_named(name)
-        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema))
-        .collect();
-    if users.is_empty() {
-        return match system {
-            Some(Builtin::Allowed) => Ok(()),
-            Some(Builtin::Refused) if name == "set_config" => set_config(job, function, &mut edits.reads),
-            Some(Builtin::Refused) if ADVISORY_LOCKS.contains(&name.as_str()) => advisory_lock(job, function),
-            Some(Builtin::Refused) => refuse(),
-            None => unknown(),
-        };
-    }
-    let allowed = users.iter().all(|user| is_allowed(job, user));
-    match system {
-        Some(Builtin::Allowed) | None if allowed => Ok(()),
-        Some(Builtin::Refused) | None => refuse(),
-        Some(Builtin::Allowed) => match meant(job, function, &users) {
-            Meant::Builtin => {
-                // A schema that the client writes is that one.
-                if function.schema.is_none() {
-                    edits.insert(function.token, "pg_catalog.".to_owned());
-                }
-                Ok(())
-            }
-            Meant::Listed => Ok(()),
-            Meant::Unlisted => denied(
-                "The database has a function of this name for such arguments, and the rules do not list it. Write \
-                 pg_catalog.name(…) for the built-in one.",
-            ),
-            Meant::Unclear => denied(
-                "The database has a function of this name beside the built-in one, and which of them is meant cannot be told. Cast the \
-                 arguments, or write pg_catalog.name(…) for the built-in one.",
-            ),
-        },
-    }
-}
-
-/// Which function a name means that both `pg_catalog` and the database have.
-enum Meant {
-    Builtin,
-    /// One of the database, which may run.
-    Listed,
-    Unlisted,
-    Unclear,
-}
-
-/// Asks the types of the arguments. What is taken for the built-in function is printed so, and runs nothing of the database whatever
-/// the types turn out to be.
-fn meant(job: &Job<'_>, function: &FunctionUse, users: &[&FunctionData]) -> Meant {
-    let in_pg_catalog = |user: &&FunctionData| user.schema == "pg_catalog";
-    let visible: Vec<&FunctionData> = match &function.schema {
-        Some(_) => users.to_vec(),
-        None => users.iter().copied().filter(|user| job.path.contains(&user.schema)).collect(),
-    };
-    let known = job.catalog.data().overloads.as_ref().zip(function.arguments.as_ref());
-    let fits = |user: &FunctionData| known.is_none_or(|(overloads, arguments)| overloads.fits(user, arguments));
-    let (listed, unlisted): (Vec<&FunctionData>, Vec<&FunctionData>) =
-        visible.iter().copied().partition(|user| is_allowed(job, user));
-    let fitting: Vec<&FunctionData> = unlisted.iter().copied().filter(|user| fits(user)).collect();
-    if fitting.is_empty() {
-        // What the client declares of a parameter could ask for another.
-        let declared = |value: &Typed| matches!(value, Typed::Any | Typed::Parameter);
-        let sure = known.is_some_and(|(_, arguments)| !arguments.iter().any(declared));
-        return match (listed.iter().any(|user| fits(user)), sure || unlisted.is_empty()) {
-            (false, _) => Meant::Builtin,
-            (true, true) => Meant::Listed,
-            (true, false) => Meant::Unclear,
-        };
-    }
-    let Some((overloads, arguments)) = known else { return Meant::Unclear };
-    // What stands in pg_catalog itself is not kept out by its name.
-    if fitting.iter().any(in_pg_catalog) {
-        return Meant::Unclear;
-    }
-    match overloads.function(&function.name, arguments, visible.iter().copied(), job.path) {
-        Choice::Builtin(_) => Meant::Builtin,
-        Choice::User(user) if is_allowed(job, user) => Meant::Listed,
-        Choice::User(_) => Meant::Unlisted,
-        Choice::Unclear => Meant::Unclear,
+/// Judges a call of such a function; none for others.
+pub(super) fn refused_but(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Option<Result<(), Refusal>> {
+    match function.name.as_str() {
+        "set_config" => Some(set_config(job, function, edits)),
+        "pg_notify" => Some(notification(job, function)),
+        name if ADVISORY_LOCKS.contains(&name) => Some(advisory_lock(job, function)),
+        _other => None,
     }
 }
 
@@ -197,9 +60,37 @@ fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
     Err(at(job, refusal, function.token))
 }
 
+/// Whoever listens hears of it, so nothing in it may come from a relation, be it a number of rows: with constants and parameters, and what
+/// functions make of them, it is what NOTIFY is.
+fn notification(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
+    let from = function.token + 1;
+    let end = after_brackets(job.tokens, from);
+    let names_something = |at: usize| {
+        let word =
+            |at: Option<usize>, word: &str| at.and_then(|at| job.tokens.get(at)).is_some_and(|t| t.is_word(word));
+        let kind = |at: Option<usize>| at.and_then(|at| job.tokens.get(at)).map(|token| token.kind);
+        let Some(token) = job.tokens.get(at).filter(|token| token.is_name()) else { return false };
+        let name = token.name();
+        let queries = token.kind == Kind::Word && ["select", "with", "table", "values"].contains(&name);
+        let reserved = token.kind == Kind::Word
+            && matches!(keywords::category(name), Some(keywords::Category::Reserved))
+            && !queries;
+        let called = kind(Some(at + 1)) == Some(Kind::Open) && !queries && !is_aggregate(name) && !is_window(name);
+        let type_name = kind(at.checked_sub(1)) == Some(Kind::Typecast) || word(at.checked_sub(1), "as");
+        !(reserved || called || type_name)
+    };
+    if function.deps.is_empty() && !(from..end).any(names_something) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function pg_notify")
+        .with_hint("Channel and payload may be computed from constants and parameters only.");
+    Err(at(job, refusal, function.token))
+}
+
 /// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
 /// from `pg_settings` in order that older servers, which lack the setting, do nothing.
-fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Result<(), Refusal> {
+fn set_config(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
+    let (reads, login) = (&mut edits.reads, &mut edits.login);
     let [name, value, _] = function.constants.as_slice() else { return Err(set_config_refused(job, function)) };
     let name = match name {
         Some(name) => constant(job, *name, reads),
@@ -207,12 +98,30 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Resul
     };
     let value = value.and_then(|value| constant(job, value, reads));
     match (name, value) {
+        (Some(name), Some(value)) if name.eq_ignore_ascii_case("role") => {
+            own_role(value, login).map_err(|refusal| at(job, refusal, function.token))
+        }
         (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
         (Some(name), Some(value)) => {
             setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
         }
         (_, _) => Err(set_config_refused(job, function)),
     }
+}
+
+/// What the session's role is set to: nothing, or a login, which must be the session's own.
+///
+/// # Errors
+/// [`RefusalCode::SettingNotAllowed`], when another login was named before.
+pub fn own_role(name: &str, login: &mut Option<Arc<str>>) -> Result<(), Refusal> {
+    if name == "none" {
+        return Ok(());
+    }
+    if login.as_deref().is_some_and(|known| known != name) {
+        return Err(Refusal::other_role());
+    }
+    *login = Some(name.into());
+    Ok(())
 }
 
 /// The content of a constant argument.
@@ -224,14 +133,14 @@ fn constant<'a>(job: &Job<'a>, constant: Constant, reads: &mut Reads) -> Option<
     }
 }
 
-/// Whether the statement calls `set_config` for a setting that the session tracks, or may.
+/// Whether the statement calls `set_config` for a setting that the session tracks, or may. `"$user"` of the path is the role.
 pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
     bound.functions.iter().filter(|function| function.name == "set_config").any(|function| {
         let name = match function.constants.first() {
             Some(Some(Constant::Text(token))) => tokens.get(*token).and_then(|token| token.literal(reads)),
             Some(Some(Constant::Truth(_)) | None) | None => None,
         };
-        name.is_none_or(is_tracked)
+        name.is_none_or(|name| is_tracked(name) || name.eq_ignore_ascii_case("role"))
     })
 }
 

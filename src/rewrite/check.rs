@@ -1,7 +1,7 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
 use super::{
-    Edits, Job, calls,
+    Edits, Job, functions,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
@@ -23,7 +23,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     relations(job)?;
     columns(job)?;
     for function in &job.bound.functions {
-        calls::check_function(job, function, edits)?;
+        functions::check_function(job, function, edits)?;
     }
     for (name, tokens) in &job.bound.types {
         if job.catalog.types_named(name).any(|user| user.has_user_cast) {

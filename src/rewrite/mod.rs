@@ -12,6 +12,7 @@ mod deciding;
 mod derived;
 mod edits;
 mod exact;
+mod functions;
 mod inline;
 mod locking;
 mod names;
@@ -20,7 +21,7 @@ mod stored;
 mod target;
 mod tokens;
 
-pub use calls::sets_path;
+pub use calls::{own_role, sets_path};
 pub use deciding::{SIGN as SHOWS_MORE, shows_more};
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_long};
 pub use exact::searched;
