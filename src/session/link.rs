@@ -5,7 +5,11 @@ use std::{
     cell::RefCell,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use bytes::{Buf, BytesMut};
@@ -38,15 +42,36 @@ pub(super) struct Leg {
     pub ended: bool,
     /// Written and perhaps not yet on its way (TLS).
     unflushed: bool,
+    /// Rings when there may be something to read; none before the stream was asked for the first time.
+    bell: Option<(Arc<Bell>, Waker)>,
+}
+
+/// Wakes the session, and tells which of its legs is why: the other one need not be asked then.
+struct Bell {
+    rung: AtomicBool,
+    session: Waker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        self.session.wake_by_ref();
+    }
 }
 
 impl Leg {
     pub fn new(stream: Box<dyn ByteStream>) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), ended: false, unflushed: false }
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), ended: false, unflushed: false, bell: None }
     }
 
     /// The next whole frame; none at the end of the stream. May be dropped and called again without loss.
     pub async fn frame(&mut self, limit: usize) -> io::Result<Option<BytesMut>> {
+        // The stream keeps one waker: from here on another than the bell.
+        self.bell = None;
         loop {
             if let Some(header) = Header::read(&self.input).map_err(invalid)? {
                 if header.total > limit {
@@ -109,28 +134,51 @@ impl Leg {
     }
 
     /// Reads once. Ready with the number of bytes; zero at the end.
+    #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) => {
-                    let filled = buffer.filled();
-                    if filled.is_empty() {
-                        self.ended = true;
-                    }
-                    spare::provide(&mut self.input);
-                    self.input.extend_from_slice(filled);
-                    Poll::Ready(Ok(filled.len()))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    if self.input.is_empty() {
-                        spare::take_back(&mut self.input);
-                    }
-                    Poll::Pending
-                }
+        match &self.bell {
+            Some((bell, _)) if !bell.rung.load(Ordering::Acquire) && bell.session.will_wake(cx.waker()) => {
+                self.rest();
+                Poll::Pending
             }
-        })
+            Some(_) | None => self.poll_input(cx),
+        }
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.bell.as_ref().is_none_or(|(bell, _)| !bell.session.will_wake(cx.waker())) {
+            let bell = Arc::new(Bell { rung: AtomicBool::new(true), session: cx.waker().clone() });
+            self.bell = Some((Arc::clone(&bell), bell.into()));
+        }
+        let Some((bell, waker)) = &self.bell else { return Poll::Pending };
+        // Before it is asked: what comes later rings.
+        bell.rung.store(false, Ordering::Release);
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let read = Pin::new(&mut self.stream).poll_read(&mut Context::from_waker(waker), &mut buffer);
+            read.map_ok(|()| {
+                let filled = buffer.filled();
+                if filled.is_empty() {
+                    self.ended = true;
+                }
+                spare::provide(&mut self.input);
+                self.input.extend_from_slice(filled);
+                filled.len()
+            })
+        });
+        match read {
+            // There may be more.
+            Poll::Ready(_) => bell.rung.store(true, Ordering::Release),
+            Poll::Pending => self.rest(),
+        }
+        read
+    }
+
+    /// Holds no buffer while there is nothing in it.
+    fn rest(&mut self) {
+        if self.input.is_empty() {
+            spare::take_back(&mut self.input);
+        }
     }
 }
 
