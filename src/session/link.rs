@@ -194,3 +194,105 @@ pub(super) fn consume(buffer: &mut BytesMut, count: usize) {
 pub(super) fn invalid(_: Malformed) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "malformed message")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use std::sync::atomic::AtomicUsize;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// Has nothing, and remembers how often it was asked and whom to wake.
+    #[derive(Clone, Default)]
+    struct Silent {
+        asked: Arc<AtomicUsize>,
+        reader: Arc<Mutex<Option<Waker>>>,
+    }
+
+    impl AsyncRead for Silent {
+        fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            *self.reader.lock() = Some(cx.waker().clone());
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Silent {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Counts how often a session is woken.
+    #[derive(Default)]
+    struct Session(AtomicUsize);
+
+    impl Wake for Session {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_leg_is_asked_again_when_it_has_rung() {
+        let stream = Silent::default();
+        let mut leg = Leg::new(Box::new(stream.clone()));
+        let asked = || stream.asked.load(Ordering::Relaxed);
+        let sessions = [Arc::new(Session::default()), Arc::new(Session::default())];
+        let [first, second] = sessions.clone().map(Waker::from);
+        for _ in 0..3 {
+            assert!(leg.poll_read(&mut Context::from_waker(&first)).is_pending());
+            assert_eq!(asked(), 1);
+        }
+        let ring = || stream.reader.lock().take().unwrap().wake();
+        ring();
+        assert_eq!(sessions[0].0.load(Ordering::Relaxed), 1);
+        assert!(leg.poll_read(&mut Context::from_waker(&first)).is_pending());
+        assert_eq!(asked(), 2);
+        // Another task has to be woken from now on.
+        assert!(leg.poll_read(&mut Context::from_waker(&second)).is_pending());
+        assert_eq!(asked(), 3);
+        ring();
+        assert_eq!(sessions[1].0.load(Ordering::Relaxed), 1);
+        assert!(leg.poll_read(&mut Context::from_waker(&second)).is_pending());
+        // Whoever waits for a frame takes the stream's only place for a waker.
+        assert!(Box::pin(leg.frame(100)).as_mut().poll(&mut Context::from_waker(&second)).is_pending());
+        assert_eq!(asked(), 5);
+        assert!(leg.poll_read(&mut Context::from_waker(&second)).is_pending());
+        assert_eq!(asked(), 6);
+    }
+
+    #[tokio::test]
+    async fn what_comes_between_two_looks_is_read() {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut leg = Leg::new(Box::new(ours));
+        let reads = tokio::spawn(async move {
+            let mut read = Vec::new();
+            while !leg.ended {
+                std::future::poll_fn(|cx| leg.poll_read(cx)).await.unwrap();
+                read.extend_from_slice(&leg.input.split());
+            }
+            read
+        });
+        for byte in 0..200 {
+            theirs.write_all(&[byte]).await.unwrap();
+            if byte % 3 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(theirs);
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), reads).await.unwrap().unwrap();
+        assert_eq!(read, (0..200).collect::<Vec<u8>>());
+    }
+}
