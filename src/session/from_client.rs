@@ -143,8 +143,8 @@ impl Relay {
                 self.client_passing = header.total;
             }
             b'B' => return self.bind_at_once(header),
-            b'E' => return self.execute_at_once(header),
-            b'D' if !self.exempt => return self.describe_at_once(header),
+            b'E' => return Ok(self.execute_at_once(header)),
+            b'D' if !self.exempt => return Ok(self.describe_at_once(header)),
             b'F' | b'Q' | b'P' => return Ok(Now::Later),
             _ => return Ok(Now::Done(self.plain(header)?)),
         }
@@ -266,7 +266,7 @@ impl Relay {
     }
 
     /// Whether the purpose of a restricted session may be changing.
-    fn may_change_purpose(&self) -> bool {
+    pub(super) fn may_change_purpose(&self) -> bool {
         !self.exempt && self.path.is_unsure() && self.has_purposes()
     }
 
@@ -426,29 +426,6 @@ impl Relay {
         Ok(())
     }
 
-    /// Execute of a portal that is known and needs nothing looked up.
-    fn execute_at_once(&mut self, header: Header) -> Result<Now, Stop> {
-        let Some(whole) = self.client.input.get(..header.total) else { return Ok(Now::Done(Step::More)) };
-        let Ok(portal) = frontend::execute(frame::body(whole)) else { return Ok(Now::Later) };
-        let Some(prepared) = self.model.portal(&Name::new(portal)) else { return Ok(Now::Later) };
-        let Some(planned) = &prepared.planned else { return Ok(Now::Later) };
-        if self.may_change_purpose()
-            || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
-        {
-            return Ok(Now::Later);
-        }
-        let Some(slot) = self.shared.audit.try_reserve() else { return Ok(Now::Later) };
-        self.model.open = true;
-        Ok(match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
-            Ok(run) => {
-                self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
-                self.client_passing = header.total;
-                Now::Done(Step::Next)
-            }
-            Err(refusal) => Now::Refused(refused(refusal, planned)),
-        })
-    }
-
     async fn execute(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
         let name = match frontend::execute(body) {
             Ok(portal) => Name::new(portal),
@@ -521,7 +498,7 @@ impl Relay {
     }
 
     /// Whether `prepared` was judged for the purpose of now: rows that were computed for one purpose are not handed out for another.
-    fn serves_purpose(&self, prepared: &Prepared) -> bool {
+    pub(super) fn serves_purpose(&self, prepared: &Prepared) -> bool {
         *prepared.purpose == *self.facts.purpose
     }
 

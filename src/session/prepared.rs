@@ -219,10 +219,33 @@ impl Relay {
         Ok(Step::Next)
     }
 
+    /// Execute of a portal that is known and needs nothing looked up.
+    pub(super) fn execute_at_once(&mut self, header: Header) -> Now {
+        let Some(whole) = self.client.input.get(..header.total) else { return Now::Done(Step::More) };
+        let Ok(portal) = frontend::execute(frame::body(whole)) else { return Now::Later };
+        let Some(prepared) = self.model.portal(&Name::new(portal)) else { return Now::Later };
+        let Some(planned) = &prepared.planned else { return Now::Later };
+        if self.may_change_purpose()
+            || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
+        {
+            return Now::Later;
+        }
+        let Some(slot) = self.shared.audit.try_reserve() else { return Now::Later };
+        self.model.open = true;
+        match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
+            Ok(run) => {
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
+                self.client_passing = header.total;
+                Now::Done(Step::Next)
+            }
+            Err(refusal) => Now::Refused(refused(refusal, planned)),
+        }
+    }
+
     /// Describe of a portal, of a restricted role.
-    pub(super) fn describe_at_once(&mut self, header: Header) -> Result<Now, Stop> {
-        let Some(whole) = self.client.input.get(..header.total) else { return Ok(Now::Done(Step::More)) };
-        let Ok((b'P', name)) = frontend::target(frame::body(whole)) else { return Ok(Now::Later) };
+    pub(super) fn describe_at_once(&mut self, header: Header) -> Now {
+        let Some(whole) = self.client.input.get(..header.total) else { return Now::Done(Step::More) };
+        let Ok((b'P', name)) = frontend::target(frame::body(whole)) else { return Now::Later };
         let purpose = match self.model.portal(&Name::new(name)) {
             Some(portal) => Arc::clone(&portal.purpose),
             None => Arc::clone(&self.facts.purpose),
@@ -230,7 +253,7 @@ impl Relay {
         self.model.open = true;
         self.model.queue.push_back(Entry::Describe(purpose));
         self.client_passing = header.total;
-        Ok(Now::Done(Step::Next))
+        Now::Done(Step::Next)
     }
 
     /// Describe, of a restricted role: of a statement, what would be bound in its place is described.
