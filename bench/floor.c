@@ -36,7 +36,9 @@ static void watch(int epoll, int file) {
 }
 
 static int pass(int from, int to) {
-    ssize_t count = recv(from, buffer, sizeof buffer, 0);
+    ssize_t count = recv(from, buffer, sizeof buffer, MSG_DONTWAIT);
+    /* Told of a file that was closed since, and is another one now. */
+    if (count < 0 && errno == EAGAIN) return 1;
     for (ssize_t at = 0; at < count;) {
         ssize_t sent = send(to, buffer + at, count - at, MSG_NOSIGNAL);
         if (sent < 0) {
