@@ -155,8 +155,8 @@ fn start() -> Postgres {
     for database in ["plain", "shop"] {
         postgres.sql(database, TABLES);
     }
-    let logins: String = (0..CONDITIONS.len()).map(|number| format!("CREATE ROLE r{number} LOGIN;")).collect();
-    postgres.sql("postgres", &logins);
+    let logins: Vec<String> = (0..CONDITIONS.len()).map(|number| format!("CREATE ROLE r{number} LOGIN;")).collect();
+    postgres.sql("postgres", &logins.concat());
     postgres
 }
 
@@ -236,7 +236,7 @@ fn what_only_the_path_gives_a_meaning_is_told() {
     for condition in [
         "e OPERATOR(public.=) 'x'",
         "(h OPERATOR(public.->) 'k') OPERATOR(pg_catalog.=) 'v'",
-        "e OPERATOR(public.=) ANY (ARRAY['x', 'y'])",
+        "e OPERATOR(public.=) ANY (ARRAY['x', 'y']::public.citext[])",
         "l OPERATOR(public.<@) 'a.b'",
         "k OPERATOR(pg_catalog.=) 'x'",
         "s OPERATOR(public.%) 'x' AND a = 1",

@@ -348,9 +348,9 @@ impl Pass<'_> {
                 return Err(self.complaint(before, operator));
             }
             let inside = self.clauses(at + 1..next - 1)?;
-            open.iter().for_each(|token| {
+            for token in open {
                 emit::push(&mut out, token);
-            });
+            }
             if self.is_word(at, &["case"]) {
                 out.push(' ');
             }
@@ -358,9 +358,9 @@ impl Pass<'_> {
             if self.is_word(at, &["case"]) {
                 out.push(' ');
             }
-            close.iter().for_each(|token| {
+            for token in close {
                 emit::push(&mut out, token);
-            });
+            }
             at = next;
         }
         Ok(out)

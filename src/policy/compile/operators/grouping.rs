@@ -55,9 +55,9 @@ impl Pass<'_> {
             }
             compared = if matches!(rank, rank::COMPARISON | rank::WORD) { rank } else { u8::MAX };
             left = match rank {
-                rank::WORD => self.word(left, found, negated, end)?,
-                rank::IS => self.is(left, end)?,
-                rank => self.infix(left, end, rank)?,
+                rank::WORD => self.word(&left, found, negated, end)?,
+                rank::IS => self.is(&left, end)?,
+                rank => self.infix(&left, end, rank)?,
             };
         }
         Ok(left)
@@ -90,7 +90,7 @@ impl Pass<'_> {
     }
 
     /// `left operator right`
-    fn infix(&self, left: Read, end: usize, rank: u8) -> Result<Read, String> {
+    fn infix(&self, left: &Read, end: usize, rank: u8) -> Result<Read, String> {
         let at = left.tokens.end;
         let own = match self.token(at) {
             Some(token) if token.is_word("operator") => self.behind(at + 1)?,
@@ -107,7 +107,7 @@ impl Pass<'_> {
             }
             let operator = self.token(at).map_or("", Token::name);
             self.is_own(at, operator, &tokens)?;
-            let text = format!("({} OPERATOR(pg_catalog.{operator}) {list})", self.column(&left, at, operator)?);
+            let text = format!("({} OPERATOR(pg_catalog.{operator}) {list})", self.column(left, at, operator)?);
             return Ok(Read { text, tokens, whole: true });
         }
         let right = self.expression(own, end, rank + 1)?;
@@ -118,11 +118,11 @@ impl Pass<'_> {
         }
         let operator = self.token(at).map_or("", Token::name);
         self.is_own(at, operator, &tokens)?;
-        Ok(Read { text: binary(&left, operator, &right), tokens, whole: true })
+        Ok(Read { text: binary(left, operator, &right), tokens, whole: true })
     }
 
     /// `left IS …`
-    fn is(&self, left: Read, end: usize) -> Result<Read, String> {
+    fn is(&self, left: &Read, end: usize) -> Result<Read, String> {
         let at = left.tokens.end;
         let mut own = at + 1;
         if self.is_word(at, &["is"]) {
@@ -146,7 +146,7 @@ impl Pass<'_> {
     }
 
     /// `left [NOT] IN …`, LIKE, ILIKE, BETWEEN.
-    fn word(&self, left: Read, at: usize, negated: bool, end: usize) -> Result<Read, String> {
+    fn word(&self, left: &Read, at: usize, negated: bool, end: usize) -> Result<Read, String> {
         let concerned = self.implied(at);
         let word = self.token(at).map_or("", Token::name);
         let not = if negated { "NOT " } else { "" };
@@ -163,10 +163,10 @@ impl Pass<'_> {
             self.is_own(at, operator, &tokens)?;
             let text = if self.is_word(at + 2, &["select", "values", "with", "table"]) {
                 let list = self.copied(at + 1..behind)?;
-                let column = self.column(&left, at, operator)?;
+                let column = self.column(left, at, operator)?;
                 format!("({not}({column} OPERATOR(pg_catalog.=) ANY {list}))")
             } else {
-                format!("({not}({}))", self.listed(&left, at + 2..behind - 1)?.join(" OR "))
+                format!("({not}({}))", self.listed(left, at + 2..behind - 1)?.join(" OR "))
             };
             return Ok(Read { text, tokens, whole: true });
         }
@@ -192,7 +192,7 @@ impl Pass<'_> {
                 return Err(self.complaint(at, operator));
             }
             self.is_own(at, operator, &tokens)?;
-            let text = format!("({not}({} AND {}))", binary(&left, ">=", &right), binary(&left, "<=", &high));
+            let text = format!("({not}({} AND {}))", binary(left, ">=", &right), binary(left, "<=", &high));
             return Ok(Read { text, tokens, whole: true });
         }
         let operator = match (word, negated) {
@@ -207,7 +207,7 @@ impl Pass<'_> {
             Some(other) if escaped => Err(self.complaint(at, other)),
             Some(_) => {
                 self.is_own(at, operator, &tokens)?;
-                Ok(Read { text: binary(&left, operator, &right), tokens, whole: true })
+                Ok(Read { text: binary(left, operator, &right), tokens, whole: true })
             }
             None if escaped => {
                 let escape = self.expression(tokens.end + 1, end, rank::OTHER)?;
@@ -349,14 +349,13 @@ impl Pass<'_> {
 
     /// The token behind the name of a type.
     fn type_name(&self, start: usize) -> Result<usize, String> {
-        let mut at = match self.zoned(start) {
-            Some(end) => end,
-            None => {
-                let end = self.dotted(start)?;
-                let two = self.is_word(start, &["double"]) && self.is_word(end, &["precision"])
-                    || self.is_word(start, &["character", "bit"]) && self.is_word(end, &["varying"]);
-                end + usize::from(two)
-            }
+        let mut at = if let Some(end) = self.zoned(start) {
+            end
+        } else {
+            let end = self.dotted(start)?;
+            let two = self.is_word(start, &["double"]) && self.is_word(end, &["precision"])
+                || self.is_word(start, &["character", "bit"]) && self.is_word(end, &["varying"]);
+            end + usize::from(two)
         };
         if self.is_kind(at, Kind::Open) {
             at = self.behind(at)?;
