@@ -24,11 +24,9 @@ pub(super) fn keys<'t>(table: &Table<'t>) -> impl Iterator<Item = (&'t str, At)>
 
 /// `[see]` behind a role is a table of the file, by the rules of TOML, and not one of the role.
 pub(super) fn complain_of_misplaced(file: &mut Table<'_>, complaints: &mut Complaints<'_>) {
-    for key in KEYS {
-        if let Some(entry) = file.take_entry(key) {
-            let help = format!("Write it among the keys of a [[role]], or as [role.{key}] behind one.");
-            complaints.add_with_help(entry.key_at, format!("{key} belongs to a role"), help);
-        }
+    for (key, at) in file.take_misplaced(&KEYS) {
+        let help = format!("Write it among the keys of a [[role]], or as [role.{key}] behind one.");
+        complaints.add_with_help(at, format!("{key} belongs to a role"), help);
     }
 }
 
