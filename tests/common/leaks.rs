@@ -173,7 +173,16 @@ impl World {
             return Some(format!("{leak} in the log"));
         }
         for mut event in proxy.audit() {
-            for field in ["time", "duration_us", "connection", "client", "fingerprint", "policy_hash"] {
+            for field in [
+                "time",
+                "duration_us",
+                "connection",
+                "statement",
+                "catalog_version",
+                "client",
+                "fingerprint",
+                "policy_hash",
+            ] {
                 assert!(event.as_object_mut().unwrap().remove(field).is_some(), "{field}");
             }
             if let Some(leak) = self.leak(event.to_string().as_bytes()) {
