@@ -2,7 +2,16 @@
 //! as data, not as text: every key and every member is taken out once, and for each role everything that would show or allow it
 //! more is put in once. The catalog is that of the demo's shop.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::pedantic,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 mod common;
 
@@ -51,13 +60,11 @@ const HARMLESS: &[(&str, &str)] = &[
     ("payment rows of public.orders without guard", "the rows of customers guard the same columns of payments"),
 ];
 
-type Pack = Vec<Table>;
-
-fn pack() -> Pack {
+fn pack() -> Vec<Table> {
     FILES.iter().map(|name| acros::file(name).parse().unwrap()).collect()
 }
 
-fn written(pack: &Pack) -> Vec<RuleFile> {
+fn written(pack: &[Table]) -> Vec<RuleFile> {
     let file = |(name, table): (&&str, &Table)| RuleFile {
         path: (*name).into(),
         text: toml::to_string(table).unwrap().into(),
@@ -138,9 +145,28 @@ fn the_pack_keeps_the_policy() {
     }
 }
 
+/// Each clause of the policy has a rule with a comment in both languages, a test of the pack, and one through a real client.
+#[test]
+fn every_clause_has_a_rule_a_test_and_a_client() {
+    let comments = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix('#')).map(str::to_owned).collect()
+    };
+    let names = |text: &str, clause: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == clause);
+    let rules: Vec<String> = FILES.iter().flat_map(|name| comments(&acros::file(name))).collect();
+    let tests = comments(&(acros::file("policy.test.toml") + &acros::file("duty.test.toml")));
+    let clients = include_str!("acros.rs");
+    for clause in ["P1", "P2", "P3", "P4", "P5", "S1", "S2", "A1", "A2", "A3", "A4", "R1"] {
+        assert!(rules.iter().any(|line| names(line, clause) && line.contains(" / ")), "no rule for {clause}");
+        assert!(tests.iter().any(|line| names(line, clause)), "no test of the pack for {clause}");
+        let client =
+            clients.lines().filter(|line| line.trim_start().starts_with(['"', '/']) || line.contains("clause:"));
+        assert!(client.into_iter().any(|line| names(line, clause)), "no client for {clause}");
+    }
+}
+
 struct Mutant {
     what: String,
-    pack: Pack,
+    pack: Vec<Table>,
 }
 
 /// `value` with each key of each table and each member of each list left out in turn, and which.
@@ -184,11 +210,11 @@ fn removals(value: &Value, path: &str) -> Vec<(String, Value)> {
     found
 }
 
-fn mutants(pack: &Pack) -> Vec<Mutant> {
+fn mutants(pack: &[Table]) -> Vec<Mutant> {
     let mut mutants = Vec::new();
     for (at, file) in pack.iter().enumerate() {
         for (what, changed) in removals(&Value::Table(file.clone()), &FILES[at][..2]) {
-            let mut pack = pack.clone();
+            let mut pack = pack.to_vec();
             pack[at] = changed.as_table().unwrap().clone();
             mutants.push(Mutant { what: format!("without {what}"), pack });
         }
@@ -208,11 +234,11 @@ fn list(texts: &[String]) -> Value {
 }
 
 /// Each personal column as if it were reviewed and not personal.
-fn loosened_data(pack: &Pack, mutants: &mut Vec<Mutant>) {
+fn loosened_data(pack: &[Table], mutants: &mut Vec<Mutant>) {
     let categories = pack[0]["category"].as_table().unwrap();
     for (name, category) in categories.iter().filter(|(name, _)| *name != "none") {
         for column in texts(&category["columns"]) {
-            let mut pack = pack.clone();
+            let mut pack = pack.to_vec();
             let keep: Vec<String> = texts(&category["columns"]).into_iter().filter(|other| *other != column).collect();
             pack[0]["category"][name]["columns"] = list(&keep);
             pack[0]["category"]["none"]["columns"].as_array_mut().unwrap().push(Value::String(column.clone()));
@@ -232,14 +258,14 @@ fn unguarded(condition: &Value) -> Value {
     Value::Table(table)
 }
 
-fn loosened_roles(pack: &Pack, mutants: &mut Vec<Mutant>) {
+fn loosened_roles(pack: &[Table], mutants: &mut Vec<Mutant>) {
     let roles = pack[1]["role"].as_array().unwrap();
     let purposes: BTreeSet<String> = roles.iter().flat_map(|role| texts(&role["purposes"])).collect();
     let logins: Vec<String> = roles.iter().flat_map(|role| texts(&role["match"]["user"])).collect();
     for (at, role) in roles.iter().enumerate().filter(|(_, role)| role.get("exempt").is_none()) {
         let name = role["name"].as_str().unwrap();
         let mut changed = |what: String, change: &dyn Fn(&mut Table)| {
-            let mut pack = pack.clone();
+            let mut pack = pack.to_vec();
             change(pack[1]["role"][at].as_table_mut().unwrap());
             mutants.push(Mutant { what: format!("{name} {what}"), pack });
         };
@@ -298,7 +324,7 @@ fn loosened_roles(pack: &Pack, mutants: &mut Vec<Mutant>) {
 
 /// What a role, or one of its purposes, sees and does with each category.
 fn loosened_views(
-    pack: &Pack,
+    pack: &[Table],
     role: &Value,
     purpose: Option<&String>,
     changed: &mut dyn FnMut(String, &dyn Fn(&mut Table)),
@@ -350,9 +376,9 @@ fn loosened_views(
     }
 }
 
-fn loosened_subjects(pack: &Pack, mutants: &mut Vec<Mutant>) {
+fn loosened_subjects(pack: &[Table], mutants: &mut Vec<Mutant>) {
     let mut changed = |what: String, change: &dyn Fn(&mut Table)| {
-        let mut pack = pack.clone();
+        let mut pack = pack.to_vec();
         change(&mut pack[2]);
         mutants.push(Mutant { what, pack });
     };
