@@ -459,7 +459,7 @@ fn a_grant_expires_by_itself() {
     let (_postgres, proxy) = start(DATA);
     let mut authority = proxy.connect("authority", "shop");
     let sql = "SELECT phone FROM customers WHERE id = $1";
-    assert_eq!(refused(&authority.extended(sql, &[Some(b"2")], 0)), "PGS0215");
+    assert_eq!(refused(&authority.extended(sql, &[Some(b"2")], 0)), "PGS0201");
     let rules = [DATA.to_owned(), grant("short", -60, 8, "\"all\"", "{ phone = \"clear\" }")];
     proxy.folder.write("rules/rules.toml", &rules.concat());
     wait_for("the grant", Duration::from_secs(20), || {
