@@ -186,6 +186,13 @@ impl Refusal {
         self
     }
 
+    /// A role would be taken on that is not the session's own.
+    #[must_use]
+    pub fn other_role() -> Self {
+        Self::new(RefusalCode::SettingNotAllowed, "restricted roles may not change their role")
+            .with_hint("The policy belongs to the login role.")
+    }
+
     /// Sets PostgreSQL's own SQLSTATE for the same mistake.
     #[must_use]
     pub fn with_sqlstate(mut self, sqlstate: &str) -> Self {

@@ -82,6 +82,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
                 grants: Vec::new(),
                 discloses: false,
                 searched: Searched::default(),
+                login: None,
                 observed: None,
                 oids: Vec::new(),
                 text,

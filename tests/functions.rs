@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Postgres;
-use pgscrim::catalog::functions::{Builtin, builtin, is_set_returning};
+use pgscrim::catalog::functions::{Builtin, builtin, is_set_returning, is_volatile};
 
 const REFUSED: &[&str] = &[
     "query_to_xml",
@@ -280,6 +280,10 @@ fn the_allow_list_fits_the_server() {
             Some(Builtin::Allowed | Builtin::Refused) => {}
         }
     }
+    let unmarked = all.iter().filter(|(name, volatile)| *volatile && builtin(name) == Some(Builtin::Allowed));
+    problems.extend(
+        unmarked.filter(|(name, _)| !is_volatile(name)).map(|(name, _)| format!("{name}: not in volatile.txt")),
+    );
     for name in REFUSED.iter().filter(|name| names.contains(*name)) {
         if builtin(name) != Some(Builtin::Refused) {
             problems.push(format!("{name}: not refused"));

@@ -163,6 +163,9 @@ fn summary(access: &Access) -> String {
         let usage: Vec<_> = column.usage.iter().map(|usage| usage.label()).collect();
         let _ = write!(out, "; {} {} {}", column.column, usage.join("+"), column.treatment);
     }
+    if let Some(login) = &access.login {
+        let _ = write!(out, "; login {login} alone");
+    }
     out.push(']');
     out
 }

@@ -419,3 +419,127 @@ fn start_up_fails_early_and_says_why() {
     assert!(!output.status.success());
     assert!(common::text(&output.stderr).contains("/nowhere/pgscrim.toml"));
 }
+
+/// Rotation under load by whatever means: every statement that ran is there once, in one of the files, and nothing else is.
+#[test]
+fn no_event_is_lost_or_doubled_while_the_log_moves() {
+    let (_server, proxy) = shop::start();
+    let log = proxy.folder.join("audit.jsonl");
+    let sessions = 4;
+    let each = 400;
+    let clients: Vec<_> = (0..sessions).map(|_| proxy.connect("support", shop::DATABASE)).collect();
+    std::thread::scope(|scope| {
+        let working: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                scope.spawn(move || {
+                    for number in 0..each {
+                        let answer = client.simple(&format!("SELECT phone FROM customers WHERE id = {number}"));
+                        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+                    }
+                })
+            })
+            .collect();
+        let mut round = 0;
+        while working.iter().any(|thread| !thread.is_finished()) {
+            let aside = proxy.folder.join(&format!("moved.{round}.jsonl"));
+            // By logrotate's `create`, with and without a signal; and by a link to the old file, which then goes.
+            match round % 3 {
+                0 => fs::rename(&log, &aside).unwrap_or_default(),
+                1 => {
+                    fs::rename(&log, &aside).unwrap_or_default();
+                    proxy.signal("HUP");
+                }
+                _ => {
+                    let _ = fs::hard_link(&log, &aside);
+                    let _ = fs::remove_file(&log);
+                }
+            }
+            round += 1;
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        assert!(round >= 3, "{round} rotations");
+    });
+    let count = || {
+        let mut seen = std::collections::BTreeMap::<String, Vec<u64>>::new();
+        for entry in fs::read_dir(proxy.folder.path()).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.contains("jsonl") || name.ends_with("lock") {
+                continue;
+            }
+            let text = fs::read_to_string(entry.path()).unwrap();
+            for line in text.lines() {
+                let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"));
+                let own = seen.entry(event["connection"].to_string()).or_default();
+                own.push(event["statement"].as_u64().unwrap());
+            }
+        }
+        for numbers in seen.values_mut() {
+            numbers.sort_unstable();
+        }
+        seen
+    };
+    let expected: Vec<u64> = (1..=each).collect();
+    let seen = wait_for("every event", Duration::from_secs(10), || {
+        let seen = count();
+        (seen.values().map(Vec::len).sum::<usize>() >= sessions * expected.len()).then_some(seen)
+    });
+    assert_eq!(seen.len(), sessions);
+    assert!(seen.values().all(|numbers| *numbers == expected), "{seen:?}");
+}
+
+/// The folder of the log goes away and comes back: what ran is recorded, and what could not be did not run.
+#[test]
+fn a_log_whose_folder_goes_away() {
+    let server = shop::postgres();
+    let folder = Folder::new();
+    fs::create_dir(folder.join("log")).unwrap();
+    let mut options = Options::new(shop::DATABASE, shop::RULES);
+    options.settings = format!(
+        "\n[upstream]\nurl = \"postgres://pgscrim@127.0.0.1:{}/shop\"\n\
+         [audit]\npath = \"{}\"\nwait = \"300ms\"\nqueue = 8\n",
+        server.port,
+        folder.join("log/audit.jsonl").display()
+    );
+    let proxy = Proxy::start(&server, &options);
+    let mut client = proxy.connect("support", shop::DATABASE);
+    let mut ran = 0;
+    let mut refused = 0;
+    let mut insert = |number: u32| {
+        let answer = client.simple(&format!("INSERT INTO orders VALUES ({number}, 1, 1, now())"));
+        if wire::error(&answer).is_none() {
+            ran += 1;
+        } else {
+            assert_eq!(hint(&answer), "PGS0304", "{}", wire::describe(&answer));
+            refused += 1;
+        }
+        ran
+    };
+    for number in 1000..1010 {
+        insert(number);
+    }
+    fs::rename(folder.join("log"), folder.join("away")).unwrap();
+    // A file stands where the folder was: nothing can be made there.
+    fs::write(folder.join("log"), "").unwrap();
+    for number in 1010..1040 {
+        insert(number);
+    }
+    fs::remove_file(folder.join("log")).unwrap();
+    fs::create_dir(folder.join("log")).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut ran = 0;
+    for number in 1040..1050 {
+        ran = insert(number);
+    }
+    let stored = server.sql(shop::DATABASE, "SELECT count(*) FROM orders WHERE id >= 1000");
+    assert_eq!(stored, [[Some(ran.to_string())]], "what was refused did not run");
+    let events = |name: &str| {
+        let text = fs::read_to_string(folder.join(name).join("audit.jsonl")).unwrap_or_default();
+        text.lines().filter(|line| line.contains("\"sqlstate\":\"00000\"")).count()
+    };
+    wait_for("an event for each that ran", Duration::from_secs(10), || {
+        (events("away") + events("log") == ran).then_some(())
+    });
+    assert!(events("log") > 0, "it is written again");
+    println!("{ran} ran, {refused} refused");
+}

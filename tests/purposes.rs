@@ -405,29 +405,39 @@ fn a_purpose_holds_within_its_message_and_its_pipeline() {
     }
 }
 
-/// What only the server knows is refused, and an error takes back what a message has set.
+/// What only the server knows is refused within a message; in a pipeline the server is asked. An error takes back what a message has set.
 #[test]
 fn a_purpose_that_cannot_be_foreseen_is_refused() {
     let (_postgres, proxy) = start();
     let mut client = proxy.connect("support", "shop");
     let verify = "SET LOCAL pgscrim.purpose = 'verification'";
-    for (statements, code) in [
-        (vec!["BEGIN", verify, "ROLLBACK", PHONE], "PGS0208"),
-        (vec!["BEGIN", verify, "COMMIT", PHONE], "PGS0208"),
-        (vec!["BEGIN", "SAVEPOINT a", verify, "ROLLBACK TO a", PHONE], "PGS0208"),
-        (vec![verify, "RESET pgscrim.purpose", PHONE], "PGS0208"),
-        (vec!["SET pgscrim.purpose = ''", PHONE], "PGS0208"),
-        (vec!["RESET ALL", PHONE], "PGS0208"),
-        (vec!["SET search_path = public", verify, PHONE], "PGS0208"),
-        (vec!["SELECT set_config('pgscrim.purpose', 'verification', true) WHERE false", PHONE], "PGS0208"),
-        (vec![verify, "SET LOCAL pgscrim.purpose = 'marketing'", PHONE], "PGS0213"),
-        (vec!["SET LOCAL pgscrim.purpose = 'statistics'", "SELECT full_name FROM customers"], "PGS0201"),
+    for (statements, code, seen) in [
+        (vec!["BEGIN", verify, "ROLLBACK", PHONE], "PGS0208", "*****003"),
+        (vec!["BEGIN", verify, "COMMIT", PHONE], "PGS0208", "*****003"),
+        (vec!["BEGIN", "SAVEPOINT a", verify, "ROLLBACK TO a", PHONE], "PGS0208", "*****003"),
+        (vec![verify, "RESET pgscrim.purpose", PHONE], "PGS0208", "*****003"),
+        (vec!["SET pgscrim.purpose = ''", PHONE], "PGS0208", "*****003"),
+        (vec!["RESET ALL", PHONE], "PGS0208", "*****003"),
+        (vec!["SET search_path = public", verify, PHONE], "PGS0208", "0901234003"),
+        (vec!["SELECT set_config('pgscrim.purpose', 'verification', true) WHERE false", PHONE], "PGS0208", "*****003"),
+        (vec![verify, "SET LOCAL pgscrim.purpose = 'marketing'", PHONE], "PGS0213", ""),
+        (vec!["SET LOCAL pgscrim.purpose = 'statistics'", "SELECT full_name FROM customers"], "PGS0201", ""),
     ] {
         assert_eq!(refused(&client.simple(&statements.join("; "))), code, "{statements:?}");
         client.simple("ROLLBACK");
         assert_eq!(value(&client.simple(PHONE)), "*****003", "{statements:?}");
         client.send(&[pipelined(&statements), wire::sync()].concat());
-        assert_eq!(refused(&client.until_ready()), code, "{statements:?}");
+        let answer = client.until_ready();
+        if seen.is_empty() {
+            assert_eq!(refused(&answer), code, "{statements:?}");
+        } else {
+            assert_eq!(
+                values(&answer).split(' ').next_back(),
+                Some(seen),
+                "{statements:?}: {}",
+                wire::describe(&answer)
+            );
+        }
         client.simple("ROLLBACK");
         assert_eq!(value(&client.simple(PHONE)), "*****003", "{statements:?}");
     }
@@ -548,4 +558,39 @@ fn what_is_foreseen_is_what_the_server_does() {
         client.simple("RESET pgscrim.purpose");
     }
     assert!(answered > 500 && of_other_purposes > 150, "{answered} {of_other_purposes}");
+}
+
+/// Whoever cancels while a statement is prepared anew for another purpose means the statement that waits for it.
+#[test]
+fn a_statement_that_is_prepared_anew_may_be_cancelled() {
+    let (postgres, proxy) = start();
+    for begin in ["SELECT 1", "BEGIN"] {
+        let mut client = proxy.connect("support", "shop");
+        client.send(&[wire::parse("s", PHONE, &[]), wire::sync()].concat());
+        client.until_ready();
+        client.simple("SET pgscrim.purpose = 'verification'");
+        client.simple(begin);
+        let mut holder = connect_straight(&postgres);
+        holder.simple("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE");
+        client.send(&[wire::bind("", "s", &[], &[], &[]), wire::execute("", 0), wire::sync()].concat());
+        wait_for("a statement that waits", Duration::from_secs(20), || {
+            let found = postgres.sql(
+                "shop",
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'support' AND wait_event_type = 'Lock'",
+            );
+            (!found.is_empty()).then_some(())
+        });
+        let answer = client.until_ready();
+        let error = wire::error(&answer).unwrap_or_else(|| panic!("{}", wire::describe(&answer)));
+        assert_eq!(error.field(b'C').as_deref(), Some("57014"), "{}", wire::describe(&answer));
+        holder.simple("ROLLBACK");
+        client.simple("ROLLBACK");
+        client.send(&[wire::bind("", "s", &[], &[], &[]), wire::execute("", 0), wire::sync()].concat());
+        assert_eq!(value(&client.until_ready()), "0901234003");
+    }
+}
+
+fn connect_straight(postgres: &Postgres) -> wire::Client {
+    wire::Client::connect(&postgres.address(), &[("user", "owner"), ("database", "shop")])
+        .unwrap_or_else(|answer| panic!("{}", wire::describe(&answer)))
 }

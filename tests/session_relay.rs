@@ -90,6 +90,18 @@ fn complete(tag: &str) -> Vec<u8> {
     frame(b'C', format!("{tag}\0").as_bytes())
 }
 
+fn parsed() -> Vec<u8> {
+    frame(b'1', b"")
+}
+
+fn bound() -> Vec<u8> {
+    frame(b'2', b"")
+}
+
+fn closed() -> Vec<u8> {
+    frame(b'3', b"")
+}
+
 fn ready(status: u8) -> Vec<u8> {
     frame(b'Z', &[status])
 }
@@ -274,11 +286,16 @@ impl World {
 
 impl Script {
     async fn answer_path(&mut self, path: &str) {
-        let asked = read_message(&mut self.server).await.unwrap();
-        assert!(asked.0 == b'Q' && asked.text().contains("current_schemas"), "{}", asked.text());
+        let asked = expect(&mut self.server, "CPBECCS").await;
+        assert!(asked[1].text().contains("current_schemas"), "{}", asked[1].text());
+        self.answer(path).await;
+    }
+
+    async fn answer(&mut self, path: &str) {
         let none = r#"{"pid":7,"schema":null,"relations":null}"#;
         let values = row(&[path, "on", "UTF8", "", none]);
-        let answer = [columns(&[(0, 0); 5]), values, complete("SELECT 1"), ready(b'I')].concat();
+        let answer =
+            [closed(), parsed(), bound(), values, complete("SELECT 1"), closed(), closed(), ready(b'I')].concat();
         self.server.write_all(&answer).await.unwrap();
     }
 
@@ -609,4 +626,191 @@ async fn shutdown_ends_idle_sessions_and_lets_others_finish() {
     server.write_all(&[complete("SELECT 1"), ready(b'I')].concat()).await.unwrap();
     let told = expect(&mut client, "CZE").await;
     assert!(told[2].text().contains("C57P01|"), "{}", told[2].text());
+}
+
+/// What a server must not say, of an answer to a query of a restricted role: the session ends, at once.
+#[tokio::test]
+async fn a_server_that_breaks_the_protocol_ends_the_session() {
+    let too_short = frame(b'T', &[0, 5, b'c', 0]);
+    let negative = frame(b'T', &[0xff, 0xff]);
+    let more_than_said = [columns(&[(0, 0)])[..].to_vec(), vec![0; 9]].concat();
+    for (what, bytes) in [
+        ("a length that is none", b"T\0\0\0\x03".to_vec()),
+        ("a negative length", b"E\xff\xff\xff\xff".to_vec()),
+        ("more columns than there are", too_short),
+        ("a negative number of columns", negative),
+        ("a message that is too long", [&b"T"[..], &0x7fff_fff0_u32.to_be_bytes()].concat()),
+        ("a parse that nobody asked for", parsed()),
+        ("a bind that nobody asked for", bound()),
+        ("a close that nobody asked for", closed()),
+        ("an authentication request", frame(b'R', &[0, 0, 0, 3])),
+        ("another key", frame(b'K', &[0, 0, 0, 1, 9, 9, 9, 9])),
+        ("a function's result", frame(b'V', &[0, 0, 0, 1, b'x'])),
+        ("a stream in both directions", frame(b'W', &[0, 0, 0])),
+        ("another version", frame(b'v', &[0; 8])),
+        ("an unknown message", frame(b'?', b"0901")),
+        ("an error without an end", frame(b'E', b"SERROR\0C22000\0M0901")),
+        ("a notice without an end", frame(b'N', b"SNOTICE\0C00000\0M0901")),
+        ("a notification of nothing", frame(b'A', b"\0\0")),
+        ("a description with something behind it", more_than_said),
+    ] {
+        let (mut script, _) = world(limits()).session("support").await;
+        script.say(&query("SELECT 1")).await;
+        script.server_sees("Q").await;
+        script.reply(&[bytes]).await;
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(10), script.client.read_to_end(&mut rest)).await;
+        assert!(end.is_ok(), "{what}: the session goes on");
+        assert!(!rest.windows(4).any(|window| window == b"0901"), "{what}: {rest:?}");
+        if what != "a description with something behind it" {
+            assert!(rest.is_empty(), "{what}: {rest:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(script.events().len(), 1, "{what}: what was sent is recorded");
+    }
+}
+
+/// The answer to pgscrim's own question, in every other form than the one that is expected.
+#[tokio::test]
+async fn a_question_that_is_answered_otherwise_ends_the_session() {
+    let none = r#"{"pid":7,"schema":null,"relations":null}"#;
+    let good = row(&["{pg_catalog}", "on", "UTF8", "", none]);
+    let cases: Vec<(&str, Vec<Vec<u8>>)> = vec![
+        ("no row", vec![closed(), parsed(), bound(), complete("SELECT 0")]),
+        ("two rows", vec![closed(), parsed(), bound(), good.clone(), good.clone()]),
+        ("a description", vec![closed(), parsed(), bound(), columns(&[(0, 0)])]),
+        ("no bind", vec![closed(), parsed(), good.clone()]),
+        ("ready too early", vec![closed(), parsed(), ready(b'I')]),
+        (
+            "one close less",
+            vec![closed(), parsed(), bound(), good.clone(), complete("SELECT 1"), closed(), ready(b'I')],
+        ),
+        (
+            "one close more",
+            vec![closed(), parsed(), bound(), good.clone(), complete("SELECT 1"), closed(), closed(), closed()],
+        ),
+        ("a row behind an error", vec![closed(), error("57014", "canceling", ""), good.clone()]),
+        ("a row that is none", vec![closed(), parsed(), bound(), frame(b'D', &[0, 9, 0])]),
+        ("text that is none", vec![closed(), parsed(), bound(), frame(b'D', &[0, 1, 0, 0, 0, 1, 0xff])]),
+    ];
+    for (what, answer) in cases {
+        let (mut script, _) = world(limits()).session("support").await;
+        script.say(&[query("SET search_path = other"), query("SELECT 1")].concat()).await;
+        script.server_sees("Q").await;
+        script.reply(&[complete("SET"), ready(b'I')]).await;
+        script.client_sees("CZ").await;
+        script.server_sees("CPBECCS").await;
+        script.reply(&answer).await;
+        assert!(read_message(&mut script.client).await.is_none(), "{what}");
+        let mut rest = Vec::new();
+        script.server.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{what}: the statement is not sent: {rest:?}");
+    }
+    // An answer that says nothing of use: what waits for it is refused, or the session told to end.
+    for (values, kinds, said) in [
+        (row(&["{public}", "on", "UTF8", "", "no json"]), "E", "temporary tables"),
+        (row(&["{public}", "off", "UTF8", "", none]), "E", "standard_conforming_strings"),
+        (row(&["{public}", "on", "LATIN1", "", none]), "E", "client_encoding"),
+        (row(&["no array", "on", "UTF8", "", none]), "E", "client_encoding"),
+        (row(&["{public}", "on", "UTF8", "advertising", none]), "E", "purpose"),
+        (row(&["{public}"]), "E", "client_encoding"),
+    ] {
+        let (mut script, _) = world(limits()).session("support").await;
+        script.say(&[query("SET search_path = other"), query("SELECT 1")].concat()).await;
+        script.server_sees("Q").await;
+        script.reply(&[complete("SET"), ready(b'I')]).await;
+        script.client_sees("CZ").await;
+        script.server_sees("CPBECCS").await;
+        script
+            .reply(&[closed(), parsed(), bound(), values, complete("SELECT 1"), closed(), closed(), ready(b'I')])
+            .await;
+        if said == "temporary tables" {
+            let seen = script.server_sees("Q").await;
+            assert_eq!(seen[0].text(), "refused by pgscrim|");
+            script.reply(&[error("42601", "syntax error", ""), ready(b'I')]).await;
+        }
+        let told = script.client_sees(kinds).await;
+        assert!(told[0].text().contains(said), "{said}: {}", told[0].text());
+    }
+}
+
+/// In a pipeline the server is asked between two messages; what is before it is answered, and what fails is the client's next message.
+#[tokio::test]
+async fn a_question_in_a_pipeline() {
+    let pipeline = || {
+        let one = |text: &str| [parse("", text), bind("", ""), execute("")].concat();
+        [one("SET search_path = other"), one("SELECT 1"), sync()].concat()
+    };
+    let none = r#"{"pid":7,"schema":null,"relations":null}"#;
+    let values = row(&["{pg_catalog}", "on", "UTF8", "", none]);
+    let set = [parsed(), bound(), complete("SET")];
+    let (mut script, _) = world(limits()).session("support").await;
+    script.say(&pipeline()).await;
+    let seen = script.server_sees("PBECPBECCH").await;
+    assert_eq!(seen[3].text(), "Spgs_question|");
+    script.reply(&set).await;
+    script.client_sees("12C").await;
+    script.reply(&[closed(), parsed(), bound(), values, complete("SELECT 1"), closed(), closed()]).await;
+    script.server_sees("PBES").await;
+    script.reply(&[parsed(), bound(), row(&["1"]), complete("SELECT 1"), ready(b'I')]).await;
+    script.client_sees("12DCZ").await;
+    assert_eq!(script.events().len(), 2);
+
+    let (mut script, _) = world(limits()).session("support").await;
+    script.say(&pipeline()).await;
+    script.server_sees("PBECPBECCH").await;
+    script.reply(&set).await;
+    script.reply(&[closed(), error("57014", "canceling statement due to user request", "")]).await;
+    let told = script.client_sees("12CE").await;
+    assert!(told[3].text().contains("C57014|Mcanceling statement due to user request|"), "{}", told[3].text());
+    // What waited is not sent.
+    script.server_sees("S").await;
+    script.reply(&[ready(b'I')]).await;
+    script.client_sees("Z").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("CPBECCS").await;
+    script.answer("{pg_catalog}").await;
+    script.server_sees("Q").await;
+}
+
+/// Messages that come at any time, without end, to a client that does not read: what is kept of them is bounded, and the server is not read on.
+#[tokio::test]
+async fn floods_are_held_back() {
+    for (what, message) in [
+        ("notices", frame(b'N', b"SNOTICE\0VNOTICE\0C00000\0Mhello\0\0")),
+        ("notifications", frame(b'A', b"\0\0\0\x01channel\0payload\0")),
+        ("parameters", frame(b'S', b"DateStyle\0ISO, MDY\0")),
+        ("rows", row(&["x"])),
+    ] {
+        let (mut script, _) = world(limits()).session("support").await;
+        script.say(&query("SELECT 1")).await;
+        script.server_sees("Q").await;
+        script.reply(&[columns(&[(0, 0)])]).await;
+        let chunk = message.repeat(1000);
+        let mut written = 0;
+        // 64 MB, if nobody held them back.
+        while written < 64_000_000 {
+            match tokio::time::timeout(Duration::from_millis(500), script.server.write(&chunk)).await {
+                Ok(count) => written += count.unwrap(),
+                Err(_) => break,
+            }
+        }
+        assert!(written < 8_000_000, "{what}: {written} bytes were taken in");
+    }
+}
+
+/// One that never says that it is ready: the client waits, as it would without pgscrim, and may go.
+#[tokio::test]
+async fn a_server_that_is_never_ready() {
+    let (mut script, _) = world(limits()).session("support").await;
+    script.say(&query("SELECT 1")).await;
+    script.server_sees("Q").await;
+    script.reply(&[columns(&[(0, 0)]), row(&["1"]), complete("SELECT 1")]).await;
+    script.client_sees("TDC").await;
+    let early = tokio::time::timeout(Duration::from_millis(200), script.client.read_u8()).await;
+    assert!(early.is_err(), "{early:?}");
+    script.client.shutdown().await.unwrap();
+    // The server hears of it.
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(5), script.server.read_to_end(&mut rest)).await.unwrap().unwrap();
 }

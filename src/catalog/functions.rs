@@ -15,8 +15,8 @@
 //! chance, or on catalogs and settings that everybody may read, and change nothing but a sequence's next value.
 //! `refused.txt` holds what runs SQL given as text (`query_to_xml`, `ts_stat`, `ts_rewrite`), reads or writes files,
 //! large objects, logs, statistics or other sessions, sends messages, takes locks, waits, sets settings, or is internal
-//! to the server. `set_config`, advisory locks and `current_query` are refused here; the engine allows literal uses of the
-//! first, and keys of the second that come from no hidden column.
+//! to the server. `set_config`, advisory locks, `pg_notify` and `current_query` are refused here; the engine allows literal uses of the
+//! first, keys of the second that come from no hidden column, and messages of the third that come from no column at all.
 //! Sizes of relations (`pg_relation_size`) are allowed, because psql prints them; they tell how much data there is.
 //!
 //! Constructs that look like functions and stand in no catalog (`coalesce`, `xmlelement`, `json_array`, …) are listed
@@ -36,11 +36,13 @@ pub enum Builtin {
     Refused,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 struct Entry {
     verdict: Builtin,
     aggregate: bool,
     window: bool,
     set: bool,
+    volatile: bool,
     out: &'static [&'static str],
 }
 
@@ -52,8 +54,8 @@ static ENTRIES: LazyLock<HashMap<&'static str, Entry, FixedState>> = LazyLock::n
     ];
     for (names, verdict) in lists {
         for name in names.split_ascii_whitespace() {
-            let earlier =
-                entries.insert(name, Entry { verdict, aggregate: false, window: false, set: false, out: &[] });
+            let plain = Entry { verdict, aggregate: false, window: false, set: false, volatile: false, out: &[] };
+            let earlier = entries.insert(name, plain);
             // A name in both lists is refused.
             if earlier.is_some_and(|earlier| earlier.verdict == Builtin::Refused)
                 && let Some(entry) = entries.get_mut(name)
@@ -75,6 +77,11 @@ static ENTRIES: LazyLock<HashMap<&'static str, Entry, FixedState>> = LazyLock::n
     for name in include_str!("functions/sets.txt").split_ascii_whitespace() {
         if let Some(entry) = entries.get_mut(name) {
             entry.set = true;
+        }
+    }
+    for name in include_str!("functions/volatile.txt").split_ascii_whitespace() {
+        if let Some(entry) = entries.get_mut(name) {
+            entry.volatile = true;
         }
     }
     for line in include_str!("functions/out_columns.txt").lines() {
@@ -106,6 +113,11 @@ pub fn is_aggregate(name: &str) -> bool {
 /// Whether an overload of `name` is a window function that is no aggregate (`row_number`).
 pub fn is_window(name: &str) -> bool {
     ENTRIES.get(name).is_some_and(|entry| entry.window)
+}
+
+/// Whether an overload of `name` may say something else, or do something, each time that it is called.
+pub fn is_volatile(name: &str) -> bool {
+    ENTRIES.get(name).is_some_and(|entry| entry.volatile)
 }
 
 /// Whether an overload of `name` returns a set of rows (`unnest`).

@@ -118,7 +118,7 @@ fn split(probes: &[Probe], said: Vec<(usize, Objection)>) -> (Vec<Diagnostic>, V
     for (probe, objection) in said.into_iter().filter_map(|(at, objection)| Some((probes.get(at)?, objection))) {
         match objection {
             Objection::Wrong { code, message } => wrong.push(probe.complaint(&code, &message)),
-            Objection::NotAsked(why) => match not_asked.iter_mut().find(|(_, known, _)| *known == why) {
+            Objection::NotAsked { why, passes: _ } => match not_asked.iter_mut().find(|(_, known, _)| *known == why) {
                 Some((_, _, more)) => *more += 1,
                 None => not_asked.push((probe.what.clone(), why, 0)),
             },

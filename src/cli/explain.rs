@@ -98,6 +98,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let context = QueryContext { role, search_path, protocol: Protocol::Simple };
     let inputs = Inputs { catalog, policy: Arc::new(policy) };
     let outcome = engine::plan(&sql, &context, &inputs);
+    let outcome = outcome.and_then(|plan| plan.serves(user.unwrap_or_default()).map(|()| plan));
     let reasons = reasons(&rules, &files, &inputs, role);
     let text = if args::chosen_format(matches) == Format::Json {
         let value = as_json(&name, observed, &inputs, &outcome, &reasons);

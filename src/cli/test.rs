@@ -197,6 +197,7 @@ fn run_test(test: &RuleTest, tests: &RuleTests, inputs: &Inputs) -> Result<Outco
     let search_path = effective_path(path, user, &inputs.catalog);
     let context = QueryContext { role: id, search_path, protocol: Protocol::Simple };
     let outcome = engine::plan(&test.sql, &context, inputs);
+    let outcome = outcome.and_then(|plan| plan.serves(user).map(|()| plan));
     let mut problems = Vec::new();
     let got = match (&outcome, inputs.policy.role(id)) {
         (Ok(plan), Some(role)) => got_columns(plan, role, &inputs.catalog, &mut problems),

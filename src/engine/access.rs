@@ -125,6 +125,7 @@ pub(super) fn access(
         discloses,
         stored: Stored::Nothing,
         searched,
+        login: None,
         observed: None,
         rules: rules.into_iter().collect(),
     }

@@ -13,7 +13,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
-    rewrite::{Edits, Job, Searched, rewrite},
+    rewrite::{Edits, Job, Searched, own_role, rewrite, sets_path},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
@@ -68,7 +68,14 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let expressions = parse::parse_expressions(list, 0)?;
             let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
             let job = Job::new(&bound, list, &run.inputs.catalog, run.role);
-            let edits = rewrite(&job)?;
+            let mut edits = rewrite(&job)?;
+            if sets_path(&bound, list, &mut edits.reads) {
+                return Err(Refusal::new(
+                    RefusalCode::SettingNotAllowed,
+                    "search_path, pgscrim.purpose and role may not be set from inside here",
+                )
+                .with_hint("Use SET."));
+            }
             if !edits.is_empty() {
                 return Err(Refusal::new(
                     RefusalCode::Unsupported,
@@ -101,7 +108,15 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             })
         }
         Command::Transaction(_) | Command::Show | Command::Notification(_) => as_is(Effect::None),
-        Command::Set(at) => as_is(set(tokens, *at, run.role.permitted())?),
+        Command::Set(at) => match sets_role(tokens, *at)? {
+            Some(login) => {
+                // `"$user"` of the path is the role.
+                let mut planned = pass(kind, Effect::SearchPath, tokens);
+                planned.statement.access.login = login;
+                Ok(planned)
+            }
+            None => as_is(set(tokens, *at, run.role.permitted())?),
+        },
         Command::Reset(at) => {
             let setting = name(at);
             if tokens.len() == 2 && setting == "all" {
@@ -110,7 +125,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             // Back to the login role.
             let authorization = setting == "session" && tokens.get(at + 1).is_some_and(|t| t.is_word("authorization"));
             if (setting == "role" && tokens.len() == 2) || (authorization && tokens.len() == 3) {
-                return as_is(Effect::None);
+                return as_is(Effect::SearchPath);
             }
             let setting = if setting == "time" { "timezone".to_owned() } else { dotted(tokens, *at).0 };
             setting_allowed(&setting, None, run.role.permitted())?;
@@ -294,7 +309,7 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
             if rewritten.sets_path {
                 return Err(Refusal::new(
                     RefusalCode::SettingNotAllowed,
-                    "search_path and pgscrim.purpose may not be set from inside here",
+                    "search_path, pgscrim.purpose and role may not be set from inside here",
                 )
                 .with_hint("Use SET."));
             }
@@ -365,6 +380,55 @@ fn dotted(tokens: &[Token], at: usize) -> (String, usize) {
     (name, next)
 }
 
+/// Whether SET is about the session's role, and the login that it must be then, if one is named: pools and ORMs go back to their login
+/// between two users of a connection.
+#[expect(clippy::option_option, reason = "another setting, any login and one login are three answers")]
+fn sets_role(tokens: &[Token], at: usize) -> Result<Option<Option<Arc<str>>>, Refusal> {
+    let is = |index: usize, word: &str| tokens.get(index).is_some_and(|token| token.is_name() && token.name() == word);
+    let value = if is(at, "role") {
+        let signed = tokens.get(at + 1).is_some_and(|token| token.is_operator("=") || token.is_word("to"));
+        at + 1 + usize::from(signed)
+    } else if is(at, "session_authorization") || (is(at, "session") && is(at + 1, "authorization")) {
+        // A sign, or the second word.
+        at + 2
+    } else {
+        return Ok(None);
+    };
+    let other = || match tokens.get(at) {
+        Some(token) => Refusal::other_role().at(token.start),
+        None => Refusal::other_role(),
+    };
+    let Some([only]) = tokens.get(value..) else { return Err(other()) };
+    if only.is_word("default") || (only.is_word("none") && is(at, "role")) {
+        return Ok(Some(None));
+    }
+    match only.kind {
+        // Quoted or not, PostgreSQL takes "none" for NONE.
+        Kind::Word | Kind::Quoted | Kind::Text => {
+            let mut login = None;
+            own_role(only.content(), &mut login).map_err(|_| other())?;
+            Ok(Some(login))
+        }
+        Kind::National
+        | Kind::Bits
+        | Kind::Hex
+        | Kind::Number
+        | Kind::Parameter
+        | Kind::Operator
+        | Kind::Open
+        | Kind::Close
+        | Kind::OpenBracket
+        | Kind::CloseBracket
+        | Kind::Comma
+        | Kind::Semicolon
+        | Kind::Dot
+        | Kind::Colon
+        | Kind::Typecast
+        | Kind::Assign
+        | Kind::Arrow => Err(other()),
+    }
+}
+
 /// Judges SET.
 fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, Refusal> {
     let word = |index: usize| match tokens.get(index) {
@@ -414,15 +478,7 @@ fn set(tokens: &[Token], at: usize, permitted: Permitted<'_>) -> Result<Effect, 
         ("transaction" | "constraints", _) | ("session", "characteristics") | ("time", "zone") | ("xml", "option") => {
             return Ok(Effect::None);
         }
-        // Back to the login role, as pools do between two users of a connection.
-        ("role", "none") | ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
-        ("session", "authorization") if word(at + 2) == "default" && tokens.len() == at + 3 => return Ok(Effect::None),
-        ("role", _) | ("session", "authorization") => {
-            return Err(place(
-                Refusal::new(RefusalCode::SettingNotAllowed, "restricted roles may not change their role")
-                    .with_hint("The policy belongs to the login role."),
-            ));
-        }
+        ("names", "default") if tokens.len() == at + 2 => return Ok(Effect::None),
         ("names", _) => {
             setting_allowed("client_encoding", Some(&value(at + 1)?), permitted).map_err(place)?;
             return Ok(Effect::None);

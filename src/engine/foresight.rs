@@ -1,6 +1,6 @@
 //! What statements that are on their way do to what later ones are judged by: the search path and the purpose. In: each
-//! statement in order, before it is sent. Out: whether the next one can be judged. Invariant: what only the server knows
-//! is doubtful, until it has been asked or a statement sets it anew.
+//! statement in order, before it is sent. Out: whether the next one of the same message can be judged; between two messages of a
+//! pipeline the server is asked. Invariant: what only the server knows is doubtful, until it has been asked or a statement sets it anew.
 //!
 //! This is sound because a statement that fails keeps the rest of its message, or of its pipeline up to Sync, from being
 //! run: what runs, runs after all that was foreseen before it.
@@ -72,8 +72,7 @@ impl Foresight {
         if plain {
             return Ok(());
         }
-        let message =
-            format!("{what} changes earlier in the same message or pipeline, and only the server knows to what");
+        let message = format!("{what} changes earlier in the same message, and only the server knows to what");
         Err(Refusal::new(RefusalCode::SettingNotAllowed, message).with_hint(
             "Send the statement that changes it, or ends its transaction, on its own, and wait for its answer.",
         ))
@@ -116,7 +115,7 @@ impl Foresight {
         }
     }
 
-    /// The server has come to rest, and will be asked.
+    /// All that was sent has been answered, and the server is asked.
     pub fn rest(&mut self, in_transaction: bool) {
         for setting in [&mut self.path, &mut self.purpose, &mut self.tables] {
             *setting = Setting { touched: setting.touched && in_transaction, doubtful: false };

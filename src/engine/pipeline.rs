@@ -234,6 +234,8 @@ pub(super) struct Rewritten {
     pub sets_path: bool,
     /// Literals whose content decided something.
     pub reads: Reads,
+    /// The login that it sets the session's role to.
+    pub login: Option<Arc<str>>,
 }
 
 /// Parses, binds, judges, rewrites, prints and verifies the tokens of one query or data modification.
@@ -249,7 +251,8 @@ pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewri
     let mut reads = edits.reads;
     reads.extend(&bound.reads);
     let sets_path = sets_path(&bound, tokens, &mut reads);
-    Ok(Rewritten { printed, bound, exact: edits.exact, searched: edits.searched, changed, sets_path, reads })
+    let (exact, searched, login) = (edits.exact, edits.searched, edits.login);
+    Ok(Rewritten { printed, bound, exact, searched, changed, sets_path, reads, login })
 }
 
 /// The planned form of a rewritten statement with `prefix` tokens before it.
@@ -261,7 +264,7 @@ pub(super) fn planned(
     rewritten: Rewritten,
     run: &Run<'_>,
 ) -> Planned {
-    let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _ } = rewritten;
+    let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _, login } = rewritten;
     let effect = if effect == Effect::None && sets_path { command::configured(all) } else { effect };
     let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
@@ -273,6 +276,7 @@ pub(super) fn planned(
     text.push_str(&printed.text);
     let decision = if changed { "rewrite" } else { "forward" };
     let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
+    access.login = login;
     access.stored = access::stored(&bound, own_kind, run);
     access.fills = access::fills(&bound, run);
     access.keeps_masks = access::keeps_masks(&bound, run);

@@ -82,6 +82,17 @@ pub(super) enum Places {
 }
 
 impl Plan {
+    /// Whether a session of `login` may send it. Plans are shared by all logins of a role.
+    ///
+    /// # Errors
+    /// It takes on the role of another login.
+    pub fn serves(&self, login: &str) -> Result<(), Box<Refused>> {
+        let other = |planned: &&Arc<PlannedStatement>| planned.access.login.as_deref().is_some_and(|own| own != login);
+        let Some(other) = self.statements.iter().find(other) else { return Ok(()) };
+        let access = Access { decision: "refuse", ..other.access.clone() };
+        Err(Box::new(Refused { refusal: Refusal::other_role(), kind: other.kind, access }))
+    }
+
     /// The character, counted from 1, of the client's text that a position in the text sent stands for, when what starts
     /// there is the client's.
     pub fn position(&self, given: &str, sent: usize) -> Option<usize> {
@@ -139,6 +150,8 @@ pub struct Access {
     pub keeps_masks: Vec<Box<str>>,
     /// How many values are compared with stored ones that the role does not see (`search = "exact"`).
     pub searched: Searched,
+    /// The login that the statement is for alone, which sets its role.
+    pub login: Option<Arc<str>>,
     /// What an observed role would have got.
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.

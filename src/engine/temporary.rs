@@ -279,11 +279,11 @@ fn stored(
         return Err(form("a table of anything but a query"));
     }
     let rewritten = rewrite_statement(query, run)?;
-    let Rewritten { printed: _, bound, exact: _, searched: _, changed: _, sets_path, reads: _ } = &rewritten;
+    let Rewritten { printed: _, bound, exact: _, searched: _, changed: _, sets_path, reads: _, login: _ } = &rewritten;
     if *sets_path {
         return Err(Refusal::new(
             RefusalCode::SettingNotAllowed,
-            "search_path and pgscrim.purpose may not be set from inside here",
+            "search_path, pgscrim.purpose and role may not be set from inside here",
         )
         .with_hint("Use SET."));
     }

@@ -11,6 +11,7 @@
 //! | the server or its catalogs cannot be read | the last good catalog; new rules still come into force against it |
 //! | rule files cannot be read, or do not parse | the last good rules, compiled against the newest catalog |
 //! | the server does not take a condition or mask of new rules | the last good rules, compiled against the newest catalog |
+//! | the server cannot be asked about a condition or mask of new rules (locks, time) | the new rules; it is asked again soon, and the log says so |
 //! | the server does not take one of the rules in force any more | the same rules: statements with it fail, others go on |
 //! | new rules do not compile, the last good ones do | the last good rules, compiled against the newest catalog |
 //! | no rules fit the newest catalog any more | the last good policy over the *unchanged part* of the catalog, see [`keeper`] |

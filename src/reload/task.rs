@@ -116,7 +116,8 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
             }
         }
         state.ask_about_rules_in_force(publisher).await;
-        let timer = tokio::time::sleep(if soon { RETRY.min(refresh) } else { refresh });
+        let pause = if soon { RETRY } else { state.asking.again_in().unwrap_or(refresh) };
+        let timer = tokio::time::sleep(pause.min(refresh));
         tokio::pin!(timer);
         (reread_catalog, reread_files) = (false, false);
         while !reread_catalog && !reread_files {

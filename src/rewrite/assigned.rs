@@ -8,7 +8,11 @@
 use std::ops::Range;
 
 use super::{Job, edits::HOLE};
-use crate::{catalog::Column, policy::compiled::short_type, sql::Kind};
+use crate::{
+    catalog::{Column, functions},
+    policy::compiled::short_type,
+    sql::{Kind, Nesting},
+};
 
 /// Types to which an assignment casts from what CASE unites them with, and from nothing else; arrays of them likewise.
 /// Not so `text` and its like, to which everything is assigned, `json` and `jsonb`, which are assigned to each other, and `time`,
@@ -61,8 +65,11 @@ fn unites(column: &Column) -> bool {
 
 /// What is assigned to a column.
 pub(super) struct Value {
-    /// It in SQL, as a value of the column's type; [`HOLE`] stands for the tokens.
+    /// It in SQL, as a value of the column's type, as often as it is wanted: [`HOLE`] stands for the tokens, or it is a column of
+    /// the sub-select around what is stored.
     pub text: String,
+    /// What that column is computed from.
+    computed: Option<String>,
     /// Fails where the tokens may not be assigned to the column, and is of its type; none where nothing can fail.
     proof: Option<String>,
 }
@@ -87,14 +94,52 @@ impl Value {
         let untyped = null || alone.is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Parameter));
         let proof = (cast && !untyped && unites(column))
             .then(|| format!("CAST(CASE WHEN false THEN ({HOLE}) ELSE CAST(NULL AS {plain}) END AS {plain})"));
-        Self { text, proof }
+        if has_effects(job, range) && (update || is_in_values(job, range)) {
+            return Self { text: COMPUTED.to_owned(), computed: Some(text), proof };
+        }
+        Self { text, computed: None, proof }
     }
 
     /// What is stored, `text` having been made of the value.
     pub fn stored(&self, text: String) -> String {
+        let text = match &self.computed {
+            None => text,
+            // OFFSET keeps the planner from putting the expression wherever the column stands.
+            Some(computed) => format!("(SELECT {text} FROM (SELECT {computed} AS v OFFSET 0) AS pgs_value)"),
+        };
         match &self.proof {
             None => text,
             Some(proof) => format!("CASE WHEN false THEN {proof} ELSE {text} END"),
         }
     }
+}
+
+/// The column of a value that is computed once.
+const COMPUTED: &str = "pgs_value.v";
+
+/// Whether a value is to be computed once: it calls what may say something else or do something each time, or holds a query.
+fn has_effects(job: &Job<'_>, range: &Range<usize>) -> bool {
+    let calls = job.bound.functions.iter().filter(|function| range.contains(&function.token)).any(|function| {
+        let mut users = job.catalog.functions_named(&function.name);
+        functions::is_volatile(&function.name) || users.any(|user| user.volatility == 'v')
+    });
+    let own = job.tokens.get(range.clone()).unwrap_or(&[]);
+    let begins_query = |word: &str| ["select", "with", "values", "table"].contains(&word);
+    calls
+        || own.windows(2).any(|pair| {
+            matches!(pair, [open, word] if open.kind == Kind::Open && word.kind == Kind::Word && begins_query(word.name()))
+        })
+}
+
+/// Whether a value stands in VALUES of an INSERT. In the list of a SELECT it may hold aggregates, which are of that query alone.
+fn is_in_values(job: &Job<'_>, range: &Range<usize>) -> bool {
+    let mut depth = 0_usize;
+    job.tokens.iter().take(range.start).any(|token| {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays => {}
+        }
+        depth == 0 && token.is_word("values")
+    })
 }

@@ -1,11 +1,11 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
 use super::{
-    Edits, Job,
+    Edits, Job, calls,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Assigned, Bound, Constant, FunctionUse, Reference, RelationUse, Role, Usages},
+    bind::{Assigned, FunctionUse, Reference, RelationUse, Role, Usages},
     catalog::{
         CatalogSnapshot,
         data::{FunctionData, TypeData},
@@ -14,11 +14,8 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     names::FIRST_USER_OID,
-    policy::{
-        ColumnPolicy, Search, Treatment, WriteBack,
-        settings::{is_tracked, setting_allowed, takes_any_value},
-    },
-    sql::{Kind, Reads, Token, keywords},
+    policy::{ColumnPolicy, Search, Treatment, WriteBack},
+    sql::{Kind, Token, keywords},
 };
 
 /// Judges a bound statement; qualifies function names that something in the catalog could shadow.
@@ -88,7 +85,7 @@ fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
     job.bound.blocks.len() <= 1 && references <= outputs && (references == 0 || job.bound.stars.is_empty())
 }
 
-fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
+pub(super) fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
     match job.tokens.get(index) {
         Some(token) => refusal.at(token.start),
         None => refusal,
@@ -344,9 +341,7 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
     if function.schema.as_deref() == Some("pg_catalog") || users.next().is_none() {
         return match system {
             Some(Builtin::Allowed) => Ok(()),
-            Some(Builtin::Refused) if name == "set_config" => set_config(job, function, &mut edits.reads),
-            Some(Builtin::Refused) if ADVISORY_LOCKS.contains(&name.as_str()) => advisory_lock(job, function),
-            Some(Builtin::Refused) => refuse(),
+            Some(Builtin::Refused) => calls::refused_but(job, function, edits).unwrap_or_else(refuse),
             None => unknown(),
         };
     }
@@ -368,105 +363,6 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
         }
         Some(Builtin::Allowed | Builtin::Refused) | None => refuse(),
     }
-}
-
-/// Functions that take or give back an advisory lock by its key.
-const ADVISORY_LOCKS: &[&str] = &[
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_advisory_unlock",
-    "pg_advisory_unlock_shared",
-    "pg_advisory_xact_lock",
-    "pg_advisory_xact_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-    "pg_try_advisory_xact_lock",
-    "pg_try_advisory_xact_lock_shared",
-];
-
-/// A lock is seen by every other session, so its key must not come from a column that the role does not see in clear.
-/// Constants, parameters and other columns are what applications lock by: migrations, job queues, cron.
-fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
-    let hides = |(id, position): &(usize, usize)| {
-        let policy = job.bound.relations.get(*id).and_then(|used| protected(job.role, used));
-        policy.is_some_and(|policy| *treatment(policy, *position) != Treatment::Clear)
-    };
-    if !function.deps.iter().any(hides) {
-        return Ok(());
-    }
-    let name = &function.name;
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
-        .with_hint(
-            "The key of an advisory lock may not be computed from a column that this role does not see in clear.",
-        );
-    Err(at(job, refusal, function.token))
-}
-
-/// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
-/// from `pg_settings` in order that older servers, which lack the setting, do nothing.
-fn set_config(job: &Job<'_>, function: &FunctionUse, reads: &mut Reads) -> Result<(), Refusal> {
-    let [name, value, _] = function.constants.as_slice() else { return Err(set_config_refused(job, function)) };
-    let name = match name {
-        Some(name) => constant(job, *name, reads),
-        None => value.and_then(|_| setting_looked_up(job, reads)),
-    };
-    let value = value.and_then(|value| constant(job, value, reads));
-    match (name, value) {
-        (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
-        (Some(name), Some(value)) => {
-            setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
-        }
-        (_, _) => Err(set_config_refused(job, function)),
-    }
-}
-
-/// The content of a constant argument.
-fn constant<'a>(job: &Job<'a>, constant: Constant, reads: &mut Reads) -> Option<&'a str> {
-    match constant {
-        Constant::Text(token) => job.tokens.get(token)?.literal(reads),
-        Constant::Truth(true) => Some("true"),
-        Constant::Truth(false) => Some("false"),
-    }
-}
-
-/// Whether the statement calls `set_config` for a setting that the session tracks, or may.
-pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
-    bound.functions.iter().filter(|function| function.name == "set_config").any(|function| {
-        let name = match function.constants.first() {
-            Some(Some(Constant::Text(token))) => tokens.get(*token).and_then(|token| token.literal(reads)),
-            Some(Some(Constant::Truth(_)) | None) | None => None,
-        };
-        name.is_none_or(is_tracked)
-    })
-}
-
-fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
-        .with_hint("Its arguments must be literals.");
-    at(job, refusal, function.token)
-}
-
-/// `setting` of `SELECT [pg_catalog.]set_config(name, …, …) FROM [pg_catalog.]pg_settings WHERE name = 'setting'`.
-fn setting_looked_up<'a>(job: &Job<'a>, reads: &mut Reads) -> Option<&'a str> {
-    let tokens = job.tokens.split_first().filter(|(first, _)| first.is_word("select"))?.1;
-    let unqualified = |tokens: &'a [Token]| match tokens {
-        [schema, dot, rest @ ..] if schema.is_word("pg_catalog") && dot.kind == Kind::Dot => rest,
-        whole => whole,
-    };
-    let [call, open, name, comma, _value, second, _local, close, from, rest @ ..] = unqualified(tokens) else {
-        return None;
-    };
-    let [settings, filter, column, equals, setting] = unqualified(rest) else { return None };
-    let punctuation = [open.kind, comma.kind, second.kind, close.kind];
-    let words = [(call, "set_config"), (name, "name"), (from, "from"), (filter, "where"), (column, "name")];
-    let matches = punctuation == [Kind::Open, Kind::Comma, Kind::Comma, Kind::Close]
-        && words.iter().all(|(token, word)| token.is_word(word))
-        && settings.is_word("pg_settings")
-        && equals.is_operator("=")
-        && setting.kind == Kind::Text;
-    let [used] = job.bound.relations.as_slice() else { return None };
-    let is_catalog = relation(job, used).is_ok_and(|data| data.schema == "pg_catalog" && data.name == "pg_settings");
-    if matches && is_catalog { setting.literal(reads) } else { None }
 }
 
 /// Judges what only the tokens show: operators that run user functions, and names that nobody accounted for. An operator

@@ -1,6 +1,6 @@
 //! Edits on token ranges, and printing with them.
 
-use std::{collections::HashSet, ops::Range};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use foldhash::fast::FixedState;
 
@@ -45,6 +45,8 @@ pub struct Edits {
     pub searched: Searched,
     /// Literals whose content decided something.
     pub reads: Reads,
+    /// The login that the session's role is set to.
+    pub login: Option<Arc<str>>,
 }
 
 /// How many values a statement compares with stored ones that the role does not see.

@@ -6,6 +6,7 @@
 //! relation name is printed with its schema.
 
 mod assigned;
+mod calls;
 mod check;
 mod deciding;
 mod derived;
@@ -18,7 +19,7 @@ mod scope;
 mod stored;
 mod target;
 
-pub use check::sets_path;
+pub use calls::{own_role, sets_path};
 pub use deciding::{SIGN as SHOWS_MORE, shows_more};
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_long};
 pub use exact::searched;

@@ -147,8 +147,8 @@ impl Relay {
                 b'Q' => frontend::query(body).unwrap_or_default().to_vec(),
                 _parse => frontend::parse(body).map(|parse| parse.text.to_vec()).unwrap_or_default(),
             };
-            match self.settle_path(&text).await? {
-                Settled::Yes | Settled::Partly => {}
+            match self.settle_path(&text) {
+                Settled::Yes => {}
                 Settled::Later => return Ok(Step::Wait),
                 Settled::No(refusal) => {
                     let whole = self.client.input.split_to(header.total);
@@ -164,20 +164,14 @@ impl Relay {
             let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
             let portal = frontend::execute(body).ok().and_then(|portal| self.model.portal(&Name::new(portal)));
             let text = portal.as_ref().map(|portal| Arc::clone(&portal.origin.text)).unwrap_or_default();
-            let refusal: Option<Box<Refused>> = match self.settle_path(text.as_bytes()).await? {
-                Settled::Yes => None,
+            match self.settle_path(text.as_bytes()) {
+                Settled::Yes => {}
                 Settled::Later => return Ok(Step::Wait),
-                Settled::Partly => {
-                    let planned = portal.and_then(|portal| portal.planned);
-                    let judged = planned.map(|planned| (self.path.foresight.judge(&planned), planned));
-                    judged.and_then(|(judged, planned)| Some(refused(judged.err()?, &planned)))
+                Settled::No(refusal) => {
+                    consume(&mut self.client.input, header.total);
+                    self.refuse(refusal.into(), "", false, None).await;
+                    return Ok(Step::Next);
                 }
-                Settled::No(refusal) => Some(refusal.into()),
-            };
-            if let Some(refusal) = refusal {
-                consume(&mut self.client.input, header.total);
-                self.refuse(refusal, "", false, None).await;
-                return Ok(Step::Next);
             }
         }
         // Nothing is read while a frame is looked at.
@@ -370,10 +364,7 @@ impl Relay {
         }
         let origin = match self.judge(text, Protocol::Extended).await? {
             Ok(origin) => origin,
-            Err(mut refused) => {
-                if let Err(refusal) = self.path.foresight.judge_refused(refused.kind) {
-                    refused.refusal = refusal;
-                }
+            Err(refused) => {
                 self.refuse(refused, text, false, Some(parse.name)).await;
                 return Ok(());
             }
@@ -382,12 +373,6 @@ impl Relay {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, "the type of a parameter is not allowed")
                 .with_hint("A value of this type runs a function that the rules do not list.");
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
-            return Ok(());
-        }
-        if let Some(planned) = origin.statements().first()
-            && let Err(refusal) = self.path.foresight.judge(planned)
-        {
-            self.refuse(refused(refusal, planned), text, false, Some(parse.name)).await;
             return Ok(());
         }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };

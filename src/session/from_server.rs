@@ -98,7 +98,7 @@ impl Relay {
         result
     }
 
-    fn server_broke(&self) -> Stop {
+    pub(super) fn server_broke(&self) -> Stop {
         self.shared.metrics.upstream_error(UpstreamErrorKind::Protocol);
         Stop::ServerLost
     }
@@ -115,6 +115,9 @@ impl Relay {
 
     /// Whether a frame passes without its body being looked at.
     fn passes_by_header(&mut self, header: Header) -> bool {
+        if self.answers_question(header.kind) {
+            return false;
+        }
         match header.kind {
             b'D' | b'd' => {
                 if let Some(run) = self.current_run() {
@@ -141,6 +144,7 @@ impl Relay {
             | Entry::ClosePortal(_)
             | Entry::Sync
             | Entry::CopyEnd
+            | Entry::Question(_)
             | Entry::Refused(_) => None,
         }
     }
@@ -149,6 +153,11 @@ impl Relay {
     /// behind `before`.
     fn whole(&mut self, kind: u8, whole: &[u8], before: &[u8]) -> Result<bool, Stop> {
         let body = frame::body(whole);
+        if self.answers_question(kind) {
+            self.client.output.extend_from_slice(before);
+            self.take_answer(kind, body)?;
+            return Ok(false);
+        }
         match kind {
             b'1' => {
                 if let Some(Entry::Parse(..)) = self.model.front()
@@ -310,8 +319,13 @@ impl Relay {
         let stamp = self.inputs()?;
         let policy = &stamp.inputs.policy;
         // Other statements of its message or pipeline may have another.
-        let role = purpose.and_then(|purpose| policy.for_purpose(self.role, purpose)).unwrap_or(self.role);
-        let Some(role) = policy.role(role) else { return Err(self.server_broke()) };
+        let Some(purpose) = purpose else { return Err(self.server_broke()) };
+        let role = policy.for_purpose(self.role, purpose).and_then(|role| policy.role(role));
+        let Some(role) = role else {
+            let message =
+                "terminating connection because the rules no longer know the purpose of a statement under way";
+            return Err(self.stop_answer(Refusal::new(RefusalCode::NoRole, message).with_hint("Connect again.")));
+        };
         let catalog = &stamp.view().catalog;
         let mut tripped = columns.iter().filter(|(relation, attnum)| {
             *relation != 0 && !may_appear_in_clear(role, catalog, Oid(*relation), AttNum(*attnum))
@@ -433,6 +447,7 @@ impl Relay {
             | Entry::Sync
             | Entry::FunctionCall(_)
             | Entry::CopyEnd
+            | Entry::Question(_)
             | Entry::Refused(_) => return None,
         };
         Some(Arc::clone(origin))
@@ -478,6 +493,7 @@ impl Relay {
                 | Entry::CloseStatement(_)
                 | Entry::ClosePortal(_)
                 | Entry::CopyEnd
+                | Entry::Question(_)
                 | Entry::Refused(_),
             ) => {}
         }

@@ -119,6 +119,7 @@ impl Relay {
                 | Entry::Sync
                 | Entry::FunctionCall(_)
                 | Entry::CopyEnd
+                | Entry::Question(_)
                 | Entry::Refused(_),
             )
             | None => None,

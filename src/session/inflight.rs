@@ -14,7 +14,7 @@ use std::{
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::{ledger::Run, planning::Origin};
+use super::{ledger::Run, planning::Origin, question::Question};
 use crate::{
     engine::{Effect, PlannedStatement},
     error::Refusal,
@@ -102,6 +102,8 @@ pub(super) enum Entry {
     CopyEnd,
     /// A statement that fails at once in place of a refused one.
     Refused(Box<Stand>),
+    /// A question of our own.
+    Question(Box<Question>),
 }
 
 /// The statements of one Query message.
@@ -158,11 +160,23 @@ impl Model {
         !self.open && !self.skipping && !self.copying && self.queue.iter().all(|entry| matches!(entry, Entry::CopyEnd))
     }
 
+    /// Whether the answer to a question of our own is waited for.
+    pub fn is_asked(&self) -> bool {
+        self.queue.iter().any(|entry| matches!(entry, Entry::Question(_)))
+    }
+
+    /// Whether the server takes COPY data, or may before it has answered what was sent: then it cannot be asked.
+    pub fn may_copy(&self) -> bool {
+        let copies = |entry: &Entry| matches!(entry, Entry::Execute(Some(run)) if run.planned.kind == "COPY");
+        self.copying || self.queue.iter().any(copies)
+    }
+
     /// Whether the server will come to rest without more messages.
     pub fn comes_to_rest(&self) -> bool {
         match self.queue.back() {
             Some(Entry::Sync | Entry::Query(_) | Entry::FunctionCall(_)) => !self.copying,
             Some(Entry::Refused(stand)) => stand.simple,
+            Some(Entry::Question(question)) => question.rests,
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
@@ -222,6 +236,7 @@ impl Model {
                 | Entry::Sync
                 | Entry::FunctionCall(_)
                 | Entry::CopyEnd
+                | Entry::Question(_)
                 | Entry::Refused(_) => {}
             }
         }
@@ -249,6 +264,7 @@ impl Model {
                 | Entry::Sync
                 | Entry::FunctionCall(_)
                 | Entry::CopyEnd
+                | Entry::Question(_)
                 | Entry::Refused(_) => {}
             }
         }
@@ -273,6 +289,7 @@ impl Model {
             | Entry::Sync
             | Entry::FunctionCall(_)
             | Entry::CopyEnd
+            | Entry::Question(_)
             | Entry::Refused(_) => false,
         };
         if let Some(known) = self.statements.get_mut(name)

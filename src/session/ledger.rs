@@ -21,7 +21,7 @@ use crate::{
     engine::{Access, Effect, Observed, PlannedStatement, Refused, may_undo},
     error::{Refusal, RefusalCode},
     metrics::{DecisionLabel, RoleMetrics},
-    policy::{Grant, RolePolicy},
+    policy::{Grant, Policy, RoleId, RolePolicy},
 };
 
 /// One statement that was sent.
@@ -154,9 +154,15 @@ impl Relay {
         let searches = searches(planned, inner.as_ref(), bound);
         let mut planned = attributed(planned, inner.as_ref());
         let policy = &origin.stamp.inputs.policy;
-        // Statements before it in its message may have chosen another purpose.
-        let role = policy.for_purpose(origin.stamp.role, &self.facts.purpose).unwrap_or(origin.stamp.role);
-        let role = policy.role(role);
+        let role = match acted_by(policy, origin.stamp.role, &self.facts.purpose) {
+            Some(role) => Some(role),
+            // Nothing is protected from it.
+            None if self.exempt => policy.role(origin.stamp.role),
+            None => {
+                let refusal = Refusal::new(RefusalCode::NotReady, "the rules changed while the statement was judged");
+                return Err(refusal.with_hint("Send the statement again."));
+            }
+        };
         let observed = role.and_then(|role| role.observed.as_deref());
         let had = match observed.or(role) {
             Some(role) => self.may_have(role, &planned.access, searches),
@@ -272,6 +278,12 @@ impl Relay {
     }
 }
 
+/// The entry of a judged statement's role for the purpose that it is run for: statements before it in its message may have chosen
+/// another than it was judged for. None when the rules that it was judged by do not know it.
+fn acted_by<'a>(policy: &'a Policy, judged: RoleId, purpose: &str) -> Option<&'a RolePolicy> {
+    policy.for_purpose(judged, purpose).and_then(|role| policy.role(role))
+}
+
 /// The documents that a statement is run under which uses what `grants` open: those of the grants in force now, of all grants of
 /// the role where it uses nothing of that kind.
 fn documents(role: &RolePolicy, grants: &[Arc<Grant>]) -> Vec<Arc<str>> {
@@ -337,4 +349,29 @@ pub(super) fn attributed(planned: &Arc<PlannedStatement>, inner: Option<&Prepare
         effect: planned.effect.clone(),
         outputs: inner.outputs.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        catalog::{
+            CatalogSnapshot,
+            testing::{database, role},
+        },
+        policy::rules::{RuleFile, RuleSet},
+    };
+
+    #[test]
+    fn a_purpose_that_the_rules_do_not_know_is_not_acted_for() {
+        let mut data = database();
+        role(&mut data, "support", &[]);
+        let catalog = CatalogSnapshot::new(data, 1);
+        let text = "policy = \"t\"\n[[role]]\nname = \"support\"\nmatch = { user = \"support\" }\npurposes = [\"care\", \"claims\"]\nsee = {}\n";
+        let files = [RuleFile { path: "rules.toml".into(), text: text.into() }];
+        let policy = RuleSet::parse(&files).unwrap().compile(&catalog).unwrap();
+        let purpose = |asked| acted_by(&policy, RoleId(0), asked).map(|role| role.purpose.as_str());
+        assert_eq!(purpose("claims"), Some("claims"));
+        assert_eq!(purpose("advertising"), None);
+    }
 }

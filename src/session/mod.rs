@@ -23,6 +23,7 @@ mod path;
 mod planning;
 mod prepared;
 mod purpose;
+mod question;
 mod relay;
 mod scrub;
 mod spare;

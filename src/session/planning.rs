@@ -161,6 +161,12 @@ impl Relay {
             stamp = self.inputs()?;
             result = self.ask(text, protocol, &stamp).await;
         }
+        if let Ok(plan) = &result
+            && !self.exempt
+            && let Err(refused) = plan.serves(&self.request.user)
+        {
+            return Ok(Err(refused));
+        }
         Ok(match result {
             Ok(plan) => Ok(Arc::new(Origin {
                 text: if self.exempt { Arc::default() } else { text.into() },

@@ -65,6 +65,8 @@ enum Found {
     /// The server must come to rest first.
     Later,
     None,
+    /// The server did not come to it: cancelled, out of memory, a lock that it waited for too long.
+    Refused(Refusal),
 }
 
 impl Variants {
@@ -129,12 +131,9 @@ impl Relay {
         // The server looks names up anew when the path has changed.
         let known = if self.path.is_unsure() { self.model.statement(&statement) } else { None };
         let text = known.map(|known| Arc::clone(&known.origin.text)).unwrap_or_default();
-        let again = match self.settle_path(text.as_bytes()).await? {
-            Settled::Yes | Settled::Partly => match self.model.statement(&statement) {
-                Some(prepared) => {
-                    let again = self.again(&prepared).await?;
-                    self.foreseen(again)
-                }
+        let again = match self.settle_path(text.as_bytes()) {
+            Settled::Yes => match self.model.statement(&statement) {
+                Some(prepared) => self.again(&prepared).await?,
                 // The server skips it, as it did the Parse.
                 None if self.model.fails_before_sync() => {
                     self.client_dropping = header.total;
@@ -154,6 +153,7 @@ impl Relay {
                 Found::Name(own) => (prepared, Some(own)),
                 Found::Later => return Ok(Step::Wait),
                 Found::None => return self.refuse_bind(header, replan(&prepared)).await,
+                Found::Refused(refusal) => return self.refuse_bind(header, refusal.into()).await,
             },
             Again::Refused(refused) => return self.refuse_bind(header, refused).await,
         };
@@ -172,16 +172,6 @@ impl Relay {
             build::bind_start(&mut self.server.output, &portal, &own, self.client_passing);
         }
         Ok(Step::Next)
-    }
-
-    /// What is judged again, if what is on its way leaves no doubt of it.
-    fn foreseen(&self, again: Again) -> Again {
-        let (Again::Same(prepared) | Again::Other(prepared)) = &again else { return again };
-        let judged = prepared.planned.as_ref().map(|planned| (planned, self.path.foresight.judge(planned)));
-        match judged {
-            Some((planned, Err(refusal))) => Again::Refused(refused(refusal, planned)),
-            Some((_, Ok(()))) | None => again,
-        }
     }
 
     async fn refuse_bind(&mut self, header: Header, refused: Box<Refused>) -> Result<Step, Stop> {
@@ -221,6 +211,7 @@ impl Relay {
                 }
                 Found::Later => return Ok(Step::Wait),
                 Found::None => Some(replan(&prepared)),
+                Found::Refused(refusal) => Some(refusal.into()),
             },
             Some(Again::Refused(refused)) => Some(refused),
             Some(Again::Same(_)) | None => reserved.then(does_not_exist),
@@ -299,8 +290,10 @@ impl Relay {
             return Ok(if self.model.comes_to_rest() { Found::Later } else { Found::None });
         }
         let number = self.variants.last + 1;
-        if !self.prepare(statement, number, after, types).await? {
-            return Ok(Found::None);
+        match self.prepare(statement, number, after, types).await? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Found::None),
+            Err(refusal) => return Ok(Found::Refused(refusal)),
         }
         if self.variants.known.len() >= MOST {
             self.variants.gone.extend(self.variants.known.pop_front().map(|oldest| oldest.number));
@@ -311,8 +304,14 @@ impl Relay {
     }
 
     /// Prepares `permit` under a name of our own on the server, which must be idle. Whether it is described as the client's
-    /// `statement` is. Nothing of the answer reaches the client.
-    async fn prepare(&mut self, statement: &Name, number: u64, permit: &Permit, types: &[u8]) -> Result<bool, Stop> {
+    /// `statement` is; a refusal where the server was kept from saying so. Nothing of the answer reaches the client.
+    async fn prepare(
+        &mut self,
+        statement: &Name,
+        number: u64,
+        permit: &Permit,
+        types: &[u8],
+    ) -> Result<Result<bool, Refusal>, Stop> {
         self.variants.last = number;
         let out = &mut self.server.output;
         for gone in self.variants.gone.drain(..) {
@@ -325,7 +324,7 @@ impl Relay {
         // What the client waits for must not wait for this.
         self.client.flush().await.map_err(|_| Stop::ClientLost)?;
         self.server.flush().await.map_err(|_| Stop::ServerLost)?;
-        let (mut parameters, mut columns, mut failed) = (Vec::new(), Vec::new(), false);
+        let (mut parameters, mut columns, mut failed, mut kept) = (Vec::new(), Vec::new(), false, None);
         loop {
             let frame = self.server.frame(LIMIT).await.map_err(|_| Stop::ServerLost)?.ok_or(Stop::ServerLost)?;
             let body = frame::body(&frame);
@@ -335,9 +334,14 @@ impl Relay {
                 Some(b'n') => columns.push(None),
                 Some(b'1' | b'3') => {}
                 Some(b'E') => {
-                    if scrub::read(body).map_err(|_| Stop::ServerLost)?.fatal {
+                    let said = scrub::read(body).map_err(|_| Stop::ServerLost)?;
+                    if said.fatal {
                         scrub::scrub(&mut self.client.output, b'E', body, |_| None).map_err(|_| Stop::ServerLost)?;
                         return Err(Stop::ServerEnded);
+                    }
+                    // Says nothing of the statement: whoever cancels means the one that waits for this.
+                    if ["40", "53", "55", "57"].iter().any(|class| said.sqlstate.starts_with(class)) {
+                        kept = Some(super::question::unanswered(body, &said));
                     }
                     failed = true;
                 }
@@ -356,6 +360,6 @@ impl Relay {
             // Closing what is not there is no error.
             self.variants.gone.push(number);
         }
-        Ok(!failed && alike)
+        Ok(kept.map_or(Ok(!failed && alike), Err))
     }
 }

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     audit::event::{ConnectionFacts, Outcome},
-    engine::{Foresight, Inputs},
+    engine::Inputs,
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Direction, RoleMetrics, UpstreamErrorKind},
     net::Peer,
@@ -127,13 +127,7 @@ impl Relay {
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
             stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
-            path: SearchPath {
-                schemas,
-                stale: !exempt,
-                touched: false,
-                moving: false,
-                foresight: Foresight::default(),
-            },
+            path: SearchPath::new(schemas, !exempt),
             temporary: Temporary::default(),
             variants: Variants::default(),
             model: Model::new(transaction),
@@ -172,10 +166,9 @@ impl Relay {
 
     async fn work(&mut self, ready: &BytesMut, shutdown: watch::Receiver<bool>) -> Result<(), Stop> {
         if !self.exempt {
-            self.client.flush().await.map_err(|_| Stop::ClientLost)?;
-            if let Err(refusal) = self.ask_path().await? {
-                return Err(Stop::Tell(refusal));
-            }
+            // Until then the client has not come in.
+            let limit = self.shared.config.limits.startup;
+            tokio::time::timeout(limit, self.learn_path()).await.map_err(|_| Stop::Tell(too_late()))??;
         }
         self.client.output.extend_from_slice(ready);
         let mut draining = false;
@@ -211,7 +204,7 @@ impl Relay {
 
     /// Writes what can be written and reads what may be read; ready when something was read, or written and somebody waits
     /// for that: most of the time the next that can happen is that more is read.
-    fn poll_move(&mut self, cx: &mut Context<'_>, ending: bool) -> Poll<Result<(), Stop>> {
+    pub(super) fn poll_move(&mut self, cx: &mut Context<'_>, ending: bool) -> Poll<Result<(), Stop>> {
         // Input that is left over may wait for room in an output.
         let writes_count =
             ending || self.client.ended || self.server.ended || self.goodbye || !self.client.input.is_empty();
@@ -341,6 +334,11 @@ impl Relay {
     }
 }
 
+fn too_late() -> Refusal {
+    Refusal::new(RefusalCode::NotReady, "the server does not answer")
+        .with_hint("Try again later; `limits.startup` says how long it may take to come in.")
+}
+
 /// The client broke the protocol.
 pub(super) fn violation(what: &str) -> Stop {
     Stop::Tell(Refusal::new(RefusalCode::ProtocolViolation, what))
@@ -390,6 +388,7 @@ impl Drop for Relay {
                 | Entry::ClosePortal(_)
                 | Entry::Sync
                 | Entry::CopyEnd
+                | Entry::Question(_)
                 | Entry::Refused(_) => {}
             }
         }

@@ -70,6 +70,15 @@ pub(super) fn read(body: &[u8]) -> Result<Said, Malformed> {
     Ok(said)
 }
 
+/// The message of a server's error, if a restricted role may read it.
+pub(super) fn message(body: &[u8]) -> Option<String> {
+    let fields = backend::error_fields(body).ok()?;
+    let field = |wanted: u8| fields.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    let text = |wanted: u8| field(wanted).and_then(|text| std::str::from_utf8(text).ok());
+    let message = text(b'M').filter(|message| may_pass(text(b'C').unwrap_or("XX000"), message));
+    message.filter(|_| !raised_by_code(field(b'W'), field(b'R'), field(b'F'))).map(str::to_owned)
+}
+
 /// Appends what a restricted role may read of an error (`kind` `E`) or notice (`N`). `place` turns a position in the text
 /// that the server got into one in the client's.
 pub(super) fn scrub(

@@ -18,10 +18,12 @@ pub mod keywords;
 pub mod lex;
 pub mod parse;
 pub mod shape;
+mod snapshots;
 pub mod split;
 pub mod template;
 pub mod tokens;
 
+pub use snapshots::{Snapshot, first_snapshot};
 pub use tokens::{Kind, Nesting, Reads, Token};
 
 /// The longest statement text in bytes.

@@ -65,6 +65,28 @@ pub fn close_statement(out: &mut BytesMut, name: &[u8]) {
     });
 }
 
+/// A question of our own, asked so that nothing of the client's is touched: statement and portal have a `name` that no client
+/// may use, and are gone behind the answer (`3`, `1`, `2`, `D`, `C`, `3`, `3`). A Sync ends it where `rests`, else a Flush.
+pub fn question(out: &mut BytesMut, name: &[u8], text: &'static str, rests: bool) {
+    // What a failed question has left behind.
+    close_statement(out, name);
+    own_parse(out, name, text);
+    // No parameters, and everything as text.
+    let rest = [0; 6];
+    bind_start(out, name, name, rest.len());
+    out.put_slice(&rest);
+    frame(out, b'E', |body| {
+        cstr(body, name);
+        body.put_u32(0);
+    });
+    frame(out, b'C', |body| {
+        body.put_u8(b'P');
+        cstr(body, name);
+    });
+    close_statement(out, name);
+    frame(out, if rests { b'S' } else { b'H' }, |_| {});
+}
+
 /// A Sync.
 pub fn sync(out: &mut BytesMut) {
     frame(out, b'S', |_| {});

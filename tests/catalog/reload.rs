@@ -260,4 +260,11 @@ async fn conditions_that_the_server_does_not_take_are_told_before_a_session_meet
     locker.simple("BEGIN; LOCK customers IN ACCESS EXCLUSIVE MODE");
     folder.write("rules/a.toml", &rows("note").replace("\"first\"", "\"third\""));
     until(&handle, "the third rules", |handle| policy(handle) == "third").await;
+    // What could not be asked meanwhile is asked soon, without any change of rules or schema.
+    folder.write("rules/a.toml", &rows("id = 'x'").replace("\"first\"", "\"fourth\""));
+    until(&handle, "the fourth rules", |handle| policy(handle) == "fourth").await;
+    assert_eq!(*handle.status(), Status::Ready);
+    locker.simple("COMMIT");
+    until(&handle, "a complaint about what was locked", |handle| complains(handle, "22P02")).await;
+    assert_eq!(policy(&handle), "fourth");
 }

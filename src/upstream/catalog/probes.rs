@@ -29,8 +29,13 @@ pub enum Objection {
         /// In PostgreSQL's words.
         message: String,
     },
-    /// It could not be asked, and why, for people.
-    NotAsked(String),
+    /// It could not be asked.
+    NotAsked {
+        /// Why, for people.
+        why: String,
+        /// Whether it may have an answer later without anything being changed.
+        passes: bool,
+    },
 }
 
 /// The server's objections, by position in `probes`; those that are not reached within `limit` are among them.
@@ -109,7 +114,7 @@ fn type_name(column: &Column) -> String {
 
 async fn describe(client: &Client, sql: &str, until: Instant) -> Result<Statement, Objection> {
     if Instant::now() > until {
-        return Err(Objection::NotAsked("there was no time left for it".to_owned()));
+        return Err(Objection::NotAsked { why: "there was no time left for it".to_owned(), passes: true });
     }
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = '{TIMEOUT}'; SET LOCAL lock_timeout = '{LOCKED}'; SET LOCAL search_path = ''"
@@ -122,7 +127,9 @@ async fn describe(client: &Client, sql: &str, until: Instant) -> Result<Statemen
 
 /// What an error means. Names that are not there any more say that DDL came in between, and not that the rules are wrong.
 fn objection(error: &tokio_postgres::Error) -> Objection {
-    let Some(said) = error.as_db_error() else { return Objection::NotAsked("the connection broke".to_owned()) };
+    let Some(said) = error.as_db_error() else {
+        return Objection::NotAsked { why: "the connection broke".to_owned(), passes: true };
+    };
     let code = said.code();
     let of_types = [
         SqlState::DATATYPE_MISMATCH,
@@ -142,12 +149,13 @@ fn objection(error: &tokio_postgres::Error) -> Objection {
     if of_types.contains(code) || code.code().starts_with("22") {
         return Objection::Wrong { code: code.code().to_owned(), message: said.message().to_owned() };
     }
-    Objection::NotAsked(match *code {
+    let (why, passes) = match *code {
         SqlState::INSUFFICIENT_PRIVILEGE => {
-            format!("{} (GRANT USAGE ON it to the service login: no row is read)", said.message())
+            (format!("{} (GRANT USAGE ON it to the service login: no row is read)", said.message()), false)
         }
-        SqlState::LOCK_NOT_AVAILABLE => "a table of it is locked".to_owned(),
-        SqlState::QUERY_CANCELED => format!("it took longer than {TIMEOUT}"),
-        _ => format!("{} ({})", said.message(), code.code()),
-    })
+        SqlState::LOCK_NOT_AVAILABLE => ("a table of it is locked".to_owned(), true),
+        SqlState::QUERY_CANCELED => (format!("it took longer than {TIMEOUT}"), true),
+        _ => (format!("{} ({})", said.message(), code.code()), false),
+    };
+    Objection::NotAsked { why, passes }
 }
