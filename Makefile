@@ -30,7 +30,7 @@ help:
 	@echo 'make server-cost    what masks cost the server, against masks written by hand'
 	@echo 'make mask-cost      what each mask costs the server per value'
 	@echo 'make memory         thousands of idle connections, and a day of statements of which none comes twice'
-	@echo 'make count          how many instructions (Debian: with valgrind)'
+	@echo 'make count          how many instructions a plan takes, beside two parsers (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 
 demo:
@@ -152,7 +152,7 @@ memory:
 	$(CARGO) build --locked --release
 	python3 bench/memory.py
 
-count:
+count: test-venv
 	@CARGO='$(CARGO)' sh bench/count.sh
 
 clean:

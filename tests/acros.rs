@@ -712,3 +712,34 @@ fn every_clause_holds_and_depends_on_its_rule() {
         wait_for(&what, Duration::from_secs(20), || (answer(&proxy, promise) == promise.expected).then_some(()));
     }
 }
+
+/// What extensions and others bring into a database changes nothing of the pack. PostGIS is stood in for by what is like it: a type that
+/// texts are cast to unasked, with operators of its own.
+#[test]
+fn extensions_do_not_keep_the_pack_from_loading() {
+    let postgres = Postgres::start();
+    load(&postgres);
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION pg_trgm;
+         CREATE EXTENSION unaccent; CREATE EXTENSION intarray; CREATE EXTENSION cube; CREATE EXTENSION btree_gist;
+         CREATE TYPE geometry;
+         CREATE FUNCTION geometry_in(cstring) RETURNS geometry LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+         CREATE FUNCTION geometry_out(geometry) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+         CREATE TYPE geometry (INPUT = geometry_in, OUTPUT = geometry_out, LIKE = text);
+         CREATE CAST (text AS geometry) WITHOUT FUNCTION AS IMPLICIT;
+         CREATE FUNCTION geometry_eq(geometry, geometry) RETURNS bool LANGUAGE internal IMMUTABLE STRICT AS 'texteq';
+         CREATE OPERATOR = (LEFTARG = geometry, RIGHTARG = geometry, FUNCTION = geometry_eq);
+         CREATE OPERATOR && (LEFTARG = geometry, RIGHTARG = geometry, FUNCTION = geometry_eq);
+         ALTER EXTENSION cube ADD TYPE geometry; ALTER EXTENSION cube ADD CAST (text AS geometry);
+         ALTER EXTENSION cube ADD FUNCTION geometry_in(cstring); ALTER EXTENSION cube ADD FUNCTION geometry_out(geometry);
+         ALTER EXTENSION cube ADD FUNCTION geometry_eq(geometry, geometry);
+         ALTER EXTENSION cube ADD OPERATOR = (geometry, geometry); ALTER EXTENSION cube ADD OPERATOR && (geometry, geometry)",
+    );
+    let mut options = Options::new(shop::DATABASE, "");
+    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
+    let proxy = Proxy::start(&postgres, &options);
+    for promise in PROMISES {
+        assert_eq!(answer(&proxy, promise), promise.expected, "{}: {}", promise.clause, promise.sql);
+    }
+}

@@ -231,6 +231,69 @@ fn random_scripts_do_not_tell_hidden_rows_and_cells_apart() {
     twins.end(usize::try_from(count).unwrap() / 3);
 }
 
+/// Rows about several people, led to by several links from a table, over one step and two: only one of them has asked to be erased, by
+/// turns the first and the second, and that hides the row's cells.
+#[test]
+fn random_scripts_do_not_tell_what_one_of_several_subjects_hides() {
+    let rules = std::fs::read_to_string(common::proxy::fixture("leaks/rules.toml")).unwrap();
+    let wide = "a".repeat(63);
+    let see = "see = { name = \"clear\", phone = \"clear\", note = \"clear\", meta = \"clear\" }";
+    let before = "see = { name = \"name_initials\", phone = \"phone_last\", note = \"withhold\", meta = \"withhold\" }";
+    assert!(rules.contains(before));
+    let rules = rules.replace(before, see).replace(
+        "    \"public.leads.lead_id\",\n",
+        "    \"public.leads.lead_id\", \"public.leads.one\", \"public.leads.two\",\n    \"public.pairs.*\",\n",
+    );
+    assert!(rules.contains("public.pairs"));
+    let rules = format!(
+        "{rules}\n[subject]\nkey = \"public.customers.id\"\n[subject.links]\n\"public.leads.one\" = \"public.customers.id\"\n\
+         \"public.leads.two\" = \"public.pairs.id\"\n\
+         \"public.pairs.left_id\" = \"public.customers.id\"\n\"public.pairs.right_id\" = {{ to = \"public.customers.id\" }}\n\
+         \"public.events.id\" = \"public.customers.id\"\n\"public.{wide}.id\" = \"public.customers.id\"\n\
+         \"public.cust_v.id\" = \"public.customers.id\"\n\
+         [erasure]\nrecords = \"public.erased\"\nsubject = \"customer_id\"\n"
+    );
+    // Of leads, the subject in `one` has asked, or the left or the right one of the pair in `two`; the others, some of whom are
+    // nobody, have not.
+    let more = "CREATE TABLE erased AS SELECT generate_series(-1000, 100000) AS customer_id; CREATE INDEX ON erased (customer_id);
+         ANALYZE erased; CREATE TABLE pairs (id int PRIMARY KEY, left_id int, right_id int);
+         INSERT INTO pairs VALUES (0, 200000, NULL), (1, 7, 200000), (2, NULL, 8), (3, 200000, 200001);
+         ALTER TABLE leads ADD one int, ADD two int;
+         UPDATE leads SET one = CASE lead_id % 3 WHEN 0 THEN 5 WHEN 1 THEN 200000 END,
+             two = CASE lead_id % 3 WHEN 0 THEN CASE WHEN lead_id % 2 = 0 THEN 3 END WHEN 1 THEN 1 ELSE 2 END;
+         GRANT SELECT ON erased, pairs TO support; ANALYZE leads";
+    let world = |which: u64| World::new_with(which, Some(rules.clone()), more);
+    let mut twins = Twins::of([world(0), world(1)]);
+    // The links are what hides: without them something is seen.
+    let shown = twins.worlds[0].postgres.sql(corpus::DATABASE, "SELECT count(*), count(phone) FROM leads");
+    assert_ne!(shown[0][1].as_deref(), Some("0"));
+    let first: u64 = std::env::var("PGSCRIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(90_001);
+    let count: u64 = if common::long() { 25_000 } else { 500 };
+    for seed in first..first + count {
+        let mut script = Author::new(seed).script();
+        // Half of them of the table with several links, whatever else they are about.
+        if seed % 2 == 0 {
+            for sql in &mut script.statements {
+                *sql = sql.replace("public.customers ", "public.leads ").replace("FROM customers ", "FROM leads ");
+            }
+        }
+        twins.judge(&format!("seed {seed}"), &script);
+    }
+    for script in [
+        "SELECT l.lead_id, l.phone, l.one, p.* FROM leads l LEFT JOIN pairs p ON p.id = l.two ORDER BY l.lead_id",
+        "SELECT one, max(phone), count(p2) FROM leads GROUP BY one ORDER BY one",
+        "SELECT to_jsonb(l)::text FROM leads l ORDER BY lead_id",
+        "UPDATE leads SET two = two, one = NULL WHERE one IS NOT NULL RETURNING lead_id, phone, one",
+        "UPDATE leads SET one = 200000, two = 0; SELECT phone FROM leads",
+        "DELETE FROM leads WHERE phone IS NOT NULL RETURNING lead_id",
+        "WITH n AS (UPDATE leads SET two = 0 RETURNING phone, two) SELECT * FROM n",
+    ] {
+        let statements = script.split("; ").map(str::to_owned).collect();
+        twins.judge(script, &Script { statements, extended: None, parameters: Vec::new() });
+    }
+    twins.end(usize::try_from(count).unwrap() / 3);
+}
+
 /// The statement with samples that are the same each time.
 fn repeatable(sql: &str) -> String {
     let mut parts = sql.split("tablesample ");

@@ -524,6 +524,117 @@ rows = { "public.orders" = { where = "id > 0", barrier = "always" } }
     );
 }
 
+/// Of several links, `diff` names the one that was changed, added or taken out, with its place, for the columns of its table and of those that
+/// lead through it; `explain` names the links that lead from a column.
+#[test]
+fn links_that_change_are_named() {
+    const RULES: &str = r#"policy = "p"
+[category.name]
+columns = ["public.orders.recipient", "public.orders.buyer", "public.orders.note", "public.parcels.label", "public.messages.body"]
+[category.none]
+columns = ["public.*.id", "public.orders.buyer_id", "public.orders.recipient_id", "public.parcels.order_id", "public.messages.sender_id"]
+[subject]
+key = "public.customers.id"
+[subject.links]
+"public.orders.buyer_id" = { to = "public.customers.id", columns = ["buyer"] }
+"public.orders.recipient_id" = { to = "public.customers.id", columns = ["recipient"] }
+"public.parcels.order_id" = "public.orders.id"
+"public.messages.sender_id" = "public.customers.id"
+[erasure]
+records = "public.erasures"
+subject = "customer_id"
+[[role]]
+name = "support"
+match = { user = ["support"] }
+see = { name = "clear" }
+"#;
+    let mut data = database();
+    table(&mut data, "customers", "id bigint");
+    table(
+        &mut data,
+        "orders",
+        "id bigint, buyer_id bigint, recipient_id bigint, recipient text, buyer text, note text",
+    );
+    table(&mut data, "parcels", "id bigint, order_id bigint, label text");
+    table(&mut data, "messages", "id bigint, sender_id bigint, body text");
+    table(&mut data, "erasures", "customer_id bigint");
+    role(&mut data, "support", &[]);
+    let desk = Desk::new(&data);
+    let told = |from: &str, to: &str| -> Vec<String> {
+        assert!(RULES.contains(from), "{from}");
+        let (code, _) = diff(&desk, RULES, &RULES.replacen(from, to, 1));
+        let json = desk.offline(code, &["diff", "old", "new", "--json"]).json();
+        let changes = json["changes"].as_array().unwrap().iter().filter(|change| change["kind"] == "column");
+        let shown = |change: &serde_json::Value| {
+            let text = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
+            format!(
+                "{} {} {}:{}",
+                text("what"),
+                text("cause"),
+                change["spot"]["file"].as_str().unwrap(),
+                change["spot"]["line"]
+            )
+        };
+        changes.map(shown).collect()
+    };
+    let recipient = "\"public.orders.recipient_id\" = { to = \"public.customers.id\", columns = [\"recipient\"] }\n";
+    let gone = "[subject.links] of public.orders: recipient_id -> public.customers.id, about recipient was taken out old/rules.toml:10";
+    let found = told(recipient, "");
+    // Nobody says then whom `recipient` is about, so it is about the buyer.
+    assert_eq!(
+        found,
+        ["orders.recipient", "orders.note", "parcels.label"].map(|column| format!("public.{column} {gone}")),
+    );
+    let became = "[subject.links] of public.orders: recipient_id -> public.customers.id, about recipient became recipient_id -> public.customers.id, about \
+                  recipient, note new/rules.toml:10";
+    assert_eq!(told("[\"recipient\"]", "[\"recipient\", \"note\"]"), [format!("public.orders.note {became}")]);
+    // Two tables at once: each column has its own.
+    let found = told(
+        "\"public.parcels.order_id\" = \"public.orders.id\"\n\"public.messages.sender_id\" = \"public.customers.id\"\n",
+        "\"public.parcels.id\" = \"public.orders.id\"\n\"public.messages.id\" = \"public.customers.id\"\n",
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().any(|line| line.starts_with(
+            "public.parcels.label [subject.links] of public.parcels: order_id -> public.orders.id became id -> "
+        ) && line.ends_with("new/rules.toml:11")),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|line| line.starts_with("public.messages.body [subject.links] of public.messages: sender_id -> ")
+                && !line.contains("parcels")
+                && line.ends_with("new/rules.toml:12")),
+        "{found:?}"
+    );
+    // Another one, and the text for people.
+    let added = told("[erasure]\n", "\"public.messages.id\" = \"public.customers.id\"\n[erasure]\n");
+    assert_eq!(
+        added,
+        [
+            "public.messages.body [subject.links] of public.messages: id -> public.customers.id was added new/rules.toml:13"
+        ]
+    );
+    let text = desk.offline(1, &["diff", "old", "new"]).out;
+    assert!(text.contains("public.messages.body") && text.contains("id -> public.customers.id was added"), "{text}");
+
+    desk.write("rules/r.toml", RULES);
+    let explain = |sql: &str| desk.offline(0, &["explain", "--rules", "rules", "--role", "support", sql]).out;
+    let buyer = "             subject by link buyer_id -> public.customers.id, about buyer by rules/r.toml:9\n";
+    let recipient =
+        "             subject by link recipient_id -> public.customers.id, about recipient by rules/r.toml:10\n";
+    for (column, links) in [("buyer", (true, false)), ("recipient", (false, true)), ("note", (true, true))] {
+        let text = explain(&format!("SELECT {column} FROM orders"));
+        assert_eq!((text.contains(buyer), text.contains(recipient)), links, "{column}: {text}");
+    }
+    assert!(
+        explain("SELECT label FROM parcels")
+            .contains("subject by link order_id -> public.orders.id by rules/r.toml:11\n")
+    );
+    assert!(!explain("SELECT id FROM orders").contains("subject by"));
+}
+
 /// Scripts for psql are to be had in JSON too, for programs.
 #[test]
 fn scripts_are_printed_as_json_where_that_is_asked_for() {
@@ -851,6 +962,7 @@ match = { member_of = "clerks" }
     };
     let broken = [("orders.customer_id", 9), ("parcels.order_id", 13), ("shipments.order_id", 12)];
     assert_eq!(found("PGC304"), broken.map(|(column, line)| (format!("public.{column}"), line)));
+    assert_eq!(found("PGC305"), []);
     // One login whose every role is by an application's name, and one that falls back to another role.
     assert_eq!(found("PGC107"), [("logins app".to_owned(), 17), ("logins care".to_owned(), 21)]);
 
@@ -859,6 +971,27 @@ match = { member_of = "clerks" }
     assert_ne!(without, rules);
     desk.write("rules/rules.toml", &without);
     assert_eq!(found("PGC304"), []);
+
+    // What a link refers to must be one row: a key or a whole unique index of its own.
+    postgres.sql("postgres", "ALTER TABLE orders DROP CONSTRAINT orders_pkey CASCADE");
+    for (index, unique) in [
+        ("SELECT 1", false),
+        ("CREATE INDEX i ON orders (id)", false),
+        ("CREATE UNIQUE INDEX i ON orders (id, phone)", false),
+        ("CREATE UNIQUE INDEX i ON orders (id) WHERE phone IS NOT NULL", false),
+        ("CREATE UNIQUE INDEX i ON orders (abs(id))", false),
+        ("CREATE UNIQUE INDEX i ON orders (id)", true),
+    ] {
+        postgres.sql("postgres", index);
+        let expected = if unique { vec![] } else { vec![("public.orders.id".to_owned(), 12)] };
+        assert_eq!(found("PGC305"), expected, "{index}");
+        postgres.sql("postgres", "DROP INDEX IF EXISTS i");
+    }
+    postgres.sql(
+        "postgres",
+        "ALTER TABLE orders ADD PRIMARY KEY (id); ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE",
+    );
+    assert_eq!(found("PGC305"), [("public.customers.id".to_owned(), 7)]);
 }
 
 #[test]

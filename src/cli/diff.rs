@@ -155,7 +155,7 @@ fn run_all(matches: &ArgMatches) -> Result<(), Failure> {
     let old = old_rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
     let new = new_rules.compile(&catalog).map_err(Failure::RulesInvalid)?;
     let mut difference = difference(&old, &new, &files, &catalog);
-    causes::find(&mut difference.changes, &old_rules.sections(), &new_rules.sections());
+    causes::find(&mut difference.changes, &old_rules, &new_rules);
     print(&match args::chosen_format(matches) {
         Format::Json => output::pretty(&difference),
         Format::Github => text::github(&difference),

@@ -12,12 +12,13 @@ use super::{
     print,
 };
 use crate::{
-    catalog::CatalogSnapshot,
+    catalog::{CatalogSnapshot, Column, Relation},
     engine::{self, Access, Inputs, Plan, Protocol, QueryContext, Refused},
     names::{QualifiedName, rule_part},
     policy::{
         ColumnPolicy, LoginIdentity, Policy, RoleId, RolePolicy, Treatment,
         compiled::BY_GRANT,
+        places::{Link, leading},
         rules::{RuleFile, RuleSet},
         settings::PURPOSE,
     },
@@ -230,7 +231,10 @@ fn reasons(rules: &RuleSet, files: &[RuleFile], inputs: &Inputs, role: RoleId) -
                 Reason {
                     treatment: Spot::of_origin(&policy.rule, files),
                     category: category.map(spot),
-                    conditions: conditions(policy, role, rules, files),
+                    conditions: conditions(policy, role, rules, files)
+                        .into_iter()
+                        .chain(subjects(policy, relation, column, rules, &inputs.catalog))
+                        .collect(),
                     empties: empties(&policy.treatment),
                 },
             );
@@ -280,6 +284,36 @@ fn conditions(
         }
     }
     found
+}
+
+/// By what a row leads to the subjects of whom a treatment depends: the links of its table, or the key of subjects.
+fn subjects(
+    policy: &ColumnPolicy,
+    relation: &Relation,
+    column: &Column,
+    rules: &RuleSet,
+    catalog: &CatalogSnapshot,
+) -> Vec<(String, Option<Spot>)> {
+    let label = policy.treatment.label();
+    let depends = [" if ", " unless "].iter().any(|word| label.contains(word)) || label == BY_GRANT;
+    if !depends && policy.gate.is_none() {
+        return Vec::new();
+    }
+    let (links, key) = (rules.links(), rules.key());
+    // A child has its parents' links, unless it has its own.
+    let parents = catalog.parents(relation.oid).iter().filter_map(|oid| catalog.relation(*oid));
+    for table in [relation].into_iter().chain(parents) {
+        let name = format!("{}.{}", table.schema, table.name);
+        if let Some(key) = key.iter().find(|key| key.table() == name) {
+            return vec![("subject by its key".to_owned(), Some(spot(key.place)))];
+        }
+        let own: Vec<_> = links.iter().filter(|link| link.table() == name).cloned().collect();
+        if !own.is_empty() {
+            let link = |link: &Link<'_>| (format!("subject by link {}", link.says()), Some(spot(link.place)));
+            return leading(&own, &column.name).into_iter().map(link).collect();
+        }
+    }
+    Vec::new()
 }
 
 fn empties(treatment: &Treatment) -> Option<&'static str> {

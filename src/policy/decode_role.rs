@@ -63,6 +63,7 @@ pub(super) fn decode_role(
     }
     let base = decode_settings::decode(&mut table, None, categories, complaints);
     let mut settings: Vec<_> = purposes.iter().map(|_| base.clone()).collect();
+    let needs_consent = base.consent;
     if let Some(mut given) = differing.and_then(|entry| entry.value.table("for", complaints)) {
         for entry in given.take_all() {
             let position = purposes.iter().position(|purpose| purpose == entry.key);
@@ -77,6 +78,17 @@ pub(super) fn decode_role(
             if let Some(slot) = position.and_then(|position| settings.get_mut(position)) {
                 *slot = own_settings;
             }
+        }
+    }
+    let consents = settings.iter().filter_map(|settings| settings.consent).chain(needs_consent);
+    if let Some(consent_at) = consents.min_by_key(|at| at.start) {
+        if legal_duty {
+            let help =
+                "A legal duty sees what its grants say, whatever subjects have consented to; remove one of the two.";
+            complaints.add_with_help(consent_at, "a role cannot need consent and have a legal duty", help);
+        } else if named(&purposes).next().is_none() {
+            let help = "Add `purposes = [\"…\"]`: consent is given to a purpose.";
+            complaints.add_with_help(consent_at, "this role needs consent, and has no purpose", help);
         }
     }
     table.finish(complaints);

@@ -4,8 +4,8 @@ use super::{
     decode::{category_index, decode_column},
     decode_settings::{decode_see, decode_table_name},
     rules::{
-        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, Moment, NamedRecordsRule,
-        RecordsRule, RoleRule, SubjectRule, Within,
+        At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, Given, GrantRule, LinkRule, Moment, NamedRecordsRule,
+        RecordsRule, RoleRule, SubjectRule, TreatmentRule, Within,
     },
     toml_reader::{Table, Value},
 };
@@ -289,9 +289,15 @@ fn decode_grant(
         complaints.add(at, "this grant ends before it begins");
     }
     let subjects = subjects.and_then(|value| decode_subjects(&value, complaints));
-    let mut see: Vec<_> = categories.iter().map(|_| None).collect();
+    let mut see: Vec<Option<Given>> = categories.iter().map(|_| None).collect();
     if let Some(value) = see_value {
         decode_see(&value, categories, &mut see, complaints);
+        let opens = |given: &Given| matches!(given.treatment, TreatmentRule::Clear | TreatmentRule::Mask(_));
+        let understood = see.iter().flatten().count();
+        if value.raw.as_table().is_some_and(|table| table.len() == understood) && !see.iter().flatten().any(opens) {
+            let help = "Write what it shows, such as `see = { name = \"clear\" }`, or take the grant out.";
+            complaints.add_with_help(value.at, "this grant opens nothing", help);
+        }
     }
     table.finish(complaints);
     Some(GrantRule { role: role?, document: document?, from: from?, until: until?, subjects: subjects?, see, at })

@@ -13,6 +13,8 @@ pub struct Link<'r> {
     pub from: [String; 3],
     /// What it refers to.
     pub to: [String; 3],
+    /// Columns of its table that are about this subject alone.
+    pub about: Option<Vec<&'r str>>,
     /// File (as the user named it) and line.
     pub place: (&'r str, usize),
 }
@@ -28,8 +30,30 @@ pub struct Section {
     pub place: (String, usize),
 }
 
+impl Link<'_> {
+    /// `schema.table`
+    pub fn table(&self) -> String {
+        let [schema, table, _column] = &self.from;
+        format!("{schema}.{table}")
+    }
+
+    /// `column -> schema.table.column, about column, column`
+    pub fn says(&self) -> String {
+        let [_schema, _table, column] = &self.from;
+        let about = self.about.as_ref().map_or_else(String::new, |about| format!(", about {}", about.join(", ")));
+        format!("{column} -> {}{about}", self.to.join("."))
+    }
+}
+
+/// Of the links of one table, those that lead from its `column` to subjects: what none says that it matters to is about all of them.
+pub fn leading<'l, 'r>(links: &'l [Link<'r>], column: &str) -> Vec<&'l Link<'r>> {
+    let matters = |link: &&Link<'_>| link.about.as_ref().is_none_or(|about| about.contains(&column));
+    let own: Vec<_> = links.iter().filter(matters).collect();
+    if own.is_empty() { links.iter().collect() } else { own }
+}
+
 impl RuleSet {
-    /// What the rules say about subjects.
+    /// What the rules say about subjects, links left out.
     pub fn sections(&self) -> Vec<Section> {
         let mut found = Vec::new();
         let mut add = |name, says, at| {
@@ -37,16 +61,9 @@ impl RuleSet {
             found.push(Section { name, says, place });
         };
         if let Some(subject) = &self.subject {
-            let links = subject.links.iter().map(|LinkRule { from, to, columns }| match columns {
-                None => format!("{} -> {}", from.text, to.text),
-                Some(about) => {
-                    let about: Vec<&str> = about.iter().map(|(name, _)| name.as_str()).collect();
-                    format!("{} -> {}, about {}", from.text, to.text, about.join(", "))
-                }
-            });
             let unlinked = subject.unlinked.iter().map(|(name, _)| format!("{} unlinked", table(name)));
             let key = format!("key {}", subject.key.text);
-            add("subject", [key].into_iter().chain(links).chain(unlinked).collect(), subject.at);
+            add("subject", [key].into_iter().chain(unlinked).collect(), subject.at);
         }
         for (name, named) in [("consent", &self.consent), ("refusal", &self.refusal)] {
             let Some(NamedRecordsRule { records, of, categories }) = named else { continue };
@@ -90,10 +107,19 @@ impl RuleSet {
         };
         let links = self.subject.iter().flat_map(|subject| &subject.links);
         links
-            .filter_map(|LinkRule { from, to, columns: _ }| {
-                Some(Link { from: named(from)?, to: named(to)?, place: self.place(from.at)? })
+            .filter_map(|LinkRule { from, to, columns }| {
+                let about = columns.as_ref().map(|about| about.iter().map(|(name, _)| name.as_str()).collect());
+                Some(Link { from: named(from)?, to: named(to)?, about, place: self.place(from.at)? })
             })
             .collect()
+    }
+
+    /// File and line of `[subject]`, and its key as schema, table and column.
+    pub fn key(&self) -> Option<Link<'_>> {
+        let subject = self.subject.as_ref()?;
+        let [Part::Name(schema), Part::Name(table), Part::Name(column)] = &subject.key.parts else { return None };
+        let key = [schema.clone(), table.clone(), column.clone()];
+        Some(Link { from: key.clone(), to: key, about: None, place: self.place(subject.key.at)? })
     }
 
     /// File and line of `[consent]`.

@@ -174,6 +174,9 @@ fn casts(job: &Job<'_>, column: &Column, compared: &Compared) -> Option<Vec<(usi
     let known = ["bool", "date", "int2", "int4", "time", "timestamp", "timestamptz", "uuid"];
     let cast = if !compared.array || compared.elements || !plain.is_empty() {
         plain
+    } else if column.type_kind == 'b' && column.type_name == "citext" && !compared.as_text && !compared.folded {
+        // As texts, `A` and `a` would differ.
+        &column.type_sql_plain
     } else if is_text(column) || compared.as_text {
         "pg_catalog.text"
     } else if column.type_kind == 'b' && known.contains(&column.type_name.as_str()) {

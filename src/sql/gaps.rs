@@ -27,7 +27,7 @@
 //! | `substring(a SIMILAR b ESCAPE c)`, `normalize(a, NFC)` | `substring(a, b, c)`, `normalize(a)` |
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
 //! | `a IS DOCUMENT` | `a IS NULL` |
-//! | `a @> ANY (b)` | `a = ANY (b)` |
+//! | `a @> ANY (b)`, `a OPERATOR(s.=) ANY (b)` | `a = ANY (b)` |
 //! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
 //! | `!! a`, `@-@ a` and other prefix operators | `@ a` |
 //! | `((SELECT a) UNION SELECT b)`, `((SELECT a) LIMIT 1)` | `(SELECT a UNION SELECT b)`, `(SELECT a LIMIT 1)` |
@@ -126,6 +126,11 @@ pub fn find(tokens: &[Token]) -> Gaps {
                 if let Some(target) = conflict_target(tokens, at + 2).filter(|target| !target.plain) {
                     let shown = [(Kind::Open, "("), (WORD, GAP), (Kind::Close, ")")];
                     gaps.replace(target.whole, &shown);
+                }
+            }
+            "operator" => {
+                if let Some(behind) = qualified_before_array(tokens, at) {
+                    gaps.replace(at..behind, &[(Kind::Operator, "=")]);
                 }
             }
             "where" if current_of(tokens, at + 1).is_some() => gaps.replace(at + 1..at + 4, &[(WORD, GAP)]),
@@ -229,6 +234,19 @@ fn compares_array(tokens: &[Token], at: usize) -> bool {
     array
         && kind(tokens, at + 2) == Some(Kind::Open)
         && tokens.get(at).is_some_and(|token| !BEFORE_ANY.contains(&token.name()))
+}
+
+/// The token behind `OPERATOR(schema.op)` before `ANY (` or `ALL (`, where the parser knows bare operators only.
+fn qualified_before_array(tokens: &[Token], at: usize) -> Option<usize> {
+    let is = |at: usize, wanted: Kind| (kind(tokens, at) == Some(wanted)).then_some(());
+    is(at + 1, Kind::Open)?;
+    tokens.get(at + 2).filter(|schema| schema.is_name())?;
+    is(at + 3, Kind::Dot)?;
+    is(at + 4, Kind::Operator)?;
+    is(at + 5, Kind::Close)?;
+    ["any", "all", "some"].iter().find(|name| word(tokens, at + 6, name))?;
+    is(at + 7, Kind::Open)?;
+    Some(at + 6)
 }
 
 /// Whether the word at `at` is surely a call, and no alias with a list of columns: `FROM (…) AS normalize(a, nfc)` names

@@ -2,16 +2,20 @@
 //! may delete a row in between could lay open those behind it. A foreign key that keeps, or takes along, what refers to the row is
 //! what prevents that. In: the links, the foreign keys of the catalog. Out: findings.
 
-use super::{LINK_BREAKS, Pass};
+use std::collections::BTreeSet;
+
+use super::{LINK_BREAKS, LINK_NOT_UNIQUE, Pass};
 use crate::{
     catalog::{Column, Relation, dependents::Dependents},
     cli::output::Spot,
+    names::AttNum,
     policy::places::Link,
 };
 
 pub(super) fn find(pass: &mut Pass<'_>) {
     let (rules, catalog) = (pass.rules, pass.catalog);
     let Some(dependents) = &catalog.data().dependents else { return };
+    not_unique(pass, dependents);
     if !rules.hides_by_request() {
         return;
     }
@@ -31,6 +35,31 @@ pub(super) fn find(pass: &mut Pass<'_>) {
         let (file, line) = link.place;
         let spot = Spot { file: file.to_owned(), line };
         pass.add(LINK_BREAKS, &super::column_name(relation, own), message, Some(spot));
+    }
+}
+
+/// What links refer to, and the key, where several rows may hold one value.
+fn not_unique(pass: &mut Pass<'_>, dependents: &Dependents) {
+    let (rules, catalog) = (pass.rules, pass.catalog);
+    let mut told = BTreeSet::new();
+    for link in rules.key().into_iter().chain(rules.links()) {
+        let [schema, table, column] = &link.to;
+        let found = catalog.relation_named(schema, table).filter(|relation| super::super::detect::holds_rows(relation));
+        let Some((relation, own)) = found.and_then(|relation| Some((relation, relation.column(column)?))) else {
+            continue;
+        };
+        let alone = |keys: &[AttNum]| *keys == [own.attnum];
+        let mut indexes = dependents.indexes.iter().filter(|index| index.relation == relation.oid && index.unique);
+        let unique = alone(&relation.primary_key) || indexes.any(|index| alone(&index.keys) && index.uses.is_empty());
+        if !unique && told.insert((relation.oid, own.attnum)) {
+            let message =
+                "says who a row is about, and no primary key or unique index of its own keeps several rows from \
+                           holding one value: consent of any of them then shows what is about another; make it unique"
+                    .to_owned();
+            let (file, line) = link.place;
+            let spot = Spot { file: file.to_owned(), line };
+            pass.add(LINK_NOT_UNIQUE, &super::column_name(relation, own), message, Some(spot));
+        }
     }
 }
 

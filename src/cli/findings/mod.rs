@@ -79,6 +79,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         "A role does not see a unique column in clear; a conflict tells whoever may insert that a value exists.",
     ),
     (LINK_BREAKS, Level::Warning, "Deleting the row that a link of [subject] refers to lays open what hangs on it."),
+    (
+        LINK_NOT_UNIQUE,
+        Level::Warning,
+        "The key of [subject], or what a link refers to, may stand for several rows: then one of several people decides what is seen of another.",
+    ),
     (VIEW_REFUSED, Level::Warning, "A view is refused."),
     (VIEW, Level::Note, "A view reads columns that a role does not see in clear."),
     (GENERATED, Level::Note, "A generated column is computed from columns that a role does not see in clear."),
@@ -137,6 +142,7 @@ const PRIMARY_KEY: &str = "PGC301";
 const FOREIGN_KEY: &str = "PGC302";
 const UNIQUE_KEY: &str = "PGC303";
 const LINK_BREAKS: &str = "PGC304";
+const LINK_NOT_UNIQUE: &str = "PGC305";
 const VIEW_REFUSED: &str = "PGC401";
 const VIEW: &str = "PGC402";
 const GENERATED: &str = "PGC403";

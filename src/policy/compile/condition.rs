@@ -1,14 +1,15 @@
 //! A condition that a rule writes as SQL → an [`SqlTemplate`] over the name of the row. Invariants: it reads one row of its
 //! relation and whatever sub-selects name with their schema; nothing in it means something else on another search path.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
+use super::operators::{self, Foreign, is_foreign};
 use crate::{
     bind::{Bound, Role, bind_own},
     catalog::{CatalogSnapshot, Relation},
     names::{Oid, quote_ident},
     policy::{SqlTemplate, compiled::ROW},
-    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, keywords, lex::lex, parse::parse_statement},
+    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, lex::lex, parse::parse_statement},
 };
 
 /// A condition on the rows of a relation.
@@ -38,11 +39,14 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     }
     is_one_expression(text)?;
     let before = format!("SELECT 1 FROM {}.{} WHERE (", quote_ident(&relation.schema), quote_ident(&relation.name));
-    let tokens = lex(&format!("{before}{text})")).map_err(|refusal| refusal.message)?;
     let start = lex(&before).map_err(|refusal| refusal.message)?.len();
+    let (mut tokens, mut bound) = read(&before, text, catalog)?;
+    let foreign = foreign(&bound, start, catalog);
+    let inside = tokens.get(start..tokens.len().saturating_sub(1)).unwrap_or(&[]);
+    if let Some(text) = operators::qualified(inside, &foreign, catalog)? {
+        (tokens, bound) = read(&before, &text, catalog)?;
+    }
     let end = tokens.len().saturating_sub(1);
-    let statement = parse_statement(&tokens, 0).map_err(|refusal| refusal.message)?;
-    let bound = bind_own(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
     let Some(own) = bound.relations.first().filter(|own| own.oid == relation.oid) else {
         return Err("it does not stand on its own".to_owned());
     };
@@ -57,8 +61,10 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
             return Err(format!("function {} needs its schema, or pg_catalog, before its name", function.name));
         }
     }
-    let inside = tokens.get(start..end).unwrap_or(&[]);
-    shadowed(inside, catalog)?;
+    // What was put in the place of its operators leaves nothing to be said otherwise.
+    if operators::qualified(tokens.get(start..end).unwrap_or(&[]), &[], catalog)?.is_some() {
+        return Err("which operators it means depends on the search path".to_owned());
+    }
     for (name, types) in &bound.types {
         if types.len() == 1 && catalog.types_named(name).next().is_some() {
             return Err(format!("type {name} needs its schema, or pg_catalog, before its name"));
@@ -92,6 +98,40 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
     let reads = (1..bound.relations.len()).map(|id| columns_read(&bound, id, catalog)).collect::<Result<_, _>>()?;
     Ok(Condition { sql: SqlTemplate::new(&out).capturing(names), own: columns_read(&bound, 0, catalog)?.1, reads })
+}
+
+/// The tokens of a query that ends with the condition in brackets, and what they mean.
+fn read(before: &str, text: &str, catalog: &CatalogSnapshot) -> Result<(Vec<Token>, Bound), String> {
+    let tokens = lex(&format!("{before}{text})")).map_err(|refusal| refusal.message)?;
+    let statement = parse_statement(&tokens, 0).map_err(|refusal| refusal.message)?;
+    let bound = bind_own(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
+    Ok((tokens, bound))
+}
+
+/// Where values of types that are no built-in ones come in, by number of the token in the condition, which `start` stand before.
+fn foreign(bound: &Bound, start: usize, catalog: &CatalogSnapshot) -> Vec<Foreign> {
+    let place = |tokens: &Range<usize>| tokens.start.saturating_sub(start)..tokens.end.saturating_sub(start);
+    let columns = bound.references.iter().filter_map(|reference| {
+        let relation = catalog.relation(bound.relations.get(reference.relation)?.oid)?;
+        let column = relation.columns.get(reference.column?)?;
+        let what = || format!("{} is {}", column.name, column.type_sql_plain);
+        is_foreign(column, catalog).then(|| Foreign { tokens: place(&reference.tokens), what: what() })
+    });
+    // One without a schema is complained about by itself.
+    let functions =
+        bound.functions.iter().filter(|function| function.schema.as_deref().is_some_and(|one| one != "pg_catalog"));
+    let functions = functions.filter(|function| catalog.functions_named(&function.name).next().is_some());
+    let functions = functions.map(|function| Foreign {
+        tokens: place(&(function.token..function.token + 1)),
+        what: format!("{} may return any type", function.name),
+    });
+    let types = bound.types.iter().filter(|(name, _)| {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        catalog.types_named(name).any(|one| matches!(one.kind, 'b' | 'd'))
+    });
+    let types =
+        types.map(|(name, tokens)| Foreign { tokens: place(tokens), what: format!("{name} is no built-in type") });
+    columns.chain(functions).chain(types).collect()
 }
 
 /// Tokens that give no name to rows: columns at the end of references, and tables that have an alias.
@@ -140,23 +180,4 @@ fn is_one_expression(text: &str) -> Result<(), String> {
         (false, 0) => Ok(()),
         (false, _) => Err("a bracket is not closed".to_owned()),
     }
-}
-
-/// Complains of an operator that a user has made too: which one is meant would depend on the search path.
-fn shadowed(tokens: &[Token], catalog: &CatalogSnapshot) -> Result<(), String> {
-    let made = |operator: &str| catalog.operators_named(operator).next().is_some();
-    for (index, token) in tokens.iter().enumerate() {
-        let qualified = index.checked_sub(1).and_then(|before| tokens.get(before));
-        let qualified = qualified.is_some_and(|before| before.kind == Kind::Dot);
-        if token.kind == Kind::Operator && !qualified && made(token.name()) {
-            let operator = token.name();
-            return Err(format!("a user made an operator {operator} too: write OPERATOR(pg_catalog.{operator})"));
-        }
-        let implied = if token.kind == Kind::Word { keywords::implied_operators(token.name()) } else { &[] };
-        if let Some(operator) = implied.iter().find(|operator| made(operator)) {
-            let word = token.name().to_uppercase();
-            return Err(format!("{word} may mean a user's operator {operator}: write it with OPERATOR(pg_catalog.…)"));
-        }
-    }
-    Ok(())
 }

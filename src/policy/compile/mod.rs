@@ -8,6 +8,7 @@ pub(super) mod deciding;
 mod functions;
 mod inherit;
 mod leading;
+mod operators;
 pub(super) mod probes;
 pub(super) mod recorded;
 mod roles;

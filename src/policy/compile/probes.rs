@@ -72,7 +72,10 @@ impl Probe {
                 "A condition must be true or false: compare the column with something."
             }
             "42804" => "The types must agree: cast one of them.",
-            "42883" => "Compare values of one type: cast one side, as in `column::text`.",
+            "42883" => {
+                "Compare values of one type: cast one side, as in `column::text`. Write an operator of an extension with its schema: \
+                 OPERATOR(public.%)."
+            }
             "22P02" | "22007" | "22008" | "22003" => "Write the value as its type has it.",
             _ => "Try it in psql.",
         };

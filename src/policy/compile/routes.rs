@@ -95,7 +95,7 @@ impl Subjects<'_> {
         }
         let next = format!("pgs_l{depth}");
         let inner = self.walk(rest, &next, depth + 1, about);
-        let (table, target, equals) = (&link.to.table, quote_ident(&link.to.column), self.equals);
+        let (table, target, equals) = (&link.to.table, quote_ident(&link.to.column), &link.to.equals);
         let few = looked_up(&reference);
         format!("EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner}{few})")
     }
@@ -116,7 +116,7 @@ impl Subjects<'_> {
         let next = format!("pgs_l{depth}");
         let inner = self.key_from(rest, &next, depth + 1);
         let (table, target, equals, column) =
-            (&link.to.table, quote_ident(&link.to.column), self.equals, quote_ident(&link.column));
+            (&link.to.table, quote_ident(&link.to.column), &link.to.equals, quote_ident(&link.column));
         // An aggregate: what a link refers to may have several rows, of which a scalar sub-select would make an error.
         format!("(SELECT pg_catalog.max({inner}) FROM {table} AS {next} WHERE {next}.{target} {equals} {row}.{column})")
     }

@@ -18,7 +18,7 @@ use super::{
     routes::{Link, MOST_ROUTES, looked_up, only},
 };
 use crate::{
-    catalog::{CatalogSnapshot, Column, Relation},
+    catalog::{CatalogSnapshot, Column, Relation, data::TypeData},
     diagnostic::suggestion,
     names::{Oid, QualifiedName, quote_ident, quote_literal},
     policy::{
@@ -27,7 +27,7 @@ use crate::{
         pattern::Part,
         rules::{
             At, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, NamedRecordsRule, RecordsRule, RoleRule,
-            RuleSet, Within,
+            RuleSet, SubjectRule, Within,
         },
     },
 };
@@ -39,6 +39,8 @@ pub(super) struct Place {
     /// `schema.table`, for SQL.
     pub table: String,
     pub column: String,
+    /// The operator of equality of its type.
+    pub equals: String,
 }
 
 /// Records about subjects, resolved.
@@ -96,7 +98,8 @@ pub(super) struct Subjects<'a> {
     refusal: Option<Named>,
     erasure: Option<Records>,
     deadlines: Option<Deadlines>,
-    pub(super) equals: &'static str,
+    /// The operator of equality of texts.
+    equals: &'static str,
 }
 
 /// What is to be asked of the subject of a row.
@@ -158,8 +161,9 @@ impl<'a> Subjects<'a> {
         let erasure = rules.erasure.as_ref().and_then(|rule| resolve_records(rule, &key, catalog, complaints));
         let deadlines = rules.erasure.as_ref().zip(rules.deadlines.as_ref());
         let deadlines = deadlines.and_then(|(rule, given)| resolve_deadlines(rule, given, catalog, complaints));
-        let equals = if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" };
+        let equals = built_in_equality(catalog);
         let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, deadlines, equals };
+        subjects.complain_of_what_is_ignored(subject, complaints);
         for LinkRule { from, to: _, columns: _ } in &subject.links {
             let start = place(from, catalog, &mut Complaints::new(&rules.files));
             if let Some(start) = start
@@ -174,6 +178,40 @@ impl<'a> Subjects<'a> {
             }
         }
         Some(subjects)
+    }
+
+    /// Links and tables that would have no effect.
+    fn complain_of_what_is_ignored(&self, subject: &SubjectRule, complaints: &mut Complaints<'_>) {
+        let is_of_subjects = |relation| self.family(relation).any(|member| member == self.key.relation);
+        for LinkRule { from, to: _, columns: _ } in &subject.links {
+            let start = place(from, self.catalog, &mut Complaints::new(&[]));
+            if start.is_some_and(|start| is_of_subjects(start.relation)) {
+                let message = format!("a link from {}, a column of the subjects' own table", from.text);
+                let help = format!(
+                    "A row there is about the subject that it is, by {}, and about nobody else. Take the link out; what is about \
+                     another subject belongs into a table of its own.",
+                    subject.key.text
+                );
+                complaints.add_with_help(from.at, message, help);
+            }
+        }
+        for (number, (name, at)) in subject.unlinked.iter().enumerate() {
+            let Some(relation) = table(name, *at, self.catalog, &mut Complaints::new(&[])) else { continue };
+            let name_of = QualifiedName::new(&relation.schema, &relation.name);
+            if is_of_subjects(relation.oid) {
+                let message = format!("{name_of} is unlinked, and its rows are the subjects");
+                complaints.add_with_help(*at, message, "Take it out of `unlinked`.");
+            } else if self.family(relation.oid).any(|member| self.links.contains_key(&member)) {
+                let message = format!("{name_of} is unlinked, and a link leads from it");
+                complaints.add_with_help(
+                    *at,
+                    message,
+                    "Take out one of the two: its rows are about somebody or about nobody.",
+                );
+            } else if subject.unlinked.iter().take(number).any(|(other, _)| other == name) {
+                complaints.add_with_help(*at, format!("{name_of} is listed twice"), "Take out one of the two.");
+            }
+        }
     }
 
     /// Where purposes of consents are recorded.
@@ -320,7 +358,7 @@ impl<'a> Subjects<'a> {
 
     /// What stands behind the key of a subject that is the one with this key.
     pub fn is_subject(&self, key: &str) -> String {
-        format!("{} {}", self.equals, quote_literal(key))
+        format!("{} {}", self.key.equals, quote_literal(key))
     }
 
     /// The column with the key of subjects, and its relation.
@@ -342,7 +380,7 @@ impl<'a> Subjects<'a> {
     /// That a subject of the row has a record of which `is` holds beside the rule's own condition, for each subject.
     fn recorded(&self, relation: Oid, column: Option<&str>, records: &Records, is: &str) -> Option<Vec<String>> {
         let Records { table, subject, condition, needs: _ } = records;
-        let equals = self.equals;
+        let equals = &self.key.equals;
         let condition =
             condition.as_ref().map_or_else(String::new, |own| format!(" AND ({})", own.fill_row("", RECORD)));
         self.follow(relation, column, &|key| {
@@ -389,7 +427,8 @@ fn resolve_records(
 ) -> Option<Records> {
     let relation = table(&rule.table, rule.at, catalog, complaints)?;
     let subject = record_column(rule, &rule.subject, relation, complaints)?;
-    let here = Place { relation: relation.oid, table: sql_name(relation), column: subject.name.clone() };
+    let equals = equality(subject, catalog);
+    let here = Place { relation: relation.oid, table: sql_name(relation), column: subject.name.clone(), equals };
     comparable(&here, key, rule.at, catalog, complaints);
     let mut needs = vec![relation.oid];
     let condition = match &rule.condition {
@@ -498,13 +537,33 @@ fn comparable(a: &Place, b: &Place, at: At, catalog: &CatalogSnapshot, complaint
 fn place(rule: &ColumnRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> Option<Place> {
     let [schema, name, Part::Name(column)] = &rule.parts else { return None };
     let relation = table(&[schema.clone(), name.clone()], rule.at, catalog, complaints)?;
-    if relation.column(column).is_none() {
+    let Some(found) = relation.column(column) else {
         let near = suggestion(column, "columns", relation.columns.iter().map(|column| column.name.as_str()));
         let table = QualifiedName::new(&relation.schema, &relation.name);
         complaints.add_with_suggestion(rule.at, format!("unknown column \"{column}\" of {table}"), near);
         return None;
-    }
-    Some(Place { relation: relation.oid, table: sql_name(relation), column: column.clone() })
+    };
+    let equals = equality(found, catalog);
+    Some(Place { relation: relation.oid, table: sql_name(relation), column: column.clone(), equals })
+}
+
+fn built_in_equality(catalog: &CatalogSnapshot) -> &'static str {
+    if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" }
+}
+
+/// Equality as the type of a column has it, whatever the search path: that of an extension, such as citext, regards other values as equal than
+/// PostgreSQL's own would.
+fn equality(column: &Column, catalog: &CatalogSnapshot) -> String {
+    let types = &catalog.data().types;
+    let own = types.iter().find(|kind| kind.oid == column.type_oid && kind.kind == 'b' && kind.extension.is_some());
+    let has_own = |kind: &&TypeData| {
+        let mut named = catalog.operators_named("=");
+        named.any(|one| one.schema == kind.schema && one.extension == kind.extension)
+    };
+    own.filter(has_own).map_or_else(
+        || built_in_equality(catalog).to_owned(),
+        |kind| format!("OPERATOR({}.=)", quote_ident(&kind.schema)),
+    )
 }
 
 /// The table that a rule names.
