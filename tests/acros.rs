@@ -718,7 +718,7 @@ fn every_clause_holds_and_depends_on_its_rule() {
 #[test]
 fn extensions_do_not_keep_the_pack_from_loading() {
     let postgres = Postgres::start();
-    load(&postgres);
+    acros::load(&postgres);
     postgres.sql(
         shop::DATABASE,
         "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION pg_trgm;
