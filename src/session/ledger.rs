@@ -157,7 +157,7 @@ impl Relay {
             self.changing = Some(self.shared.inputs.changing());
         }
         if matches!(planned.effect, Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_))
-            || ((self.path.touched || self.path.moving) && may_undo(planned.kind))
+            || (self.path.may_move_back() && may_undo(planned.kind))
         {
             self.path.moving = true;
         }
