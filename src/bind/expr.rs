@@ -176,7 +176,7 @@ impl Binder<'_> {
             Expr::Extract { field: _, syntax: _, expr } => self.expr(expr, context),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => match field {
                 CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) => {
-                    let name = if matches!(expression, Expr::Ceil { .. }) { "ceil" } else { "floor" };
+                    let name = if matches!(expression, Expr::Ceil { expr: _, field: _ }) { "ceil" } else { "floor" };
                     self.special_function(name, &[&**expr], context)
                 }
                 CeilFloorKind::DateTimeField(_) | CeilFloorKind::Scale(_) => {
@@ -184,15 +184,10 @@ impl Binder<'_> {
                 }
             },
             Expr::Position { expr, r#in } => self.all([&**expr, r#in], context),
-            Expr::Substring { expr, substring_from, substring_for, special, shorthand } => {
+            Expr::Substring { expr, substring_from, substring_for, special: _, shorthand } => {
                 let arguments = [&**expr].into_iter().chain(substring_from.as_deref()).chain(substring_for.as_deref());
-                if *special || (substring_from.is_none() && substring_for.is_none()) {
-                    // With commas it is a call like others, that a function of the database may take.
-                    let name = if *shorthand { "substr" } else { "substring" };
-                    self.special_function(name, &arguments.collect::<Vec<_>>(), context)
-                } else {
-                    self.all(arguments, context)
-                }
+                let name = if *shorthand { "substr" } else { "substring" };
+                self.special_function(name, &arguments.collect::<Vec<_>>(), context)
             }
             Expr::Trim { trim_where: _, trim_what, expr, trim_characters } => self.all(
                 [&**expr].into_iter().chain(trim_what.as_deref()).chain(trim_characters.iter().flatten()),
@@ -286,27 +281,28 @@ impl Binder<'_> {
         }
     }
 
-    /// `ceil(x)`, `floor(x)` and `substring(x, y)`, which sqlparser does not give as functions.
+    /// `ceil(x)`, `floor(x)` and `substring(…)`, which sqlparser does not give as functions. With commas, or of one argument, they are
+    /// calls like others, that a function of the database may take; the forms of the grammar's own only take their token.
     fn special_function(&mut self, name: &str, arguments: &[&Expr], context: &Context) -> Result<Deps, Refusal> {
         let deps = self.all(arguments.iter().copied(), context)?;
         if self.own_text || self.catalog.functions_named(name).next().is_none() {
             return Ok(deps);
         }
         let first = arguments.first().and_then(|first| figure::first_token(first)).unwrap_or_default();
-        // Those inside the arguments were bound before.
+        // Those inside the arguments were bound before, and have their tokens.
         let calls = |at: &usize| {
             self.tokens.get(*at).is_some_and(|token| token.is_word(name))
                 && self.tokens.get(at + 1).is_some_and(|token| token.kind == Kind::Open)
-                && self.bound.functions.iter().all(|call| call.token != *at)
+                && !self.bound.accounted.get(*at).copied().unwrap_or(false)
         };
         let found = (0..first).rev().find(calls);
         let at = found.ok_or_else(|| Self::unsupported("this form of a function call"))?;
+        self.take_token(at)?;
         let comma = self.find_level(at + 2, |_, token| token.kind == Kind::Comma);
         if arguments.len() > 1 && self.tokens.get(comma).is_none_or(|token| token.kind != Kind::Comma) {
-            // `substring(a SIMILAR b ESCAPE c)`, which the grammar makes a call of pg_catalog's.
+            // `substring(a FROM b)`, `substring(a SIMILAR b ESCAPE c)`: the grammar makes them calls of pg_catalog's.
             return Ok(deps);
         }
-        self.take_token(at)?;
         let mut types = Vec::new();
         for argument in arguments {
             types.push(self.type_of(argument, context)?);
@@ -460,6 +456,7 @@ impl Binder<'_> {
             self.mark(&deps, Usages::ARGUMENT);
         }
         for item in within_group {
+            self.order_options(item)?;
             let more = self.expr(&item.expr, &inner)?;
             merge(&mut deps, &more);
         }
@@ -493,9 +490,7 @@ impl Binder<'_> {
             FunctionArgumentClause::OrderBy(items) => {
                 let mut deps = Deps::new();
                 for item in items {
-                    if item.with_fill.is_some() {
-                        return Err(Self::unsupported("WITH FILL"));
-                    }
+                    self.order_options(item)?;
                     let more = self.expr(&item.expr, context)?;
                     self.mark(&more, Usages::ORDER);
                     merge(&mut deps, &more);
@@ -537,7 +532,7 @@ fn constant(argument: &FunctionArgExpr) -> Option<Constant> {
 
 /// The dotted names with which a chain of accesses begins that ends in subscripts.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all but names are bound as the expressions that they are")]
-fn column_names(root: &Expr, chain: &[AccessExpr]) -> Vec<Ident> {
+pub(super) fn column_names(root: &Expr, chain: &[AccessExpr]) -> Vec<Ident> {
     let mut names = match root {
         Expr::Identifier(ident) => vec![ident.clone()],
         Expr::CompoundIdentifier(idents) => idents.clone(),

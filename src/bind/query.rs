@@ -216,7 +216,7 @@ impl Binder<'_> {
                 let scope = Scope { items: vec![rows], parent: context.scope.parent.clone(), block: None };
                 let context = Context::new(Rc::new(scope), Clause::Order);
                 for item in order_items(order_by)? {
-                    Self::order_options(item)?;
+                    self.order_options(item)?;
                     self.order_expression(&item.expr, &context, &outputs)?;
                 }
                 Ok((outputs, None))
@@ -249,7 +249,7 @@ impl Binder<'_> {
                     .ok_or_else(|| Self::unsupported("ORDER BY an expression of a set operation"))?
             };
             let deps = found.deps.clone();
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.mark(&deps, Usages::ORDER);
         }
         Ok(())
@@ -276,14 +276,16 @@ impl Binder<'_> {
         Ok(number.parse::<usize>().ok().and_then(|number| outputs.get(number.checked_sub(1)?)))
     }
 
-    fn order_options(item: &OrderByExpr) -> Result<(), Refusal> {
+    pub(super) fn order_options(&mut self, item: &OrderByExpr) -> Result<(), Refusal> {
         if item.with_fill.is_some() {
             return Err(Self::unsupported("WITH FILL"));
         }
         match &item.options.sort {
-            // The operator of USING is checked with all others, on the tokens.
-            None | Some(OrderBySort::Asc | OrderBySort::Desc | OrderBySort::Using(_)) => Ok(()),
+            None | Some(OrderBySort::Asc | OrderBySort::Desc) => {}
+            // Its operator is checked with all others, on the tokens; the word means none.
+            Some(OrderBySort::Using(_)) => self.word_use("using", Vec::new()),
         }
+        Ok(())
     }
 
     fn select(
@@ -384,7 +386,7 @@ impl Binder<'_> {
             }
         }
         for item in order_items(order_by)? {
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.order_expression(&item.expr, &at(Clause::Order), &outputs)?;
         }
         Ok((outputs, scope))
@@ -417,7 +419,7 @@ impl Binder<'_> {
             self.expr_used(expression, context)?;
         }
         for item in order_by {
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.expr_used(&item.expr, context)?;
         }
         if let Some(frame) = window_frame {

@@ -62,6 +62,11 @@ impl Binder<'_> {
         }
         let close = parse::token_index(closing_paren_token.0.span);
         let clauses = close.and_then(|close| gaps::recursion(self.tokens, close + 1));
+        let inside = clauses.iter().flat_map(|clauses| clauses.tokens.clone());
+        if inside.filter_map(|at| self.tokens.get(at)).any(|token| token.is_word("using")) {
+            // CYCLE compares rows by no operator that is looked up.
+            self.word_use("using", Vec::new());
+        }
         let mut added = Vec::new();
         for index in clauses.iter().flat_map(|clauses| &clauses.added) {
             let name = self.take_token(*index)?;

@@ -3,14 +3,14 @@
 //! nothing depends on types. Invariant: a type that is answered is the one that PostgreSQL finds; [`Typed::Any`] is always right.
 
 use sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, InTarget, ObjectNamePart, Query, Spanned, Subscript, TimezoneInfo, TypedString,
-    UnaryOperator, Value,
+    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget,
+    ObjectNamePart, Query, Spanned, Subscript, TypedString, UnaryOperator, Value,
 };
 
 use super::{
     binder::{Binder, Context, Resolved},
     bound::{OperatorUse, Output},
+    expr::column_names,
     figure::first_token,
     query::unbracketed,
     scope::ScopeColumn,
@@ -31,7 +31,7 @@ impl Binder<'_> {
         self.catalog.data().overloads.as_ref().filter(|_| !self.own_text)
     }
 
-    fn known(&self, oid: Oid) -> Typed {
+    pub(super) fn known(&self, oid: Oid) -> Typed {
         if self.overloads().is_some_and(|overloads| overloads.knows(oid)) { Typed::Known(oid) } else { Typed::Any }
     }
 
@@ -52,7 +52,7 @@ impl Binder<'_> {
             Typed::Literal => Typed::Known(TEXT),
             // What becomes of it, the query around says.
             Typed::Parameter => Typed::Any,
-            known @ (Typed::Any | Typed::Known(_)) => known,
+            known @ (Typed::Any | Typed::Known(_) | Typed::Row) => known,
         })
     }
 
@@ -97,8 +97,8 @@ impl Binder<'_> {
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {}
                 FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) => types.push(Typed::Any),
                 FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(_))
-                | FunctionArg::Named { .. }
-                | FunctionArg::ExprNamed { .. } => return Ok(None),
+                | FunctionArg::Named { name: _, arg: _, operator: _ }
+                | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => return Ok(None),
             }
         }
         Ok(Some(types))
@@ -117,6 +117,8 @@ impl Binder<'_> {
         Ok(match expression {
             Expr::Identifier(ident) => match self.bare(&ident.value, context, 0)? {
                 Some(Resolved::Column(column)) if !column.doubtful => self.column_type(&column),
+                // Of a function the name may be that of its only column.
+                Some(Resolved::Row(item, _)) if item.relation.is_some() => Typed::Row,
                 Some(Resolved::Column(_) | Resolved::Opaque(_) | Resolved::System(..) | Resolved::Row(..)) => {
                     Typed::Any
                 }
@@ -144,9 +146,8 @@ impl Binder<'_> {
                 Value::Placeholder(_) => Typed::Parameter,
                 _ => Typed::Any,
             },
-            Expr::TypedString(TypedString { data_type, .. }) | Expr::Cast { data_type, .. } => {
-                self.type_named(data_type)
-            }
+            Expr::TypedString(TypedString { data_type, value: _, uses_odbc_syntax: _ })
+            | Expr::Cast { kind: _, expr: _, data_type, format: _ } => self.type_named(data_type),
             Expr::Interval(_) => self.known(Oid(1186)),
             Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
@@ -156,20 +157,20 @@ impl Binder<'_> {
             | Expr::IsNotNull(_)
             | Expr::IsUnknown(_)
             | Expr::IsNotUnknown(_)
-            | Expr::IsJson { .. }
-            | Expr::IsNormalized { .. }
+            | Expr::IsJson { expr: _, kind: _, unique_keys: _, negated: _ }
+            | Expr::IsNormalized { expr: _, form: _, negated: _ }
             | Expr::IsDistinctFrom(..)
             | Expr::IsNotDistinctFrom(..)
-            | Expr::AnyOp { .. }
-            | Expr::AllOp { .. }
-            | Expr::In { .. }
-            | Expr::Between { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
-            | Expr::SimilarTo { .. }
-            | Expr::Exists { .. }
-            | Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. }
-            | Expr::UnaryOp { op: UnaryOperator::Not, .. } => BOOL,
+            | Expr::AnyOp { left: _, compare_op: _, right: _, is_some: _ }
+            | Expr::AllOp { left: _, compare_op: _, right: _ }
+            | Expr::In { expr: _, target: _, negated: _, global: _ }
+            | Expr::Between { expr: _, negated: _, low: _, high: _ }
+            | Expr::Like { negated: _, any: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::ILike { negated: _, any: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::SimilarTo { negated: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::Exists { subquery: _, negated: _ }
+            | Expr::BinaryOp { left: _, op: BinaryOperator::And | BinaryOperator::Or, right: _ }
+            | Expr::UnaryOp { op: UnaryOperator::Not, expr: _ } => BOOL,
             Expr::BinaryOp { left, op, right } => {
                 let (left, right) = (self.type_of(left, context)?, self.type_of(right, context)?);
                 self.operator_type(&op.to_string(), Some(left), right)
@@ -178,41 +179,37 @@ impl Binder<'_> {
                 let operand = self.type_of(expr, context)?;
                 self.operator_type(&op.to_string(), None, operand)
             }
-            Expr::Extract { .. } => self.known(Oid(1700)),
-            Expr::Position { .. } => self.known(Oid(23)),
+            Expr::Extract { field: _, syntax: _, expr: _ } => self.known(Oid(1700)),
+            Expr::Position { expr: _, r#in: _ } => self.known(Oid(23)),
+            Expr::CompoundFieldAccess { root, access_chain } => self.subscript_type(root, access_chain, context)?,
             Expr::Substring { expr, substring_from: Some(from), substring_for, special: true, shorthand } => {
+                let name = if *shorthand { "substr" } else { "substring" };
                 let mut arguments = vec![self.type_of(expr, context)?, self.type_of(from, context)?];
                 if let Some(length) = substring_for {
+                    // It may be SIMILAR, which means no function of the database.
+                    if self.catalog.functions_named(name).next().is_some() {
+                        return Ok(Typed::Any);
+                    }
                     arguments.push(self.type_of(length, context)?);
                 }
-                self.function_type(if *shorthand { "substr" } else { "substring" }, &arguments)
+                self.function_type(name, &arguments)
             }
-            Expr::CompoundFieldAccess { root, access_chain }
-                if access_chain
-                    .iter()
-                    .all(|access| matches!(access, AccessExpr::Subscript(Subscript::Index { .. }))) =>
-            {
-                match self.type_of(root, context)? {
-                    // jsonb
-                    Typed::Known(Oid(3802)) => self.known(Oid(3802)),
-                    Typed::Known(array) => {
-                        let element = self.overloads().and_then(|all| all.element_of(array));
-                        element.map_or(Typed::Any, Typed::Known)
-                    }
-                    Typed::Any | Typed::Literal | Typed::Parameter => Typed::Any,
-                }
+            Expr::Substring { expr: _, substring_from: None, substring_for: None, special: _, shorthand: _ } => {
+                Typed::Any
             }
-            Expr::Substring { expr, shorthand: false, .. } | Expr::Overlay { expr, .. } | Expr::Trim { expr, .. } => {
+            Expr::Substring { expr, substring_from: _, substring_for: _, special: false, shorthand: false }
+            | Expr::Overlay { expr, overlay_what: _, overlay_from: _, overlay_for: _ }
+            | Expr::Trim { trim_where: _, trim_what: _, expr, trim_characters: _ } => {
                 match self.type_of(expr, context)? {
                     Typed::Known(Oid(25 | 1042 | 1043)) => Typed::Known(TEXT),
-                    Typed::Known(_) | Typed::Any | Typed::Literal | Typed::Parameter => Typed::Any,
+                    Typed::Known(_) | Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
                 }
             }
             Expr::Ceil { expr, field: _ } => self.call_type("ceil", expr, context)?,
             Expr::Floor { expr, field: _ } => self.call_type("floor", expr, context)?,
-            Expr::Collate { expr, .. } => self.type_of(expr, context)?,
+            Expr::Collate { expr, collation: _ } => self.type_of(expr, context)?,
             Expr::Subquery(query) => self.query_type(query),
-            Expr::Case { conditions, else_result, .. } => {
+            Expr::Case { case_token: _, end_token: _, operand: _, conditions, else_result } => {
                 let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
                 self.common_type(results.chain(else_result.as_deref()), context)?
             }
@@ -220,10 +217,45 @@ impl Binder<'_> {
                 Typed::Known(element) => {
                     self.overloads().and_then(|all| all.array_of(element)).map_or(Typed::Any, Typed::Known)
                 }
-                Typed::Any | Typed::Literal | Typed::Parameter => Typed::Any,
+                Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
             },
             Expr::Function(function) => self.result_type(function, context)?,
             _ => Typed::Any,
+        })
+    }
+
+    /// The type of what subscripts choose.
+    fn subscript_type(
+        &mut self,
+        root: &Expr,
+        access_chain: &[AccessExpr],
+        context: &Context,
+    ) -> Result<Typed, Refusal> {
+        let names = column_names(root, access_chain);
+        let is_name = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(_));
+        let fields = access_chain.iter().take_while(is_name).count();
+        let subscripts = access_chain.iter().skip(fields);
+        // A field of what is no name has a type of its own.
+        let is_column = names.len() > fields || fields == 0;
+        if !is_column
+            || !subscripts
+                .into_iter()
+                .all(|access| matches!(access, AccessExpr::Subscript(Subscript::Index { index: _ })))
+        {
+            return Ok(Typed::Any);
+        }
+        let whole = match names.as_slice() {
+            [] | [_] => self.type_of(root, context)?,
+            [_, _, ..] => self.type_of(&Expr::CompoundIdentifier(names), context)?,
+        };
+        Ok(match whole {
+            // jsonb
+            Typed::Known(Oid(3802)) => self.known(Oid(3802)),
+            Typed::Known(array) => {
+                let element = self.overloads().and_then(|all| all.element_of(array));
+                element.map_or(Typed::Any, Typed::Known)
+            }
+            Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
         })
     }
 
@@ -299,7 +331,16 @@ impl Binder<'_> {
     }
 
     fn result_type(&mut self, function: &Function, context: &Context) -> Result<Typed, Refusal> {
-        let Function { name, args, within_group, .. } = function;
+        let Function {
+            name,
+            uses_odbc_syntax: _,
+            parameters: _,
+            args,
+            within_group,
+            filter: _,
+            null_treatment: _,
+            over: _,
+        } = function;
         let [.., ObjectNamePart::Identifier(called)] = name.0.as_slice() else { return Ok(Typed::Any) };
         let list = match args {
             FunctionArguments::List(list) => list,
@@ -308,7 +349,9 @@ impl Binder<'_> {
         };
         let expressions = list.args.iter().filter_map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
-            FunctionArg::Unnamed(_) | FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => None,
+            FunctionArg::Unnamed(_)
+            | FunctionArg::Named { name: _, arg: _, operator: _ }
+            | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => None,
         });
         if called.quote_style.is_none() && matches!(called.value.as_str(), "coalesce" | "greatest" | "least") {
             return self.common_type(expressions, context);
@@ -317,59 +360,6 @@ impl Binder<'_> {
         let Some(place) = place else { return Ok(Typed::Any) };
         let Some(arguments) = self.argument_types(&list.args, place, context)? else { return Ok(Typed::Any) };
         Ok(self.function_type(&called.value, &arguments))
-    }
-
-    /// The type that a name means, when it is one of `pg_catalog` that no other stands beside, or the only one of the database.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "of all other forms nothing is known, which is always right")]
-    fn type_named(&self, data_type: &DataType) -> Typed {
-        let Some(overloads) = self.overloads() else { return Typed::Any };
-        let oid = match data_type {
-            DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => Some(1700),
-            DataType::SmallInt(_) => Some(21),
-            DataType::Int(_) | DataType::Integer(_) => Some(23),
-            DataType::BigInt(_) => Some(20),
-            DataType::Real => Some(700),
-            DataType::DoublePrecision | DataType::Float(ExactNumberInfo::None) => Some(701),
-            DataType::Boolean => Some(16),
-            DataType::CharacterVarying(_) | DataType::Varchar(_) => Some(1043),
-            DataType::Character(_) | DataType::Char(_) => Some(1042),
-            DataType::Timestamp(_, zone) => Some(if has_zone(*zone) { 1184 } else { 1114 }),
-            DataType::Time(_, zone) => Some(if has_zone(*zone) { 1266 } else { 1083 }),
-            DataType::Interval { .. } => Some(1186),
-            _ => None,
-        };
-        if let Some(oid) = oid {
-            return self.known(Oid(oid));
-        }
-        let name = match data_type {
-            DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => {
-                let Typed::Known(element) = self.type_named(inner) else { return Typed::Any };
-                return overloads.array_of(element).map_or(Typed::Any, Typed::Known);
-            }
-            DataType::Custom(name, _) => match name.0.as_slice() {
-                [ObjectNamePart::Identifier(ident)] => ident.value.clone(),
-                _ => return Typed::Any,
-            },
-            DataType::Text => "text".to_owned(),
-            DataType::Uuid => "uuid".to_owned(),
-            DataType::Date => "date".to_owned(),
-            DataType::JSON => "json".to_owned(),
-            DataType::JSONB => "jsonb".to_owned(),
-            DataType::Bytea => "bytea".to_owned(),
-            DataType::Bool => "bool".to_owned(),
-            DataType::Int2(_) => "int2".to_owned(),
-            DataType::Int4(_) => "int4".to_owned(),
-            DataType::Int8(_) => "int8".to_owned(),
-            DataType::Float4 => "float4".to_owned(),
-            DataType::Float8 => "float8".to_owned(),
-            _ => return Typed::Any,
-        };
-        let mut users = self.catalog.types_named(&name).filter(|user| self.path.contains(&user.schema));
-        match (overloads.named(&name), users.next(), users.next()) {
-            (Some(oid), None, _) => Typed::Known(oid),
-            (None, Some(user), None) => self.known(user.oid),
-            (_, _, _) => Typed::Any,
-        }
     }
 
     /// Notes what stands between operators, and what the words of the grammar compare that PostgreSQL looks an operator up for.
@@ -423,7 +413,7 @@ impl Binder<'_> {
                     }
                     self.operator_use("in", false, [first_token(expr), at], pairs);
                 }
-                InTarget::Unnest(_) | InTarget::Table { .. } => {}
+                InTarget::Unnest(_) | InTarget::Table { name: _, args: _ } => {}
             },
             Expr::Position { expr, r#in } => {
                 self.operator_use("in", false, [first_token(expr), first_token(r#in)], Vec::new());
@@ -432,22 +422,19 @@ impl Binder<'_> {
                 let pairs = self.pairs(expr, &[&**low, &**high], context)?;
                 self.operator_use("between", false, [first_token(expr), first_token(low)], pairs);
             }
-            Expr::Like { expr, pattern, .. }
-            | Expr::ILike { expr, pattern, .. }
-            | Expr::SimilarTo { expr, pattern, .. } => {
-                let word = match expression {
-                    Expr::Like { .. } => "like",
-                    Expr::ILike { .. } => "ilike",
-                    _ => "similar",
-                };
-                let pairs = self.pairs(expr, &[&**pattern], context)?;
-                self.operator_use(word, false, [first_token(expr), first_token(pattern)], pairs);
+            Expr::Like { negated: _, any: _, expr, pattern, escape_char: _ } => {
+                self.word_between("like", expr, pattern, context)?;
+            }
+            Expr::ILike { negated: _, any: _, expr, pattern, escape_char: _ } => {
+                self.word_between("ilike", expr, pattern, context)?;
+            }
+            Expr::SimilarTo { negated: _, expr, pattern, escape_char: _ } => {
+                self.word_between("similar", expr, pattern, context)?;
             }
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
-                let pairs = self.pairs(left, &[&**right], context)?;
-                self.operator_use("distinct", false, [first_token(left), first_token(right)], pairs);
+                self.word_between("distinct", left, right, context)?;
             }
-            Expr::Case { case_token, operand, conditions, .. } => {
+            Expr::Case { case_token, end_token: _, operand, conditions, else_result: _ } => {
                 let pairs = match operand {
                     Some(operand) => {
                         let values: Vec<&Expr> = conditions.iter().map(|when| &when.condition).collect();
@@ -457,8 +444,9 @@ impl Binder<'_> {
                 };
                 self.operator_use("case", false, [parse::token_index(case_token.0.span); 2], pairs);
             }
-            Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) => {
-                if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            Expr::Function(function) => {
+                if let [ObjectNamePart::Identifier(ident)] = function.name.0.as_slice()
+                    && let FunctionArguments::List(list) = &function.args
                     && ident.quote_style.is_none()
                     && ident.value == "nullif"
                     && let [
@@ -472,6 +460,12 @@ impl Binder<'_> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn word_between(&mut self, word: &str, left: &Expr, right: &Expr, context: &Context) -> Result<(), Refusal> {
+        let pairs = self.pairs(left, &[right], context)?;
+        self.operator_use(word, false, [first_token(left), first_token(right)], pairs);
         Ok(())
     }
 
@@ -518,8 +512,4 @@ impl Binder<'_> {
             self.bound.operators.push(one);
         }
     }
-}
-
-fn has_zone(zone: TimezoneInfo) -> bool {
-    matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)
 }

@@ -25,6 +25,8 @@ pub enum Typed {
     Literal,
     /// A parameter: as a constant, unless the client declares its type.
     Parameter,
+    /// The row of some table.
+    Row,
     /// This one.
     Known(Oid),
 }
@@ -38,9 +40,8 @@ impl Typed {
             (Self::Known(one), Self::Known(two)) if one == two => self,
             (Self::Known(_), Self::Literal) => self,
             (Self::Literal, Self::Known(_)) => other,
-            (Self::Any | Self::Parameter | Self::Known(_), _) | (Self::Literal, Self::Any | Self::Parameter) => {
-                Self::Any
-            }
+            (Self::Any | Self::Parameter | Self::Row | Self::Known(_), _)
+            | (Self::Literal, Self::Any | Self::Parameter | Self::Row) => Self::Any,
         }
     }
 }
@@ -223,8 +224,16 @@ impl Overloads {
     fn may_take(&self, target: Oid, value: Typed) -> bool {
         match value {
             Typed::Any | Typed::Literal | Typed::Parameter => true,
+            Typed::Row => self.takes_row(target),
             Typed::Known(source) => self.takes(target, source),
         }
+    }
+
+    /// Whether a row of some table could be taken: for a row, or by a cast from one, which are no types that are listed.
+    fn takes_row(&self, target: Oid) -> bool {
+        let wanted = self.base(target);
+        self.shape(wanted).is_none_or(|shape| matches!(shape.kind, 'c' | 'p'))
+            || self.casts.iter().any(|(from, to)| *to == wanted && self.shape(*from).is_none())
     }
 
     /// Whether a function of the database could be taken for a call with these arguments.
@@ -330,7 +339,7 @@ impl Overloads {
             .iter()
             .enumerate()
             .map(|(at, value)| match value {
-                Typed::Any => None,
+                Typed::Any | Typed::Row => None,
                 Typed::Literal => Some(UNKNOWN),
                 Typed::Parameter => {
                     let of_pg = |one: &Candidate<'a, T>| one.arguments.get(at).is_none_or(|oid| oid.0 < 16_384);

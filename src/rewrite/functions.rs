@@ -134,7 +134,7 @@ fn meant(job: &Job<'_>, function: &FunctionUse, users: &[&FunctionData]) -> Mean
     let fitting: Vec<&FunctionData> = unlisted.iter().copied().filter(|user| fits(user)).collect();
     if fitting.is_empty() {
         // What the client declares of a parameter could ask for another.
-        let declared = |value: &Typed| matches!(value, Typed::Any | Typed::Parameter);
+        let declared = |value: &Typed| matches!(value, Typed::Any | Typed::Row | Typed::Parameter);
         let sure = known.is_some_and(|(_, arguments)| !arguments.iter().any(declared));
         return match (listed.iter().any(|user| fits(user)), sure || unlisted.is_empty()) {
             (false, _) => Meant::Builtin,
