@@ -122,6 +122,15 @@ impl Relay {
         Ok(Arc::clone(&self.stamp))
     }
 
+    /// Ends the session when rules have come into force that do not know its role or purpose any more: what was prepared and bound
+    /// before is not judged again, and may go on for ever.
+    pub(super) fn still_matched(&mut self) -> Result<(), Stop> {
+        match self.shared.inputs.current() {
+            Some(inputs) if Arc::ptr_eq(&inputs, &self.stamp.inputs) => Ok(()),
+            Some(_) | None => self.inputs().map(|_| ()),
+        }
+    }
+
     /// Waits for the catalog when this process knows that it is changing.
     pub(super) async fn settled(&mut self) {
         if self.shared.inputs.settled().await {

@@ -160,6 +160,10 @@ impl Relay {
         if !portal.is_empty() && self.model.opened() >= MOST_OPEN {
             return self.refuse_bind(header, too_many_open().into()).await;
         }
+        let prepared = match self.given(prepared, self.client.input.get(frame::HEADER..header.total)) {
+            Ok(prepared) => prepared,
+            Err(refused) => return self.refuse_bind(header, refused).await,
+        };
         // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
         self.model.open = true;
         let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
