@@ -343,11 +343,18 @@ fn kept_statements_of_drivers_go_on() {
     assert_eq!(common::python::script("psycopg_purpose.py", &[], &environment).trim(), "ok");
 }
 
-/// Parse, Bind, Describe and Execute of each statement, without Sync.
+/// Parse, Bind, Describe and Execute of each statement, without Sync. `give x` gives the purpose `x` by a parameter.
 fn pipelined(statements: &[&str]) -> Vec<u8> {
     let one = |sql: &&str| {
-        [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::describe_portal(""), wire::execute("", 0)]
-            .concat()
+        let given = sql.strip_prefix("give ").map(|purpose| [Some(purpose.as_bytes())]);
+        let (sql, values) = given.as_ref().map_or((*sql, &[][..]), |value| (GIVEN, value.as_slice()));
+        [
+            wire::parse("", sql, &[]),
+            wire::bind("", "", &[], values, &[]),
+            wire::describe_portal(""),
+            wire::execute("", 0),
+        ]
+        .concat()
     };
     statements.iter().flat_map(one).collect()
 }
@@ -528,6 +535,10 @@ fn what_is_foreseen_is_what_the_server_does() {
         "RESET pgscrim.purpose",
         "SELECT set_config('pgscrim.purpose', 'verification', true), NULL, NULL",
         "SELECT set_config('pgscrim.purpose', 'statistics', false)",
+        "give verification",
+        "give statistics",
+        "give ",
+        "give marketing",
         "SELECT 1/0",
     ];
     let (mut answered, mut of_other_purposes) = (0, 0);
@@ -537,7 +548,11 @@ fn what_is_foreseen_is_what_the_server_does() {
         for _ in 0..3 {
             let sent: Vec<&str> = (0..=choices.below(7)).map(|_| statements[choices.below(statements.len())]).collect();
             let answer = if choices.below(2) == 0 {
-                client.simple(&sent.join("; "))
+                let plain = |sql: &&str| match sql.strip_prefix("give ") {
+                    Some(purpose) => format!("SELECT set_config('pgscrim.purpose', '{purpose}', true)"),
+                    None => (*sql).to_owned(),
+                };
+                client.simple(&sent.iter().map(plain).collect::<Vec<_>>().join("; "))
             } else {
                 client.send(&[pipelined(&sent), wire::sync()].concat());
                 client.until_ready()
@@ -613,6 +628,7 @@ const GIVEN: &str = "SELECT set_config('pgscrim.purpose', $1, true)";
 
 /// Applications give the purpose by a parameter: judged at Bind as a constant is, in text and binary format, in pipelines too.
 #[test]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
 fn a_parameter_gives_the_purpose() {
     let (_postgres, proxy) = start();
     let mut client = proxy.connect("support", "shop");
@@ -678,6 +694,7 @@ fn a_parameter_gives_the_purpose() {
 
 /// What is not known, or not allowed, when it is bound, is refused, and the rest of the pipeline is not run.
 #[test]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
 fn a_purpose_that_a_parameter_may_not_give_is_refused() {
     let (_postgres, proxy) = start();
     let mut client = proxy.connect("support", "shop");

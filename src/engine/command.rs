@@ -179,11 +179,14 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
                     Effect::Catalog
                 } else if calls && effect == Effect::None && from == 0 {
                     let own = &*forms::plain(own);
-                    match configured(own, run, &mut reads) {
-                        _any if !sets_path(&bound, own, &mut reads) => Effect::None,
+                    let sets = configured(own, run, &mut reads);
+                    if !sets_path(&bound, own, &mut reads) {
+                        Effect::None
+                    } else if let Effect::PurposeGiven(_) = sets {
                         // The server is asked for what a parameter gave.
-                        Effect::PurposeGiven(_) => Effect::SearchPath,
-                        effect => effect,
+                        Effect::SearchPath
+                    } else {
+                        sets
                     }
                 } else {
                     effect
