@@ -159,8 +159,8 @@ pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
 }
 
 fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
-        .with_hint(HINT);
+    let refusal =
+        Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config").with_hint(HINT);
     at(job, refusal, function.token)
 }
 
