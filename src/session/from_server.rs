@@ -313,8 +313,7 @@ impl Relay {
         ))
     }
 
-    /// Whether what is answered, or the cursor that it fetches from, was judged by other rules than those in force: they may have shown
-    /// what is hidden now.
+    /// Whether what is answered, or the cursor that it fetches from, was judged by other rules than those in force.
     fn other_rules(&mut self, now: &str) -> bool {
         let run = match self.model.front() {
             Some(Entry::Query(batch)) => batch.runs.front(),
