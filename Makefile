@@ -12,7 +12,7 @@ VERSIONS ?=
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side relay server-cost memory \
-    count count-check clean
+    mask-cost count count-check clean
 
 help:
 	@echo 'make demo           a private PostgreSQL with an invented shop, and what each role sees (ARGS=--once ends at once)'
@@ -22,14 +22,15 @@ help:
 	@echo 'make test-drivers   clients in Node, Java, Go, Ruby, PHP and ODBC, through pgscrim (Debian)'
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted lockstep grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
-	@echo 'make journey        discover, sort, check, test, observe, enforce on a whole shop (django-oscar), with times'
+	@echo 'make journey        discover, sort, check, test, observe, enforce on the shop of the demo and on a whole one (django-oscar), with times'
 	@echo 'make bench          how long plans take'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
 	@echo 'make relay          what a round trip takes: instructions and system calls, beside PgBouncer (Linux)'
 	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
 	@echo 'make server-cost    what masks cost the server, against masks written by hand'
+	@echo 'make mask-cost      what each mask costs the server per value'
 	@echo 'make memory         thousands of idle connections, and a day of statements of which none comes twice'
-	@echo 'make count          how many instructions (Debian: with valgrind)'
+	@echo 'make count          how many instructions a plan takes, beside two parsers (Debian: with valgrind)'
 	@echo 'make clean          removes all that was built'
 
 demo:
@@ -110,6 +111,7 @@ test-versions:
 journey: target/shop-venv/.installed
 	@sh scripts/need.sh cc postgres python
 	$(CARGO) build --locked
+	python3 tests/shops/demo_journey.py
 	target/shop-venv/bin/python tests/shops/journey.py
 
 target/shop-venv/.installed: tests/shops/requirements.txt
@@ -138,13 +140,19 @@ server-cost:
 	$(CARGO) build --locked --release
 	python3 bench/server_cost.py
 
+# What each mask costs the server per value.
+mask-cost:
+	@sh scripts/need.sh cc postgres python
+	$(CARGO) build --locked --release
+	python3 bench/mask_cost.py
+
 # What idle connections take, and whether memory grows with statements that never come again.
 memory:
 	@sh scripts/need.sh cc postgres python
 	$(CARGO) build --locked --release
 	python3 bench/memory.py
 
-count:
+count: test-venv
 	@CARGO='$(CARGO)' sh bench/count.sh
 
 clean:

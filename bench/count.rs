@@ -66,6 +66,7 @@ fn main() {
     let (_, sql) = cases::statements().into_iter().find(|(name, _)| *name == case).unwrap();
     let plan = cache.plan(&sql, &context, &inputs).0.unwrap();
     println!("sent {} {}", plan.permit.text().len(), sql.len());
+    println!("text {sql}");
     let _ = cache.plan(&cases::numbered(&sql, rounds), &context, &inputs).0.unwrap();
     for round in 0..rounds {
         stage_sqlparser(black_box(&sql));

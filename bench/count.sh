@@ -1,6 +1,6 @@
 #!/bin/sh
 # Instructions per statement and stage, counted by valgrind: unlike times they are the same on a busy machine.
-# Usage: sh bench/count.sh [CASE …]       all stages
+# Usage: sh bench/count.sh [CASE …]       all stages, and libpg_query's parse beside them
 #        sh bench/count.sh --check        fails when a plan takes more than bench/bounds.txt allows
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,6 +12,8 @@ fi
 ${CARGO:-cargo} bench --locked --bench count --no-run 2>/dev/null
 binary=$(ls -t target/release/deps/count-* | grep -v '\.d$' | head -n 1)
 rounds=${ROUNDS:-50}
+# With PostgreSQL's own parser, if `make test-venv` has been run.
+python=target/test-venv/bin/python
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 [ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" \
@@ -32,6 +34,16 @@ for case in "$@"; do
         }' >"$out/counts"
     # How many bytes the server gets, beside how many the client sent.
     awk '/^sent / { printf "  %-12s %9d  %5.2f of the client'"'"'s\n", $1, $2, $2 / $3 }' "$out/log" >>"$out/counts"
+    # PostgreSQL's own parser, as bindings call it, and without what it writes for them.
+    if [ -z "$check" ] && [ -x "$python" ]; then
+        valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" --toggle-collect=pg_query_parse_protobuf_opts \
+            "$python" bench/libpg_query.py "$(sed -n 's/^text //p' "$out/log")" "$rounds" >"$out/parsed" 2>&1 || { cat "$out/parsed"; exit 1; }
+        callgrind_annotate --inclusive=yes --threshold=100 "$out/callgrind" 2>/dev/null |
+            awk -v rounds="$rounds" -v sqlparser="$(awk '$1 == "sqlparser" { print $2 }' "$out/counts")" '
+                { count = $1; gsub(",", "", count) }
+                /:pg_query_parse_protobuf_opts/ { name = "libpg_query" } /:raw_parser/ { name = "its parser" }
+                name { printf "  %-12s %9d  %5.2f of sqlparser\n", name, count / rounds, count / rounds / sqlparser; name = "" }' >>"$out/counts"
+    fi
     cat "$out/counts"
     [ -n "$check" ] || continue
     # Each line of the bounds: case | stage | the most instructions.

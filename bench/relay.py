@@ -93,7 +93,7 @@ def calls(stage, start, user, mode):
 
 
 def main():
-    needed("pgbench", "pgbouncer", "initdb", "valgrind", "callgrind_annotate", "strace")
+    needed("pgbench", "pgbouncer", "initdb", "valgrind", "callgrind_annotate", "strace", "cc")
     stage = Stage()
     try:
         stage.postgres()
@@ -107,6 +107,7 @@ def measure(stage):
     print("| proxy, mode | instructions | of the audit log's thread | system calls |")
     print("|---|---|---|---|")
     proxies = [
+        ("forwarder", lambda under: stage.floor(under), "bench"),
         ("PgBouncer", lambda under: stage.pgbouncer(under), "bench"),
         ("pgscrim, exempt", lambda under: stage.pgscrim("exempt", 1, under), "bench"),
         ("pgscrim, masked", lambda under: stage.pgscrim("masked", 1, under), "masked"),

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Proxies side by side: pgbench straight to the server, through HAProxy, PgBouncer (session mode) and pgscrim, in turn.
+"""Proxies side by side: pgbench straight to the server, through a forwarder that does no more than move bytes (floor.c), HAProxy,
+PgBouncer (session mode) and pgscrim, in turn.
 
     make side-by-side                  # release build, proxies from the package manager, about a quarter of an hour
     SECONDS=2 ROUNDS=1 python3 bench/side_by_side.py --quick
@@ -140,7 +141,7 @@ def in_turn(contestants, rounds, measure):
 
 
 def main():
-    needed("pgbench", "haproxy", "pgbouncer", "initdb")
+    needed("pgbench", "haproxy", "pgbouncer", "initdb", "cc")
     begin = time.monotonic()
     stage = Stage()
     try:
@@ -152,9 +153,10 @@ def main():
 
 def measure(stage):
     stage.postgres()
-    haproxy, pgbouncer, pgscrim, single = stage.haproxy(), stage.pgbouncer(), stage.pgscrim(), stage.pgscrim("single", 1)
+    floor, haproxy, pgbouncer, pgscrim, single = stage.floor(), stage.haproxy(), stage.pgbouncer(), stage.pgscrim(), stage.pgscrim("single", 1)
     contestants = [
         Contestant("direct", stage.port, None),
+        Contestant("forwarder", floor[0], floor[1].pid),
         Contestant("HAProxy", haproxy[0], haproxy[1].pid),
         Contestant("PgBouncer", pgbouncer[0], pgbouncer[1].pid),
         Contestant("pgscrim, masked", pgscrim[0], pgscrim[1].pid, "masked"),
@@ -241,7 +243,7 @@ def report(stage, names, results, scaling, bulks, memory, most):
 def plot(path, names, results, conditions):
     """Bars of transactions a second, relative to PgBouncer."""
     groups = [(mode, clients) for mode in MODES for clients in CLIENTS]
-    colours = ["#9a9a9a", "#c9b37e", "#7f9fc4", "#2f6f4f", "#7fb89a"]
+    colours = ["#9a9a9a", "#cccccc", "#c9b37e", "#7f9fc4", "#2f6f4f", "#7fb89a"]
     width, bar, gap = 1000, 0, 0
     gap = (width - 80) / len(groups)
     bar = gap * 0.8 / len(names)
@@ -261,7 +263,7 @@ def plot(path, names, results, conditions):
                          f'fill="{colours[index]}"><title>{name}: {ratio:.2f}</title></rect>')
         parts.append(f'<text x="{left + gap * 0.4:.1f}" y="{height + 28}" text-anchor="middle">{mode}, {clients}</text>')
     for index, name in enumerate(names):
-        left = 70 + index * 170
+        left = 70 + index * 155
         parts.append(f'<rect x="{left}" y="{height + 44}" width="12" height="12" fill="{colours[index]}"/>')
         parts.append(f'<text x="{left + 18}" y="{height + 54}">{name}</text>')
     parts.append(f'<text x="70" y="{height + 80}" fill="#555">Transactions a second, relative to PgBouncer. Higher is better.</text>')

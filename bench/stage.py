@@ -112,6 +112,12 @@ class Stage:
     def sql(self, text):
         return self.run(program("psql"), "-X", "-A", "-t", *self.to(self.port), "-c", text)
 
+    def floor(self, under=()):
+        """A forwarder that only moves bytes."""
+        port, binary = free_port(), os.path.join(self.folder, "floor")
+        self.run("cc", "-O2", "-o", binary, os.path.join(HERE, "bench/floor.c"))
+        return port, self.start(*under, binary, str(port), str(self.port), user=self.user)
+
     def haproxy(self, under=()):
         port = free_port()
         path = self.write("haproxy.cfg", f"""global

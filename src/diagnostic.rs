@@ -178,7 +178,8 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// "Did you mean …?", or what there is (`what` in the plural) when nothing is near.
 pub fn suggestion<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    const SHOWN: usize = 12;
+    // Of keys, which are few, the one that was meant should not be among those left out.
+    let most = if what == "keys" { 40 } else { 12 };
     let candidates: Vec<&str> = candidates.into_iter().collect();
     if let Some(same) = candidates.iter().find(|known| look_alike(known, word)) {
         return Some(format!(
@@ -188,10 +189,10 @@ pub fn suggestion<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item
     if let Some(near) = closest(word, candidates.iter().copied()) {
         return Some(format!("Did you mean \"{near}\"?"));
     }
-    let shown = candidates.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let shown = candidates.iter().take(most).copied().collect::<Vec<_>>().join(", ");
     match candidates.len() {
         0 => None,
-        n if n > SHOWN => Some(format!("Known {what}: {shown} and {} more.", n - SHOWN)),
+        n if n > most => Some(format!("Known {what}: {shown} and {} more.", n - most)),
         _ => Some(format!("Known {what}: {shown}.")),
     }
 }

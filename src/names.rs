@@ -62,6 +62,36 @@ pub fn quote_ident(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// `text` as an SQL string literal that reads the same whatever `standard_conforming_strings` says.
 pub fn quote_literal(text: &str) -> String {
-    let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
+    let mut out = String::with_capacity(text.len() + 3);
+    out.push_str(if text.contains('\\') { "E'" } else { "'" });
+    let mut rest = text;
+    while let Some((before, after)) =
+        memchr::memchr2(b'\'', b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at + 1))
+    {
+        out.push_str(before);
+        out.push_str(if before.ends_with('\'') { "'" } else { "\\" });
+        rest = after;
+    }
+    out.push_str(rest);
+    out.push('\'');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_read_the_same_whatever_the_settings() {
+        for (text, literal) in [
+            ("", "''"),
+            ("Khai", "'Khai'"),
+            ("d'Alembert", "'d''Alembert'"),
+            ("''", "''''''"),
+            (r"\S+", r"E'\\S+'"),
+            (r"\'ậ'\", r"E'\\''ậ''\\'"),
+        ] {
+            assert_eq!(quote_literal(text), literal);
+        }
+    }
 }

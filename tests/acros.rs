@@ -6,20 +6,17 @@
 mod common;
 
 use std::{
-    fs,
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use common::{Postgres, Proxy, postgres::program, proxy::Options, wait_for, wire};
-use pgscrim::cli::{
-    demo::shop,
-    install::{Key, install},
+use common::{
+    Postgres, Proxy,
+    acros::{self, FILES},
+    proxy::Options,
+    wait_for, wire,
 };
-
-const FILES: [&str; 3] = ["10-data.toml", "20-roles.toml", "30-subjects.toml"];
+use pgscrim::cli::demo::shop;
 
 const GRANT: &str = r#"
 [[grant]]
@@ -186,6 +183,20 @@ const PROMISES: &[Promise] = &[
         (ROLES, "\"public.shipments\" = \"carrier = 'GHN'\"\n"),
     ),
     promise(
+        "A2, what an order was worth, item by item",
+        "carrier_app",
+        "SELECT sum(price * quantity) FROM order_items",
+        "PGS0201",
+        (DATA, "    \"public.order_items.price\",\n"),
+    ),
+    promise(
+        "A2, no customer's account",
+        "carrier_app",
+        "SELECT count(*) FROM customers",
+        "0",
+        (ROLES, "\"public.customers\" = \"false\"\n"),
+    ),
+    promise(
         "A2, payment",
         "payment_app",
         "SELECT count(*) FROM payments WHERE method <> 'card'",
@@ -199,6 +210,20 @@ const PROMISES: &[Promise] = &[
          AND k.purpose = 'marketing' AND k.revoked_at IS NULL)",
         "0",
         (ROLES, "consent = true\n"),
+    ),
+    promise(
+        "A4, not what customers have bought",
+        "marketing_app",
+        "SELECT count(*) FROM orders",
+        "0",
+        (ROLES, "\"public.orders\" = \"false\"\n"),
+    ),
+    promise(
+        "P4, sums over many",
+        "service_development_app",
+        "SELECT count(revenue) > 0 FROM monthly_sales",
+        "t",
+        (SUBJECTS, "unlinked = [\"public.monthly_sales\"]\n"),
     ),
     promise(
         "R1",
@@ -239,6 +264,13 @@ const RECORDS: &[Recorded] = &[
         "SELECT count(*) FROM orders",
         ("purpose", "\"order-handling\""),
         (ROLES, "purposes = [\"order-handling\"]\n"),
+    ),
+    recorded(
+        "P2: the purpose",
+        "customer_care_app",
+        "SELECT count(*) FROM orders",
+        ("purpose", "\"customer-care\""),
+        (ROLES, "\"customer-care\", "),
     ),
     recorded(
         "P4: the purpose",
@@ -285,45 +317,8 @@ const RECORDS: &[Recorded] = &[
 ];
 
 fn pack(name: &str) -> String {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/acros").join(name)).unwrap();
+    let text = acros::file(name);
     if name == SUBJECTS { text + GRANT } else { text }
-}
-
-/// The shop of the demo, on a server of the tests.
-fn load(postgres: &Postgres) {
-    let key = install(
-        &Key::new(b"a key that only this test knows, of enough bytes").unwrap(),
-        1,
-        &["service_development_app"],
-    );
-    let scripts = [
-        ("postgres", shop::ROLES_SQL),
-        (shop::DATABASE, shop::SCHEMA_SQL),
-        (shop::DATABASE, shop::DATA_SQL),
-        (shop::DATABASE, &key),
-    ];
-    for (database, sql) in scripts {
-        let mut psql = Command::new(program("psql"));
-        psql.args([
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-f",
-            "-",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "postgres",
-            "-d",
-            database,
-        ]);
-        psql.args(["-p", &postgres.port.to_string()]).env("PGCLIENTENCODING", "UTF8");
-        psql.env("PGOPTIONS", "-c client_min_messages=warning");
-        let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-    }
 }
 
 fn answer(proxy: &Proxy, promise: &Promise) -> String {
@@ -352,13 +347,12 @@ fn event(proxy: &Proxy, record: &Recorded) -> String {
     event[record.field].to_string()
 }
 
-/// The pack, with more behind its rules about subjects, in front of the shop.
-fn start(more: &str) -> (Postgres, Proxy) {
+/// The pack in front of the shop.
+fn start() -> (Postgres, Proxy) {
     let postgres = Postgres::start();
-    load(&postgres);
+    acros::load(&postgres);
     let mut options = Options::new(shop::DATABASE, "");
     options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
-    options.rules[2].1 += more;
     let proxy = Proxy::start(&postgres, &options);
     (postgres, proxy)
 }
@@ -374,6 +368,7 @@ fn value(messages: &[wire::Message]) -> Result<Option<String>, String> {
 /// P5: the order of an authority ends by itself, in the middle of a session, with no change of the rules.
 #[test]
 fn an_order_of_an_authority_expires_by_itself() {
+    let (postgres, proxy) = start();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let until = jiff::Timestamp::from_second(i64::try_from(now + 8).unwrap()).unwrap();
     let grant = GRANT
@@ -381,12 +376,14 @@ fn an_order_of_an_authority_expires_by_itself() {
         .replace("2099-01-01T00:00:00+07:00", &until.to_string())
         .replace("[1, 2]", "[3]")
         .replace("name", "phone");
-    let (postgres, proxy) = start(&grant);
+    proxy.folder.write(&format!("rules/{SUBJECTS}"), &(pack(SUBJECTS) + &grant));
     let stored = postgres.sql(shop::DATABASE, "SELECT phone FROM customers WHERE id = 3")[0][0].clone();
     let mut authority = proxy.connect("authority_app", shop::DATABASE);
     let (lasting, ending) =
         ("SELECT full_name FROM customers WHERE id = 1", "SELECT phone FROM customers WHERE id = 3");
-    assert_eq!(value(&authority.simple(ending)), Ok(stored.clone()));
+    wait_for("the order", Duration::from_secs(20), || {
+        (value(&authority.simple(ending)) == Ok(stored.clone())).then_some(())
+    });
     wait_for("the order to end", Duration::from_secs(20), || match value(&authority.simple(ending)) {
         Ok(value) => {
             assert_eq!(value, stored);
@@ -413,7 +410,7 @@ fn an_order_of_an_authority_expires_by_itself() {
 /// A2: whatever the server lets them write, a carrier and a payment intermediary read the orders that are their own, and no others.
 #[test]
 fn carriers_and_payment_reach_no_others_orders_by_writing() {
-    let (postgres, proxy) = start("");
+    let (postgres, proxy) = start();
     postgres.sql(
         shop::DATABASE,
         "GRANT INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA public TO carrier_app, payment_app",
@@ -434,14 +431,12 @@ fn carriers_and_payment_reach_no_others_orders_by_writing() {
                     "UPDATE shipments SET (order_id, carrier) = (SELECT {others_order}, 'GHN') WHERE id = {shipment}"
                 ),
                 format!("UPDATE shipments SET carrier = 'GHTK' WHERE id = {shipment}"),
-                format!("UPDATE orders SET customer_id = 2 WHERE id = {order}"),
                 format!("INSERT INTO shipments (order_id, carrier, status) VALUES ({others_order}, 'GHN', 'new')"),
                 "COPY shipments (order_id, carrier, status) FROM STDIN".to_owned(),
                 format!(
                     "WITH i AS (INSERT INTO shipments (order_id, carrier, status) VALUES ({others_order}, 'GHN', 'new') RETURNING 1) SELECT 1"
                 ),
                 format!("DELETE FROM shipments WHERE id = {shipment}"),
-                "DELETE FROM orders".to_owned(),
                 "DELETE FROM erasure_requests".to_owned(),
                 "TRUNCATE erasure_requests".to_owned(),
                 "TRUNCATE products CASCADE".to_owned(),
@@ -455,6 +450,8 @@ fn carriers_and_payment_reach_no_others_orders_by_writing() {
                     "INSERT INTO payments (order_id, method, amount, status) VALUES ({others_order}, 'card', 1, 'paid')"
                 ),
                 format!("UPDATE payments SET order_id = order_id + 1 WHERE id = {payment}"),
+                "UPDATE orders SET customer_id = 2".to_owned(),
+                "DELETE FROM orders".to_owned(),
             ],
         ),
     ] {
@@ -483,7 +480,7 @@ fn carriers_and_payment_reach_no_others_orders_by_writing() {
 /// S2, R1: customer care records what customers wish, and takes none of it back by itself.
 #[test]
 fn customer_care_records_wishes_and_undoes_none() {
-    let (postgres, proxy) = start("");
+    let (postgres, proxy) = start();
     postgres.sql(shop::DATABASE, "GRANT UPDATE, DELETE ON consents, erasure_requests TO customer_care_app");
     let mut care = proxy.connect("customer_care_app", shop::DATABASE);
     let mut done = |sql: &str| value(&care.simple(sql));
@@ -520,10 +517,37 @@ fn customer_care_records_wishes_and_undoes_none() {
     }
 }
 
+/// P2, P3: a number that a customer tells is found, numbers that are tried are not, and the purpose of either stands in the log.
+#[test]
+fn customer_care_may_not_try_numbers() {
+    let (_postgres, proxy) = start();
+    let number = |n: u32| format!("SELECT id FROM customers WHERE phone = '09012345{n:02}'");
+    let mut care = proxy.connect("customer_care_app", shop::DATABASE);
+    care.simple("SET pgscrim.purpose = 'verification'");
+    assert_eq!(value(&care.simple(&number(67))), Ok(Some("1".to_owned())));
+    // A minute that begins meanwhile allows as many again.
+    let refused = (0..99).map(|n| value(&care.simple(&number(n)))).position(|answer| answer.is_err());
+    assert!(refused.is_some_and(|tried| (29..60).contains(&tried)), "{refused:?}");
+    assert!(value(&proxy.connect("customer_care_app", shop::DATABASE).simple(&number(67))).is_ok(), "a colleague");
+    wait_for("the events", Duration::from_secs(10), || {
+        let found = proxy.audit().into_iter().filter(|event| event["purpose"] == "verification").count();
+        (found > 30).then_some(())
+    });
+    let whole = pack(ROLES);
+    let limits = whole.lines().find(|line| line.starts_with("limits = ")).unwrap();
+    proxy.folder.write(&format!("rules/{ROLES}"), &whole.replace(limits, ""));
+    let mut care = proxy.connect("customer_care_app", shop::DATABASE);
+    wait_for("numbers to be tried without the rule", Duration::from_secs(30), || {
+        let tried = (0..40).filter(|n| value(&care.simple(&number(*n))).is_ok()).count();
+        care = proxy.connect("customer_care_app", shop::DATABASE);
+        (tried == 40).then_some(())
+    });
+}
+
 /// S2: a customer refuses by the names of the policy, and each hides all that it means.
 #[test]
 fn refusals_by_the_policys_own_categories_count() {
-    let (_postgres, proxy) = start("");
+    let (_postgres, proxy) = start();
     let mut care = proxy.connect("customer_care_app", shop::DATABASE);
     let reads = [
         ("order_processing_app", "SELECT line FROM addresses WHERE customer_id = 1 LIMIT 1"),
@@ -575,7 +599,7 @@ fn refusals_by_the_policys_own_categories_count() {
 #[test]
 fn a_request_for_erasure_counts_for_every_role_at_once() {
     const COLUMNS: [&str; 4] = ["full_name", "phone", "email", "birth_date"];
-    let (_postgres, proxy) = start("");
+    let (_postgres, proxy) = start();
     let logins = [
         "packing_app",
         "order_processing_app",
@@ -609,7 +633,7 @@ fn a_request_for_erasure_counts_for_every_role_at_once() {
 /// R1: the report lists what is still stored of those who asked.
 #[test]
 fn the_report_lists_what_is_still_stored() {
-    let (postgres, proxy) = start("");
+    let (postgres, proxy) = start();
     let report = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pgscrim"));
         command.args(["report", "erasure", "--config"]).arg(proxy.folder.join("pgscrim.toml")).output().unwrap()
@@ -653,11 +677,7 @@ fn the_report_lists_what_is_still_stored() {
 
 #[test]
 fn events_say_what_the_policy_demands_and_depend_on_its_rules() {
-    let postgres = Postgres::start();
-    load(&postgres);
-    let mut options = Options::new(shop::DATABASE, "");
-    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
-    let proxy = Proxy::start(&postgres, &options);
+    let (_postgres, proxy) = start();
     for record in RECORDS {
         assert_eq!(event(&proxy, record), record.expected, "{}", record.clause);
     }
@@ -676,11 +696,7 @@ fn events_say_what_the_policy_demands_and_depend_on_its_rules() {
 
 #[test]
 fn every_clause_holds_and_depends_on_its_rule() {
-    let postgres = Postgres::start();
-    load(&postgres);
-    let mut options = Options::new(shop::DATABASE, "");
-    options.rules = FILES.iter().map(|name| (*name, pack(name))).collect();
-    let proxy = Proxy::start(&postgres, &options);
+    let (_postgres, proxy) = start();
     for promise in PROMISES {
         assert_eq!(answer(&proxy, promise), promise.expected, "{}", promise.clause);
     }
@@ -702,7 +718,7 @@ fn every_clause_holds_and_depends_on_its_rule() {
 #[test]
 fn extensions_do_not_keep_the_pack_from_loading() {
     let postgres = Postgres::start();
-    load(&postgres);
+    acros::load(&postgres);
     postgres.sql(
         shop::DATABASE,
         "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree; CREATE EXTENSION pg_trgm;

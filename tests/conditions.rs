@@ -5,12 +5,13 @@
 
 mod common;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use common::{
     Postgres, Proxy,
-    proxy::{Options, SERVICE_LOGIN},
-    wait_for, wire,
+    shop::{self, grant},
+    wait_for,
+    wire::{self, lines},
 };
 
 const SCHEMA: &str = "
@@ -112,37 +113,12 @@ legal_duty = true
 otherwise = "refuse"
 "#;
 
-fn grant(document: &str, from: i64, until: i64, subjects: &str, see: &str) -> String {
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-    let moment = |offset: i64| jiff::Timestamp::from_second(now + offset).unwrap().to_string();
-    format!(
-        "[[grant]]\nrole = \"authority\"\ndocument = \"{document}\"\nfrom = {}\nuntil = {}\nsubjects = {subjects}\nsee = {see}\n",
-        moment(from),
-        moment(until)
-    )
-}
-
 fn start(rules: &str) -> (Postgres, Proxy) {
-    start_with(rules, "")
+    shop::start_other(&[SCHEMA], rules)
 }
 
 fn start_with(rules: &str, more: &str) -> (Postgres, Proxy) {
-    let postgres = Postgres::start();
-    postgres.sql("postgres", "CREATE DATABASE shop");
-    postgres.sql("postgres", SERVICE_LOGIN);
-    postgres.sql("shop", SCHEMA);
-    postgres.sql("shop", more);
-    let proxy = Proxy::start(&postgres, &Options::new("shop", rules));
-    (postgres, proxy)
-}
-
-/// The rows, each as its values joined by `|`, `-` for NULL.
-fn rows(messages: &[wire::Message]) -> Vec<String> {
-    assert!(wire::error(messages).is_none(), "{}", wire::describe(messages));
-    let text = |row: Vec<Option<String>>| {
-        row.into_iter().map(|value| value.unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join("|")
-    };
-    wire::text_rows(messages).into_iter().map(text).collect()
+    shop::start_other(&[SCHEMA, more], rules)
 }
 
 fn refused(messages: &[wire::Message]) -> String {
@@ -167,26 +143,26 @@ fn consent_refusal_and_erasure_are_read_when_a_statement_runs() {
             "8|-|-|-".to_owned(),
         ]
     };
-    assert_eq!(rows(&marketing.simple(list)), expected("4|Trần Thị 4|0901000004|-"));
+    assert_eq!(lines(&marketing.simple(list)), expected("4|Trần Thị 4|0901000004|-"));
     // The plan is kept; what it answers follows the records.
     let prepared = "SELECT phone FROM customers WHERE id = $1";
-    assert_eq!(rows(&marketing.extended(prepared, &[Some(b"4")], 0)), ["0901000004"]);
+    assert_eq!(lines(&marketing.extended(prepared, &[Some(b"4")], 0)), ["0901000004"]);
     postgres.sql("shop", "UPDATE consents SET revoked_at = now() WHERE id = 4");
-    assert_eq!(rows(&marketing.extended(prepared, &[Some(b"4")], 0)), ["-"]);
-    assert_eq!(rows(&marketing.simple(list)), expected("4|-|-|-"));
+    assert_eq!(lines(&marketing.extended(prepared, &[Some(b"4")], 0)), ["-"]);
+    assert_eq!(lines(&marketing.simple(list)), expected("4|-|-|-"));
 
     let mut staff = proxy.connect("staff", "shop");
     let phones = "SELECT c.id, c.phone, o.ship_phone, s.recipient_phone FROM customers c JOIN orders o ON o.customer_id = c.id \
                   JOIN shipments s ON s.order_id = o.id WHERE o.id IN (4, 5, 7, 47) ORDER BY o.id";
-    assert_eq!(rows(&staff.simple(phones)), ["4|0901000004|0901000004|0901000004", "5|-|-|-", "7|-|-|-", "7|-|-|-"]);
+    assert_eq!(lines(&staff.simple(phones)), ["4|0901000004|0901000004|0901000004", "5|-|-|-", "7|-|-|-", "7|-|-|-"]);
     // A request that commits counts for the next statement, in an open transaction too.
     staff.simple("BEGIN");
-    assert_eq!(rows(&staff.simple("SELECT phone FROM customers WHERE id = 4")), ["0901000004"]);
+    assert_eq!(lines(&staff.simple("SELECT phone FROM customers WHERE id = 4")), ["0901000004"]);
     postgres.sql("shop", "INSERT INTO erasure_requests (customer_id) VALUES (4)");
-    assert_eq!(rows(&staff.simple("SELECT phone, full_name, email FROM customers WHERE id = 4")), ["-|-|-"]);
+    assert_eq!(lines(&staff.simple("SELECT phone, full_name, email FROM customers WHERE id = 4")), ["-|-|-"]);
     staff.simple("COMMIT");
     assert_eq!(
-        rows(&staff.simple("SELECT count(ship_phone), count(*) FROM orders WHERE customer_id IN (4, 5, 7)")),
+        lines(&staff.simple("SELECT count(ship_phone), count(*) FROM orders WHERE customer_id IN (4, 5, 7)")),
         ["0|6"]
     );
 }
@@ -198,11 +174,11 @@ fn lookups_behind_a_condition_use_indexes() {
     let (postgres, proxy) = start(DATA);
     let mut staff = proxy.connect("staff", "shop");
     let by_phone = "SELECT id FROM customers WHERE phone = '0901000003'";
-    let plan = rows(&staff.simple(&format!("EXPLAIN (COSTS OFF) {by_phone}"))).join("\n");
+    let plan = lines(&staff.simple(&format!("EXPLAIN (COSTS OFF) {by_phone}"))).join("\n");
     assert!(plan.contains("Index Scan using customers_phone"), "{plan}");
     let joined = "SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id WHERE (c.phone IN ('0901000003', '0901000005') \
                   AND c.city IS NOT NULL) ORDER BY 1";
-    let plan = rows(&staff.simple(&format!("EXPLAIN (COSTS OFF) {joined}"))).join("\n");
+    let plan = lines(&staff.simple(&format!("EXPLAIN (COSTS OFF) {joined}"))).join("\n");
     assert!(plan.contains("customers_phone"), "{plan}");
     postgres.sql(
         "shop",
@@ -232,7 +208,7 @@ fn lookups_behind_a_condition_use_indexes() {
         let direct = postgres.sql("shop", &format!("SET search_path = masked; {sql}"));
         let direct: Vec<String> =
             direct.last().unwrap().iter().map(|v| v.clone().unwrap_or_else(|| "-".into())).collect();
-        assert_eq!(rows(&staff.simple(&sql)), [direct.join("|")], "{condition}");
+        assert_eq!(lines(&staff.simple(&sql)), [direct.join("|")], "{condition}");
     }
     // What was hidden is kept when it is written back, and found by nobody.
     let tag = |messages: &[wire::Message]| messages.iter().find(|message| message.kind == b'C').unwrap().tag();
@@ -280,7 +256,7 @@ fn errors_do_not_tell_of_hidden_rows() {
             "0",
         ),
     ] {
-        assert_eq!(rows(&ghn.simple(sql)), [expected], "{sql}");
+        assert_eq!(lines(&ghn.simple(sql)), [expected], "{sql}");
     }
     for (sql, expected) in [
         (
@@ -299,9 +275,9 @@ fn errors_do_not_tell_of_hidden_rows() {
     ] {
         let answer = ghn.simple(sql);
         assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
-        assert_eq!(rows(&answer), [expected], "{sql}");
+        assert_eq!(lines(&answer), [expected], "{sql}");
     }
-    assert_eq!(rows(&ghn.extended("SELECT count(*) FROM customers WHERE city LIKE $1", &[Some(br"Hu\")], 0)), ["0"]);
+    assert_eq!(lines(&ghn.extended("SELECT count(*) FROM customers WHERE city LIKE $1", &[Some(br"Hu\")], 0)), ["0"]);
     for sql in [
         "WITH v AS (SELECT 1 AS \"select\") DELETE FROM orders USING v WHERE v.select = 1 AND 1000 / (total - 2000) > 5000 AND orders.id IS DISTINCT FROM 3",
         "WITH v AS (SELECT 1 AS \"select\") UPDATE orders SET total = 1 FROM v WHERE v.select = 1 AND 1000 / (total - 2000) > 5000 AND orders.id IS DISTINCT FROM 3",
@@ -320,7 +296,7 @@ fn errors_do_not_tell_of_hidden_rows() {
         "UPDATE orders SET total = 1 WHERE id = 3",
         "DELETE FROM orders o WHERE id = 3",
     ] {
-        let plan = rows(&ghn.simple(&format!("EXPLAIN (COSTS OFF) {quiet}"))).join("\n");
+        let plan = lines(&ghn.simple(&format!("EXPLAIN (COSTS OFF) {quiet}"))).join("\n");
         assert!(plan.contains("orders_pkey"), "{plan}");
     }
 }
@@ -361,7 +337,7 @@ fn rows_that_a_role_does_not_see_do_not_exist() {
     ] {
         if sql.contains("ONLY") {
             // A partitioned table itself holds no row; the copy is plain.
-            assert_eq!(rows(&ghn.simple(sql)), ["780|0"], "{sql}");
+            assert_eq!(lines(&ghn.simple(sql)), ["780|0"], "{sql}");
             continue;
         }
         let direct = postgres.sql("shop", &format!("SET search_path = masked; {sql}"));
@@ -369,12 +345,12 @@ fn rows_that_a_role_does_not_see_do_not_exist() {
             row.into_iter().map(|value| value.unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join("|")
         });
         let direct: Vec<String> = direct.collect();
-        assert_eq!(rows(&ghn.simple(sql)), direct, "{sql}");
-        assert_eq!(rows(&ghn.extended(sql, &[], 0)), direct, "{sql}");
+        assert_eq!(lines(&ghn.simple(sql)), direct, "{sql}");
+        assert_eq!(lines(&ghn.extended(sql, &[], 0)), direct, "{sql}");
     }
     // Partitions by their own names.
-    assert_eq!(rows(&ghn.simple("SELECT count(*) FROM shipments_rest")), ["0"]);
-    assert_eq!(rows(&ghn.simple("SELECT count(*) = 26 FROM shipments_ghn")), ["t"]);
+    assert_eq!(lines(&ghn.simple("SELECT count(*) FROM shipments_rest")), ["0"]);
+    assert_eq!(lines(&ghn.simple("SELECT count(*) = 26 FROM shipments_ghn")), ["t"]);
     let copied = ghn.simple("COPY shipments TO STDOUT");
     assert!(wire::error(&copied).is_some(), "PostgreSQL copies no partitioned table: {}", wire::describe(&copied));
     let copied = ghn.simple("COPY (SELECT id FROM shipments) TO STDOUT");
@@ -383,7 +359,7 @@ fn rows_that_a_role_does_not_see_do_not_exist() {
     assert_eq!(copied.iter().filter(|message| message.kind == b'd').count(), 0);
     // Another login of the same role sees its own.
     let mut ghtk = proxy.connect("ghtk", "shop");
-    assert_eq!(rows(&ghtk.simple("SELECT DISTINCT carrier FROM shipments")), ["ghtk"]);
+    assert_eq!(lines(&ghtk.simple("SELECT DISTINCT carrier FROM shipments")), ["ghtk"]);
 }
 
 #[test]
@@ -414,9 +390,9 @@ fn writes_reach_only_rows_that_a_role_sees() {
     }
     let returned =
         ghn.simple("UPDATE shipments SET fee = fee + 1 WHERE id IN (6, 7, 8) RETURNING id, recipient_phone, *");
-    assert_eq!(rows(&returned), ["6|0901000006|6|6|ghn|61|0901000006|z"]);
+    assert_eq!(lines(&returned), ["6|0901000006|6|6|ghn|61|0901000006|z"]);
     assert_eq!(
-        rows(&ghn.extended("DELETE FROM shipments WHERE id = $1 RETURNING id", &[Some(b"5")], 0)),
+        lines(&ghn.extended("DELETE FROM shipments WHERE id = $1 RETURNING id", &[Some(b"5")], 0)),
         Vec::<String>::new()
     );
     let others = "SELECT count(*) FROM shipments WHERE carrier <> 'ghn' AND (status <> 'new' OR fee <> id * 10)";
@@ -432,7 +408,7 @@ fn writes_reach_only_rows_that_a_role_sees() {
     assert_eq!(refused(&ghn.simple("UPDATE shipments AS \"session_user\" SET fee = 1")), "PGS0106");
     // Whoever sees all rows uses the view.
     let mut staff = proxy.connect("staff", "shop");
-    assert_eq!(rows(&staff.simple("SELECT count(*) > 50 FROM fees")), ["t"]);
+    assert_eq!(lines(&staff.simple("SELECT count(*) > 50 FROM fees")), ["t"]);
     // The events name the rule.
     let events = wait_for("events", Duration::from_secs(10), || {
         let events = proxy.audit();
@@ -456,14 +432,14 @@ fn a_legal_duty_sees_what_its_grants_say() {
     let mut authority = proxy.connect("authority", "shop");
     let list = "SELECT id, full_name, phone FROM customers WHERE id IN (2, 3, 7) ORDER BY id";
     // The request for erasure does not count for it; other subjects, and what no grant of now opens, stay hidden.
-    assert_eq!(rows(&authority.simple(list)), ["2|-|-", "3|Trần Thị 3|*****003", "7|Trần Thị 7|*****007"]);
+    assert_eq!(lines(&authority.simple(list)), ["2|-|-", "3|Trần Thị 3|*****003", "7|Trần Thị 7|*****007"]);
     let shipped = "SELECT s.id, s.recipient_phone FROM shipments s WHERE s.id IN (3, 4, 47) ORDER BY 1";
-    assert_eq!(rows(&authority.simple(shipped)), ["3|*****003", "4|-", "47|*****007"]);
+    assert_eq!(lines(&authority.simple(shipped)), ["3|*****003", "4|-", "47|*****007"]);
     assert_eq!(refused(&authority.simple("SELECT email FROM customers")), "PGS0215");
-    assert_eq!(rows(&authority.simple("SELECT count(*) FROM orders")), ["80"]);
-    assert_eq!(rows(&authority.extended("SHOW work_mem", &[], 0)).len(), 1);
+    assert_eq!(lines(&authority.simple("SELECT count(*) FROM orders")), ["80"]);
+    assert_eq!(lines(&authority.extended("SHOW work_mem", &[], 0)).len(), 1);
     assert_eq!(refused(&authority.simple("SELECT pg_read_file('x')")), "PGS0203");
-    assert_eq!(rows(&proxy.connect("staff", "shop").simple("SELECT count(*) FROM orders")), ["80"]);
+    assert_eq!(lines(&proxy.connect("staff", "shop").simple("SELECT count(*) FROM orders")), ["80"]);
     let events = wait_for("events", Duration::from_secs(10), || {
         let events = proxy.audit();
         (events.len() >= 7).then_some(events)
@@ -480,14 +456,19 @@ fn a_legal_duty_sees_what_its_grants_say() {
 /// A grant ends by itself, in the middle of a session and of a prepared statement.
 #[test]
 fn a_grant_expires_by_itself() {
-    let rules = [DATA.to_owned(), grant("short", -60, 4, "\"all\"", "{ phone = \"clear\" }")];
-    let (_postgres, proxy) = start(&rules.concat());
+    let (_postgres, proxy) = start(DATA);
     let mut authority = proxy.connect("authority", "shop");
     let sql = "SELECT phone FROM customers WHERE id = $1";
-    assert_eq!(rows(&authority.extended(sql, &[Some(b"2")], 0)), ["0901000002"]);
+    assert_eq!(refused(&authority.extended(sql, &[Some(b"2")], 0)), "PGS0201");
+    let rules = [DATA.to_owned(), grant("short", -60, 8, "\"all\"", "{ phone = \"clear\" }")];
+    proxy.folder.write("rules/rules.toml", &rules.concat());
+    wait_for("the grant", Duration::from_secs(20), || {
+        let answer = authority.extended(sql, &[Some(b"2")], 0);
+        wire::error(&answer).is_none().then(|| assert_eq!(lines(&answer), ["0901000002"]))
+    });
     authority.simple("BEGIN");
     authority.simple("DECLARE c CURSOR FOR SELECT phone FROM customers");
-    assert_eq!(rows(&authority.simple("FETCH 1 FROM c")).len(), 1);
+    assert_eq!(lines(&authority.simple("FETCH 1 FROM c")).len(), 1);
     wait_for("the grant to end", Duration::from_secs(20), || {
         let answer = authority.simple("FETCH 1 FROM c");
         wire::error(&answer).is_some().then(|| assert_eq!(refused(&answer), "PGS0215"))
@@ -501,13 +482,13 @@ fn a_grant_expires_by_itself() {
 fn a_view_needs_a_link_of_its_own() {
     let (_postgres, proxy) = start(DATA);
     let mut staff = proxy.connect("staff", "shop");
-    assert_eq!(rows(&staff.simple("SELECT phone FROM phones WHERE id = 3")), ["-"]);
+    assert_eq!(lines(&staff.simple("SELECT phone FROM phones WHERE id = 3")), ["-"]);
     drop((staff, proxy));
     let linked = DATA.replace("links = {", "links = { \"public.phones.id\" = \"public.customers.id\", ");
     let (_postgres, proxy) = start(&linked);
     let mut staff = proxy.connect("staff", "shop");
     assert_eq!(
-        rows(&staff.simple("SELECT id, phone FROM phones WHERE id IN (3, 5, 7) ORDER BY 1")),
+        lines(&staff.simple("SELECT id, phone FROM phones WHERE id IN (3, 5, 7) ORDER BY 1")),
         ["3|0901000003", "5|-", "7|-"]
     );
 }
@@ -649,13 +630,13 @@ search = { phone = "exact", email = "exact" }
             .unwrap();
         let mut client = proxy.connect(login, "shop");
         let sql = format!("SELECT id FROM customers WHERE {column} = '{stored}'");
-        let one = rows(&client.simple(&sql)).len();
+        let one = lines(&client.simple(&sql)).len();
         let bound = format!("SELECT count(*) FROM customers c WHERE {column} = ANY ($1)");
-        let any = rows(&client.extended(&bound, &[Some(format!("{{{stored}}}").as_bytes())], 0));
+        let any = lines(&client.extended(&bound, &[Some(format!("{{{stored}}}").as_bytes())], 0));
         let updated = format!("UPDATE customers SET city = city WHERE {column} IN ('{stored}', 'x')");
         let tag = client.simple(&updated).iter().find(|message| message.kind == b'C').unwrap().tag();
         let sorted = format!("SELECT id FROM customers ORDER BY {column} = '{stored}' DESC NULLS LAST, id LIMIT 1");
-        let first = rows(&client.simple(&sorted)) == [subject.to_string()];
+        let first = lines(&client.simple(&sorted)) == [subject.to_string()];
         assert_eq!(
             (any[0].as_str(), tag.as_str()),
             if one == 1 { ("1", "UPDATE 1") } else { ("0", "UPDATE 0") },
@@ -682,12 +663,12 @@ search = { phone = "exact", email = "exact" }
     }
     let mut staff = proxy.connect("staff", "shop");
     postgres.sql("shop", "INSERT INTO erasure_requests (customer_id) VALUES (2)");
-    assert_eq!(rows(&staff.simple("SELECT id FROM customers WHERE email = 'khach2@gmail.com'")), Vec::<String>::new());
+    assert_eq!(lines(&staff.simple("SELECT id FROM customers WHERE email = 'khach2@gmail.com'")), Vec::<String>::new());
     // Nobody may be tied to another subject to be found.
     staff.simple("UPDATE orders SET customer_id = 1 WHERE customer_id = 7");
     assert_eq!(postgres.sql("shop", "SELECT count(*) FROM orders WHERE customer_id = 7")[0][0].as_deref(), Some("2"));
     // A view leads to nobody.
-    assert_eq!(rows(&staff.simple("SELECT id FROM phones WHERE phone = '0901000003'")), Vec::<String>::new());
+    assert_eq!(lines(&staff.simple("SELECT id FROM phones WHERE phone = '0901000003'")), Vec::<String>::new());
 }
 
 /// A view decides by stored values, also of cells that the role does not see: such a view is refused.
@@ -705,7 +686,7 @@ fn a_view_that_decides_by_hidden_cells_is_refused() {
         for view in ["mobile", "sorted", "counted"] {
             assert_eq!(refused(&client.simple(&format!("SELECT * FROM {view}"))), "PGS0212", "{user}: {view}");
         }
-        assert_eq!(rows(&client.simple("SELECT count(*) FROM towns")), ["8"]);
+        assert_eq!(lines(&client.simple("SELECT count(*) FROM towns")), ["8"]);
     }
 }
 
@@ -863,12 +844,12 @@ fn a_hidden_row_stays_with_its_subject() {
     // Open rows change, hidden ones stay, and what is no link changes in both.
     let mut staff = first.connect("staff", "shop");
     let answer = staff.simple("UPDATE orders SET customer_id = 2, total = 1 WHERE id IN (3, 5, 7) RETURNING id, customer_id, total, ship_phone");
-    let mut answer = rows(&answer);
+    let mut answer = lines(&answer);
     answer.sort();
     assert_eq!(answer, ["3|2|1|0901000003", "5|5|1|-", "7|7|1|-"]);
-    assert_eq!(rows(&staff.simple("UPDATE order_links SET total = 9 WHERE number = 7 RETURNING total")), ["9"]);
+    assert_eq!(lines(&staff.simple("UPDATE order_links SET total = 9 WHERE number = 7 RETURNING total")), ["9"]);
     assert_eq!(
-        rows(&staff.extended(
+        lines(&staff.extended(
             "UPDATE orders SET customer_id = $1 WHERE id = 3 RETURNING customer_id",
             &[Some(b"4".as_slice())],
             0
@@ -881,7 +862,7 @@ fn a_hidden_row_stays_with_its_subject() {
     );
     // Without conditions nothing is guarded.
     let mut carrier = first.connect("owner", "shop");
-    assert_eq!(rows(&carrier.simple("UPDATE order_links SET buyer = 3 WHERE number = 7 RETURNING buyer")), ["3"]);
+    assert_eq!(lines(&carrier.simple("UPDATE order_links SET buyer = 3 WHERE number = 7 RETURNING buyer")), ["3"]);
 }
 
 /// A legal duty that sees the data of some subjects may not make others' rows theirs.
@@ -892,7 +873,7 @@ fn a_grant_for_some_subjects_forbids_other_links() {
     let mut authority = proxy.connect("authority", "shop");
     assert_eq!(refused(&authority.simple("UPDATE orders SET customer_id = 17")), "PGS0217");
     assert_eq!(refused(&authority.simple("UPDATE customers SET id = 17 WHERE id = 5")), "PGS0217");
-    assert_eq!(rows(&authority.simple("UPDATE orders SET total = 3 WHERE id = 1 RETURNING total")), ["3"]);
+    assert_eq!(lines(&authority.simple("UPDATE orders SET total = 3 WHERE id = 1 RETURNING total")), ["3"]);
 }
 
 /// Of a table with a row scope FOR UPDATE locks what it locks without one, whatever the condition.
@@ -925,14 +906,14 @@ fn the_rows_that_are_meant_are_locked() {
         ),
     ] {
         ghn.simple("BEGIN");
-        let (answer, free) = (rows(&ghn.simple(sql)), rows(&other.simple(others)));
+        let (answer, free) = (lines(&ghn.simple(sql)), lines(&other.simple(others)));
         ghn.simple("ROLLBACK");
         assert_eq!(free.len(), 26 - locked, "{sql}: {free:?}");
         // The same over the table with the scope in the client's own words.
         owner.simple("BEGIN; CREATE TEMP VIEW own AS SELECT * FROM public.shipments WHERE carrier = 'ghn'");
         let theirs =
-            rows(&owner.simple(&sql.replace("FROM shipments", "FROM own").replace("UPDATE shipments", "UPDATE own")));
-        let theirs_left = rows(&other.simple(others));
+            lines(&owner.simple(&sql.replace("FROM shipments", "FROM own").replace("UPDATE shipments", "UPDATE own")));
+        let theirs_left = lines(&other.simple(others));
         owner.simple("ROLLBACK");
         assert_eq!((&answer, &free), (&theirs, &theirs_left), "{sql}");
     }
@@ -1054,16 +1035,16 @@ fn links_are_kept_for_all_purposes_of_a_role() {
         client.simple("SET pgscrim.purpose = 'upkeep'");
         // Subject 9 has consented to nothing, and 7 asked to be erased.
         let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 9 RETURNING customer_id");
-        assert_eq!(rows(&moved), [kept], "{see}");
+        assert_eq!(lines(&moved), [kept], "{see}");
         let moved = client.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id");
-        assert_eq!(rows(&moved), ["7"], "{see}");
+        assert_eq!(lines(&moved), ["7"], "{see}");
     }
     // A role that sees nothing of anybody may tie rows as it likes.
     let blind =
         DATA.replace("see = { name = \"clear\", phone = \"clear\", email = \"email\" }", "otherwise = \"withhold\"");
     let (_postgres, proxy) = start(&blind);
     let mut staff = proxy.connect("staff", "shop");
-    assert_eq!(rows(&staff.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id")), ["1"]);
+    assert_eq!(lines(&staff.simple("UPDATE orders SET customer_id = 1 WHERE id = 7 RETURNING customer_id")), ["1"]);
 }
 
 /// What row scopes and records of subjects are read from is not written by those whom it would show more, unless the rules say so.
@@ -1157,7 +1138,7 @@ fn a_refused_category_may_stand_for_several() {
         let (_postgres, proxy) = start_with(rules, more);
         let mut staff = proxy.connect("staff", "shop");
         let sql = "SELECT full_name, phone, email FROM customers WHERE id IN (10, 11, 12) ORDER BY id";
-        assert_eq!(rows(&staff.simple(sql)), expected);
+        assert_eq!(lines(&staff.simple(sql)), expected);
     }
 }
 

@@ -22,8 +22,7 @@ mod corpus;
 mod generator;
 
 use common::{
-    Postgres, planner,
-    proxy::SERVICE_LOGIN,
+    Postgres, planner, shop,
     wire::{self, Client},
 };
 use corpus::World;
@@ -250,10 +249,7 @@ impl Model {
 }
 
 fn start() -> (Postgres, Inputs, QueryContext) {
-    let postgres = Postgres::start();
-    postgres.sql("postgres", "CREATE DATABASE shop");
-    postgres.sql("postgres", SERVICE_LOGIN);
-    postgres.sql("shop", SCHEMA);
+    let postgres = shop::load_other(Postgres::start(), &[SCHEMA]);
     let inputs = planner::inputs(&postgres, "shop", RULES);
     let context = planner::context(&inputs, "care");
     (postgres, inputs, context)

@@ -17,18 +17,14 @@ use std::{fs, path::PathBuf, sync::Arc};
 use pgscrim::{
     catalog::{
         CatalogSnapshot,
-        data::{CatalogData, FunctionData, RelationKind},
-        testing::{database, keyed_function, relation, role, table, view},
+        data::{FunctionData, RelationKind},
+        testing::{database, relation, role, table},
     },
-    cli::test::run_tests,
-    engine::Inputs,
     names::Oid,
     policy::{
         Policy, RoleId,
-        rule_tests::RuleTests,
         rules::{RuleFile, RuleSet},
     },
-    reload::read_rule_tests,
 };
 
 fn file(path: &str, text: &str) -> RuleFile {
@@ -157,214 +153,6 @@ fn the_starter_pack_is_valid() {
     assert_eq!(labels(2), ["clear"; 6]);
 }
 
-/// The schema that the ACROS pack is written for.
-fn acros() -> CatalogData {
-    let mut data = database();
-    for (name, columns) in [
-        (
-            "customers",
-            "id bigint not null, full_name varchar(100), phone varchar(20), email varchar(255), birth_date date, \
-             gender text, note text, meta jsonb, created_at timestamptz",
-        ),
-        (
-            "addresses",
-            "id bigint not null, customer_id bigint, recipient_name varchar(100), phone varchar(20), line text, ward text, \
-             district text, province text, is_default boolean",
-        ),
-        (
-            "orders",
-            "id bigint not null, customer_id bigint, order_no text, status text, ship_name varchar(100), \
-             ship_phone varchar(20), ship_address text, total numeric(12,2), note text, created_at timestamptz",
-        ),
-        ("order_items", "id bigint not null, order_id bigint, product_id bigint, quantity int, price numeric(12,2)"),
-        ("products", "id bigint not null, name text, price numeric(12,2)"),
-        (
-            "shipments",
-            "id bigint not null, order_id bigint, carrier text, tracking_no text, status text, shipped_at timestamptz, \
-             recipient_phone varchar(20)",
-        ),
-        (
-            "payments",
-            "id bigint not null, order_id bigint, method text, card_pan varchar(19), card_holder text, bank_account text, \
-             amount numeric(12,2), status text, paid_at timestamptz",
-        ),
-        (
-            "warranty_claims",
-            "id bigint not null, order_id bigint, customer_id bigint, description text, video_url text, \
-             photo_urls text[], status text, created_at timestamptz",
-        ),
-        (
-            "consents",
-            "id bigint not null, customer_id bigint, purpose text, category text, granted_at timestamptz, revoked_at timestamptz",
-        ),
-        ("erasure_requests", "id bigint not null, customer_id bigint, requested_at timestamptz, done_at timestamptz"),
-    ] {
-        table(&mut data, name, columns);
-    }
-    let oid = |data: &CatalogData, name: &str| data.relations.iter().find(|known| known.name == name).unwrap().oid;
-    let (customers, orders) = (oid(&data, "customers"), oid(&data, "orders"));
-    let contacts = "SELECT customers.id, customers.full_name, customers.phone, customers.email FROM public.customers";
-    let columns = "id bigint, full_name varchar(100), phone varchar(20), email varchar(255)";
-    view(&mut data, "customer_contacts", columns, contacts, &[customers]);
-    let sales = "SELECT date_trunc('month'::text, orders.created_at) AS month, count(*) AS orders, sum(orders.total) AS revenue \
-                 FROM public.orders GROUP BY (date_trunc('month'::text, orders.created_at))";
-    view(&mut data, "monthly_sales", "month timestamptz, orders bigint, revenue numeric", sales, &[orders]);
-    keyed_function(&mut data);
-    data
-}
-
-#[test]
-fn the_acros_pack_keeps_the_policy() {
-    let catalog = CatalogSnapshot::new(acros(), 1);
-    let policy = compile(&pack("acros"), &catalog).unwrap_or_else(|error| panic!("{error}"));
-    let treatment = |role: &str, table: &str, column: &str| {
-        let relation = catalog.relation_named("public", table).unwrap();
-        let position = relation.columns.iter().position(|c| c.name == column).unwrap();
-        let role = policy.roles.iter().find(|r| r.name == role).unwrap();
-        role.relation(relation.oid).unwrap().columns[position].treatment.label().to_owned()
-    };
-    // S1, A1: packing staff get what a parcel needs; S2 and R1 count for everybody.
-    assert_eq!(treatment("packing", "orders", "ship_name"), "clear unless refused or erased");
-    assert_eq!(treatment("packing", "orders", "ship_phone"), "phone_last unless refused or erased");
-    assert_eq!(treatment("packing", "customers", "email"), "withhold");
-    assert_eq!(treatment("packing", "payments", "card_pan"), "refuse");
-    // P2: customer care finds customers by what they tell.
-    assert_eq!(treatment("customer_care", "customers", "phone"), "phone_vn unless refused or erased");
-    // P4: no direct identifier for statistics.
-    for (column, pseudonym) in [("full_name", "name_pseudo"), ("phone", "phone_e164_hash"), ("email", "email_pseudo")] {
-        let expected = format!("{pseudonym} unless refused or erased");
-        assert_eq!(treatment("service_development", "customers", column), expected, "{column}");
-    }
-    assert_eq!(treatment("service_development", "customers", "note"), "withhold");
-    assert_eq!(treatment("service_development", "customers", "birth_date"), "birth_band unless refused or erased");
-    // A4: marketing sees contact data of those who agreed.
-    assert_eq!(treatment("marketing", "customers", "phone"), "clear if consented unless refused or erased");
-    // A2: carriers and payment intermediaries see rows of their own.
-    let scoped = |role: &str, table: &str| {
-        let relation = catalog.relation_named("public", table).unwrap();
-        let role = policy.roles.iter().find(|r| r.name == role).unwrap();
-        role.relation(relation.oid).is_some_and(|policy| policy.scope.is_some())
-    };
-    for table in
-        ["customers", "addresses", "orders", "order_items", "shipments", "payments", "warranty_claims", "consents"]
-    {
-        assert!(scoped("carrier", table) && scoped("payment", table), "{table}");
-        assert!(!scoped("packing", table), "{table}");
-    }
-    // A3: authorities get nothing before a legal basis can be recorded.
-    assert_eq!(treatment("authority", "customers", "full_name"), "refuse");
-    assert_eq!(treatment("owner", "payments", "card_pan"), "clear");
-    // Every table of the shop that holds personal data is covered, every column deliberately so.
-    for relation in catalog.data().relations.iter().filter(|relation| relation.schema == "public") {
-        let Some(governed) = policy.roles[0].relation(relation.oid) else {
-            assert!(["products", "order_items"].contains(&relation.name.as_str()), "{}", relation.name);
-            continue;
-        };
-        if relation.kind == RelationKind::View {
-            continue; // Takes its categories from its sources.
-        }
-        for (column, known) in relation.columns.iter().zip(&governed.columns) {
-            assert!(known.category.is_some(), "{}.{} is in no category", relation.name, column.name);
-        }
-    }
-}
-
-#[test]
-fn the_tests_of_the_acros_pack_pass() {
-    let catalog = CatalogSnapshot::new(acros(), 1);
-    let policy = compile(&pack("acros"), &catalog).unwrap_or_else(|error| panic!("{error}"));
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/acros");
-    let tests = RuleTests::parse(read_rule_tests(&folder).unwrap()).unwrap_or_else(|error| panic!("{error}"));
-    let inputs = Inputs { catalog, policy: Arc::new(policy) };
-    let outcomes = run_tests(&tests, &inputs).unwrap_or_else(|error| panic!("{error}"));
-    assert!(outcomes.len() > 5);
-    for outcome in outcomes {
-        assert!(outcome.passed, "{}: {:?}", outcome.name, outcome.problems);
-    }
-}
-
-/// Each text of the pack with one rule left out, and what was.
-fn without_one_rule(text: &str) -> Vec<(String, String)> {
-    // What no reader of data notices: titles, and what reports alone look at.
-    const UNSEEN: [&str; 8] = [
-        "policy",
-        "title",
-        "sensitivity",
-        "requested_at",
-        "answer_within",
-        "carry_out_within",
-        "otherwise = \"withhold\"",
-        "columns = [",
-    ];
-    let mut found = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let (before, behind) = (&text[..start], &text[start + line.len()..]);
-        start += line.len();
-        let rule = line.trim();
-        let entry = rule.starts_with('"') || rule.contains(" = ");
-        if rule.starts_with('#') || !entry {
-            continue;
-        }
-        if !UNSEEN.iter().any(|unseen| rule.starts_with(unseen)) {
-            found.push((format!("{before}{behind}"), rule.to_owned()));
-        }
-        // The members of a list or a table in one line.
-        let opened = line.find(['[', '{']).filter(|_| rule.contains(" = ") && !rule.starts_with('"'));
-        let Some((opened, closed)) = opened.zip(line.rfind([']', '}'])).filter(|(opened, closed)| opened < closed)
-        else {
-            continue;
-        };
-        let inside = &line[opened + 1..closed];
-        let mut depth = 0;
-        let parts: Vec<&str> = inside
-            .split(|c: char| {
-                depth += i32::from("[{".contains(c)) - i32::from("]}".contains(c));
-                c == ',' && depth == 0
-            })
-            .collect();
-        for left_out in 0..parts.len() {
-            let rest: Vec<&str> =
-                parts.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, part)| *part).collect();
-            let line = format!("{}{}{}", &line[..=opened], rest.join(","), &line[closed..]);
-            found.push((
-                format!("{before}{line}{behind}"),
-                format!("{} of {}", parts[left_out].trim(), &rule[..rule.len().min(40)]),
-            ));
-        }
-    }
-    found
-}
-
-/// Every rule of the pack is one that its tests notice the loss of.
-#[test]
-fn the_tests_of_the_acros_pack_depend_on_every_rule() {
-    let catalog = CatalogSnapshot::new(acros(), 1);
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/acros");
-    let tests = RuleTests::parse(read_rule_tests(&folder).unwrap()).unwrap_or_else(|error| panic!("{error}"));
-    let files = pack("acros");
-    let passes = |policy: Policy| {
-        let inputs = Inputs { catalog: Arc::clone(&catalog), policy: Arc::new(policy) };
-        run_tests(&tests, &inputs).is_ok_and(|outcomes| outcomes.iter().all(|outcome| outcome.passed))
-    };
-    assert!(passes(compile(&files, &catalog).unwrap()), "the pack as it is");
-    let mut unnoticed = Vec::new();
-    let mut count = 0;
-    for (position, changed) in files.iter().enumerate() {
-        for (text, what) in without_one_rule(&changed.text) {
-            count += 1;
-            let mut files = files.clone();
-            files[position] = file(&changed.path, &text);
-            let Ok(policy) = compile(&files, &catalog) else { continue };
-            if passes(policy) {
-                unnoticed.push(format!("{}: {what}", changed.path));
-            }
-        }
-    }
-    assert!(count > 200, "{count}");
-    assert!(unnoticed.is_empty(), "{} of {count}:\n{}", unnoticed.len(), unnoticed.join("\n"));
-}
-
 #[test]
 fn no_text_makes_the_decoder_panic() {
     let whole: String = pack("acros").iter().chain(&pack("starter")).map(|file| file.text.to_string()).collect();
@@ -391,7 +179,7 @@ fn no_text_makes_the_decoder_panic() {
         "\n",
         "category.x",
     ];
-    let catalog = CatalogSnapshot::new(acros(), 1);
+    let catalog = shop();
     let mut seed = 88172645463325252_u64;
     let mut next = |bound: usize| {
         seed ^= seed << 13;

@@ -5,11 +5,7 @@
 
 mod common;
 
-use common::{
-    Postgres, Proxy,
-    proxy::{Options, SERVICE_LOGIN},
-    wire,
-};
+use common::{Postgres, Proxy, shop, wire};
 
 const SCHEMA: &str = "
 CREATE ROLE staff LOGIN; CREATE ROLE marketing LOGIN; CREATE ROLE authority LOGIN; CREATE ROLE owner LOGIN SUPERUSER;
@@ -98,21 +94,11 @@ otherwise = "withhold"
 "#;
 
 fn start(rules: &str, more: &str) -> (Postgres, Proxy) {
-    let postgres = Postgres::start();
-    postgres.sql("postgres", "CREATE DATABASE shop");
-    postgres.sql("postgres", SERVICE_LOGIN);
-    postgres.sql("shop", SCHEMA);
-    postgres.sql("shop", more);
-    let proxy = Proxy::start(&postgres, &Options::new("shop", rules));
-    (postgres, proxy)
+    shop::start_other(&[SCHEMA, more], rules)
 }
 
 fn rows(messages: &[wire::Message]) -> String {
-    assert!(wire::error(messages).is_none(), "{}", wire::describe(messages));
-    let text = |row: Vec<Option<String>>| {
-        row.into_iter().map(|value| value.unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join(" ")
-    };
-    wire::text_rows(messages).into_iter().map(text).collect::<Vec<_>>().join(", ")
+    wire::lines(messages).join(", ").replace('|', " ")
 }
 
 fn value(postgres: &Postgres, database: &str, sql: &str) -> String {
@@ -125,12 +111,7 @@ const PARCELS: &str = "SELECT id, label FROM parcels ORDER BY id";
 
 #[test]
 fn each_subject_of_a_row_counts() {
-    let grant = |subjects: &str| {
-        format!(
-            "[[grant]]\nrole = \"authority\"\ndocument = \"1/CV\"\nfrom = 2020-01-01T00:00:00+07:00\n\
-             until = 2120-01-01T00:00:00+07:00\nsubjects = {subjects}\nsee = {{ note = \"clear\", name = \"clear\" }}\n"
-        )
-    };
+    let grant = |subjects: &str| shop::grant("1/CV", -3600, 3600, subjects, "{ note = \"clear\", name = \"clear\" }");
     let (postgres, proxy) = start(&format!("{RULES}{}", grant("[1, 3]")), "");
     let mut staff = proxy.connect("staff", "shop");
     assert_eq!(rows(&staff.simple(ORDERS)), "1 b1 r1 g1, 2 b2 - -, 3 - r3 -, 4 b4 r4 g4, 5 b5 r5 g5");

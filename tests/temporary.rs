@@ -466,3 +466,27 @@ fn rows_that_are_stored_count_and_other_purposes_do_not_see_them() {
     assert_eq!(refused(&client.simple("EXECUTE p")), "PGS0213");
     assert_eq!(refused(&client.simple("COPY t TO STDOUT")), "PGS0213");
 }
+
+/// What a statement would have changed that failed is not waited for until the end of the session.
+#[test]
+fn a_session_goes_on_after_a_temporary_table_that_could_not_be_made() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    for make in [
+        "CREATE TEMP TABLE t AS SELECT full_name::int AS n FROM customers",
+        "CREATE TEMP TABLE t (a int, a int)",
+        "SET LOCAL search_path = ''",
+    ] {
+        done(&client.simple("BEGIN"));
+        let _ = client.simple(make);
+        let _ = client.simple("SELECT 1/0");
+        done(&client.simple("ROLLBACK"));
+        done(&client.simple("BEGIN"));
+        assert_eq!(value(&client.simple("SELECT phone FROM customers WHERE id = 3")), "*****003", "{make}");
+        done(&client.simple("CREATE TEMP TABLE t AS SELECT phone FROM customers WHERE id = 3"));
+        assert_eq!(value(&client.simple("SELECT phone FROM t")), "*****003", "{make}");
+        done(&client.simple("ROLLBACK"));
+        assert_eq!(value(&client.extended("SELECT phone FROM customers WHERE id = 3", &[], 0)), "*****003", "{make}");
+    }
+}

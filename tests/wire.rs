@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn messages_of_servers(columns in vec((text(), any::<i32>(), any::<i16>()), 0..5), tag in text(),
+    fn messages_of_servers(columns in vec((text(), any::<i32>(), any::<i16>()), 0..5), tag in text(), rows in any::<u64>(),
                            fields in vec((1_u8.., text()), 0..5)) {
         let described = columns.iter().map(|(name, table, number)| {
             FieldDescription::new(name.clone(), *table, *number, 25, -1, -1, 0)
@@ -86,8 +86,8 @@ proptest! {
         let expected: Vec<_> = columns.iter().map(|(_, table, number)| (table.cast_unsigned(), *number)).collect();
         prop_assert_eq!(exact(body(&description)?, |body| backend::row_description(body).ok())?, expected);
 
-        let complete = encoded(&CommandComplete::new(tag.clone()));
-        prop_assert_eq!(exact(body(&complete)?, |body| backend::command_tag(body).ok().map(str::to_owned))?, tag.clone());
+        let complete = encoded(&CommandComplete::new(format!("{tag} {rows}")));
+        prop_assert_eq!(exact(body(&complete)?, |body| backend::command_rows(body).ok())?, rows);
 
         let status = encoded(&ParameterStatus::new("TimeZone".to_owned(), tag.clone()));
         let pair = exact(body(&status)?, |body| {

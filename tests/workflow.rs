@@ -159,7 +159,7 @@ fn the_tests_of_the_starter_pack_pass_and_notice_a_change_of_the_rules() {
     let desk = Desk::new(&starter());
     desk.copy_pack("starter", "rules");
     let ran = desk.offline(0, &["test", "rules"]);
-    assert!(ran.out.contains("ok      support sees names") && ran.out.ends_with("5 passed, 0 failed\n"), "{}", ran.out);
+    assert!(ran.out.contains("ok      support sees names") && ran.out.ends_with("6 passed, 0 failed\n"), "{}", ran.out);
     // The same by the configured directory, and by one file of tests.
     desk.offline(0, &["test", "--rules", "rules"]);
     desk.offline(0, &["test", "rules/starter.test.toml"]);

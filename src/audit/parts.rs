@@ -106,7 +106,8 @@ impl Parts {
         let Self { key, connections, statements, statement_bytes, second: _, basis } = self;
         let connection = connection(connections, &event.facts);
         let statement = statement(statements, statement_bytes, key, &event.planned);
-        if basis.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, &event.basis)) {
+        // Each session has one of its own, and nearly always they say the same.
+        if basis.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, &event.basis) && **known != *event.basis) {
             *basis = None;
         }
         let (_, basis) = basis.get_or_insert_with(|| {

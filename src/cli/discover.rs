@@ -96,7 +96,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let given = args::Given::new(matches)?;
     let catalog = given.catalog_in_full(matches)?;
     let samples = take_samples(&given, matches, &catalog)?;
-    let discovery = discover(&CatalogSnapshot::new(catalog, 1), &samples);
+    let mut discovery = discover(&CatalogSnapshot::new(catalog, 1), &samples);
+    // The service login reads the catalogs for pgscrim; no application is behind it.
+    if let Ok(upstream) = given.upstream() {
+        discovery.logins.retain(|login| *login != upstream.user);
+    }
     if discovery.tables.is_empty() {
         let _ = writeln!(
             std::io::stderr(),

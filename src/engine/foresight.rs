@@ -117,6 +117,11 @@ impl Foresight {
         }
     }
 
+    /// Whether the end of the transaction makes anything doubtful.
+    pub fn is_touched(self) -> bool {
+        self.path.touched || self.purpose.touched || self.tables.touched
+    }
+
     /// All that was sent has been answered, and the server is asked.
     pub fn rest(&mut self, in_transaction: bool) {
         for setting in [&mut self.path, &mut self.purpose, &mut self.tables] {

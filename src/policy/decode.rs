@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::{
     decode_role::decode_role,
-    decode_settings::decode_functions,
+    decode_settings::{complain_of_misplaced, decode_functions},
     decode_subject::Subjects,
     pattern,
     rules::{At, CategoryRule, ColumnRule, Complaints, RoleRule, RuleFile, RuleSet},
@@ -50,6 +50,7 @@ pub(super) fn decode(files: Vec<RuleFile>, hash: String) -> Result<RuleSet, Diag
             role_tables.extend(items.iter().filter_map(|item| item.table("[[role]]", &mut complaints)));
         }
         subjects.take(&mut table, &mut complaints);
+        complain_of_misplaced(&mut table, &mut complaints);
         table.finish(&mut complaints);
     }
     let mut roles = Vec::new();
@@ -129,7 +130,13 @@ pub(super) fn parse<'t>(index: usize, file: &'t RuleFile, complaints: &mut Compl
     if let Some(error) = errors.first() {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        complaints.add(At { file: index, start: span.start, end: span.end }, message);
+        let at = At { file: index, start: span.start, end: span.end };
+        if message.contains("must be quoted") {
+            let help = "Texts stand in straight double quotes, \"like this\"; numbers, true and false stand without.";
+            complaints.add_with_help(at, message, help);
+        } else {
+            complaints.add(at, message);
+        }
     }
     DeTable::new()
 }

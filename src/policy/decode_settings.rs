@@ -22,6 +22,14 @@ pub(super) fn keys<'t>(table: &Table<'t>) -> impl Iterator<Item = (&'t str, At)>
     table.places(&KEYS).into_iter().filter(|(key, _)| *key != "explain")
 }
 
+/// `[see]` behind a role is a table of the file, by the rules of TOML, and not one of the role.
+pub(super) fn complain_of_misplaced(file: &mut Table<'_>, complaints: &mut Complaints<'_>) {
+    for (key, at) in file.take_misplaced(&KEYS) {
+        let help = format!("Write it among the keys of a [[role]], or as [role.{key}] behind one.");
+        complaints.add_with_help(at, format!("{key} belongs to a role"), help);
+    }
+}
+
 /// Decodes the settings in `table`; what it leaves out is as in `base`.
 pub(super) fn decode(
     table: &mut Table<'_>,

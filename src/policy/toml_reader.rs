@@ -63,6 +63,13 @@ impl<'t> Table<'t> {
         found.map(|(key, (at, _))| (*key, *at)).collect()
     }
 
+    /// Takes out `keys` that have their place elsewhere: they do not count among those that are known here.
+    pub fn take_misplaced(&mut self, keys: &[&'static str]) -> Vec<(&'t str, At)> {
+        let found = self.places(keys);
+        self.rest.retain(|key, _| !keys.contains(key));
+        found
+    }
+
     /// Takes the value of `key`.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.take_entry(key).map(|entry| entry.value)

@@ -136,11 +136,32 @@ impl InputsHandle {
         let _ = self.refresh().await;
     }
 
+    /// Whether these are the inputs in force, and this is what is known of their moment.
+    pub fn are(&self, inputs: &Arc<Inputs>, known: Option<&Arc<Known>>) -> bool {
+        if !self.shared.inputs.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, inputs)) {
+            return false;
+        }
+        let Some(guard) = &self.shared.guard else { return known.is_none() };
+        let now = guard.known.load();
+        match (now.as_ref().filter(|now| now.version == inputs.catalog.version()), known) {
+            (Some(now), Some(known)) => Arc::ptr_eq(now, known),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Whether there is something to wait for with [`Self::settled`].
+    pub fn is_settling(&self) -> bool {
+        // What is settling was changing, and is so until it has been read.
+        let guard = self.shared.guard.as_ref();
+        guard.is_some_and(|guard| guard.changing.load(Ordering::SeqCst) > 0 && *guard.settling.borrow() > 0)
+    }
+
     /// Waits until what exempt sessions of this process have changed is read, so that statements are judged by it; not for long:
     /// an answer is proved in any case. Says whether there was something to wait for.
     pub async fn settled(&self) -> bool {
         let Some(guard) = &self.shared.guard else { return false };
-        let changes = *guard.settling.borrow() > 0;
+        let changes = self.is_settling();
         if changes {
             let mut settling = guard.settling.subscribe();
             let _ = tokio::time::timeout(SETTLE, settling.wait_for(|settling| *settling == 0)).await;

@@ -15,6 +15,8 @@ use crate::{
 
 /// Stands in a wrapping edit's text for the tokens that it wraps; no client text can hold it there.
 pub const HOLE: char = '\u{1}';
+const HOLE_BYTE: u8 = 1;
+const _: () = assert!(HOLE as u32 == HOLE_BYTE as u32);
 
 /// Replaces tokens by text. An empty range inserts before its token.
 #[derive(Clone, Debug)]
@@ -250,7 +252,7 @@ impl Edits {
             while let Some(edit) = edits.next_if(|edit| edit.tokens.start <= at) {
                 add(edit.text.len(), times(&around));
                 if edit.wraps {
-                    let holes = edit.text.matches(HOLE).count();
+                    let holes = memchr::memchr_iter(HOLE_BYTE, edit.text.as_bytes()).count();
                     around.push((edit.tokens.end, times(&around).saturating_mul(holes)));
                 } else {
                     skipped = skipped.max(edit.tokens.end);

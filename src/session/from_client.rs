@@ -43,6 +43,15 @@ pub(super) enum Step {
     Wait,
 }
 
+/// What became of a frame at once.
+pub(super) enum Now {
+    Done(Step),
+    /// It is left out, and a statement that fails takes its place.
+    Refused(Box<Refused>),
+    /// Nothing yet: something has to be asked or waited for.
+    Later,
+}
+
 /// Cursors and portals that a session of a restricted role may have: what each was opened for is remembered, until it is closed or the
 /// transaction ends, also when the server has dropped it before.
 pub(super) const MOST_OPEN: usize = 4000;
@@ -85,7 +94,16 @@ impl Relay {
                 }
                 Err(_) => return Err(violation("invalid message length")),
             };
-            match self.frame(header).await? {
+            let step = match self.at_once(header)? {
+                Now::Done(step) => step,
+                Now::Refused(refused) => {
+                    consume(&mut self.client.input, header.total);
+                    self.refuse(refused, "", false, None).await;
+                    Step::Next
+                }
+                Now::Later => self.frame(header).await?,
+            };
+            match step {
                 Step::Next => {}
                 Step::More => return Ok(()),
                 Step::Wait => {
@@ -98,14 +116,10 @@ impl Relay {
         Ok(())
     }
 
-    async fn frame(&mut self, header: Header) -> Result<Step, Stop> {
-        let long = match header.kind {
-            b'Q' | b'P' => self.shared.config.limits.statement_bytes + BESIDE,
-            b'B' | b'd' | b'c' | b'f' | b'F' => usize::MAX,
-            _ => SMALL,
-        };
-        if header.total > long {
-            return self.too_long(header).await;
+    /// What can be done with a frame at once, which is nearly always all: nothing is asked, and nobody waited for.
+    fn at_once(&mut self, header: Header) -> Result<Now, Stop> {
+        if header.total > SMALL && header.total > self.longest(header.kind) {
+            return Ok(Now::Later);
         }
         if self.model.skipping && !matches!(header.kind, b'S' | b'X') {
             // The server would skip it as well.
@@ -114,16 +128,13 @@ impl Relay {
             } else {
                 self.client_dropping = header.total;
             }
-            return Ok(Step::Next);
+            return Ok(Now::Done(Step::Next));
         }
         if self.model.queue.len() >= MOST_UNANSWERED && !matches!(header.kind, b'd' | b'c' | b'f' | b'X') {
-            return Ok(Step::Wait);
+            return Ok(Now::Done(Step::Wait));
         }
         match header.kind {
-            b'd' => {
-                self.client_passing = header.total;
-                return Ok(Step::Next);
-            }
+            b'd' => self.client_passing = header.total,
             b'c' | b'f' => {
                 if self.model.copying {
                     self.model.copying = false;
@@ -131,8 +142,66 @@ impl Relay {
                     self.model.queue.push_back(Entry::CopyEnd);
                 }
                 self.client_passing = header.total;
-                return Ok(Step::Next);
             }
+            b'B' => return self.bind_at_once(header),
+            b'E' => return Ok(self.execute_at_once(header)),
+            b'D' if !self.exempt => return Ok(self.describe_at_once(header)),
+            b'F' | b'Q' | b'P' => return Ok(Now::Later),
+            _ => return Ok(Now::Done(self.plain(header)?)),
+        }
+        Ok(Now::Done(Step::Next))
+    }
+
+    /// Bytes of the longest message of a kind that is looked at.
+    fn longest(&self, kind: u8) -> usize {
+        match kind {
+            b'Q' | b'P' => self.shared.config.limits.statement_bytes + BESIDE,
+            b'B' | b'd' | b'c' | b'f' | b'F' => usize::MAX,
+            _ => SMALL,
+        }
+    }
+
+    /// A message that says nothing of data.
+    fn plain(&mut self, header: Header) -> Result<Step, Stop> {
+        let Some(whole) = self.client.input.get(..header.total) else { return Ok(Step::More) };
+        match header.kind {
+            b'D' => {
+                self.model.open = true;
+                self.model.queue.push_back(Entry::Describe(Arc::clone(&self.facts.purpose)));
+            }
+            b'C' => {
+                match frontend::target(frame::body(whole)) {
+                    Ok((b'S', name)) => self.model.queue.push_back(Entry::CloseStatement(Name::new(name))),
+                    Ok((_, name)) => self.model.queue.push_back(Entry::ClosePortal(Name::new(name))),
+                    Err(_) if self.exempt => {}
+                    Err(_) => return Err(violation("malformed Close message")),
+                }
+                self.model.open = true;
+            }
+            b'S' => {
+                // In the middle of COPY data the server ignores it.
+                if !self.model.copying {
+                    self.model.queue.push_back(Entry::Sync);
+                    self.model.open = false;
+                    self.model.skipping = false;
+                }
+            }
+            b'H' => {}
+            b'X' => self.goodbye = true,
+            _ if self.exempt => {}
+            _ => return Err(violation("unexpected message type")),
+        }
+        self.server.output.extend_from_slice(whole);
+        consume(&mut self.client.input, header.total);
+        Ok(Step::Next)
+    }
+
+    /// A frame for which something may have to be asked or waited for.
+    async fn frame(&mut self, header: Header) -> Result<Step, Stop> {
+        if header.total > self.longest(header.kind) {
+            return self.too_long(header).await;
+        }
+        match header.kind {
             b'B' => return self.bind(header).await,
             b'F' => return self.function_call(header).await,
             b'D' if !self.exempt => return self.describe(header).await,
@@ -161,7 +230,7 @@ impl Relay {
             }
         }
         // A portal is kept from another purpose, which a statement before it may have set.
-        if header.kind == b'E' && !self.exempt && self.path.is_unsure() && self.has_purposes() {
+        if header.kind == b'E' && self.may_change_purpose() {
             let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
             let portal = frontend::execute(body).ok().and_then(|portal| self.model.portal(&Name::new(portal)));
             let text = portal.as_ref().map(|portal| Arc::clone(&portal.origin.text)).unwrap_or_default();
@@ -177,55 +246,24 @@ impl Relay {
         }
         // Nothing is read while a frame is looked at.
         let mut input = std::mem::take(&mut self.client.input);
-        let step = self.whole_frame(input.get(..header.total).unwrap_or_default()).await?;
-        consume(&mut input, header.total);
-        self.client.input = input;
-        Ok(step)
-    }
-
-    async fn whole_frame(&mut self, whole: &[u8]) -> Result<Step, Stop> {
+        let whole = input.get(..header.total).unwrap_or_default();
         let body = frame::body(whole);
-        match whole.first().copied().unwrap_or_default() {
+        match header.kind {
             b'Q' => self.query(whole, body).await?,
             b'P' => self.parse(whole, body).await?,
-            b'E' => {
+            _execute => {
                 self.model.open = true;
                 self.execute(whole, body).await?;
             }
-            b'D' => {
-                self.model.open = true;
-                let purpose = Arc::clone(&self.facts.purpose);
-                self.model.queue.push_back(Entry::Describe(purpose));
-                self.server.output.extend_from_slice(whole);
-            }
-            b'C' => {
-                match frontend::target(body) {
-                    Ok((b'S', name)) => self.model.queue.push_back(Entry::CloseStatement(Name::new(name))),
-                    Ok((_, name)) => self.model.queue.push_back(Entry::ClosePortal(Name::new(name))),
-                    Err(_) if self.exempt => {}
-                    Err(_) => return Err(violation("malformed Close message")),
-                }
-                self.model.open = true;
-                self.server.output.extend_from_slice(whole);
-            }
-            b'S' => {
-                // In the middle of COPY data the server ignores it.
-                if !self.model.copying {
-                    self.model.queue.push_back(Entry::Sync);
-                    self.model.open = false;
-                    self.model.skipping = false;
-                }
-                self.server.output.extend_from_slice(whole);
-            }
-            b'H' => self.server.output.extend_from_slice(whole),
-            b'X' => {
-                self.server.output.extend_from_slice(whole);
-                self.goodbye = true;
-            }
-            _ if self.exempt => self.server.output.extend_from_slice(whole),
-            _ => return Err(violation("unexpected message type")),
         }
+        consume(&mut input, header.total);
+        self.client.input = input;
         Ok(Step::Next)
+    }
+
+    /// Whether the purpose of a restricted session may be changing.
+    pub(super) fn may_change_purpose(&self) -> bool {
+        !self.exempt && self.path.is_unsure() && self.has_purposes()
     }
 
     /// A message beyond its limit. For an exempt role it passes unread; a statement of a restricted role is refused.
@@ -245,7 +283,6 @@ impl Relay {
                 }
             } else if header.kind == b'P' {
                 let origin = not_analysed(Protocol::Extended, stamp);
-                let planned = origin.statements().first().cloned();
                 self.model.open = true;
                 // Its name is beyond the bytes at hand only for a hostile client; the record then says UNKNOWN.
                 let name = self.client.input.get(frame::HEADER..).and_then(|start| {
@@ -253,10 +290,7 @@ impl Relay {
                     Some(Name::new(start.get(..end)?))
                 });
                 let name = name.unwrap_or_else(|| Name::new(b""));
-                self.model.queue.push_back(Entry::Parse(
-                    name,
-                    Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 },
-                ));
+                self.model.queue.push_back(Entry::Parse(name, Prepared::first(origin, None)));
             }
             self.client_passing = header.total;
             return Ok(Step::Next);
@@ -339,11 +373,7 @@ impl Relay {
             };
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
-                let planned = origin.statements().first().cloned();
-                self.model.queue.push_back(Entry::Parse(
-                    name,
-                    Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 },
-                ));
+                self.model.queue.push_back(Entry::Parse(name, Prepared::first(origin, None)));
             }
             self.server.output.extend_from_slice(whole);
             return Ok(());
@@ -383,14 +413,7 @@ impl Relay {
         }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
-        let planned = origin.statements().first().cloned();
-        let prepared = Prepared {
-            purpose: Arc::clone(&origin.stamp.purpose),
-            origin,
-            planned,
-            types: Some(parse.types.into()),
-            searched: 0,
-        };
+        let prepared = Prepared::first(origin, Some(parse.types.into()));
         self.model.queue.push_back(Entry::Parse(Name::new(parse.name), prepared));
         Ok(())
     }
@@ -405,11 +428,7 @@ impl Relay {
         let known = self.model.portal(&name);
         let prepared = match known {
             Some(prepared) => prepared,
-            None if self.exempt => {
-                let origin = not_analysed(Protocol::Extended, self.inputs()?);
-                let planned = origin.statements().first().cloned();
-                Prepared { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types: None, searched: 0 }
-            }
+            None if self.exempt => Prepared::first(not_analysed(Protocol::Extended, self.inputs()?), None),
             // The server skips it, as it did the Bind.
             None if self.model.fails_before_sync() => return Ok(()),
             None => {
@@ -427,23 +446,23 @@ impl Relay {
             self.refuse(refused.unwrap_or_else(|| refusal.into()), "", false, None).await;
             return Ok(());
         }
-        let Some(planned) = prepared.planned else {
+        let Some(planned) = &prepared.planned else {
             self.model.queue.push_back(Entry::Execute(None));
             self.server.output.extend_from_slice(whole);
             return Ok(());
         };
         if !self.exempt
-            && let Err(refused) = self.executable(&planned).await?
+            && let Err(refused) = self.executable(planned).await?
         {
             self.refuse(refused, "", false, None).await;
             return Ok(());
         }
-        match self.recorded(&prepared.origin, &planned, prepared.searched).await {
+        match self.recorded(&prepared.origin, planned, prepared.searched).await {
             Ok(run) => {
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.server.output.extend_from_slice(whole);
             }
-            Err(refusal) => self.refuse(refused(refusal, &planned), "", false, None).await,
+            Err(refusal) => self.refuse(refused(refusal, planned), "", false, None).await,
         }
         Ok(())
     }
@@ -472,7 +491,7 @@ impl Relay {
     }
 
     /// Whether `prepared` was judged for the purpose of now: rows that were computed for one purpose are not handed out for another.
-    fn serves_purpose(&self, prepared: &Prepared) -> bool {
+    pub(super) fn serves_purpose(&self, prepared: &Prepared) -> bool {
         *prepared.purpose == *self.facts.purpose
     }
 

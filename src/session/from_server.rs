@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::{
     auth::parameter_passes,
     inflight::{Batch, Entry, Name},
-    limits::Allowance,
     link::consume,
     planning::Origin,
     prepared::Variants,
@@ -59,7 +58,9 @@ impl Relay {
                 self.holding = true;
                 break Ok(());
             }
-            if let Err(refusal) = self.take_row(header.kind) {
+            if matches!(header.kind, b'D' | b'd')
+                && let Err(refusal) = self.take_row(header)
+            {
                 break Err(self.stop_answer(refusal));
             }
             if self.passes_by_header(header) {
@@ -103,14 +104,17 @@ impl Relay {
         Stop::ServerLost
     }
 
-    /// Counts the frame, which passes next, if it is a row.
-    fn take_row(&mut self, kind: u8) -> Result<(), Refusal> {
-        let run = if matches!(kind, b'D' | b'd') { self.current_run() } else { return Ok(()) };
-        let Some(run) = run else { return Ok(()) };
-        match run.allowance.as_mut().map_or(Ok(()), Allowance::take_row) {
-            Ok(()) => Ok(()),
-            Err(refusal) => run.beyond(refusal),
+    /// Counts a row, which passes next.
+    fn take_row(&mut self, header: Header) -> Result<(), Refusal> {
+        let Some(run) = self.current_run() else { return Ok(()) };
+        if let Some(allowance) = &mut run.allowance
+            && let Err(refusal) = allowance.take_row()
+        {
+            run.beyond(refusal)?;
         }
+        run.rows += 1;
+        run.bytes += u64::try_from(header.total - frame::HEADER).unwrap_or_default();
+        Ok(())
     }
 
     /// Whether a frame passes without its body being looked at.
@@ -119,14 +123,7 @@ impl Relay {
             return false;
         }
         match header.kind {
-            b'D' | b'd' => {
-                if let Some(run) = self.current_run() {
-                    run.rows += 1;
-                    run.bytes += u64::try_from(header.total - frame::HEADER).unwrap_or_default();
-                }
-                true
-            }
-            b't' | b'c' => true,
+            b'D' | b'd' | b't' | b'c' => true,
             b'T' | b'E' | b'C' | b'S' | b'N' | b'A' => self.exempt && header.total > RECORDED,
             _ => false,
         }
@@ -204,7 +201,7 @@ impl Relay {
                 Ok(true)
             }
             b'C' => {
-                let rows = backend::command_tag(body).ok().map(backend::tag_rows);
+                let rows = backend::command_rows(body).ok();
                 // What is in a temporary table is never read when it is too much: the table goes with the session.
                 if let Some(run) = self.current_run()
                     && run.planned.access.stored != Stored::Nothing

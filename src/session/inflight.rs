@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    ops::Deref,
     sync::Arc,
 };
 
@@ -41,9 +42,17 @@ impl Name {
     }
 }
 
-/// A prepared statement.
+/// A prepared statement, or a portal of one. A clone is one count.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
+    judged: Arc<Judged>,
+    /// Of a portal: how many values its parameters compare with stored ones that the role does not see.
+    pub searched: u64,
+}
+
+/// What a prepared statement was judged to be.
+#[derive(Debug)]
+pub(super) struct Judged {
     /// The text it came from: of the Parse, or of the whole PREPARE.
     pub origin: Arc<Origin>,
     /// The purpose that it was judged for: that of the text, or one that the text chose before it.
@@ -52,8 +61,20 @@ pub(super) struct Prepared {
     pub planned: Option<Arc<PlannedStatement>>,
     /// Types of parameters as Parse gave them; none for what came by another way.
     pub types: Option<Arc<[u8]>>,
-    /// Of a portal: how many values its parameters compare with stored ones that the role does not see.
-    pub searched: u64,
+}
+
+impl Deref for Prepared {
+    type Target = Judged;
+
+    fn deref(&self) -> &Judged {
+        &self.judged
+    }
+}
+
+impl From<Judged> for Prepared {
+    fn from(judged: Judged) -> Self {
+        Self { judged: Arc::new(judged), searched: 0 }
+    }
 }
 
 /// A cursor that DECLARE has made.
@@ -67,13 +88,19 @@ struct Cursor {
 impl Prepared {
     /// What PREPARE or DECLARE has made.
     fn by(run: &Run) -> Self {
-        Self {
+        let judged = Judged {
             origin: Arc::clone(&run.origin),
             purpose: Arc::clone(&run.facts.purpose),
             planned: Some(Arc::clone(&run.planned)),
             types: None,
-            searched: 0,
-        }
+        };
+        judged.into()
+    }
+
+    /// The first statement of a text, or the whole of one that was not understood.
+    pub fn first(origin: Arc<Origin>, types: Option<Arc<[u8]>>) -> Self {
+        let planned = origin.statements().first().cloned();
+        Judged { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types }.into()
     }
 }
 
@@ -129,6 +156,8 @@ pub(super) struct Model {
     pub queue: VecDeque<Entry>,
     statements: HashMap<Name, Prepared, RandomState>,
     portals: HashMap<Name, Prepared, RandomState>,
+    /// The unnamed portal, which most drivers use for each statement.
+    unnamed: Option<Prepared>,
     /// SQL cursors.
     cursors: HashMap<Name, Cursor, RandomState>,
     /// The server skips to the next Sync, which has not been sent yet.
@@ -147,6 +176,7 @@ impl Model {
             queue: VecDeque::new(),
             statements: HashMap::default(),
             portals: HashMap::default(),
+            unnamed: None,
             cursors: HashMap::default(),
             skipping: false,
             open: false,
@@ -206,7 +236,7 @@ impl Model {
 
     /// How many cursors and portals are remembered; the server may have dropped some, with a transaction or savepoint.
     pub fn opened(&self) -> usize {
-        self.cursors.len() + self.portals.len()
+        self.cursors.len() + self.portals.len() + usize::from(self.unnamed.is_some())
     }
 
     /// The statement that a Bind or EXECUTE sent now will find.
@@ -268,6 +298,9 @@ impl Model {
                 | Entry::Refused(_) => {}
             }
         }
+        if name.is_unnamed() {
+            return self.unnamed.clone();
+        }
         self.portals.get(name).or_else(|| self.cursors.get(name).map(|cursor| &cursor.prepared)).cloned()
     }
 
@@ -301,6 +334,10 @@ impl Model {
     }
 
     pub fn confirm_portal(&mut self, name: Name, prepared: Option<Prepared>) {
+        if name.is_unnamed() {
+            self.unnamed = prepared;
+            return;
+        }
         match prepared {
             Some(prepared) => self.portals.insert(name, prepared),
             None => self.portals.remove(&name),
@@ -316,7 +353,19 @@ impl Model {
         self.statements.retain(|name, _| name.is_unnamed());
     }
 
+    /// All portals are gone.
+    fn forget_portals(&mut self) {
+        self.unnamed = None;
+        if !self.portals.is_empty() {
+            self.portals.clear();
+        }
+    }
+
     pub fn forget_portal(&mut self, name: &Name) {
+        if name.is_unnamed() {
+            self.unnamed = None;
+            return;
+        }
         self.portals.remove(name);
         self.cursors.remove(name);
     }
@@ -338,12 +387,12 @@ impl Model {
             }
             Effect::CloseCursor(Some(name)) => self.forget_portal(&Name::new(name.as_bytes())),
             Effect::CloseCursor(None) => {
-                self.portals.clear();
+                self.forget_portals();
                 self.cursors.clear();
             }
             Effect::DiscardAll => {
                 self.keep_unnamed();
-                self.portals.clear();
+                self.forget_portals();
                 self.cursors.clear();
             }
             Effect::None
@@ -397,8 +446,10 @@ impl Model {
         self.transaction = transaction;
         self.skipping = false;
         if transaction == 'I' {
-            self.portals.clear();
-            self.cursors.retain(|_, cursor| cursor.hold);
+            self.forget_portals();
+            if !self.cursors.is_empty() {
+                self.cursors.retain(|_, cursor| cursor.hold);
+            }
         }
     }
 }

@@ -142,11 +142,22 @@ impl Relay {
             self.clock.look();
             slot
         };
+        self.recorded_in(slot, origin, planned, bound)
+    }
+
+    /// The same, with a place in the audit queue.
+    pub(super) fn recorded_in(
+        &mut self,
+        slot: AuditSlot,
+        origin: &Arc<Origin>,
+        planned: &Arc<PlannedStatement>,
+        bound: u64,
+    ) -> Result<Run, Refusal> {
         self.statements += 1;
         if planned.effect == Effect::Catalog && self.changing.is_none() {
             self.changing = Some(self.shared.inputs.changing());
         }
-        if changes(&planned.effect) || ((self.path.touched || self.path.moving) && may_undo(planned.kind)) {
+        if changes(&planned.effect) || (self.path.may_move_back() && may_undo(planned.kind)) {
             self.path.moving = true;
         }
         let inner = self.inner(planned);
@@ -181,7 +192,7 @@ impl Relay {
         (run.allowance, run.observes) = (allowance, observed.is_some());
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
-            run.inner = inner.map(|prepared| prepared.origin);
+            run.inner = inner.map(|prepared| Arc::clone(&prepared.origin));
         }
         self.foresee(&run.planned)?;
         Ok(run)

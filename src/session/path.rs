@@ -55,6 +55,11 @@ impl SearchPath {
     pub fn is_unsure(&self) -> bool {
         self.stale || self.moving
     }
+
+    /// Whether the end of the transaction may change what was foreseen, be it of a statement that has failed.
+    pub fn may_move_back(&self) -> bool {
+        self.touched || self.moving || self.foresight.is_touched()
+    }
 }
 
 /// Whether a statement can be planned now.

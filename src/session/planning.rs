@@ -97,6 +97,9 @@ impl Origin {
 impl Relay {
     /// The inputs in force, with this session's role in them.
     pub(super) fn inputs(&mut self) -> Result<Arc<Stamp>, Stop> {
+        if self.is_matched() && self.is_stamped() {
+            return Ok(Arc::clone(&self.stamp));
+        }
         let Some(inputs) = self.shared.inputs.current() else {
             return Err(Stop::Tell(Refusal::new(RefusalCode::NotReady, "rules and catalog are not loaded")));
         };
@@ -105,30 +108,27 @@ impl Relay {
             self.act_for_purpose(&inputs)?;
         }
         let known = self.shared.inputs.known(&inputs);
-        let same_moment = match (&known, &self.stamp.known) {
-            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        let same = same_moment
-            && Arc::ptr_eq(&inputs, &self.stamp.inputs)
-            && Arc::ptr_eq(&self.path.schemas, &self.stamp.path)
-            && self.role == self.stamp.role
-            && self.temporary.is_current(self.stamp.overlay.as_ref());
-        if !same {
-            let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);
-            self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known, overlay));
-        }
+        let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);
+        self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known, overlay));
         Ok(Arc::clone(&self.stamp))
     }
 
     /// Ends the session when rules have come into force that do not know its role or purpose any more: what was prepared and bound
     /// before is not judged again, and may go on for ever.
     pub(super) fn still_matched(&mut self) -> Result<(), Stop> {
-        match self.shared.inputs.current() {
-            Some(inputs) if Arc::ptr_eq(&inputs, &self.stamp.inputs) => Ok(()),
-            Some(_) | None => self.inputs().map(|_| ()),
-        }
+        if self.is_matched() { Ok(()) } else { self.inputs().map(|_| ()) }
+    }
+
+    /// Whether the session acts by what is in force.
+    pub(super) fn is_matched(&self) -> bool {
+        self.shared.inputs.are(&self.stamp.inputs, self.stamp.known.as_ref())
+    }
+
+    /// Whether what the session itself decides by is what it was.
+    fn is_stamped(&self) -> bool {
+        Arc::ptr_eq(&self.path.schemas, &self.stamp.path)
+            && self.role == self.stamp.role
+            && self.temporary.is_current(self.stamp.overlay.as_ref())
     }
 
     /// Waits for the catalog when this process knows that it is changing.

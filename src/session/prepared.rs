@@ -10,8 +10,8 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    from_client::{MOST_OPEN, SMALL, Step, too_many_open},
-    inflight::{Entry, Name, Prepared},
+    from_client::{MOST_OPEN, Now, SMALL, Step, too_many_open},
+    inflight::{Entry, Judged, Name, Prepared},
     ledger::refused,
     limits::searched,
     path::Settled,
@@ -101,30 +101,61 @@ fn does_not_exist() -> Box<Refused> {
 }
 
 impl Relay {
-    /// Bind passes without its values being looked at; only its names are.
-    pub(super) async fn bind(&mut self, header: Header) -> Result<Step, Stop> {
+    /// Bind passes without its values being looked at; only its names are. At once, of an exempt role, and of a statement that was
+    /// judged by what is in force.
+    pub(super) fn bind_at_once(&mut self, header: Header) -> Result<Now, Stop> {
         let at_hand = self.client.input.len();
         if at_hand < header.total && at_hand < SMALL {
-            return Ok(Step::More);
+            return Ok(Now::Done(Step::More));
         }
+        let body = self.client.input.get(frame::HEADER..header.total.min(at_hand)).unwrap_or_default();
+        let names = frontend::bind_names(body).map(|(portal, name)| (Name::new(portal), Name::new(name)));
+        if self.exempt {
+            if let Some((portal, statement)) = names {
+                let prepared = self.model.statement(&statement);
+                self.bound(header, portal, prepared);
+            } else {
+                self.model.open = true;
+                self.client_passing = header.total;
+            }
+            return Ok(Now::Done(Step::Next));
+        }
+        let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
+        let Some((portal, statement)) = names.filter(|_| !malformed && !self.path.is_unsure()) else {
+            return Ok(Now::Later);
+        };
+        let Some(prepared) = self.model.statement(&statement) else { return Ok(Now::Later) };
+        if self.shared.inputs.is_settling()
+            || !Arc::ptr_eq(&self.inputs()?, &prepared.origin.stamp)
+            || (!portal.is_unnamed() && self.model.opened() >= MOST_OPEN)
+            || prepared.planned.as_ref().is_some_and(|planned| matches!(planned.effect, Effect::PurposeGiven(_)))
+        {
+            return Ok(Now::Later);
+        }
+        self.bound(header, portal, Some(prepared));
+        Ok(Now::Done(Step::Next))
+    }
+
+    /// Bind is the next message that passes.
+    fn bound(&mut self, header: Header, portal: Name, prepared: Option<Prepared>) {
+        let body = self.client.input.get(frame::HEADER..header.total);
+        let prepared = prepared.map(|mut prepared| {
+            prepared.searched = searched(&prepared, body, header.total);
+            prepared
+        });
+        // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
+        self.model.open = true;
+        self.model.queue.push_back(Entry::Bind(portal, prepared));
+        self.client_passing = header.total;
+    }
+
+    /// Bind, of a restricted role, for which something may have to be asked.
+    pub(super) async fn bind(&mut self, header: Header) -> Result<Step, Stop> {
+        let at_hand = self.client.input.len();
         let end = header.total.min(at_hand);
         let body = self.client.input.get(frame::HEADER..end).unwrap_or_default();
         let names = frontend::bind_names(body).map(|(portal, name)| (portal.to_vec(), name.len(), Name::new(name)));
         let malformed = header.total <= at_hand && frontend::check_bind(body).is_err();
-        if self.exempt {
-            self.model.open = true;
-            if let Some((portal, _, statement)) = names {
-                let body = self.client.input.get(frame::HEADER..header.total);
-                let prepared = self.model.statement(&statement);
-                let prepared = prepared.map(|prepared| {
-                    let searched = searched(&prepared, body, header.total);
-                    Prepared { searched, ..prepared }
-                });
-                self.model.queue.push_back(Entry::Bind(Name::new(&portal), prepared));
-            }
-            self.client_passing = header.total;
-            return Ok(Step::Next);
-        }
         let Some((portal, length, statement)) = names.filter(|_| !malformed) else {
             return Err(violation("malformed Bind message"));
         };
@@ -164,11 +195,7 @@ impl Relay {
             Ok(prepared) => prepared,
             Err(refused) => return self.refuse_bind(header, refused).await,
         };
-        // Only now: a Bind is the first message of a pipeline when a driver keeps its statements.
-        self.model.open = true;
-        let searched = searched(&prepared, self.client.input.get(frame::HEADER..header.total), header.total);
-        self.model.queue.push_back(Entry::Bind(Name::new(&portal), Some(Prepared { searched, ..prepared })));
-        self.client_passing = header.total;
+        self.bound(header, Name::new(&portal), Some(prepared));
         if let Some(own) = own {
             let start = frame::HEADER + portal.len() + 1 + length + 1;
             let _ = self.client.input.split_to(start);
@@ -183,6 +210,44 @@ impl Relay {
         self.client_dropping = header.total;
         self.refuse(refused, "", false, None).await;
         Ok(Step::Next)
+    }
+
+    /// Execute of a portal that is known and needs nothing looked up.
+    pub(super) fn execute_at_once(&mut self, header: Header) -> Now {
+        let Some(whole) = self.client.input.get(..header.total) else { return Now::Done(Step::More) };
+        let Ok(portal) = frontend::execute(frame::body(whole)) else { return Now::Later };
+        let Some(prepared) = self.model.portal(&Name::new(portal)) else { return Now::Later };
+        let Some(planned) = &prepared.planned else { return Now::Later };
+        if !self.is_matched()
+            || self.may_change_purpose()
+            || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
+        {
+            return Now::Later;
+        }
+        let Some(slot) = self.shared.audit.try_reserve() else { return Now::Later };
+        self.model.open = true;
+        match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
+            Ok(run) => {
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
+                self.client_passing = header.total;
+                Now::Done(Step::Next)
+            }
+            Err(refusal) => Now::Refused(refused(refusal, planned)),
+        }
+    }
+
+    /// Describe of a portal, of a restricted role.
+    pub(super) fn describe_at_once(&mut self, header: Header) -> Now {
+        let Some(whole) = self.client.input.get(..header.total) else { return Now::Done(Step::More) };
+        let Ok((b'P', name)) = frontend::target(frame::body(whole)) else { return Now::Later };
+        let purpose = match self.model.portal(&Name::new(name)) {
+            Some(portal) => Arc::clone(&portal.purpose),
+            None => Arc::clone(&self.facts.purpose),
+        };
+        self.model.open = true;
+        self.model.queue.push_back(Entry::Describe(purpose));
+        self.client_passing = header.total;
+        Now::Done(Step::Next)
     }
 
     /// Describe, of a restricted role: of a statement, what would be bound in its place is described.
@@ -266,7 +331,7 @@ impl Relay {
         let planned = origin.statements().iter().find(same).cloned();
         let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
         let purpose = Arc::clone(&origin.stamp.purpose);
-        let prepared = Prepared { origin, purpose, planned, types: prepared.types.clone(), searched: 0 };
+        let prepared = Judged { origin, purpose, planned, types: prepared.types.clone() }.into();
         Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
     }
 

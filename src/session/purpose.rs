@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    inflight::Prepared,
+    inflight::{Judged, Prepared},
     ledger::refused,
     options::Request,
     relay::{Relay, Stop},
@@ -53,7 +53,8 @@ impl Relay {
         let value = judged.map_err(|refusal| refused(refusal, planned))?;
         let effect = Effect::Purpose(Some(value.as_str()).filter(|value| !value.is_empty()).map(Arc::from));
         let planned = Some(Arc::new(PlannedStatement { effect, ..PlannedStatement::clone(planned) }));
-        Ok(Prepared { planned, ..prepared })
+        let (origin, purpose) = (Arc::clone(&prepared.origin), Arc::clone(&prepared.purpose));
+        Ok(Judged { origin, purpose, planned, types: prepared.types.clone() }.into())
     }
 
     /// Why the connection would have been refused if its role were not observed.

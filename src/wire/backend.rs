@@ -65,22 +65,27 @@ pub fn parameter_status(body: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     Ok(both)
 }
 
-/// The tag of a CommandComplete.
+/// Rows that the tag of a CommandComplete counts: its last word, if that is a number.
 ///
 /// # Errors
 /// [`Malformed`]
-pub fn command_tag(body: &[u8]) -> Result<&str, Malformed> {
+pub fn command_rows(body: &[u8]) -> Result<u64, Malformed> {
     let mut fields = Fields::new(body);
     let tag = fields.cstr()?;
     fields.end()?;
-    std::str::from_utf8(tag).map_err(|_| Malformed)
-}
-
-/// Rows that a command tag counts: its last number.
-pub fn tag_rows(tag: &str) -> u64 {
-    let bytes = tag.as_bytes();
-    let start = bytes.iter().rposition(|byte| *byte == b' ').map_or(0, |space| space + 1);
-    tag.get(start..).and_then(|count| count.parse().ok()).unwrap_or(0)
+    let mut rows: u64 = 0;
+    let mut place: u64 = 1;
+    for byte in tag.iter().rev() {
+        match byte {
+            b'0'..=b'9' => {
+                rows = rows.saturating_add(place.saturating_mul(u64::from(byte - b'0')));
+                place = place.saturating_mul(10);
+            }
+            b' ' => return Ok(rows),
+            _ => return Ok(0),
+        }
+    }
+    Ok(rows)
 }
 
 /// The values of a DataRow in text format.
@@ -102,4 +107,27 @@ pub fn text_row(body: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
     }
     fields.end()?;
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_end_in_their_rows() {
+        for (tag, rows) in [
+            ("SELECT 0", 0),
+            ("SELECT 120", 120),
+            ("INSERT 0 1000000", 1_000_000),
+            ("COPY 18446744073709551615", u64::MAX),
+            ("CREATE TABLE", 0),
+            ("BEGIN", 0),
+            ("CREATE MATERIALIZED VIEW v2", 0),
+            ("", 0),
+        ] {
+            assert_eq!(command_rows(format!("{tag}\0").as_bytes()), Ok(rows), "{tag}");
+        }
+        assert_eq!(command_rows(b"SELECT 1"), Err(Malformed));
+        assert_eq!(command_rows(b"SELECT 1\0x"), Err(Malformed));
+    }
 }

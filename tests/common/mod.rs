@@ -14,6 +14,7 @@
     reason = "test support: a failure is the test's"
 )]
 
+pub mod acros;
 pub mod folder;
 pub mod planner;
 pub mod postgres;

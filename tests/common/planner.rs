@@ -15,8 +15,17 @@ use pgscrim::{
 
 use super::Postgres;
 
-/// These rules and the catalog of `database`, as the service login `pgscrim` reads it.
+/// These rules and the catalog of `database`.
 pub fn inputs(postgres: &Postgres, database: &str, rules: &str) -> Inputs {
+    let catalog = catalog(postgres, database);
+    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: rules.into() }])
+        .unwrap_or_else(|complaints| panic!("{complaints}"));
+    let policy = rules.compile(&catalog).unwrap_or_else(|complaints| panic!("{complaints}"));
+    Inputs { catalog, policy: Arc::new(policy) }
+}
+
+/// The catalog of `database`, as the service login `pgscrim` reads it.
+pub fn catalog(postgres: &Postgres, database: &str) -> Arc<CatalogSnapshot> {
     let config = UpstreamConfig {
         address: UpstreamAddress::Tcp("127.0.0.1".to_owned(), postgres.port),
         user: "pgscrim".to_owned(),
@@ -29,11 +38,7 @@ pub fn inputs(postgres: &Postgres, database: &str, rules: &str) -> Inputs {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let data = runtime.block_on(upstream::read_catalog(&config)).unwrap().0;
-    let catalog = CatalogSnapshot::new(data, 1);
-    let rules = RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: rules.into() }])
-        .unwrap_or_else(|complaints| panic!("{complaints}"));
-    let policy = rules.compile(&catalog).unwrap_or_else(|complaints| panic!("{complaints}"));
-    Inputs { catalog, policy: Arc::new(policy) }
+    CatalogSnapshot::new(data, 1)
 }
 
 /// The context of the role that `user` has.

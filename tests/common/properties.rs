@@ -47,9 +47,7 @@ pub fn messages(bytes: &[u8]) {
         fields.iter().for_each(|(_, value)| inside(value));
     }
     let _ = backend::parameter_status(bytes);
-    if let Ok(tag) = backend::command_tag(bytes) {
-        backend::tag_rows(tag);
-    }
+    let _ = backend::command_rows(bytes);
     let _ = backend::text_row(bytes);
 }
 

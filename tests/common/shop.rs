@@ -1,5 +1,7 @@
 //! A small shop with personal data, for the tests of clients: tables, logins and rules.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{
     Postgres, Proxy,
     proxy::{Options, SERVICE_LOGIN},
@@ -82,10 +84,35 @@ pub fn postgres() -> Postgres {
 }
 
 pub fn load(postgres: Postgres) -> Postgres {
+    load_other(postgres, &[SCHEMA])
+}
+
+/// Another shop, made by these scripts.
+pub fn load_other(postgres: Postgres, scripts: &[&str]) -> Postgres {
     postgres.sql("postgres", "CREATE DATABASE shop");
     postgres.sql("postgres", SERVICE_LOGIN);
-    postgres.sql(DATABASE, SCHEMA);
+    for script in scripts {
+        postgres.sql(DATABASE, script);
+    }
     postgres
+}
+
+/// Another shop, on a server of its own, and a proxy with these rules in front.
+pub fn start_other(scripts: &[&str], rules: &str) -> (Postgres, Proxy) {
+    let postgres = load_other(Postgres::start(), scripts);
+    let proxy = Proxy::start(&postgres, &Options::new(DATABASE, rules));
+    (postgres, proxy)
+}
+
+/// A grant of role `authority`, in force from and until so many seconds from now.
+pub fn grant(document: &str, from: i64, until: i64, subjects: &str, see: &str) -> String {
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let moment = |offset: i64| jiff::Timestamp::from_second(now + offset).unwrap().to_string();
+    format!(
+        "[[grant]]\nrole = \"authority\"\ndocument = \"{document}\"\nfrom = {}\nuntil = {}\nsubjects = {subjects}\nsee = {see}\n",
+        moment(from),
+        moment(until)
+    )
 }
 
 pub fn start() -> (Postgres, Proxy) {

@@ -429,6 +429,15 @@ pub fn text_rows(messages: &[Message]) -> Vec<Vec<Option<String>>> {
         .collect()
 }
 
+/// The rows of an answer without an error, each as its values joined by `|`, `-` for NULL.
+pub fn lines(messages: &[Message]) -> Vec<String> {
+    assert!(error(messages).is_none(), "{}", describe(messages));
+    let line = |row: Vec<Option<String>>| {
+        row.into_iter().map(|value| value.unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join("|")
+    };
+    text_rows(messages).into_iter().map(line).collect()
+}
+
 /// The first ErrorResponse.
 pub fn error(messages: &[Message]) -> Option<&Message> {
     messages.iter().find(|message| message.kind == b'E')

@@ -20,7 +20,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PGSCRIM = os.path.join(HERE, "target", "debug", "pgscrim")
+PGSCRIM = os.environ.get("PGSCRIM", os.path.join(HERE, "target", "debug", "pgscrim"))
 # Pages of a kind that the walk visits.
 EACH = os.environ.get("EACH", "1")
 
@@ -28,7 +28,7 @@ EACH = os.environ.get("EACH", "1")
 EDITS = [
     ("take the signs from the roles", r"(?m)^#: ?", ""),
     ("the login of the shop", r'"shop_app"', '"storefront"'),
-    ("the login of the staff", r'user = \["pgscrim", "storefront", "support"\]', 'user = ["support"]'),
+    ("the login of the staff", r'user = \["storefront", "support"\]', 'user = ["support"]'),
     ("take the signs from the columns, all read", r'(?m)^    # (".*",) # review$', r"    \1"),
 ]
 # After what `check` and `audit coverage` said.
@@ -90,6 +90,9 @@ class Desk:
     def psql(self, database, sql, check=True):
         return subprocess.run([program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-c", sql], check=check, capture_output=True)
 
+    def script(self, database, path):
+        subprocess.run([program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-d", database, "-f", path], check=True, capture_output=True)
+
     def write(self, name, text):
         path = os.path.join(self.folder, "desk", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -118,6 +121,26 @@ class Desk:
         self.write(name, text)
         self.rows.append((step, "; ".join(what for what, _, _ in edits), f"{len(edits)} edits of {lines} lines"))
 
+    def config(self, database):
+        self.write("pgscrim.toml", f'listen = "127.0.0.1:{self.proxy}"\nmetrics = "127.0.0.1:{self.metrics}"\nrules = "my-rules"\n[upstream]\nurl = "postgres://pgscrim@127.0.0.1:{self.port}/{database}"\n[audit]\npath = "audit.jsonl"\n')
+        return "--config", "pgscrim.toml"
+
+    def serve(self, *config):
+        desk = os.path.join(self.folder, "desk")
+        self.children.append(subprocess.Popen([PGSCRIM, "serve", *config], cwd=desk, stderr=subprocess.DEVNULL))
+        time.sleep(3)
+
+    def table(self):
+        print("\n| step | what | time |\n|---|---|---|")
+        for row in self.rows:
+            print("| " + " | ".join(row) + " |")
+
+    def end(self):
+        for child in reversed(self.children):
+            child.send_signal(2)
+            child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def walk(self, step, port, role):
         report = os.path.join(self.folder, f"{step.replace(' ', '-')}.json")
         environment = {**os.environ, "PROXY_PORT": str(port), "ROLE": role, "DATABASE": "oscar", "EACH": EACH}
@@ -132,8 +155,7 @@ class Desk:
 
 def main():
     desk = Desk()
-    desk.write("pgscrim.toml", f'listen = "127.0.0.1:{desk.proxy}"\nmetrics = "127.0.0.1:{desk.metrics}"\nrules = "my-rules"\n[upstream]\nurl = "postgres://pgscrim@127.0.0.1:{desk.port}/oscar"\n[audit]\npath = "audit.jsonl"\n')
-    config = ("--config", "pgscrim.toml")
+    config = desk.config("oscar")
     try:
         desk.start_server()
         for sql in ("CREATE ROLE owner SUPERUSER LOGIN", "CREATE ROLE storefront LOGIN", "CREATE ROLE support LOGIN", "CREATE ROLE pgscrim LOGIN", "CREATE DATABASE oscar OWNER owner"):
@@ -146,28 +168,22 @@ def main():
         warnings = re.findall(r"^warning .*$", checked, re.M)
         desk.write("my-rules/shop.test.toml", TESTS)
         desk.run("test", "test", *config)
-        serve = subprocess.Popen([PGSCRIM, "serve", *config], cwd=os.path.join(desk.folder, "desk"), stderr=subprocess.DEVNULL)
-        desk.children.append(serve)
-        time.sleep(3)
+        desk.serve(*config)
         observed = desk.walk("observe", desk.proxy, "support")
         covered = desk.run("look", "audit", "coverage", *config, codes=(0, 2)).stdout
         desk.edit("enforce", "my-rules/10-data.toml", ENFORCE)
         desk.run("check again", "check", *config, "--strict")
         time.sleep(5)
         enforced = desk.walk("enforced", desk.proxy, "support")
-        print("\n| step | what | time |\n|---|---|---|")
-        for row in desk.rows:
-            print("| " + " | ".join(row) + " |")
+        desk.table()
         print("\nwarnings of the first check:", *warnings, "\ncoverage:", covered, sep="\n")
         for name, found in (("observe", observed), ("enforced", enforced)):
             print(f"{name}: refused {found['refused']}, failed {sorted(found['failed'])[:5]}, raised {found['raised']}")
         if enforced["refused"] or not enforced["logins"]["staff"]:
             sys.exit("enforcing broke the shop")
     finally:
-        for child in reversed(desk.children):
-            child.send_signal(2)
-            child.wait()
-        shutil.rmtree(desk.folder, ignore_errors=True)
+        desk.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

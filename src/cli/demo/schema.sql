@@ -96,7 +96,9 @@ CREATE TABLE consents (
     customer_id bigint NOT NULL REFERENCES customers (id),
     -- What was agreed to: a purpose; or 'refusal', with the category of data that the customer declines to give.
     purpose text NOT NULL,
-    category text CHECK ((category IS NOT NULL) = (purpose = 'refusal')),
+    -- By a name that the rules do not know, a refusal would hide nothing.
+    category text CHECK ((category IS NOT NULL) = (purpose = 'refusal'))
+        CHECK (category IN ('name', 'phone', 'email', 'address', 'payment', 'media', 'birth', 'gender', 'free_text', 'profile')),
     granted_at timestamptz NOT NULL,
     revoked_at timestamptz
 );

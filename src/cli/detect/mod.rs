@@ -194,7 +194,9 @@ fn fits(kind: Kind, column: &Column) -> bool {
         Kind::Gender => text || number || matches!(column.type_category, 'E' | 'B'),
         Kind::Phone | Kind::IdCard | Kind::TaxCode | Kind::BankAccount => text || number,
         Kind::Location => column.type_category != 'B' && column.type_category != 'D',
-        Kind::Special | Kind::Address => text || column.type_category == 'E',
+        // A wage is a number.
+        Kind::Special => text || number || column.type_category == 'E',
+        Kind::Address => text || column.type_category == 'E',
         Kind::Name
         | Kind::Email
         | Kind::Account
@@ -285,6 +287,13 @@ mod tests {
             ("ghi_chu", Kind::FreeText),
             ("longitude float8", Kind::Location),
             ("ton_giao", Kind::Special),
+            ("luong_co_ban int", Kind::Special),
+            ("user_pass", Kind::Secret),
+            ("comment_author", Kind::Name),
+            ("user_nicename", Kind::Name),
+            ("tai_xe", Kind::Name),
+            // What WordPress and its like keep of people beside their tables.
+            ("meta_value", Kind::FreeText),
         ] {
             let column = if column.contains(" int")
                 || column.contains(" date")
@@ -298,6 +307,14 @@ mod tests {
             };
             assert_eq!(kinds("things", &column), [Some(kind)], "{column}");
         }
+    }
+
+    #[test]
+    fn words_mean_more_in_tables_of_people_and_of_wages() {
+        let wages = [None, Some(Kind::Special), Some(Kind::Special), None];
+        assert_eq!(kinds("bang_luong", "id int, luong numeric, thuong numeric, thang date"), wages);
+        assert_eq!(kinds("nhan_vien", "luong numeric, anh bytea"), [Some(Kind::Special), Some(Kind::Media)]);
+        assert_eq!(kinds("san_pham", "luong numeric, thuong numeric, anh bytea"), [None; 3]);
     }
 
     #[test]

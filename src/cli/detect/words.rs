@@ -9,7 +9,7 @@ use super::Kind;
 const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
-        "password, passwd, pwd, mat khau, mk, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
+        "password, passwd, pwd, user pass, pass hash, mat khau, mk, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
          key, access token, refresh token, auth token, session token, token, security answer, session key, session \
          data, activation key, reset key, recovery code, backup code",
     ),
@@ -31,7 +31,7 @@ const PHRASES: &[(Kind, &str)] = &[
          first name, last name, middle name, given name, family name, surname, customer name, client name, \
          contact name, recipient name, receiver name, sender name, ship name, ship to name, shipping name, \
          bill name, billing name, holder name, owner name, employee name, staff name, patient name, student \
-         name, member name, guest name, buyer name, seller name, display name, nickname, nick name, biet danh, \
+         name, member name, guest name, buyer name, seller name, display name, nickname, nick name, nicename, comment author, biet danh, \
          ten khach hang, ten khach, ten kh, ten nguoi nhan, ten nguoi gui, ten nguoi mua, ten nhan vien, ten \
          nguoi dung, ten thanh vien, ten lien he, maiden name",
     ),
@@ -87,20 +87,26 @@ const PHRASES: &[(Kind, &str)] = &[
     ),
     (
         Kind::FreeText,
-        "body, body text, body html, object repr, note, notes, remark, remarks, comment, comments, message, feedback, ghi chu, loi nhan, tin nhan, noi \
+        "body, body text, body html, object repr, note, notes, remark, remarks, comment, comments, message, feedback, meta value, ghi chu, loi nhan, tin nhan, noi \
          dung, binh luan, nhan xet, gop y, phan hoi, yeu cau khach hang",
     ),
 ];
 
 /// Words for people, which mean their names where nothing says what else of them: `nguoi_nhan`, but not `sdt_nguoi_nhan`.
-const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi gui, nguoi mua, nguoi lien he, nguoi dai dien, chu \
+const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi gui, nguoi mua, nguoi lien he, nguoi dai dien, tai xe, chu \
     the, chu tai khoan";
 
 /// Words that mean a name of a person in a table of people only.
 const BARE_NAMES: &str = "name, ten, ho";
 
-/// Words that mean what a person earns in a table of people only: `luong` is also a quantity, and a part of `chat luong`.
-const BARE_WAGES: &str = "luong, luong cb, luong chinh";
+/// Words that mean what a person earns in a table of people or of wages only: `luong` is also a quantity, and a part of `chat luong`.
+const BARE_WAGES: &str = "luong, luong cb, luong chinh, thuong, bonus, net pay, gross pay, thuc linh";
+
+/// Words of tables that hold wages.
+const PAYROLLS: &str = "bang luong, luong, payroll, payrolls, payslip, payslips, salary, salaries";
+
+/// Words that mean a picture of a person in a table of people only.
+const BARE_PICTURES: &str = "anh, hinh, image, picture";
 
 /// Words that mean a part of an address in a table of addresses only.
 const BARE_ADDRESSES: &str = "line, line 1, line 2, line 3, line 4, line 5, dong 1, dong 2, dong 3, detail, chi tiet, state, region, \
@@ -173,6 +179,8 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
     bare(Kind::Name, BARE_NAMES, PEOPLE, false)
         .or_else(|| bare(Kind::Name, BARE_NAMES, WRITTEN, true))
         .or_else(|| bare(Kind::Special, BARE_WAGES, PEOPLE, false))
+        .or_else(|| bare(Kind::Special, BARE_WAGES, PAYROLLS, false))
+        .or_else(|| bare(Kind::Media, BARE_PICTURES, PEOPLE, false))
         .or_else(|| bare(Kind::Address, BARE_ADDRESSES, ADDRESSES, true))
         .or_else(|| bare(Kind::Card, BARE_CARDS, CARDS, false))
         .or_else(|| bare(Kind::Name, BARE_HOLDERS, CARDS, false))

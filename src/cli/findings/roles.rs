@@ -17,7 +17,9 @@ pub(super) fn find(pass: &mut Pass<'_>) {
         let spot = Spot::of_origin(&role.origin, pass.files);
         for name in role.matching.user.iter().flatten().chain(role.matching.member_of.iter().flatten()) {
             if catalog.role(name).is_none() {
-                let message = format!("matches \"{name}\", which the server does not have");
+                let star =
+                    if name == "*" { " (* is a name here; without user, a role matches every login)" } else { "" };
+                let message = format!("matches \"{name}\", which the server does not have{star}");
                 pass.add(UNKNOWN_LOGIN, &format!("role {}", role.name), message, spot.clone());
             }
         }
