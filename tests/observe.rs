@@ -159,3 +159,76 @@ fn what_would_be_refused_is_told_as_a_real_refusal() {
     assert_eq!((&refusals[2]["refusal"], &refusals[3]["refusal"]), (&"PGS0208".into(), &"PGS0208".into()));
     assert!(observed[0]["columns"].to_string().contains("\"treatment\":\"refuse\""), "{}", observed[0]);
 }
+
+/// A connection that would be refused, and purposes that are none of the role's, pass; the events say what would have been.
+#[test]
+fn what_a_connection_asks_for_is_let_in() {
+    let postgres = shop::postgres();
+    let purposes = "purposes = [\"customer-care\", \"verification\"]";
+    let rules = shop::RULES.replace("purposes = [\"customer-care\"]", purposes);
+    assert!(rules.contains(purposes));
+    let real = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules.clone()));
+    let observed = Proxy::start(&postgres, &Options::new(shop::DATABASE, format!("{rules}observe = true\n")));
+    let sql = "SELECT phone FROM customers WHERE id = 3";
+    let (mut known, mut last) = (0, Vec::new());
+    for (name, value, code) in [
+        ("pgscrim.purpose", "marketing", "PGS0213"),
+        ("options", "-c pgscrim.purpose=marketing", "PGS0213"),
+        ("options", "-c log_statement=all", "PGS0403"),
+        ("options", "-c client_encoding=latin1", "PGS0403"),
+        ("session_preload_libraries", "x", "PGS0403"),
+        ("pgscrim.purpose", "verification", ""),
+    ] {
+        let parameters = [("user", "support"), ("database", "shop"), (name, value)];
+        let refused = wire::Client::connect(&real.address(), &parameters).err();
+        assert_eq!(refused.is_some(), !code.is_empty(), "{name}={value}");
+        // What the server itself says of it, the client is told.
+        let straight = wire::Client::connect(&postgres.address(), &parameters);
+        let through = wire::Client::connect(&observed.address(), &parameters);
+        assert_eq!(through.is_ok(), straight.is_ok(), "{name}={value}");
+        let (Ok(mut straight), Ok(mut client)) = (straight, through) else { continue };
+        for sql in [sql, "SHOW pgscrim.purpose", "SELECT 1"] {
+            assert_eq!(
+                wire::describe(&client.simple(sql)),
+                wire::describe(&straight.simple(sql)),
+                "{name}={value} {sql}"
+            );
+            known += 1;
+        }
+        last = events(&observed, known);
+        for event in &last[known - 3..] {
+            assert_eq!(event["observed_refusal"].as_str().unwrap_or(""), code, "{name}={value}: {event}");
+            assert_eq!(event["decision"], "forward", "{event}");
+        }
+    }
+    assert_eq!(last.last().unwrap()["purpose"], "verification");
+    assert!(coverage(&observed).contains("PGS0213, PGS0403  3 of 4 times"), "{}", coverage(&observed));
+    // SET and set_config, with constants and parameters.
+    let mut client = observed.connect("support", "shop");
+    let mut straight =
+        wire::Client::connect(&postgres.address(), &[("user", "support"), ("database", "shop")]).unwrap();
+    let given = "SELECT set_config('pgscrim.purpose', $1, false)";
+    let steps: [(&str, &[Option<&[u8]>], &str, &str); 8] = [
+        ("SET pgscrim.purpose = 'verification'", &[], "", "verification"),
+        ("SET pgscrim.purpose = 'marketing'", &[], "PGS0213", "customer-care"),
+        ("SELECT set_config('pgscrim.purpose', 'verification', false)", &[], "", "verification"),
+        ("SELECT set_config('pgscrim.purpose', 'marketing', false)", &[], "PGS0213", "customer-care"),
+        (given, &[Some(b"verification")], "", "verification"),
+        (given, &[Some(b"customer-care")], "", "customer-care"),
+        ("SET LOCAL pgscrim.purpose TO marketing", &[], "PGS0213", "customer-care"),
+        ("RESET pgscrim.purpose", &[], "", "customer-care"),
+    ];
+    for (sql, values, code, purpose) in steps {
+        let both = [&mut client, &mut straight].map(|client| {
+            let change = if values.is_empty() { client.simple(sql) } else { client.extended(sql, values, 0) };
+            let then = client.simple("SELECT phone FROM customers WHERE id = 3");
+            wire::describe(&change) + &wire::describe(&then)
+        });
+        assert_eq!(both[0], both[1], "{sql}");
+        known += 2;
+        let events = events(&observed, known);
+        assert_eq!(events[known - 2]["observed_refusal"].as_str().unwrap_or(""), code, "{sql}: {}", events[known - 2]);
+        assert_eq!(events[known - 1]["purpose"], purpose, "{sql}: {}", events[known - 1]);
+        assert!(events[known - 1]["observed_refusal"].is_null(), "{sql}: {}", events[known - 1]);
+    }
+}

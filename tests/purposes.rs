@@ -343,11 +343,18 @@ fn kept_statements_of_drivers_go_on() {
     assert_eq!(common::python::script("psycopg_purpose.py", &[], &environment).trim(), "ok");
 }
 
-/// Parse, Bind, Describe and Execute of each statement, without Sync.
+/// Parse, Bind, Describe and Execute of each statement, without Sync. `give x` gives the purpose `x` by a parameter.
 fn pipelined(statements: &[&str]) -> Vec<u8> {
     let one = |sql: &&str| {
-        [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::describe_portal(""), wire::execute("", 0)]
-            .concat()
+        let given = sql.strip_prefix("give ").map(|purpose| [Some(purpose.as_bytes())]);
+        let (sql, values) = given.as_ref().map_or((*sql, &[][..]), |value| (GIVEN, value.as_slice()));
+        [
+            wire::parse("", sql, &[]),
+            wire::bind("", "", &[], values, &[]),
+            wire::describe_portal(""),
+            wire::execute("", 0),
+        ]
+        .concat()
     };
     statements.iter().flat_map(one).collect()
 }
@@ -528,6 +535,10 @@ fn what_is_foreseen_is_what_the_server_does() {
         "RESET pgscrim.purpose",
         "SELECT set_config('pgscrim.purpose', 'verification', true), NULL, NULL",
         "SELECT set_config('pgscrim.purpose', 'statistics', false)",
+        "give verification",
+        "give statistics",
+        "give ",
+        "give marketing",
         "SELECT 1/0",
     ];
     let (mut answered, mut of_other_purposes) = (0, 0);
@@ -537,7 +548,11 @@ fn what_is_foreseen_is_what_the_server_does() {
         for _ in 0..3 {
             let sent: Vec<&str> = (0..=choices.below(7)).map(|_| statements[choices.below(statements.len())]).collect();
             let answer = if choices.below(2) == 0 {
-                client.simple(&sent.join("; "))
+                let plain = |sql: &&str| match sql.strip_prefix("give ") {
+                    Some(purpose) => format!("SELECT set_config('pgscrim.purpose', '{purpose}', true)"),
+                    None => (*sql).to_owned(),
+                };
+                client.simple(&sent.iter().map(plain).collect::<Vec<_>>().join("; "))
             } else {
                 client.send(&[pipelined(&sent), wire::sync()].concat());
                 client.until_ready()
@@ -593,4 +608,170 @@ fn a_statement_that_is_prepared_anew_may_be_cancelled() {
 fn connect_straight(postgres: &Postgres) -> wire::Client {
     wire::Client::connect(&postgres.address(), &[("user", "owner"), ("database", "shop")])
         .unwrap_or_else(|answer| panic!("{}", wire::describe(&answer)))
+}
+
+/// One pipeline: a purpose given by a parameter, and what is read under it.
+fn giving(sql: &str, types: &[u32], formats: &[i16], values: &[Option<&[u8]>], then: &[&str]) -> Vec<u8> {
+    let results: &[i16] = &[];
+    [
+        wire::parse("", sql, types),
+        wire::bind("", "", formats, values, results),
+        wire::describe_portal(""),
+        wire::execute("", 0),
+        pipelined(then),
+        wire::sync(),
+    ]
+    .concat()
+}
+
+const GIVEN: &str = "SELECT set_config('pgscrim.purpose', $1, true)";
+
+/// Applications give the purpose by a parameter: judged at Bind as a constant is, in text and binary format, in pipelines too.
+#[test]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
+fn a_parameter_gives_the_purpose() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let verification: Option<&[u8]> = Some(b"verification");
+    let forms: [(&str, &[u32], Vec<Option<&[u8]>>); 9] = [
+        (GIVEN, &[], vec![verification]),
+        (GIVEN, &[25], vec![verification]),
+        (GIVEN, &[1043], vec![verification]),
+        ("SELECT pg_catalog.set_config('PGscrim.Purpose', $1::text, false) AS p", &[], vec![verification]),
+        ("SELECT set_config('pgscrim.purpose', $1::varchar, true)", &[], vec![verification]),
+        ("SELECT set_config('pgscrim.purpose', CAST($1 AS text), true)", &[], vec![verification]),
+        ("SELECT set_config('pgscrim.purpose', $1, $2)", &[25, 16], vec![verification, Some(b"t")]),
+        ("SELECT set_config('pgscrim.purpose', $2, $1::bool)", &[], vec![Some(b"f"), verification]),
+        (GIVEN, &[705], vec![verification]),
+    ];
+    for (sql, types, values) in &forms {
+        for format in [0_i16, 1] {
+            let mut values = values.clone();
+            if format == 1 && values.len() > 1 {
+                let at = values.iter().position(|value| *value != verification).unwrap();
+                values[at] = Some(if values[at] == Some(&b"t"[..]) { b"\x01" } else { b"\0" });
+            }
+            client.simple("BEGIN");
+            client.send(&giving(sql, types, &[format], &values, &[PHONE, "SHOW pgscrim.purpose"]));
+            let answer = client.until_ready();
+            assert!(wire::error(&answer).is_none(), "{sql} {format}: {}", wire::describe(&answer));
+            assert_eq!(self::values(&answer), "verification 0901234003 verification", "{sql} {format}");
+            assert_eq!(value(&client.simple(PHONE)), "0901234003", "{sql} {format}");
+            client.simple("ROLLBACK");
+            assert_eq!(value(&client.simple(PHONE)), "*****003", "{sql} {format}");
+        }
+    }
+    // For the session.
+    client.send(&giving(&GIVEN.replace("true", "false"), &[], &[], &[verification], &[]));
+    assert!(wire::error(&client.until_ready()).is_none());
+    assert_eq!(value(&client.simple(PHONE)), "0901234003");
+    client.simple("RESET pgscrim.purpose");
+    // Named, bound again and again, each value judged.
+    assert!(wire::error(&prepare(&mut client, "give", GIVEN)).is_none());
+    for (purpose, phone) in
+        [("verification", "0901234003"), ("customer-care", "*****003"), ("complaints", "0901234003")]
+    {
+        client.simple("BEGIN");
+        client.send(
+            &[wire::bind("", "give", &[1], &[Some(purpose.as_bytes())], &[]), wire::execute("", 0), wire::sync()]
+                .concat(),
+        );
+        assert!(wire::error(&client.until_ready()).is_none(), "{purpose}");
+        assert_eq!(value(&client.simple(PHONE)), phone, "{purpose}");
+        client.simple("COMMIT");
+    }
+    assert_eq!(value(&client.simple(PHONE)), "*****003");
+    let events = wait_for("events", Duration::from_secs(10), || {
+        let events = proxy.audit();
+        events.iter().any(|event| event["purpose"] == "complaints").then_some(events)
+    });
+    for event in events.iter().filter(|event| event["columns"] != serde_json::json!([])) {
+        let treatment = if event["purpose"] == "customer-care" { "phone_last" } else { "clear" };
+        assert_eq!(event["columns"][0]["treatment"], treatment, "{event}");
+        assert!(!event["text"].as_str().unwrap().contains("verification"), "{event}");
+    }
+}
+
+/// What is not known, or not allowed, when it is bound, is refused, and the rest of the pipeline is not run.
+#[test]
+#[expect(clippy::type_complexity, reason = "a table of cases")]
+fn a_purpose_that_a_parameter_may_not_give_is_refused() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    let long = vec![b'x'; 1_000_000];
+    let cases: &[(&str, &[u32], Option<&[u8]>, &str)] = &[
+        (GIVEN, &[], Some(b"marketing"), "PGS0213"),
+        (GIVEN, &[], Some(b"Verification"), "PGS0213"),
+        (GIVEN, &[], Some(b"verification "), "PGS0213"),
+        (GIVEN, &[], Some(b"\xff\xfe"), "PGS0203"),
+        (GIVEN, &[19], Some(b"verification"), "PGS0203"),
+        (GIVEN, &[1042], Some(b"verification"), "PGS0203"),
+        (GIVEN, &[23], Some(b"1"), "PGS0203"),
+        ("SELECT set_config('pgscrim.purpose', $1::name, true)", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT set_config('pgscrim.purpose', $1::varchar(4), true)", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT set_config('pgscrim.purpose', lower($1), true)", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT set_config('pgscrim.purpose', $1, true) WHERE false", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT set_config('pgscrim.purpose', $1, true), phone FROM customers", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT 1, set_config('pgscrim.purpose', $1, true)", &[], Some(b"verification"), "PGS0203"),
+        ("SELECT set_config('search_path', $1, true)", &[], Some(b"public"), "PGS0203"),
+        ("SELECT set_config('log_statement', $1, true)", &[], Some(b"all"), "PGS0203"),
+        ("SELECT set_config($1, 'verification', true)", &[], Some(b"pgscrim.purpose"), "PGS0203"),
+        ("PREPARE p AS SELECT set_config('pgscrim.purpose', $1, true)", &[], None, "PGS0203"),
+        ("COPY (SELECT set_config('pgscrim.purpose', $1, true)) TO STDOUT", &[], None, "PGS0203"),
+        ("DECLARE c CURSOR FOR SELECT set_config('pgscrim.purpose', $1, true)", &[], Some(b"verification"), "PGS0203"),
+        (
+            "CREATE TEMP TABLE x AS SELECT set_config('pgscrim.purpose', $1, true)",
+            &[],
+            Some(b"verification"),
+            "PGS0203",
+        ),
+    ];
+    for (sql, types, value, code) in cases {
+        client.simple("BEGIN");
+        let values = if sql.starts_with("PREPARE") || sql.starts_with("COPY") { vec![] } else { vec![*value] };
+        client.send(&giving(sql, types, &[], &values, &[PHONE]));
+        let answer = client.until_ready();
+        assert_eq!(refused(&answer), *code, "{sql} {value:?}");
+        // Nothing was read under it.
+        assert!(!wire::describe(&answer).contains("0901234003"), "{sql}: {}", wire::describe(&answer));
+        client.simple("ROLLBACK");
+        assert_eq!(self::value(&client.simple(PHONE)), "*****003", "{sql}");
+    }
+    // NULL and the empty text set what only the server knows, which is asked.
+    for nothing in [None, Some(&b""[..])] {
+        client.simple("BEGIN; SET LOCAL pgscrim.purpose = 'verification'");
+        client.send(&giving(GIVEN, &[], &[], &[nothing], &[PHONE]));
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+        assert!(values(&answer).ends_with("*****003"), "{}", wire::describe(&answer));
+        client.simple("ROLLBACK");
+    }
+    // One that is too long to be looked at, or to be a purpose.
+    client.send(&giving(GIVEN, &[], &[], &[Some(&long)], &[PHONE]));
+    let answer = client.until_ready();
+    assert!(
+        ["PGS0203", "PGS0213"].contains(&&*refused(&answer)) && values(&answer).is_empty(),
+        "{}",
+        wire::describe(&answer)
+    );
+    for sql in [GIVEN, "SELECT set_config('pgscrim.purpose', $1, true); SELECT 1"] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0203");
+    }
+    // A failed one is taken back.
+    client.send(&giving(GIVEN, &[], &[], &[Some(b"verification")], &["SELECT 1/0"]));
+    assert!(wire::error(&client.until_ready()).is_some());
+    assert_eq!(value(&client.simple(PHONE)), "*****003");
+    // A Bind that the server refuses for its number of values sets nothing.
+    client.send(&giving(GIVEN, &[], &[], &[Some(b"verification"), Some(b"x")], &[PHONE]));
+    let answer = client.until_ready();
+    assert!(wire::error(&answer).is_some() && values(&answer).is_empty(), "{}", wire::describe(&answer));
+    assert_eq!(value(&client.simple(PHONE)), "*****003");
+}
+
+/// As drivers and frameworks send it.
+#[test]
+fn drivers_give_the_purpose_by_a_parameter() {
+    let (_postgres, proxy) = start();
+    let environment = [("PROXY_PORT", proxy.port.to_string())];
+    assert_eq!(common::python::script("given_purpose.py", &[], &environment).trim(), "ok");
 }

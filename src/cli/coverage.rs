@@ -123,6 +123,7 @@ struct Statement {
     refusals: u64,
     /// The worst that became of it, or would have.
     decision: String,
+    /// The codes of refusals.
     refusal: Option<String>,
     rules: Vec<String>,
     /// Columns, with their treatment, that it compares or sorts by while the role sees something else.
@@ -156,7 +157,14 @@ impl Statement {
         if rank(decision) >= rank(&self.decision) {
             decision.clone_into(&mut self.decision);
             let refusal = text("observed_refusal").or_else(|| text("refusal"));
-            self.refusal = refusal.map(str::to_owned).or_else(|| self.refusal.take());
+            // A statement may be refused for one thing here and for another there.
+            self.refusal = match (self.refusal.take(), refusal) {
+                (Some(known), Some(code)) if !known.split(", ").any(|one| one == code) => {
+                    Some(format!("{known}, {code}"))
+                }
+                (Some(known), _) => Some(known),
+                (None, code) => code.map(str::to_owned),
+            };
             let rules = event.get("rules").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
             self.rules = rules.map(str::to_owned).collect();
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     access, copy,
-    pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_statement},
+    pipeline::{self, Fillable, Planned, Rewritten, Run, rewrite_alone, rewrite_statement},
     plan::{Access, Effect, PlannedStatement, Stored},
     tables, temporary,
 };
@@ -13,7 +13,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
-    rewrite::{Edits, Job, Searched, own_role, rewrite, sets_path},
+    rewrite::{self, Configured, Edits, Job, Searched, Value, own_role, rewrite, sets_path},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
@@ -32,7 +32,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             if let Some(planned) = temporary::select_into(tokens, run) {
                 return planned;
             }
-            let rewritten = rewrite_statement(tokens, run)?;
+            let rewritten = rewrite_alone(tokens, run)?;
             let (holes, reads) = (rewritten.printed.holes.clone(), rewritten.reads.clone());
             let fillable = Fillable { holes, reads };
             let planned = pipeline::planned(kind, Effect::None, tokens, 0..0, rewritten, run);
@@ -173,8 +173,25 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
                 let outputs = pipeline::outputs(&bound, run);
                 // SELECT INTO makes a table; its own tokens were analysed without that, so their numbers are of no use.
                 let stores = effect == Effect::None && !bound.returns_rows && with_kind(tokens) == "SELECT";
-                let effect = if stores { Effect::Catalog } else { effect };
-                let reads = (from == 0 && !stores).then_some(bound.reads);
+                let mut reads = bound.reads.clone();
+                let calls = bound.functions.iter().any(|function| function.name == "set_config");
+                let effect = if stores {
+                    Effect::Catalog
+                } else if calls && effect == Effect::None && from == 0 {
+                    let own = &*forms::plain(own);
+                    let sets = configured(own, run, &mut reads);
+                    if !sets_path(&bound, own, &mut reads) {
+                        Effect::None
+                    } else if let Effect::PurposeGiven(_) = sets {
+                        // The server is asked for what a parameter gave.
+                        Effect::SearchPath
+                    } else {
+                        sets
+                    }
+                } else {
+                    effect
+                };
+                let reads = (from == 0 && !stores).then_some(reads);
                 Observed { statement: PlannedStatement { kind, access, effect, outputs }, understood: true, reads }
             }
             // What is not understood may change the catalog.
@@ -510,23 +527,17 @@ fn effect_of(name: &str, value: Option<&str>) -> Effect {
 }
 
 /// What a query does that calls `set_config` for a setting that the session tracks, or may: `SELECT set_config('pgscrim.purpose',
-/// '…', true)` is as good as SET, because its call is made once, whatever is stored.
-pub(super) fn configured(tokens: &[Token]) -> Effect {
-    let call = match tokens {
-        [select, schema, dot, call @ ..]
-            if select.is_word("select") && schema.is_word("pg_catalog") && dot.kind == Kind::Dot =>
-        {
-            call
-        }
-        [select, call @ ..] if select.is_word("select") => call,
-        _other => return Effect::SearchPath,
+/// '…', true)` is as good as SET.
+pub(super) fn configured(tokens: &[Token], run: &Run<'_>, reads: &mut Reads) -> Effect {
+    let Some(Configured { name, value }) = rewrite::configured(tokens, &run.inputs.catalog) else {
+        return Effect::SearchPath;
     };
-    let [function, open, name, comma, value, second, local, close] = call else { return Effect::SearchPath };
-    let punctuation = [open.kind, name.kind, comma.kind, value.kind, second.kind, close.kind];
-    let is_call = punctuation == [Kind::Open, Kind::Text, Kind::Comma, Kind::Text, Kind::Comma, Kind::Close]
-        && function.is_word("set_config")
-        && (local.is_word("true") || local.is_word("false"));
-    if is_call { effect_of(name.content(), Some(value.content())) } else { Effect::SearchPath }
+    let Some(name) = name.literal(reads) else { return Effect::SearchPath };
+    match value {
+        Value::Literal(value) => effect_of(name, value.literal(reads)),
+        Value::Parameter(number) if name.eq_ignore_ascii_case(PURPOSE) => Effect::PurposeGiven(number),
+        Value::Parameter(_) => Effect::SearchPath,
+    }
 }
 
 /// What SET does in an exempt session, where anything may be set.

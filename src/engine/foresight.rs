@@ -42,7 +42,8 @@ impl Foresight {
     /// # Errors
     /// [`RefusalCode::SettingNotAllowed`].
     pub fn judge(self, planned: &PlannedStatement) -> Result<(), Refusal> {
-        let effect = matches!(planned.effect, Effect::None | Effect::SearchPath | Effect::Purpose(_));
+        let effect =
+            matches!(planned.effect, Effect::None | Effect::SearchPath | Effect::Purpose(_) | Effect::PurposeGiven(_));
         self.allows(planned.kind, effect && planned.access.relations.is_empty())
     }
 
@@ -94,6 +95,7 @@ impl Foresight {
     pub fn see(&mut self, kind: &str, effect: &Effect) {
         match effect {
             Effect::Purpose(named) => self.purpose.changes(named.is_none()),
+            Effect::PurposeGiven(_) => self.purpose.changes(true),
             Effect::SearchPath | Effect::DiscardAll => {
                 self.path.changes(true);
                 self.purpose.changes(true);

@@ -30,6 +30,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
                 | Effect::CloseCursor(_)
                 | Effect::SearchPath
                 | Effect::Purpose(_)
+                | Effect::PurposeGiven(_)
                 | Effect::DiscardAll
                 | Effect::Catalog => None,
             };

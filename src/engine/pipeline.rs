@@ -68,6 +68,9 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
         let own = tokens.get(range).unwrap_or(&[]);
         let run = &Run { role: acting.role, ..*run };
         let planned = command::plan(own, run).and_then(|planned| {
+            if context.protocol == Protocol::Simple && matches!(planned.statement.effect, Effect::PurposeGiven(_)) {
+                return Err(purpose_not_given());
+            }
             acting.foresight.without_tables().judge(&planned.statement)?;
             has_its_tables(&planned.statement, &statements)?;
             acting.take_in(&planned.statement, context.role)?;
@@ -143,6 +146,7 @@ impl Acting<'_> {
             | Effect::CloseCursor(_)
             | Effect::SearchPath
             | Effect::Purpose(None)
+            | Effect::PurposeGiven(_)
             | Effect::DiscardAll
             | Effect::Temporary(_)
             | Effect::Catalog => {}
@@ -238,8 +242,22 @@ pub(super) struct Rewritten {
     pub login: Option<Arc<str>>,
 }
 
-/// Parses, binds, judges, rewrites, prints and verifies the tokens of one query or data modification.
+/// As [`rewrite_alone`], for what stands within something else: nothing of it may be left to be judged at Bind.
 pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten, Refusal> {
+    let rewritten = rewrite_alone(tokens, run)?;
+    let takes = matches!(command::configured(tokens, run, &mut Reads::default()), Effect::PurposeGiven(_));
+    if rewritten.sets_path && takes { Err(purpose_not_given()) } else { Ok(rewritten) }
+}
+
+/// The refusal of a purpose that is taken from a parameter where there is no Bind.
+fn purpose_not_given() -> Refusal {
+    Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config").with_hint(
+        "A parameter may give pgscrim.purpose in a statement of its own that is prepared by the protocol. Use SET.",
+    )
+}
+
+/// Parses, binds, judges, rewrites, prints and verifies the tokens of one query or data modification.
+pub(super) fn rewrite_alone(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten, Refusal> {
     let tokens = &*forms::plain(tokens);
     let statement = parse::parse_statement(tokens, 0)?;
     let bound = bind_statement(&statement, tokens, &run.inputs.catalog, run.path)?;
@@ -265,7 +283,9 @@ pub(super) fn planned(
     run: &Run<'_>,
 ) -> Planned {
     let Rewritten { printed, bound, exact, searched, changed, sets_path, reads: _, login } = rewritten;
-    let effect = if effect == Effect::None && sets_path { command::configured(all) } else { effect };
+    // What it reads was read when the call was judged.
+    let configured = || command::configured(all, run, &mut Reads::default());
+    let effect = if effect == Effect::None && sets_path { configured() } else { effect };
     let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
     let before = Edits::default().print(all, prefix);
     let (mut text, mut places) = (before.text, before.places);

@@ -270,6 +270,8 @@ pub enum Effect {
     SearchPath,
     /// Chooses a purpose: this one, or one that only the server knows, which the session must ask for then.
     Purpose(Option<Arc<str>>),
+    /// Chooses the purpose that the parameter of this number holds: at Bind it becomes [`Effect::Purpose`], or is refused.
+    PurposeGiven(u16),
     /// `DISCARD ALL`: as `SearchPath`, and every prepared statement and cursor goes.
     DiscardAll,
     /// Made this temporary table, or may have dropped some: the session must ask the server for them before the

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Edits, Job,
+    Edits, Job, Value,
     check::at,
+    configured,
     names::{protected, relation, treatment},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     policy::{
         Treatment,
-        settings::{is_tracked, setting_allowed, takes_any_value},
+        settings::{PURPOSE, is_tracked, setting_allowed, takes_any_value},
     },
     sql::{Kind, Reads, Token, command::after_brackets, keywords},
 };
@@ -87,6 +88,17 @@ fn notification(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
     Err(at(job, refusal, function.token))
 }
 
+const HINT: &str = "Its arguments must be literals. The value of pgscrim.purpose may be a parameter of a prepared statement: \
+                    SELECT set_config('pgscrim.purpose', $1, true), and nothing else.";
+
+/// Whether a statement is nothing but a call that takes its value from a parameter.
+fn purpose_given(job: &Job<'_>) -> bool {
+    match configured(job.tokens, job.catalog).map(|call| call.value) {
+        Some(Value::Parameter(_)) => true,
+        Some(Value::Literal(_)) | None => false,
+    }
+}
+
 /// `set_config('name', 'value', …)` with literals is judged as SET is; so is what pg_dump sends, which takes the name
 /// from `pg_settings` in order that older servers, which lack the setting, do nothing.
 fn set_config(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
@@ -102,6 +114,8 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Resul
             own_role(value, login).map_err(|refusal| at(job, refusal, function.token))
         }
         (Some(name), None) if takes_any_value(name, job.role.permitted()) => Ok(()),
+        // Its value is judged at Bind.
+        (Some(name), None) if name.eq_ignore_ascii_case(PURPOSE) && purpose_given(job) => Ok(()),
         (Some(name), Some(value)) => {
             setting_allowed(name, Some(value), job.role.permitted()).map_err(|refusal| at(job, refusal, function.token))
         }
@@ -145,8 +159,8 @@ pub fn sets_path(bound: &Bound, tokens: &[Token], reads: &mut Reads) -> bool {
 }
 
 fn set_config_refused(job: &Job<'_>, function: &FunctionUse) -> Refusal {
-    let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
-        .with_hint("Its arguments must be literals.");
+    let refusal =
+        Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config").with_hint(HINT);
     at(job, refusal, function.token)
 }
 

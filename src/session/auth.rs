@@ -78,9 +78,12 @@ pub(super) async fn authenticate(
         Err(refusal) => return Err(Ended::told(&mut client, refusal).await),
     };
     let inputs = shared.inputs.current();
-    let permitted = role.and_then(|role| inputs.as_ref()?.policy.role(role)).map(RolePolicy::permitted);
-    let permitted = permitted.unwrap_or_default();
-    let parameters = if exempt {
+    let policy = role.and_then(|role| inputs.as_ref()?.policy.role(role));
+    let permitted = policy.map(RolePolicy::permitted).unwrap_or_default();
+    let parameters = if policy.is_some_and(|policy| policy.observed.is_some()) {
+        // What would have been refused its events say.
+        Ok(request.parameters.clone())
+    } else if exempt {
         let purpose = request.setting(PURPOSE).unwrap_or_default();
         purpose_allowed(&purpose, permitted.purposes).map(|()| request.parameters.clone())
     } else {

@@ -12,6 +12,7 @@ use super::{
     path::Settled,
     planning::not_analysed,
     prepared::Again,
+    purpose,
     relay::{Relay, Stop, violation},
     spare,
 };
@@ -405,6 +406,11 @@ impl Relay {
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
             return Ok(());
         }
+        if let Some(planned) = origin.statements().first().filter(|planned| !purpose::takes_text(planned, parse.types))
+        {
+            self.refuse(refused(purpose::not_given(), planned), text, false, Some(parse.name)).await;
+            return Ok(());
+        }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let prepared = Prepared::first(origin, Some(parse.types.into()));
@@ -413,6 +419,7 @@ impl Relay {
     }
 
     async fn execute(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
+        self.still_matched()?;
         let name = match frontend::execute(body) {
             Ok(portal) => Name::new(portal),
             Err(_) if self.exempt => Name::new(b""),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::{Batch, Entry},
+    inflight::{Batch, Entry, Name},
     link::consume,
     planning::Origin,
     prepared::Variants,
@@ -310,6 +310,46 @@ impl Relay {
         ))
     }
 
+    /// Whether what is answered, or the cursor that it fetches from, was judged by other rules than those in force.
+    fn other_rules(&mut self, now: &str) -> bool {
+        let run = match self.model.front() {
+            Some(Entry::Query(batch)) => batch.runs.front(),
+            Some(Entry::Execute(run)) => run.as_deref(),
+            Some(
+                Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe(_)
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::Sync
+                | Entry::FunctionCall(_)
+                | Entry::CopyEnd
+                | Entry::Question(_)
+                | Entry::Refused(_),
+            )
+            | None => None,
+        };
+        let Some(run) = run else { return false };
+        let other = |origin: &Origin| *origin.stamp.basis.policy_hash != *now;
+        let cursor = match &run.planned.effect {
+            Effect::Fetch(name) => Some(Name::new(name.as_bytes())),
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Execute(_)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor { .. }
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
+            | Effect::DiscardAll
+            | Effect::Temporary(_)
+            | Effect::Catalog => None,
+        };
+        other(&run.origin)
+            || cursor.and_then(|name| self.model.portal(&name)).is_some_and(|cursor| other(&cursor.origin))
+    }
+
     /// Stops a result that would show a masked column in clear. `purpose` is what its statement was judged for.
     fn tripwire(&mut self, body: &[u8], purpose: Option<&str>) -> Result<(), Stop> {
         let columns = backend::row_description(body).map_err(|_| self.server_broke())?;
@@ -331,6 +371,9 @@ impl Relay {
         // A relation that came in by the name of one that is known: nobody can tell what it holds.
         if std::iter::once(first).chain(tripped).all(|(relation, _)| catalog.relation(Oid(*relation)).is_none()) {
             self.shared.inputs.request_refresh();
+            return Err(self.stop_changed());
+        }
+        if self.other_rules(&stamp.basis.policy_hash) {
             return Err(self.stop_changed());
         }
         self.shared.metrics.tripwire();
@@ -382,7 +425,11 @@ impl Relay {
             self.variants = Variants::default();
         }
         match &run.planned.effect {
-            Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_) => {
+            Effect::SearchPath
+            | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
+            | Effect::DiscardAll
+            | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);
             }
             Effect::Catalog

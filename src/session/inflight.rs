@@ -400,6 +400,7 @@ impl Model {
             | Effect::Fetch(_)
             | Effect::SearchPath
             | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
             | Effect::Temporary(_)
             | Effect::Catalog => {}
         }
@@ -477,6 +478,7 @@ fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
         | Effect::CloseCursor(_)
         | Effect::SearchPath
         | Effect::Purpose(_)
+        | Effect::PurposeGiven(_)
         | Effect::Temporary(_)
         | Effect::Catalog => None,
     }

@@ -11,6 +11,7 @@ use super::{
     inflight::{Name, Prepared},
     limits::Allowance,
     planning::Origin,
+    purpose,
     relay::{Relay, Stop},
 };
 use crate::{
@@ -156,9 +157,7 @@ impl Relay {
         if planned.effect == Effect::Catalog && self.changing.is_none() {
             self.changing = Some(self.shared.inputs.changing());
         }
-        if matches!(planned.effect, Effect::SearchPath | Effect::Purpose(_) | Effect::DiscardAll | Effect::Temporary(_))
-            || (self.path.may_move_back() && may_undo(planned.kind))
-        {
+        if changes(&planned.effect) || (self.path.may_move_back() && may_undo(planned.kind)) {
             self.path.moving = true;
         }
         let inner = self.inner(planned);
@@ -175,9 +174,11 @@ impl Relay {
             }
         };
         let observed = role.and_then(|role| role.observed.as_deref());
-        let had = match observed.or(role) {
-            Some(role) => self.may_have(role, &planned.access, searches),
-            None => Ok((Vec::new(), None)),
+        let had = match (observed.or(role), &self.unwelcome) {
+            // An observed role whose connection would have been refused.
+            (Some(_), Some(refusal)) if observed.is_some() => Err(refusal.clone()),
+            (Some(role), _) => self.may_have(role, &planned.access, searches),
+            (None, _) => Ok((Vec::new(), None)),
         };
         let (documents, allowance) = match had {
             Err(refusal) if observed.is_none() => return Err(refusal),
@@ -200,7 +201,11 @@ impl Relay {
     /// Acts from now on for the purpose that a statement chooses which is about to be sent.
     fn foresee(&mut self, planned: &PlannedStatement) -> Result<(), Refusal> {
         self.path.foresight.see(planned.kind, &planned.effect);
-        let Effect::Purpose(Some(purpose)) = &planned.effect else { return Ok(()) };
+        let Effect::Purpose(Some(purpose)) = &planned.effect else {
+            // No Bind has said which.
+            let unknown = matches!(planned.effect, Effect::PurposeGiven(_)) && !self.exempt;
+            return if unknown { Err(purpose::not_given()) } else { Ok(()) };
+        };
         // Whether it is so, the server says when it has come to rest.
         self.path.stale = true;
         let before = std::mem::replace(&mut self.asked_purpose, purpose.to_string());
@@ -282,6 +287,7 @@ impl Relay {
             | Effect::CloseCursor(_)
             | Effect::SearchPath
             | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
             | Effect::DiscardAll
             | Effect::Temporary(_)
             | Effect::Catalog => None,
@@ -293,6 +299,25 @@ impl Relay {
 /// another than it was judged for. None when the rules that it was judged by do not know it.
 fn acted_by<'a>(policy: &'a Policy, judged: RoleId, purpose: &str) -> Option<&'a RolePolicy> {
     policy.for_purpose(judged, purpose).and_then(|role| policy.role(role))
+}
+
+/// Whether a statement changes what others are judged by.
+fn changes(effect: &Effect) -> bool {
+    match effect {
+        Effect::SearchPath
+        | Effect::Purpose(_)
+        | Effect::PurposeGiven(_)
+        | Effect::DiscardAll
+        | Effect::Temporary(_) => true,
+        Effect::None
+        | Effect::Prepare(..)
+        | Effect::Execute(_)
+        | Effect::Deallocate(_)
+        | Effect::DeclareCursor { .. }
+        | Effect::Fetch(_)
+        | Effect::CloseCursor(_)
+        | Effect::Catalog => false,
+    }
 }
 
 /// The documents that a statement is run under which uses what `grants` open: those of the grants in force now, of all grants of
@@ -343,6 +368,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
         | Effect::CloseCursor(_)
         | Effect::SearchPath
         | Effect::Purpose(_)
+        | Effect::PurposeGiven(_)
         | Effect::DiscardAll
         | Effect::Temporary(_)
         | Effect::Catalog => own,

@@ -97,7 +97,7 @@ impl Origin {
 impl Relay {
     /// The inputs in force, with this session's role in them.
     pub(super) fn inputs(&mut self) -> Result<Arc<Stamp>, Stop> {
-        if self.shared.inputs.are(&self.stamp.inputs, self.stamp.known.as_ref()) && self.is_stamped() {
+        if self.is_matched() && self.is_stamped() {
             return Ok(Arc::clone(&self.stamp));
         }
         let Some(inputs) = self.shared.inputs.current() else {
@@ -111,6 +111,17 @@ impl Relay {
         let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);
         self.stamp = Arc::new(Stamp::new(inputs, self.role, Arc::clone(&self.path.schemas), known, overlay));
         Ok(Arc::clone(&self.stamp))
+    }
+
+    /// Ends the session when rules have come into force that do not know its role or purpose any more: what was prepared and bound
+    /// before is not judged again, and may go on for ever.
+    pub(super) fn still_matched(&mut self) -> Result<(), Stop> {
+        if self.is_matched() { Ok(()) } else { self.inputs().map(|_| ()) }
+    }
+
+    /// Whether the session acts by what is in force.
+    pub(super) fn is_matched(&self) -> bool {
+        self.shared.inputs.are(&self.stamp.inputs, self.stamp.known.as_ref())
     }
 
     /// Whether what the session itself decides by is what it was.

@@ -128,6 +128,7 @@ impl Relay {
         if self.shared.inputs.is_settling()
             || !Arc::ptr_eq(&self.inputs()?, &prepared.origin.stamp)
             || (!portal.is_unnamed() && self.model.opened() >= MOST_OPEN)
+            || prepared.planned.as_ref().is_some_and(|planned| matches!(planned.effect, Effect::PurposeGiven(_)))
         {
             return Ok(Now::Later);
         }
@@ -190,6 +191,10 @@ impl Relay {
         if !portal.is_empty() && self.model.opened() >= MOST_OPEN {
             return self.refuse_bind(header, too_many_open().into()).await;
         }
+        let prepared = match self.given(prepared, self.client.input.get(frame::HEADER..header.total)) {
+            Ok(prepared) => prepared,
+            Err(refused) => return self.refuse_bind(header, refused).await,
+        };
         self.bound(header, Name::new(&portal), Some(prepared));
         if let Some(own) = own {
             let start = frame::HEADER + portal.len() + 1 + length + 1;
@@ -213,7 +218,8 @@ impl Relay {
         let Ok(portal) = frontend::execute(frame::body(whole)) else { return Now::Later };
         let Some(prepared) = self.model.portal(&Name::new(portal)) else { return Now::Later };
         let Some(planned) = &prepared.planned else { return Now::Later };
-        if self.may_change_purpose()
+        if !self.is_matched()
+            || self.may_change_purpose()
             || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
         {
             return Now::Later;

@@ -1,18 +1,67 @@
 //! Stage `session`: which entry of the policy a session acts by. In: the role that matches the login, and the purpose that
-//! the session asks for. Out: the entry of that role for that purpose. Invariant: a purpose that is not one of the
+//! the session asks for, also by a parameter. Out: the entry of that role for that purpose. Invariant: a purpose that is not one of the
 //! role's is never acted for.
 
 use std::sync::Arc;
 
-use super::relay::{Relay, Stop};
+use super::{
+    inflight::{Judged, Prepared},
+    ledger::refused,
+    options::Request,
+    relay::{Relay, Stop},
+};
 use crate::{
     audit::event::ConnectionFacts,
-    engine::Inputs,
+    engine::{Effect, Inputs, PlannedStatement, Refused},
     error::{Refusal, RefusalCode},
-    policy::{LoginIdentity, settings::purpose_allowed},
+    policy::{LoginIdentity, RolePolicy, settings::purpose_allowed},
+    wire::frontend,
 };
 
+/// Types of a parameter that reach `set_config` as they are: not said, text, varchar, unknown.
+const TEXTS: [u32; 4] = [0, 25, 1043, 705];
+
+/// Whether the parameter that a statement takes its purpose from is a text, by the types of its Parse.
+pub(super) fn takes_text(planned: &PlannedStatement, types: &[u8]) -> bool {
+    let Effect::PurposeGiven(number) = planned.effect else { return true };
+    let given = usize::from(number).checked_sub(1).and_then(|at| frontend::types(types).nth(at));
+    TEXTS.contains(&given.unwrap_or(0))
+}
+
+/// The refusal of a purpose that is no text which can be read.
+pub(super) fn not_given() -> Refusal {
+    Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function set_config")
+        .with_hint("The value of pgscrim.purpose must be a text, or a parameter that is one.")
+}
+
 impl Relay {
+    /// A statement as it is once the values of its Bind are known; `body` is none for one that is too long to be looked at.
+    pub(super) fn given(&self, prepared: Prepared, body: Option<&[u8]>) -> Result<Prepared, Box<Refused>> {
+        let Some(planned) = &prepared.planned else { return Ok(prepared) };
+        let Effect::PurposeGiven(number) = planned.effect else { return Ok(prepared) };
+        let read = || {
+            let values = body.and_then(frontend::bound_values)?;
+            let value = values.get(usize::from(number).checked_sub(1)?)?;
+            // A text is the same in both formats. NULL sets what RESET would.
+            std::str::from_utf8(value.bytes.unwrap_or_default()).ok().map(str::to_owned)
+        };
+        let inputs = &self.stamp.inputs;
+        let judged = match (read(), inputs.policy.role(self.role)) {
+            (Some(value), Some(role)) => purpose_allowed(&value, role.permitted().purposes).map(|()| value),
+            (_, _) => Err(not_given()),
+        };
+        let value = judged.map_err(|refusal| refused(refusal, planned))?;
+        let effect = Effect::Purpose(Some(value.as_str()).filter(|value| !value.is_empty()).map(Arc::from));
+        let planned = Some(Arc::new(PlannedStatement { effect, ..PlannedStatement::clone(planned) }));
+        let (origin, purpose) = (Arc::clone(&prepared.origin), Arc::clone(&prepared.purpose));
+        Ok(Judged { origin, purpose, planned, types: prepared.types.clone() }.into())
+    }
+
+    /// Why the connection would have been refused if its role were not observed.
+    pub(super) fn unwelcome(request: &Request, role: &RolePolicy) -> Option<Refusal> {
+        role.observed.as_deref().and_then(|observed| request.restricted(observed.permitted()).err())
+    }
+
     /// Whether the role has more than one purpose.
     pub(super) fn has_purposes(&self) -> bool {
         self.stamp.inputs.policy.role(self.role).is_some_and(|role| role.purposes.len() > 1)
@@ -49,6 +98,7 @@ impl Relay {
         };
         let Some(role) = inputs.policy.role(found) else { return Err(Stop::Done) };
         self.role = found;
+        self.unwelcome = Self::unwelcome(&self.request, role);
         if *role.name != *self.facts.role
             || *role.purpose != *self.facts.purpose
             || *role.recipient != *self.facts.recipient

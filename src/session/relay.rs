@@ -62,6 +62,8 @@ pub(super) struct Relay {
     pub server: Leg,
     pub request: Request,
     pub exempt: bool,
+    /// Why the connection would have been refused if its role were not observed.
+    pub unwelcome: Option<Refusal>,
     pub role: RoleId,
     /// The purpose that the session has asked for; empty for the default.
     pub asked_purpose: String,
@@ -106,9 +108,13 @@ impl Relay {
     ) -> Option<(Self, BytesMut)> {
         let Authenticated { client, server, role, request, ready, key } = authenticated;
         let asked_purpose = request.setting(PURPOSE).unwrap_or_default();
-        let (role, exempt, facts) = {
-            let role = inputs.policy.acting(role, &asked_purpose, &request.application)?;
+        let (role, exempt, unwelcome, facts) = {
+            let acting = inputs.policy.acting(role, &asked_purpose, &request.application);
+            let observed = inputs.policy.role(role)?.observed.is_some();
+            // An observed role is let in whatever it asks for.
+            let role = acting.or(observed.then_some(role))?;
             let policy = inputs.policy.role(role)?;
+            let unwelcome = Self::unwelcome(&request, policy);
             let facts = ConnectionFacts {
                 connection,
                 client: Arc::clone(&peer.address),
@@ -119,7 +125,7 @@ impl Relay {
                 recipient: policy.recipient.as_str().into(),
                 database: request.database.as_str().into(),
             };
-            (role, policy.exempt, Arc::new(facts))
+            (role, policy.exempt, unwelcome, Arc::new(facts))
         };
         let schemas: Arc<[String]> = default_path(&request, &inputs).into();
         let transaction = ready.last().map_or('I', |status| char::from(*status));
@@ -136,6 +142,7 @@ impl Relay {
             server,
             request,
             exempt,
+            unwelcome,
             role,
             asked_purpose,
             facts,
