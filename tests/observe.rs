@@ -160,6 +160,9 @@ fn what_would_be_refused_is_told_as_a_real_refusal() {
     assert!(observed[0]["columns"].to_string().contains("\"treatment\":\"refuse\""), "{}", observed[0]);
 }
 
+/// A statement, its parameters, and what its event says.
+type Step<'a> = (&'a str, &'a [Option<&'a [u8]>], &'a str, &'a str);
+
 /// A connection that would be refused, and purposes that are none of the role's, pass; the events say what would have been.
 #[test]
 fn what_a_connection_asks_for_is_let_in() {
@@ -208,7 +211,7 @@ fn what_a_connection_asks_for_is_let_in() {
     let mut straight =
         wire::Client::connect(&postgres.address(), &[("user", "support"), ("database", "shop")]).unwrap();
     let given = "SELECT set_config('pgscrim.purpose', $1, false)";
-    let steps: [(&str, &[Option<&[u8]>], &str, &str); 8] = [
+    let steps: [Step<'_>; 8] = [
         ("SET pgscrim.purpose = 'verification'", &[], "", "verification"),
         ("SET pgscrim.purpose = 'marketing'", &[], "PGS0213", "customer-care"),
         ("SELECT set_config('pgscrim.purpose', 'verification', false)", &[], "", "verification"),
