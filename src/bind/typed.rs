@@ -231,6 +231,14 @@ impl Binder<'_> {
         access_chain: &[AccessExpr],
         context: &Context,
     ) -> Result<Typed, Refusal> {
+        // `(c).phone` is `c.phone` where c is a relation of FROM.
+        if let (Expr::Nested(_), Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(field))]) =
+            (root, unbracketed(root), access_chain)
+            && matches!(self.type_of(root, context)?, Typed::Row)
+        {
+            let names = vec![table.clone(), field.clone()];
+            return self.type_of(&Expr::CompoundIdentifier(names), context);
+        }
         let names = column_names(root, access_chain);
         let is_name = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(_));
         let fields = access_chain.iter().take_while(is_name).count();
