@@ -16,7 +16,6 @@ use super::{
     scope::ScopeItem,
 };
 use crate::{
-    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{Kind, Nesting, Token, parse},
 };
@@ -89,16 +88,14 @@ impl Binder<'_> {
                     self.bound.items.push(Item { tokens: start..self.item_end(start), name: name.clone() });
                 }
                 self.named_by_reference(expression, before, name.as_deref(), context);
-                let typed = self.output_type(expression, context)?;
-                outputs.push(Output { name, deps, plain, typed });
+                outputs.push(Output { name, deps, plain });
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 let before = self.bound.references.len();
                 let deps = self.expr(expr, context)?;
                 self.take_new(alias)?;
                 let plain = self.plain(expr, before, &deps);
-                let typed = self.output_type(expr, context)?;
-                outputs.push(Output { name: Some(alias.value.clone()), deps, plain, typed });
+                outputs.push(Output { name: Some(alias.value.clone()), deps, plain });
             }
             SelectItem::ExprWithAliases { expr: _, aliases: _ } => return Err(Self::unsupported("a list of aliases")),
             SelectItem::QualifiedWildcard(kind, options) => {
@@ -126,7 +123,7 @@ impl Binder<'_> {
                     SelectItemQualifiedWildcardKind::Expr(expression) => {
                         // (c).*: every field, in an order that the server knows.
                         let deps = self.expr(expression, context)?;
-                        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
+                        outputs.push(Output { name: None, deps, plain: None });
                     }
                 }
             }
@@ -162,7 +159,7 @@ impl Binder<'_> {
         }
         // Every field, in an order that the server knows.
         let deps = self.expr(expression, context)?;
-        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
+        outputs.push(Output { name: None, deps, plain: None });
         Ok(())
     }
 
@@ -322,7 +319,7 @@ impl Binder<'_> {
                 }
                 if column.doubtful {
                     star.complete = false;
-                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None, typed: Typed::Any });
+                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None });
                     continue;
                 }
                 if let Some((id, _)) = column.origin
@@ -339,11 +336,10 @@ impl Binder<'_> {
                     name: Some(column.name.to_string()),
                     deps: if ignored { Deps::new() } else { column.deps.clone() },
                     plain: column.origin.filter(|_| !ignored),
-                    typed: self.shown_type(column),
                 });
             }
             if item.open {
-                outputs.push(Output { name: None, deps: item.all_deps(), plain: None, typed: Typed::Any });
+                outputs.push(Output { name: None, deps: item.all_deps(), plain: None });
             }
             star.relations.extend(item.relation.filter(|id| !star.relations.contains(id)));
         }

@@ -244,8 +244,6 @@ mod tests {
                 argument_types: Vec::new(),
                 result_type: None,
                 constructs: false,
-                variadic: None,
-                defaults: 0,
             });
             data.sources.push(SourceData {
                 function: Oid(*oid),

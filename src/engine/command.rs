@@ -67,7 +67,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let list = tokens.get(args.clone()).unwrap_or(&[]);
             let expressions = parse::parse_expressions(list, 0)?;
             let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
-            let job = Job::new(&bound, list, &run.inputs.catalog, run.role, run.path);
+            let job = Job::new(&bound, list, &run.inputs.catalog, run.role);
             let mut edits = rewrite(&job)?;
             if sets_path(&bound, list, &mut edits.reads) {
                 return Err(Refusal::new(
