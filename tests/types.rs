@@ -296,3 +296,35 @@ fn what_has_no_equality_is_written_back_too() {
         assert!(hint.starts_with("PGS0219"), "{column}: {}", wire::describe(&messages));
     }
 }
+
+/// `substring(a, b)` and `overlay(a, b, c)` with commas are looked up by their names, on the path and by types, unlike the forms with
+/// FROM and PLACING.
+#[test]
+fn a_function_of_the_shop_does_not_run_by_the_name_of_a_form_of_the_grammar() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION public.substring(integer, text) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+             'SELECT phone FROM public.customers ORDER BY id LIMIT 1';
+         CREATE FUNCTION public.overlay(integer, text, integer) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+             'SELECT phone FROM public.customers ORDER BY id LIMIT 1'",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    let mut straight =
+        wire::Client::connect(&postgres.address(), &[("user", "support"), ("database", "shop")]).unwrap();
+    for sql in [
+        "SELECT substring(1, 'x')",
+        "SELECT overlay(1, 'x', 1)",
+        "SELECT substring(substring(1, 'x') FROM 1)",
+        "SELECT substring(length(substring('abc' FROM 1)), 'x')",
+    ] {
+        assert!(wire::error(&straight.simple(sql)).is_none(), "{sql}");
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_some(), "{sql}: {}", wire::describe(&messages));
+    }
+    for sql in ["SELECT overlay('abc', 'x', 1)", "SELECT lower('X')"] {
+        let (answer, expected) = (client.simple(sql), straight.simple(sql));
+        assert_eq!(wire::describe(&answer), wire::describe(&expected), "{sql}");
+    }
+}

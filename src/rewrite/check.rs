@@ -321,6 +321,7 @@ fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
     // Grammar constructs such as COALESCE are keywords that no function can take the place of.
     let grammar = function.schema.is_none()
         && !function.quoted
+        && !is_looked_up(name)
         && matches!(keywords::category(name), Some(keywords::Category::ColumnName | keywords::Category::Reserved));
     let mut users = job
         .catalog
@@ -426,13 +427,18 @@ fn is_qualified_operator(tokens: &[Token], index: usize) -> bool {
         && before(4).is_some_and(|t| t.is_word("operator"))
 }
 
+/// Keywords of the grammar that PostgreSQL looks up as functions, a shop's too, where commas part their arguments.
+fn is_looked_up(word: &str) -> bool {
+    matches!(word, "substring" | "overlay")
+}
+
 /// Whether a word that names nothing is part of the grammar.
 fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool {
     let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
     let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
     let word: &str = token.name();
-    keywords::is_keyword(word)
+    (keywords::is_keyword(word) && !(opens && is_looked_up(word) && catalog.functions_named(word).next().is_some()))
         || TYPES.contains(&word)
         // EXTRACT(field FROM …)
         || (before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("extract")))
