@@ -10,7 +10,12 @@ use std::sync::Arc;
 use super::plan::{Permit, Places, Plan, PlannedStatement};
 use crate::{
     rewrite::Place,
-    sql::{Reads, Token, lex::lex, shape::Shape, template::Hole},
+    sql::{
+        Reads, Token,
+        lex::lex,
+        shape::{Literal, Shape},
+        template::Hole,
+    },
 };
 
 /// A plan with holes for literals.
@@ -97,7 +102,9 @@ impl Template {
         let (sent, places) = match &self.text {
             None => (text.into(), Places::Listed(Box::default())),
             Some(own) => {
-                let mut out = String::with_capacity(own.len() + text.len() + 16);
+                // No more than is needed: small blocks of memory are cheap.
+                let literals = self.holes.iter().filter_map(|slot| shape.literals.get(slot.literal));
+                let mut out = String::with_capacity(own.len() + literals.map(Literal::about).sum::<usize>());
                 let mut from = 0;
                 for Slot { at, literal } in &self.holes {
                     out.push_str(own.get(from..*at)?);

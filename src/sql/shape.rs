@@ -90,6 +90,15 @@ impl Literal<'_> {
         }
     }
 
+    /// About how many bytes [`Self::print`] appends.
+    pub fn about(&self) -> usize {
+        let length = match &self.body {
+            Body::Plain(text) | Body::Folded(text) | Body::Doubled(text, _) => text.len(),
+            Body::Own(text) => text.len(),
+        };
+        length + 3
+    }
+
     /// Whether this is its content.
     pub fn is(&self, content: &str) -> bool {
         self.body.is(content)
