@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::{Batch, Entry, Name},
+    inflight::{Batch, Entry},
     link::consume,
     planning::Origin,
     prepared::Variants,
@@ -310,44 +310,12 @@ impl Relay {
         ))
     }
 
-    /// Whether what is answered, or the cursor that it fetches from, was judged by other rules than those in force.
+    /// Whether what is answered, or the cursor or statement that it runs, was judged by other rules than those in force.
     fn other_rules(&mut self, now: &str) -> bool {
-        let run = match self.model.front() {
-            Some(Entry::Query(batch)) => batch.runs.front(),
-            Some(Entry::Execute(run)) => run.as_deref(),
-            Some(
-                Entry::Parse(..)
-                | Entry::Bind(..)
-                | Entry::Describe(_)
-                | Entry::CloseStatement(_)
-                | Entry::ClosePortal(_)
-                | Entry::Sync
-                | Entry::FunctionCall(_)
-                | Entry::CopyEnd
-                | Entry::Question(_)
-                | Entry::Refused(_),
-            )
-            | None => None,
-        };
-        let Some(run) = run else { return false };
+        let Some(run) = self.current_run() else { return false };
+        let (origin, planned) = (Arc::clone(&run.origin), Arc::clone(&run.planned));
         let other = |origin: &Origin| *origin.stamp.basis.policy_hash != *now;
-        let cursor = match &run.planned.effect {
-            Effect::Fetch(name) => Some(Name::new(name.as_bytes())),
-            Effect::None
-            | Effect::Prepare(..)
-            | Effect::Execute(_)
-            | Effect::Deallocate(_)
-            | Effect::DeclareCursor { .. }
-            | Effect::CloseCursor(_)
-            | Effect::SearchPath
-            | Effect::Purpose(_)
-            | Effect::PurposeGiven(_)
-            | Effect::DiscardAll
-            | Effect::Temporary(_)
-            | Effect::Catalog => None,
-        };
-        other(&run.origin)
-            || cursor.and_then(|name| self.model.portal(&name)).is_some_and(|cursor| other(&cursor.origin))
+        other(&origin) || self.inner(&planned).is_some_and(|inner| other(&inner.origin))
     }
 
     /// Stops a result that would show a masked column in clear. `purpose` is what its statement was judged for.

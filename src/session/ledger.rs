@@ -276,7 +276,7 @@ impl Relay {
     }
 
     /// The statement or cursor that EXECUTE or FETCH names.
-    fn inner(&self, planned: &PlannedStatement) -> Option<Prepared> {
+    pub(super) fn inner(&self, planned: &PlannedStatement) -> Option<Prepared> {
         match &planned.effect {
             Effect::Execute(name) => self.model.statement(&Name::new(name.as_bytes())),
             Effect::Fetch(name) => self.model.portal(&Name::new(name.as_bytes())),
