@@ -77,7 +77,7 @@ fn main() {
         let statement = stage_parse(&tokens);
         let bound = stage_bind(&statement, &tokens, &inputs, &context);
         let role = inputs.policy.role(context.role).unwrap();
-        black_box(stage_rewrite(&Job::new(&bound, &tokens, &inputs.catalog, role)));
+        black_box(stage_rewrite(&Job::new(&bound, &tokens, &inputs.catalog, role, &context.search_path)));
         stage_plan(&sql, &inputs, &context);
         stage_exact(&cache, &sql, &inputs, &context);
         stage_shape(&cache, &cases::numbered(&sql, round), &inputs, &context);

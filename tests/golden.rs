@@ -30,6 +30,7 @@ use pgscrim::{
     catalog::{
         CatalogData, CatalogSnapshot,
         data::{FunctionData, InheritsData, OperatorData, RelationKind, SchemaData, SourceData},
+        overloads::{OperatorSignature, Overloads, Signature, TypeShape},
         testing,
     },
     engine::{Access, Found, Inputs, PlanCache, Protocol, QueryContext, plan},
@@ -113,6 +114,8 @@ fn functions(data: &mut CatalogData, names: &[(&str, &str)]) {
             argument_types: Vec::new(),
             result_type: None,
             constructs: false,
+            variadic: None,
+            defaults: 0,
         });
         data.sources.push(SourceData {
             function: data.functions.last().unwrap().oid,
@@ -131,11 +134,38 @@ fn shadow(data: &mut CatalogData) {
     testing::table(data, "customers", "id bigint, phone text");
     "evil".clone_into(&mut data.relations.last_mut().unwrap().schema);
     functions(data, &[("evil", "left")]);
+    data.functions.last_mut().unwrap().argument_types = vec![Oid(25), Oid(23)];
+    let shape = |oid, name: &str, category, array| TypeShape {
+        oid: Oid(oid),
+        name: Some(name.into()),
+        kind: 'b',
+        category,
+        preferred: oid == 25,
+        base: None,
+        array,
+    };
+    let left = |arguments: [u32; 2], result| Signature {
+        name: "left".into(),
+        arguments: arguments.map(Oid).into(),
+        variadic: None,
+        defaults: 0,
+        result: Oid(result),
+    };
+    data.overloads = Some(Overloads {
+        functions: vec![left([25, 23], 25)],
+        operators: vec![OperatorSignature { name: "||".into(), left: Some(Oid(25)), right: Oid(25), result: Oid(25) }],
+        types: vec![shape(20, "int8", 'N', None), shape(23, "int4", 'N', None), shape(25, "text", 'S', None)],
+        casts: vec![(Oid(23), Oid(20))],
+    });
     data.operators.push(OperatorData {
         schema: "evil".to_owned(),
         name: "||".to_owned(),
         extension: None,
         volatility: 'v',
+        left: Some(Oid(25)),
+        right: Oid(25),
+        result: Some(Oid(25)),
+        functions: Vec::new(),
     });
 }
 

@@ -155,6 +155,10 @@ fn documented_examples() {
         name: name.into(),
         extension: None,
         volatility: 'i',
+        left: None,
+        right: Oid::default(),
+        result: None,
+        functions: Vec::new(),
     }));
     let catalogs = [CatalogSnapshot::new(data(), 1), CatalogSnapshot::new(shadowed, 1)];
     for ((name, parameters, ty, stored, expected), catalog) in

@@ -394,7 +394,7 @@ fn types_of_parameters_run_no_function() {
     for name in ["pair", "pair[]"] {
         let mut client = world.connect("support");
         let messages = [
-            parse("", "SELECT abs($1)", &[oid(name)]),
+            parse("", "SELECT sign($1)", &[oid(name)]),
             wire::bind("", "", &[], &[Some(b"(1,x)")], &[]),
             wire::execute("", 0),
             sync(),
@@ -406,7 +406,7 @@ fn types_of_parameters_run_no_function() {
         assert!(hint.starts_with("PGS0211"), "{name}: {}", wire::describe(&answer));
     }
     let mut client = world.connect("support");
-    client.send(&[parse("", "SELECT abs($1)", &[oid("bigint")]), sync()].concat());
+    client.send(&[parse("", "SELECT sign($1)", &[oid("bigint")]), sync()].concat());
     assert_eq!(kinds(&client.until_ready()), "1Z");
 }
 

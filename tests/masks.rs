@@ -784,6 +784,8 @@ fn nothing_in_a_database_can_take_the_place_of_a_builtin() {
             argument_types: Vec::new(),
             result_type: None,
             constructs: false,
+            variadic: None,
+            defaults: 0,
         });
     }
     for name in ["||", "~", "=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "/", "#>", "#>>"] {
@@ -792,6 +794,10 @@ fn nothing_in_a_database_can_take_the_place_of_a_builtin() {
             name: name.into(),
             extension: None,
             volatility: 'v',
+            left: None,
+            right: pgscrim::names::Oid::default(),
+            result: None,
+            functions: Vec::new(),
         });
     }
     for name in ["left", "right", "length", "ltrim", "lower", "substring", "normalize"] {
@@ -838,6 +844,10 @@ fn the_parser_reads_every_mask() {
         name: name.into(),
         extension: None,
         volatility: 'i',
+        left: None,
+        right: pgscrim::names::Oid::default(),
+        result: None,
+        functions: Vec::new(),
     }));
     for catalog in [plain, shadowed] {
         let catalog = CatalogSnapshot::new(catalog, 1);

@@ -54,6 +54,8 @@ fn shop() -> Arc<CatalogSnapshot> {
         argument_types: Vec::new(),
         result_type: None,
         constructs: false,
+        variadic: None,
+        defaults: 0,
     });
     CatalogSnapshot::new(data, 1)
 }

@@ -1,7 +1,12 @@
 //! The binder's state, its entry points, and the resolution of names.
 
-use std::{ops::Range, rc::Rc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    rc::Rc,
+};
 
+use foldhash::fast::FixedState;
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Query, Statement};
 
 use super::{
@@ -12,7 +17,7 @@ use super::{
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
-    catalog::{CatalogSnapshot, Relation, search_path::resolve_relation},
+    catalog::{CatalogSnapshot, Relation, overloads::Typed, search_path::resolve_relation},
     error::{Refusal, RefusalCode},
     sql::{Kind, RESERVED_PREFIX, Token, gaps, keywords, parse},
 };
@@ -37,6 +42,10 @@ pub struct Binder<'a> {
     pub(super) grouped: Vec<usize>,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
+    /// By the first token of a sub-select, the types of its columns.
+    pub(super) queries: HashMap<usize, Vec<Typed>, FixedState>,
+    /// Numbers of the parameters that stand in several places, once that was asked.
+    pub(super) repeated: Option<BTreeSet<Option<u32>>>,
 }
 
 /// Where an expression stands.
@@ -143,6 +152,8 @@ impl<'a> Binder<'a> {
             merges: 0,
             grouped: Vec::new(),
             own_text: false,
+            queries: HashMap::default(),
+            repeated: None,
         }
     }
 
@@ -291,6 +302,7 @@ impl<'a> Binder<'a> {
                 qualifier: Some(visible.clone()),
                 merged: None,
                 doubtful: false,
+                typed: Typed::Any,
             })
             .collect();
         self.bound.relations.push(RelationUse {
@@ -423,7 +435,7 @@ impl<'a> Binder<'a> {
     }
 
     /// What a bare name means: a column, a system column, or a FROM item as a row; innermost level first.
-    fn bare(&self, name: &str, context: &Context, index: usize) -> Result<Option<Resolved>, Refusal> {
+    pub(super) fn bare(&self, name: &str, context: &Context, index: usize) -> Result<Option<Resolved>, Refusal> {
         let mut level = Some(&context.scope);
         let mut open: Option<Deps> = None;
         while let Some(scope) = level {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::{names::Oid, sql::Reads};
+use crate::{catalog::overloads::Typed, names::Oid, sql::Reads};
 
 /// Position of a column in [`crate::catalog::Relation::columns`].
 pub type ColumnIndex = usize;
@@ -25,10 +25,14 @@ pub struct Bound {
     pub blocks: Vec<Block>,
     /// Function calls.
     pub functions: Vec<FunctionUse>,
+    /// What stands between operators, where the database has some of its own.
+    pub operators: Vec<OperatorUse>,
     /// Names of types that are no grammar keywords, with their tokens.
     pub types: Vec<(String, Range<usize>)>,
     /// Assignments and inserted columns.
     pub assigned: Vec<Assigned>,
+    /// The tokens `=` of assignments, which are no operators.
+    pub equals: Vec<usize>,
     /// Output columns of the statement; empty for statements that return no rows.
     pub outputs: Vec<Output>,
     /// Whether it returns rows.
@@ -312,6 +316,21 @@ pub struct FunctionUse {
     pub constants: Vec<Option<Constant>>,
     /// Base columns of the arguments.
     pub deps: Deps,
+    /// The types of the arguments, where something depends on them; none too where they stand by name.
+    pub arguments: Option<Vec<Typed>>,
+}
+
+/// One use of an operator, or of a word that PostgreSQL looks operators up for.
+#[derive(Debug)]
+pub struct OperatorUse {
+    /// The operator, or the word.
+    pub name: String,
+    /// It stands before ANY or ALL.
+    pub array: bool,
+    /// The first tokens of its operands: no other of the name has the same.
+    pub place: (usize, usize),
+    /// The types of what it stands between, pair by pair.
+    pub operands: Vec<(Option<Typed>, Typed)>,
 }
 
 /// One assigned or inserted column.
@@ -344,6 +363,8 @@ pub struct Output {
     pub deps: Deps,
     /// The base column that it hands through unchanged.
     pub plain: Option<(usize, ColumnIndex)>,
+    /// Its type, where something may depend on that.
+    pub typed: Typed,
 }
 
 /// A RETURNING item without alias, or an item of a select list whose name is the one of a column in it.

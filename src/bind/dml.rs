@@ -204,6 +204,10 @@ impl Binder<'_> {
             return Err(Self::unsupported("this form of DELETE"));
         };
         let (_, item) = self.target(table, Role::Delete)?;
+        if using.is_some() {
+            // It joins by no operator.
+            self.word_use("using", Vec::new());
+        }
         let scope = self.target_scope(&item, using.as_deref().unwrap_or(&[]), parent.clone())?;
         self.selection(selection.as_ref(), &scope)?;
         self.returning(returning.as_deref(), &item, &scope.items, parent)
@@ -349,6 +353,7 @@ impl Binder<'_> {
                     let more = self.expr(value, &context)?;
                     merge(&mut deps, &more);
                     let range = self.value_after(end)?;
+                    self.bound.equals.push(end);
                     self.bound.assigned.push(Assigned {
                         relation: id,
                         column,
@@ -365,6 +370,7 @@ impl Binder<'_> {
                     for name in names {
                         targets.push(self.target_column(name, id, item, &context)?);
                     }
+                    self.bound.equals.extend(targets.last().map(|last| last.end + 1));
                     let mut values = Vec::new();
                     if let Some(items) = row_items(value)
                         && items.len() == targets.len()

@@ -12,11 +12,15 @@ use super::{
     binder::{Binder, Context},
     bound::{Clause, Constant, Deps, FunctionUse, Usages, WholeUse},
     compare::Place,
+    figure,
     scope::merge,
 };
 use crate::{
-    catalog::functions::{Builtin, builtin, is_aggregate, is_set_returning},
-    error::{Refusal, RefusalCode},
+    catalog::{
+        functions::{is_aggregate, is_set_returning},
+        overloads::Typed,
+    },
+    error::Refusal,
     sql::{Kind, keywords, parse},
 };
 
@@ -54,6 +58,7 @@ impl Binder<'_> {
             self.expr_here(expression, &Context { place: inside, ..context.clone() })?
         };
         self.compared(expression, place, before);
+        self.operators(expression, context)?;
         Ok(deps)
     }
 
@@ -171,15 +176,19 @@ impl Binder<'_> {
             Expr::Extract { field: _, syntax: _, expr } => self.expr(expr, context),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => match field {
                 CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime) => {
-                    self.special_function(expr, context)
+                    let name = if matches!(expression, Expr::Ceil { expr: _, field: _ }) { "ceil" } else { "floor" };
+                    self.special_function(name, &[&**expr], context)
                 }
                 CeilFloorKind::DateTimeField(_) | CeilFloorKind::Scale(_) => {
                     Err(Self::unsupported("this form of ceil"))
                 }
             },
             Expr::Position { expr, r#in } => self.all([&**expr, r#in], context),
-            Expr::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => self
-                .all([&**expr].into_iter().chain(substring_from.as_deref()).chain(substring_for.as_deref()), context),
+            Expr::Substring { expr, substring_from, substring_for, special: _, shorthand } => {
+                let arguments = [&**expr].into_iter().chain(substring_from.as_deref()).chain(substring_for.as_deref());
+                let name = if *shorthand { "substr" } else { "substring" };
+                self.special_function(name, &arguments.collect::<Vec<_>>(), context)
+            }
             Expr::Trim { trim_where: _, trim_what, expr, trim_characters } => self.all(
                 [&**expr].into_iter().chain(trim_what.as_deref()).chain(trim_characters.iter().flatten()),
                 context,
@@ -272,9 +281,35 @@ impl Binder<'_> {
         }
     }
 
-    /// `ceil(x)` and `floor(x)`, which sqlparser does not give as functions: their names are checked on the tokens.
-    fn special_function(&mut self, argument: &Expr, context: &Context) -> Result<Deps, Refusal> {
-        self.expr(argument, context)
+    /// `ceil(x)`, `floor(x)` and `substring(…)`, which sqlparser does not give as functions. With commas, or of one argument, they are
+    /// calls like others, that a function of the database may take; the forms of the grammar's own only take their token.
+    fn special_function(&mut self, name: &str, arguments: &[&Expr], context: &Context) -> Result<Deps, Refusal> {
+        let deps = self.all(arguments.iter().copied(), context)?;
+        if self.own_text || self.catalog.functions_named(name).next().is_none() {
+            return Ok(deps);
+        }
+        let first = arguments.first().and_then(|first| figure::first_token(first)).unwrap_or_default();
+        // Those inside the arguments were bound before, and have their tokens.
+        let calls = |at: &usize| {
+            self.tokens.get(*at).is_some_and(|token| token.is_word(name))
+                && self.tokens.get(at + 1).is_some_and(|token| token.kind == Kind::Open)
+                && !self.bound.accounted.get(*at).copied().unwrap_or(false)
+        };
+        let found = (0..first).rev().find(calls);
+        let at = found.ok_or_else(|| Self::unsupported("this form of a function call"))?;
+        self.take_token(at)?;
+        let comma = self.find_level(at + 2, |_, token| token.kind == Kind::Comma);
+        if arguments.len() > 1 && self.tokens.get(comma).is_none_or(|token| token.kind != Kind::Comma) {
+            // `substring(a FROM b)`, `substring(a SIMILAR b ESCAPE c)`: the grammar makes them calls of pg_catalog's.
+            return Ok(deps);
+        }
+        let mut types = Vec::new();
+        for argument in arguments {
+            types.push(self.type_of(argument, context)?);
+        }
+        let types = Some(types).filter(|_| self.overloads().is_some());
+        self.function_use(&[name.to_owned()], at, vec![None; arguments.len()], deps.clone(), types)?;
+        Ok(deps)
     }
 
     /// A sub-select in an expression.
@@ -286,6 +321,7 @@ impl Binder<'_> {
         let outputs = self.query(query, Some(context.scope.clone()));
         self.grouped.truncate(self.grouped.len() - usize::from(grouped.is_some()));
         let outputs = outputs?;
+        self.keep_types(query, &outputs);
         let mut deps = Deps::new();
         for output in &outputs {
             merge(&mut deps, &output.deps);
@@ -353,6 +389,7 @@ impl Binder<'_> {
         token: usize,
         constants: Vec<Option<Constant>>,
         deps: Deps,
+        arguments: Option<Vec<Typed>>,
     ) -> Result<String, Refusal> {
         let (schema, name) = match parts {
             [name] => (None, name),
@@ -360,7 +397,15 @@ impl Binder<'_> {
             _ => return Err(self.at(Self::unsupported("a function name of this form"), token)),
         };
         let quoted = self.tokens.get(token).is_some_and(|token| token.kind == Kind::Quoted);
-        self.bound.functions.push(FunctionUse { schema, name: name.clone(), token, quoted, constants, deps });
+        self.bound.functions.push(FunctionUse {
+            schema,
+            name: name.clone(),
+            token,
+            quoted,
+            constants,
+            deps,
+            arguments,
+        });
         Ok(name.clone())
     }
 
@@ -398,13 +443,20 @@ impl Binder<'_> {
         let keyword_value = matches!(args, FunctionArguments::None)
             && keywords::category(base).is_some_and(|category| category != keywords::Category::Unreserved);
         if !keyword_value {
-            self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
+            let types = match args {
+                FunctionArguments::List(list) if within_group.is_empty() => {
+                    self.argument_types(&list.args, tokens.end - 1, &inner)?
+                }
+                FunctionArguments::List(_) | FunctionArguments::None | FunctionArguments::Subquery(_) => None,
+            };
+            self.function_use(&parts, tokens.end - 1, constants, deps.clone(), types)?;
         }
         if self.returns_set(base) {
             // It decides how many rows there are.
             self.mark(&deps, Usages::ARGUMENT);
         }
         for item in within_group {
+            self.order_options(item)?;
             let more = self.expr(&item.expr, &inner)?;
             merge(&mut deps, &more);
         }
@@ -438,9 +490,7 @@ impl Binder<'_> {
             FunctionArgumentClause::OrderBy(items) => {
                 let mut deps = Deps::new();
                 for item in items {
-                    if item.with_fill.is_some() {
-                        return Err(Self::unsupported("WITH FILL"));
-                    }
+                    self.order_options(item)?;
                     let more = self.expr(&item.expr, context)?;
                     self.mark(&more, Usages::ORDER);
                     merge(&mut deps, &more);
@@ -460,96 +510,6 @@ impl Binder<'_> {
             | FunctionArgumentClause::Having(_)
             | FunctionArgumentClause::Separator(_) => Err(Self::unsupported("this clause of a function call")),
         }
-    }
-
-    /// `phone(c)`: a column of a row, written as a call. None when it is a call.
-    fn functional_notation(
-        &mut self,
-        parts: &[String],
-        start: usize,
-        args: &FunctionArguments,
-        context: &Context,
-    ) -> Result<Option<Deps>, Refusal> {
-        let [name] = parts else { return Ok(None) };
-        let FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses }) = args else {
-            return Ok(None);
-        };
-        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = args.as_slice() else { return Ok(None) };
-        let is_function = builtin(name).is_some() || self.catalog.functions_named(name).next().is_some();
-        if is_function || !clauses.is_empty() || keywords::is_keyword(name) && !matches!(argument, Expr::Identifier(_))
-        {
-            return Ok(None);
-        }
-        let mut root = argument;
-        while let Expr::Nested(inner) = root {
-            root = inner;
-        }
-        let row = if let Expr::Identifier(ident) = root { Self::item(&ident.value, None, context) } else { None };
-        let Some(item) = row.filter(|item| item.column(name).is_some()) else {
-            if let Expr::Identifier(_) | Expr::CompoundIdentifier(_) = root
-                && keywords::is_keyword(name)
-            {
-                return Ok(None);
-            }
-            let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
-                .with_hint("No function of this name is known.")
-                .with_sqlstate("42883");
-            return Err(self.at(refusal, start));
-        };
-        let before = self.bound.references.len();
-        let deps = self.expr(argument, context)?;
-        if Self::may_be_column(item.name.as_deref().unwrap_or_default(), context) {
-            // PostgreSQL takes a column of the row's name before the row.
-            return Ok(Some(deps));
-        }
-        // Only a column of the row is used: the row needs no type of its own.
-        for reference in self.bound.references.iter_mut().skip(before) {
-            reference.row = false;
-        }
-        Ok(Some(item.column(name).map(|column| column.deps.clone()).unwrap_or_default()))
-    }
-
-    /// Whether a column of any level may have this name: PostgreSQL takes it before a row of the same name.
-    pub(super) fn may_be_column(name: &str, context: &Context) -> bool {
-        let mut level = Some(&context.scope);
-        while let Some(scope) = level {
-            if scope.items.iter().any(|item| item.open || item.column(name).is_some()) {
-                return true;
-            }
-            level = scope.parent.as_ref();
-        }
-        false
-    }
-
-    /// Whether a column of any level surely has this name.
-    pub(super) fn is_column(name: &str, context: &Context) -> bool {
-        std::iter::successors(Some(&context.scope), |scope| scope.parent.as_ref())
-            .any(|scope| scope.items.iter().any(|item| item.columns_visible && item.column(name).is_some()))
-    }
-
-    /// Whether `name` is a column of the row that `root` is.
-    fn is_field_of_row(root: &Expr, name: &str, context: &Context) -> bool {
-        let mut root = root;
-        while let Expr::Nested(inner) = root {
-            root = inner;
-        }
-        let Expr::Identifier(ident) = root else { return false };
-        !Self::may_be_column(&ident.value, context)
-            && Self::item(&ident.value, None, context).is_some_and(|item| item.column(name).is_some())
-    }
-
-    /// `(x).name` where it is not known whether `x` has a field of that name: PostgreSQL calls the function `name(x)` when
-    /// it has not. Only a function that may be called anyway may have the name.
-    ///
-    /// # Errors
-    /// [`RefusalCode::FunctionNotAllowed`].
-    pub(super) fn attribute(&self, name: &str, index: usize) -> Result<(), Refusal> {
-        if builtin(name) != Some(Builtin::Refused) && self.catalog.functions_named(name).next().is_none() {
-            return Ok(());
-        }
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
-            .with_hint("A field of this name may be a call of the function; write (alias).field of a table's row.");
-        Err(self.at(refusal, index))
     }
 
     /// A fresh context for a part of a statement that sees `scope`.
@@ -572,7 +532,7 @@ fn constant(argument: &FunctionArgExpr) -> Option<Constant> {
 
 /// The dotted names with which a chain of accesses begins that ends in subscripts.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all but names are bound as the expressions that they are")]
-fn column_names(root: &Expr, chain: &[AccessExpr]) -> Vec<Ident> {
+pub(super) fn column_names(root: &Expr, chain: &[AccessExpr]) -> Vec<Ident> {
     let mut names = match root {
         Expr::Identifier(ident) => vec![ident.clone()],
         Expr::CompoundIdentifier(idents) => idents.clone(),

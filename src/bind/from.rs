@@ -15,6 +15,7 @@ use super::{
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
+    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::Kind,
 };
@@ -101,7 +102,7 @@ impl Binder<'_> {
                     .filter(|column| names.contains(&*column.name))
                     .map(|column| column.name.to_string())
                     .collect();
-                self.merged(left, right, &shared, None, side)
+                self.merged(left, right, ("natural", &shared), None, side)
             }
         }
     }
@@ -125,7 +126,7 @@ impl Binder<'_> {
         if let Some(alias) = alias {
             self.take_new(alias)?;
         }
-        self.merged(left, right, &shared, alias.map(|alias| alias.value.clone()), side)
+        self.merged(left, right, ("using", &shared), alias.map(|alias| alias.value.clone()), side)
     }
 
     /// The result of a join that merges the columns `shared`: they come first, once.
@@ -133,7 +134,7 @@ impl Binder<'_> {
         &mut self,
         mut left: Vec<ScopeItem>,
         mut right: Vec<ScopeItem>,
-        shared: &[String],
+        (word, shared): (&str, &[String]),
         alias: Option<String>,
         side: Option<Side>,
     ) -> Result<Vec<ScopeItem>, Refusal> {
@@ -147,6 +148,7 @@ impl Binder<'_> {
         // Each shared name is looked for on both sides, and what is left is compared with all of them.
         self.spend(width * (KEPT + shared.len()))?;
         let mut columns = Vec::new();
+        let mut compared = Vec::new();
         for name in shared {
             let unknown = || {
                 Refusal::new(
@@ -156,6 +158,8 @@ impl Binder<'_> {
             };
             let find = |items| visible(items).find(|column| *column.name == **name).ok_or_else(unknown);
             let (one, other) = (find(&left)?, find(&right)?);
+            let (one_type, other_type) = (self.shown_type(one), self.shown_type(other));
+            compared.push((Some(one_type), other_type));
             let mut deps = one.deps.clone();
             merge(&mut deps, &other.deps);
             let of_side = side.map(|side| if side == Side::Left { one } else { other });
@@ -174,8 +178,10 @@ impl Binder<'_> {
                 qualifier,
                 merged,
                 doubtful: false,
+                typed: one_type.common(other_type),
             });
         }
+        self.word_use(word, compared);
         let alias_item = alias.map(|name| ScopeItem {
             name: Some(name.into()),
             schema: None,
@@ -283,7 +289,7 @@ impl Binder<'_> {
                 for array in array_exprs {
                     let deps = self.expr(array, &context)?;
                     self.mark(&deps, Usages::ARGUMENT);
-                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None });
+                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed: Typed::Any });
                 }
                 let composite = array_exprs.len() == 1;
                 self.function_result(outputs, alias.as_ref(), *with_ordinality, composite).map(|item| vec![item])
@@ -303,7 +309,12 @@ impl Binder<'_> {
                     .collect();
                 let outputs = columns
                     .into_iter()
-                    .map(|column| Output { name: Some(column.name.to_string()), deps: column.deps, plain: None })
+                    .map(|column| Output {
+                        typed: self.shown_type(&column),
+                        name: Some(column.name.to_string()),
+                        deps: column.deps,
+                        plain: None,
+                    })
                     .collect::<Vec<_>>();
                 for item in &items {
                     // What the alias leads to is no reference to a column of the relations.

@@ -14,7 +14,11 @@ use super::{
     query::columns_of,
     scope::{Scope, ScopeItem, merge},
 };
-use crate::{catalog::functions::builtin_out_names, error::Refusal, sql::gaps};
+use crate::{
+    catalog::{functions::builtin_out_names, overloads::Typed},
+    error::Refusal,
+    sql::gaps,
+};
 
 impl Binder<'_> {
     /// A function in FROM.
@@ -40,7 +44,8 @@ impl Binder<'_> {
         let (parts, tokens) = self.parts(name)?;
         let (deps, constants) = self.arguments(args, &context)?;
         self.mark(&deps, Usages::ARGUMENT);
-        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone())?;
+        let asked = self.argument_types(args, tokens.end - 1, &context)?;
+        let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone(), asked)?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
         let builtin = builtin_out_names(&function)
@@ -191,14 +196,19 @@ impl Binder<'_> {
             first.name = Some(visible.clone());
         }
         if with_ordinality {
-            outputs.push(Output { name: Some("ordinality".to_owned()), deps: Deps::new(), plain: None });
+            outputs.push(Output {
+                name: Some("ordinality".to_owned()),
+                deps: Deps::new(),
+                plain: None,
+                typed: Typed::Any,
+            });
         }
         let function = outputs.first().and_then(|output| output.name.clone());
         let name = visible.clone().or(function);
         let mut names = names;
         let base = outputs.len();
         while names.len() > base && composite && outputs.len() < names.len() {
-            outputs.push(Output { name: None, deps: deps.clone(), plain: None });
+            outputs.push(Output { name: None, deps: deps.clone(), plain: None, typed: Typed::Any });
         }
         names.truncate(outputs.len());
         let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
@@ -217,5 +227,5 @@ impl Binder<'_> {
 }
 
 fn output(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
+    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None, typed: Typed::Any }
 }

@@ -16,6 +16,7 @@ use super::{
     scope::ScopeItem,
 };
 use crate::{
+    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{Kind, Nesting, Token, parse},
 };
@@ -88,14 +89,16 @@ impl Binder<'_> {
                     self.bound.items.push(Item { tokens: start..self.item_end(start), name: name.clone() });
                 }
                 self.named_by_reference(expression, before, name.as_deref(), context);
-                outputs.push(Output { name, deps, plain });
+                let typed = self.output_type(expression, context)?;
+                outputs.push(Output { name, deps, plain, typed });
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 let before = self.bound.references.len();
                 let deps = self.expr(expr, context)?;
                 self.take_new(alias)?;
                 let plain = self.plain(expr, before, &deps);
-                outputs.push(Output { name: Some(alias.value.clone()), deps, plain });
+                let typed = self.output_type(expr, context)?;
+                outputs.push(Output { name: Some(alias.value.clone()), deps, plain, typed });
             }
             SelectItem::ExprWithAliases { expr: _, aliases: _ } => return Err(Self::unsupported("a list of aliases")),
             SelectItem::QualifiedWildcard(kind, options) => {
@@ -123,7 +126,7 @@ impl Binder<'_> {
                     SelectItemQualifiedWildcardKind::Expr(expression) => {
                         // (c).*: every field, in an order that the server knows.
                         let deps = self.expr(expression, context)?;
-                        outputs.push(Output { name: None, deps, plain: None });
+                        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
                     }
                 }
             }
@@ -159,7 +162,7 @@ impl Binder<'_> {
         }
         // Every field, in an order that the server knows.
         let deps = self.expr(expression, context)?;
-        outputs.push(Output { name: None, deps, plain: None });
+        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
         Ok(())
     }
 
@@ -319,7 +322,7 @@ impl Binder<'_> {
                 }
                 if column.doubtful {
                     star.complete = false;
-                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None });
+                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None, typed: Typed::Any });
                     continue;
                 }
                 if let Some((id, _)) = column.origin
@@ -336,10 +339,11 @@ impl Binder<'_> {
                     name: Some(column.name.to_string()),
                     deps: if ignored { Deps::new() } else { column.deps.clone() },
                     plain: column.origin.filter(|_| !ignored),
+                    typed: self.shown_type(column),
                 });
             }
             if item.open {
-                outputs.push(Output { name: None, deps: item.all_deps(), plain: None });
+                outputs.push(Output { name: None, deps: item.all_deps(), plain: None, typed: Typed::Any });
             }
             star.relations.extend(item.relation.filter(|id| !star.relations.contains(id)));
         }

@@ -35,6 +35,8 @@ impl Binder<'_> {
             }
         };
         let (id, target) = self.target_factor(table, Role::Merge)?;
+        // It joins by no operator.
+        self.word_use("using", Vec::new());
         let scope = |items: Vec<ScopeItem>| Scope { items, parent: parent.cloned(), block: None };
         let mut sources = scope(Vec::new());
         let source = TableWithJoins { relation: source.clone(), joins: Vec::new() };

@@ -19,15 +19,17 @@ mod inserted;
 mod items;
 mod marks;
 mod merge;
+mod notation;
 mod query;
 mod recursive;
 mod returning;
 mod scope;
+mod typed;
 mod types;
 pub mod views;
 
 pub use binder::{Binder, bind_expressions, bind_own, bind_query, bind_statement};
 pub use bound::{
-    Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Compared, Constant, Deps, FunctionUse, Item, Output,
-    Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
+    Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Compared, Constant, Deps, FunctionUse, Item, OperatorUse,
+    Output, Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
 };

@@ -171,6 +171,7 @@ impl Binder<'_> {
                 for (output, other) in outputs.iter_mut().zip(&right) {
                     merge(&mut output.deps, &other.deps);
                     output.plain = None;
+                    output.typed = output.typed.common(other.typed);
                     // All but UNION ALL compare rows.
                     if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
                         self.mark(&output.deps, Usages::GROUP);
@@ -185,12 +186,17 @@ impl Binder<'_> {
                 for row in &values.rows {
                     for (position, expression) in row.content.iter().enumerate() {
                         let deps = self.expr(expression, &context)?;
+                        let typed = self.output_type(expression, &context)?;
                         match outputs.get_mut(position) {
-                            Some(output) => merge(&mut output.deps, &deps),
+                            Some(output) => {
+                                merge(&mut output.deps, &deps);
+                                output.typed = output.typed.common(typed);
+                            }
                             None => outputs.push(Output {
                                 name: Some(format!("column{}", position + 1)),
                                 deps,
                                 plain: None,
+                                typed,
                             }),
                         }
                     }
@@ -210,7 +216,7 @@ impl Binder<'_> {
                 let scope = Scope { items: vec![rows], parent: context.scope.parent.clone(), block: None };
                 let context = Context::new(Rc::new(scope), Clause::Order);
                 for item in order_items(order_by)? {
-                    Self::order_options(item)?;
+                    self.order_options(item)?;
                     self.order_expression(&item.expr, &context, &outputs)?;
                 }
                 Ok((outputs, None))
@@ -243,7 +249,7 @@ impl Binder<'_> {
                     .ok_or_else(|| Self::unsupported("ORDER BY an expression of a set operation"))?
             };
             let deps = found.deps.clone();
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.mark(&deps, Usages::ORDER);
         }
         Ok(())
@@ -270,14 +276,16 @@ impl Binder<'_> {
         Ok(number.parse::<usize>().ok().and_then(|number| outputs.get(number.checked_sub(1)?)))
     }
 
-    fn order_options(item: &OrderByExpr) -> Result<(), Refusal> {
+    pub(super) fn order_options(&mut self, item: &OrderByExpr) -> Result<(), Refusal> {
         if item.with_fill.is_some() {
             return Err(Self::unsupported("WITH FILL"));
         }
         match &item.options.sort {
-            // The operator of USING is checked with all others, on the tokens.
-            None | Some(OrderBySort::Asc | OrderBySort::Desc | OrderBySort::Using(_)) => Ok(()),
+            None | Some(OrderBySort::Asc | OrderBySort::Desc) => {}
+            // Its operator is checked with all others, on the tokens; the word means none.
+            Some(OrderBySort::Using(_)) => self.word_use("using", Vec::new()),
         }
+        Ok(())
     }
 
     fn select(
@@ -378,7 +386,7 @@ impl Binder<'_> {
             }
         }
         for item in order_items(order_by)? {
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.order_expression(&item.expr, &at(Clause::Order), &outputs)?;
         }
         Ok((outputs, scope))
@@ -411,7 +419,7 @@ impl Binder<'_> {
             self.expr_used(expression, context)?;
         }
         for item in order_by {
-            Self::order_options(item)?;
+            self.order_options(item)?;
             self.expr_used(&item.expr, context)?;
         }
         if let Some(frame) = window_frame {
@@ -502,6 +510,7 @@ pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str
             qualifier: Some(qualifier.clone()),
             merged: None,
             doubtful: false,
+            typed: output.typed,
         })
         .collect()
 }

@@ -15,6 +15,7 @@ use super::{
     scope::{Cte, Scope, ScopeColumn, merge},
 };
 use crate::{
+    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{gaps, parse},
 };
@@ -61,6 +62,11 @@ impl Binder<'_> {
         }
         let close = parse::token_index(closing_paren_token.0.span);
         let clauses = close.and_then(|close| gaps::recursion(self.tokens, close + 1));
+        let inside = clauses.iter().flat_map(|clauses| clauses.tokens.clone());
+        if inside.filter_map(|at| self.tokens.get(at)).any(|token| token.is_word("using")) {
+            // CYCLE compares rows by no operator that is looked up.
+            self.word_use("using", Vec::new());
+        }
         let mut added = Vec::new();
         for index in clauses.iter().flat_map(|clauses| &clauses.added) {
             let name = self.take_token(*index)?;
@@ -217,7 +223,7 @@ fn with_added(columns: Rc<[ScopeColumn]>, count: usize) -> Rc<[ScopeColumn]> {
 }
 
 fn added_column(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None }
+    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None, typed: Typed::Any }
 }
 
 /// The tokens of a query of WITH, from its name to its closing bracket.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::bound::{ColumnIndex, Deps};
+use crate::catalog::overloads::Typed;
 
 /// A column that expressions can name.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub(super) struct ScopeColumn {
     pub merged: Option<(usize, ColumnIndex)>,
     /// A star may leave it out (columns of SEARCH and CYCLE).
     pub doubtful: bool,
+    /// Its type, where it is no base column.
+    pub typed: Typed,
 }
 
 /// One FROM item, or the unnamed result of a join.

@@ -32,6 +32,10 @@ pub struct CatalogData {
     /// Types outside `pg_catalog` and `information_schema`; row types of tables and array types left out. Built-in types
     /// are listed when a cast to or from them runs a user's function.
     pub types: Vec<TypeData>,
+    /// What the choice between functions and operators of the same name asks; none where the database has none that share names
+    /// with those of `pg_catalog`, and in catalog files of before it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overloads: Option<super::overloads::Overloads>,
     /// Login roles and groups.
     pub roles: Vec<RoleData>,
     /// Names of all databases that allow connections.
@@ -199,6 +203,12 @@ pub struct FunctionData {
     /// Whether CREATE TYPE … AS RANGE made it: it puts a range together, and runs what the type runs.
     #[serde(default)]
     pub constructs: bool,
+    /// `provariadic`: the type of the arguments that the last one may be repeated as.
+    #[serde(default)]
+    pub variadic: Option<Oid>,
+    /// `pronargdefaults`
+    #[serde(default)]
+    pub defaults: u16,
 }
 
 /// What a function is made of.
@@ -229,6 +239,18 @@ pub struct OperatorData {
     pub extension: Option<String>,
     /// `provolatile` of its function.
     pub volatility: char,
+    /// `oprleft`; none of a prefix operator.
+    #[serde(default)]
+    pub left: Option<Oid>,
+    /// `oprright`
+    #[serde(default)]
+    pub right: Oid,
+    /// `oprresult`
+    #[serde(default)]
+    pub result: Option<Oid>,
+    /// What may run in its place: its function, and those of its commutator and its negator.
+    #[serde(default)]
+    pub functions: Vec<Oid>,
 }
 
 /// A type made by users or extensions.

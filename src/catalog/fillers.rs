@@ -244,6 +244,8 @@ mod tests {
                 argument_types: Vec::new(),
                 result_type: None,
                 constructs: false,
+                variadic: None,
+                defaults: 0,
             });
             data.sources.push(SourceData {
                 function: Oid(*oid),

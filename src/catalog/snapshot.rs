@@ -8,7 +8,7 @@ use super::{
     data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RoleData, TypeData},
     temporary::{TEMPORARY_SCHEMA, TemporaryRelation},
 };
-use crate::names::{AttNum, Oid};
+use crate::names::{AttNum, FIRST_USER_OID, Oid};
 
 /// A relation of the snapshot.
 pub type Relation = RelationData;
@@ -131,15 +131,14 @@ impl CatalogSnapshot {
     /// types of arrays and of the rows of tables are listed where they run one. An array of a listed type runs none then; of others
     /// that are not listed nothing is known, and where any type runs a function, they count as if they did.
     pub fn is_harmless_parameter(&self, oid: Oid) -> bool {
-        const FIRST_OF_USERS: u32 = 16_384;
         let runs = |kind: &TypeData| kind.has_user_cast || kind.casts_implicitly;
         let known = self.shared.data.types.iter().find(|kind| kind.oid == oid);
         if let Some(kind) = known {
-            return oid.0 < FIRST_OF_USERS || !runs(kind);
+            return oid < FIRST_USER_OID || !runs(kind);
         }
         let types = &self.shared.data.types;
         let of_harmless = types.iter().any(|kind| kind.array_oid == Some(oid) && !runs(kind));
-        oid.0 < FIRST_OF_USERS || of_harmless || !types.iter().any(runs)
+        oid < FIRST_USER_OID || of_harmless || !types.iter().any(runs)
     }
 
     /// Whether a column of this type, in a table of the session's own, runs no user's function when it gets a value or none.

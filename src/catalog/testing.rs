@@ -91,6 +91,8 @@ pub fn keyed_function(data: &mut CatalogData) {
         argument_types: vec![Oid(23), Oid(25), Oid(25)],
         result_type: Some(Oid(17)),
         constructs: false,
+        variadic: None,
+        defaults: 0,
     });
 }
 

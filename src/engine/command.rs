@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     bind::{Bound, Usages, bind_expressions, bind_statement},
+    catalog::data::TypeData,
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
@@ -67,7 +68,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let list = tokens.get(args.clone()).unwrap_or(&[]);
             let expressions = parse::parse_expressions(list, 0)?;
             let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
-            let job = Job::new(&bound, list, &run.inputs.catalog, run.role);
+            let job = Job::new(&bound, list, &run.inputs.catalog, run.role, run.path);
             let mut edits = rewrite(&job)?;
             if sets_path(&bound, list, &mut edits.reads) {
                 return Err(Refusal::new(
@@ -354,12 +355,19 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
 /// Types of parameters run code when a value comes in, as casts do.
 fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
     let mut types = tokens.iter().filter(|token| token.is_name());
-    let refused = types.find(|token| run.inputs.catalog.types_named(token.name()).any(|found| found.has_user_cast));
+    let operates = |found: &TypeData| {
+        let mut oids = [Some(found.oid), found.array_oid].into_iter().flatten();
+        oids.any(|oid| rewrite::takes_operand(&run.inputs.catalog, run.role, oid))
+    };
+    let refused = types.find(|token| {
+        run.inputs.catalog.types_named(token.name()).any(|found| found.has_user_cast || operates(found))
+    });
     match refused {
         None => Ok(()),
         Some(token) => {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.name()));
-            Err(refusal.at(token.start).with_hint("A value of this type runs a function that the rules do not list."))
+            let hint = "A value of this type, or an operator for it, runs a function that the rules do not list.";
+            Err(refusal.at(token.start).with_hint(hint))
         }
     }
 }

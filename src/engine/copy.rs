@@ -138,6 +138,8 @@ fn out(
 ) -> Result<Planned, Refusal> {
     match relation.kind {
         RelationKind::Table | RelationKind::ForeignTable => {}
+        // PostgreSQL 18 copies them by name.
+        RelationKind::MaterializedView if run.inputs.catalog.data().server_version_num >= 180_000 => {}
         RelationKind::View
         | RelationKind::MaterializedView
         | RelationKind::PartitionedTable

@@ -261,7 +261,7 @@ pub(super) fn rewrite_alone(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten
     let tokens = &*forms::plain(tokens);
     let statement = parse::parse_statement(tokens, 0)?;
     let bound = bind_statement(&statement, tokens, &run.inputs.catalog, run.path)?;
-    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role);
+    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role, run.path);
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
     verify(&printed, &job, run)?;

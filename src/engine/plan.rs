@@ -8,8 +8,7 @@ use crate::{
     error::Refusal,
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
-    rewrite::Place,
-    rewrite::Searched,
+    rewrite::{self, Place, Searched},
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -19,6 +18,15 @@ pub struct Inputs {
     pub catalog: Arc<CatalogSnapshot>,
     /// The rules, compiled against exactly that catalog.
     pub policy: Arc<Policy>,
+}
+
+impl Inputs {
+    /// Whether a client of this role may declare that a parameter is of this type: its value runs nothing of the database, and no operator
+    /// that the rules do not list could be taken for it.
+    pub fn takes_parameter(&self, role: RoleId, oid: Oid) -> bool {
+        let operates = || self.policy.role(role).is_none_or(|role| rewrite::takes_operand(&self.catalog, role, oid));
+        self.catalog.is_harmless_parameter(oid) && !operates()
+    }
 }
 
 /// How a statement reaches the server.

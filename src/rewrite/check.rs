@@ -1,21 +1,18 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
 use super::{
-    Edits, Job, calls,
+    Edits, Job, functions,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
-    bind::{Assigned, FunctionUse, Reference, RelationUse, Role, Usages},
+    bind::{Assigned, Reference, RelationUse, Role, Usages},
     catalog::{
-        CatalogSnapshot,
-        data::{FunctionData, TypeData},
-        functions::{Builtin, builtin},
+        data::TypeData,
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
     names::FIRST_USER_OID,
     policy::{ColumnPolicy, Search, Treatment, WriteBack},
-    sql::{Kind, Token, keywords},
 };
 
 /// Judges a bound statement; qualifies function names that something in the catalog could shadow.
@@ -26,7 +23,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     relations(job)?;
     columns(job)?;
     for function in &job.bound.functions {
-        check_function(job, function, edits)?;
+        functions::check_function(job, function, edits)?;
     }
     for (name, tokens) in &job.bound.types {
         if job.catalog.types_named(name).any(|user| user.has_user_cast) {
@@ -85,6 +82,7 @@ fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
     job.bound.blocks.len() <= 1 && references <= outputs && (references == 0 || job.bound.stars.is_empty())
 }
 
+/// `refusal` with the place of a token.
 pub(super) fn at(job: &Job<'_>, refusal: Refusal, index: usize) -> Refusal {
     match job.tokens.get(index) {
         Some(token) => refusal.at(token.start),
@@ -280,205 +278,6 @@ fn leads(job: &Job<'_>, assigned: &Assigned, target: &RelationUse) -> Result<(),
 fn protected_rule<'a>(job: &Job<'a>, id: usize, position: usize) -> Option<&'a ColumnPolicy> {
     hidden(protected(job.role, job.bound.relations.get(id)?)?, position)
 }
-
-fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
-    let of_extension = function.extension.as_deref();
-    let range = function.result_type.filter(|_| function.constructs);
-    let range = range.and_then(|oid| job.catalog.data().types.iter().find(|kind| kind.oid == oid));
-    range.is_some_and(|range| !range.has_user_cast)
-        || job.role.functions.contains(&function.oid)
-        || of_extension
-            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
-}
-
-/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
-const REVIEWED: &[(&str, &str)] = &[
-    ("pg_trgm", "set_limit"),
-    ("pg_trgm", "show_limit"),
-    ("pgcrypto", "gen_random_bytes"),
-    ("pgcrypto", "gen_random_uuid"),
-    ("pgcrypto", "gen_salt"),
-    ("unaccent", "unaccent"),
-    ("uuid-ossp", "uuid_generate_v1"),
-    ("uuid-ossp", "uuid_generate_v1mc"),
-    ("uuid-ossp", "uuid_generate_v4"),
-];
-
-fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
-    let name = &function.name;
-    let refuse = || {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))
-            .with_hint("Only functions that depend on their arguments alone, and those that the rules list, may run.");
-        Err(at(job, refusal, function.token))
-    };
-    let unknown = || {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("function {name} does not exist"))
-            .with_hint("No function of this name is known.")
-            .with_sqlstate("42883");
-        Err(at(job, refusal, function.token))
-    };
-    // Grammar constructs such as COALESCE are keywords that no function can take the place of.
-    let grammar = function.schema.is_none()
-        && !function.quoted
-        && !is_looked_up(name)
-        && matches!(keywords::category(name), Some(keywords::Category::ColumnName | keywords::Category::Reserved));
-    let mut users = job
-        .catalog
-        .functions_named(name)
-        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
-    let system = match function.schema.as_deref() {
-        None | Some("pg_catalog") => builtin(name),
-        // information_schema's own helpers read the catalogs only.
-        Some("information_schema") if name.starts_with("_pg_") => Some(Builtin::Allowed),
-        Some(_) => None,
-    };
-    if grammar {
-        return match builtin(name) {
-            Some(Builtin::Refused) => refuse(),
-            Some(Builtin::Allowed) | None => Ok(()),
-        };
-    }
-    if function.schema.as_deref() == Some("pg_catalog") || users.next().is_none() {
-        return match system {
-            Some(Builtin::Allowed) => Ok(()),
-            Some(Builtin::Refused) => calls::refused_but(job, function, edits).unwrap_or_else(refuse),
-            None => unknown(),
-        };
-    }
-    let mut users = job
-        .catalog
-        .functions_named(name)
-        .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema));
-    if users.all(|user| is_allowed(job, user)) {
-        return match system {
-            Some(Builtin::Refused) => refuse(),
-            Some(Builtin::Allowed) | None => Ok(()),
-        };
-    }
-    match system {
-        // A user's function of the same name stands in the way: the built-in one is meant, or nothing runs.
-        Some(Builtin::Allowed) if function.schema.is_none() => {
-            edits.insert(function.token, "pg_catalog.".to_owned());
-            Ok(())
-        }
-        Some(Builtin::Allowed | Builtin::Refused) | None => refuse(),
-    }
-}
-
-/// Judges what only the tokens show: operators that run user functions, and names that nobody accounted for. An operator
-/// that a user's could stand in for is printed as the built-in one.
-///
-/// # Errors
-/// [`RefusalCode::OperatorNotAllowed`], [`RefusalCode::UnaccountedToken`].
-pub fn check_tokens(
-    tokens: &[Token],
-    accounted: &[bool],
-    catalog: &CatalogSnapshot,
-    edits: &mut Edits,
-) -> Result<(), Refusal> {
-    for (index, token) in tokens.iter().enumerate() {
-        let shadowed = token.kind == Kind::Operator
-            && !is_qualified_operator(tokens, index)
-            && catalog.operators_named(token.name()).any(|user| user.extension.is_none() || user.volatility == 'v');
-        if shadowed {
-            if !OPERATORS.contains(&token.name()) {
-                let refusal =
-                    Refusal::new(RefusalCode::OperatorNotAllowed, format!("operator {} is not allowed", token.name()));
-                return Err(refusal
-                    .with_hint("A user made an operator of this name, and the rules do not list its function.")
-                    .at(token.start));
-            }
-            edits.replace(index..index + 1, format!("OPERATOR(pg_catalog.{})", token.name()), false);
-        }
-        if token.kind == Kind::Word
-            && let Some(operator) = keywords::implied_operators(token.name()).iter().find(|operator| {
-                let mut users = catalog.operators_named(operator);
-                users.any(|user| user.extension.is_none() || user.volatility == 'v')
-            })
-        {
-            let refusal = Refusal::new(
-                RefusalCode::OperatorNotAllowed,
-                format!("{} is not allowed: it may mean a user's operator {operator}", token.name().to_uppercase()),
-            );
-            return Err(refusal.with_hint("Write a built-in operator as OPERATOR(pg_catalog.…).").at(token.start));
-        }
-        if token.is_name() && !accounted.get(index).copied().unwrap_or(false) && !is_syntax(tokens, index, catalog) {
-            return Err(Refusal::new(RefusalCode::UnaccountedToken, "a name in the statement was not understood")
-                .with_hint("pgscrim sends on only what it has analysed; write the statement in another form.")
-                .at(token.start));
-        }
-    }
-    Ok(())
-}
-
-/// Binary operators of `pg_catalog` that bind like `OPERATOR(…)` does, so that the qualified form means the same.
-const OPERATORS: &[&str] = &[
-    "||", "->", "->>", "#>", "#>>", "#-", "@>", "<@", "?", "?|", "?&", "@?", "@@", "&&", "<<", ">>", "&<", "&>", "-|-",
-    "~", "!~", "~*", "!~*", "~~", "!~~", "~~*", "!~~*", "&", "|", "#", "^@", "<->",
-];
-
-/// `OPERATOR(pg_catalog.op)`
-fn is_qualified_operator(tokens: &[Token], index: usize) -> bool {
-    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
-    before(1).is_some_and(|t| t.kind == Kind::Dot)
-        && before(2).is_some_and(|t| t.is_word("pg_catalog"))
-        && before(3).is_some_and(|t| t.kind == Kind::Open)
-        && before(4).is_some_and(|t| t.is_word("operator"))
-}
-
-/// Keywords of the grammar that PostgreSQL looks up as functions, a shop's too, where commas part their arguments.
-fn is_looked_up(word: &str) -> bool {
-    matches!(word, "substring" | "overlay")
-}
-
-/// Whether a word that names nothing is part of the grammar.
-fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool {
-    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
-    let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
-    let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
-    let word: &str = token.name();
-    (keywords::is_keyword(word) && !(opens && is_looked_up(word) && catalog.functions_named(word).next().is_some()))
-        || TYPES.contains(&word)
-        // EXTRACT(field FROM …)
-        || (before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("extract")))
-        // Functions that the parser knows by name.
-        || (opens
-            && matches!(builtin(word), Some(Builtin::Allowed))
-            && catalog.functions_named(word).next().is_none())
-        || (word == "pg_catalog"
-            && before(1).is_some_and(|t| t.kind == Kind::Open)
-            && before(2).is_some_and(|t| t.is_word("operator")))
-}
-
-/// Types of `pg_catalog` that the parser knows by name and PostgreSQL's grammar does not.
-const TYPES: &[&str] = &[
-    "uuid",
-    "date",
-    "text",
-    "bytea",
-    "json",
-    "jsonb",
-    "regclass",
-    "bool",
-    "int2",
-    "int4",
-    "int8",
-    "float4",
-    "float8",
-    "varbit",
-    "tsvector",
-    "tsquery",
-    "timestamptz",
-    "timetz",
-    "point",
-    "line",
-    "lseg",
-    "box",
-    "path",
-    "polygon",
-    "circle",
-];
 
 /// The schema-qualified name of a relation for messages.
 pub(super) fn label(job: &Job<'_>, used: &RelationUse) -> String {

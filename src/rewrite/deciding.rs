@@ -7,6 +7,7 @@ use super::{
     Job,
     names::{hidden, lacks_equality, protected, relation},
     scope::check_capture,
+    tokens::compares_built_in,
 };
 use crate::{
     bind::{Assigned, RelationUse, Role},
@@ -114,6 +115,7 @@ pub(super) fn failing(
     let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
     let mut may = Vec::new();
     if !unseen {
+        compares_built_in(job, used, column)?;
         may.push(format!("{compared}{compare} IS NOT DISTINCT FROM {current}{compare}"));
     }
     if let Some(counts) = counts {

@@ -13,12 +13,14 @@ mod deciding;
 mod derived;
 mod edits;
 mod exact;
+mod functions;
 mod inline;
 mod locking;
 mod names;
 mod scope;
 mod stored;
 mod target;
+mod tokens;
 
 pub use calls::{own_role, sets_path};
 pub use configured::{Configured, Value, configured};
@@ -30,6 +32,7 @@ pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, sco
 pub use scope::added_scope;
 pub use stored::SIGN as STORED_MASK;
 pub use target::{returned_star, row_of, shows_target};
+pub use tokens::takes_operand;
 
 use crate::{
     bind::{Bound, Item, Star},
@@ -49,6 +52,8 @@ pub struct Job<'a> {
     pub catalog: &'a CatalogSnapshot,
     /// The role.
     pub role: &'a RolePolicy,
+    /// The search path.
+    pub path: &'a [String],
     /// Whether the statement has a LIMIT: see [`Row::few`].
     few: bool,
     /// By number of the relation: whether it stays where it stands, and its references are masked.
@@ -77,12 +82,19 @@ pub fn reads_few(tokens: &[Token]) -> bool {
 
 impl<'a> Job<'a> {
     /// A job of what was bound on these tokens.
-    pub fn new(bound: &'a Bound, tokens: &'a [Token], catalog: &'a CatalogSnapshot, role: &'a RolePolicy) -> Self {
+    pub fn new(
+        bound: &'a Bound,
+        tokens: &'a [Token],
+        catalog: &'a CatalogSnapshot,
+        role: &'a RolePolicy,
+        path: &'a [String],
+    ) -> Self {
         let mut job = Self {
             bound,
             tokens,
             catalog,
             role,
+            path,
             few: reads_few(tokens),
             inline: Vec::new(),
             items: Vec::new(),
@@ -138,7 +150,7 @@ impl<'a> Job<'a> {
 /// What the rules or the limits of rewriting forbid.
 pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     let mut edits = Edits::default();
-    check::check_tokens(job.tokens, &job.bound.accounted, job.catalog, &mut edits)?;
+    tokens::check_tokens(job, &mut edits)?;
     check::check(job, &mut edits)?;
     deciding::check(job)?;
     let references = job.bound.references_by_relation();

@@ -14,6 +14,7 @@ use super::{
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
     stored,
+    tokens::compares_built_in,
 };
 use crate::{
     bind::{Clause, Reference, RelationUse, Role, Star, WholeUse},
@@ -269,6 +270,7 @@ fn kept(
     if !keeps {
         return Ok(None);
     }
+    compares_built_in(job, used, column)?;
     check_captures(policy, position, &used.alias)?;
     let mask = seen(policy, position, column, current, Row { name: &quote_ident(&used.alias), few: job.few });
     let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };

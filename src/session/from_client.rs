@@ -20,7 +20,6 @@ use crate::{
     audit::event::Outcome,
     engine::{Access, Effect, PlannedStatement, Protocol, Refused},
     error::{Refusal, RefusalCode},
-    names::Oid,
     wire::{Header, build, frame, frontend},
 };
 
@@ -400,9 +399,9 @@ impl Relay {
                 return Ok(());
             }
         };
-        if !frontend::types(parse.types).all(|oid| origin.stamp.inputs.catalog.is_harmless_parameter(Oid(oid))) {
+        if !origin.stamp.takes_parameters(parse.types) {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, "the type of a parameter is not allowed")
-                .with_hint("A value of this type runs a function that the rules do not list.");
+                .with_hint("A value of this type, or an operator for it, runs a function that the rules do not list.");
             self.refuse(refusal.into(), "", false, Some(parse.name)).await;
             return Ok(());
         }

@@ -18,8 +18,10 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     metrics::{CacheResult, PlanStage},
+    names::Oid,
     policy::RoleId,
     reload::Known,
+    wire::frontend,
 };
 
 /// Longest text that is judged on the thread of the session; others of the thread wait for that.
@@ -41,6 +43,13 @@ pub(super) struct Stamp {
     pub known: Option<Arc<Known>>,
     /// The session's temporary tables, if there are any.
     pub overlay: Option<Overlay>,
+}
+
+impl Stamp {
+    /// Whether a client may declare parameters of these types, as Parse has them.
+    pub(super) fn takes_parameters(&self, types: &[u8]) -> bool {
+        frontend::types(types).all(|oid| self.inputs.takes_parameter(self.role, Oid(oid)))
+    }
 }
 
 /// A judged text.

@@ -21,7 +21,6 @@ use super::{
 use crate::{
     engine::{Effect, Permit, PlannedStatement, Refused},
     error::{Refusal, RefusalCode},
-    names::Oid,
     sql::RESERVED_PREFIX,
     wire::{Header, backend, build, frame, frontend},
 };
@@ -351,8 +350,7 @@ impl Relay {
         if let Some(known) = self.variants.find(before, after, types) {
             return Ok(Found::Name(known));
         }
-        let catalog = &wanted.origin.stamp.inputs.catalog;
-        if !frontend::types(types).all(|oid| catalog.is_harmless_parameter(Oid(oid))) || self.model.transaction == 'E' {
+        if !wanted.origin.stamp.takes_parameters(types) || self.model.transaction == 'E' {
             return Ok(Found::None);
         }
         if !self.model.is_idle() {

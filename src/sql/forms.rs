@@ -52,7 +52,8 @@ pub fn into(tokens: &[Token]) -> Option<usize> {
     })
 }
 
-/// `SELECT … INTO [TEMP | UNLOGGED] [TABLE] name …` without its INTO; none without one.
+/// `SELECT … INTO [TEMP | UNLOGGED] [TABLE] name …` without its INTO; none without one, or where it stands elsewhere than between the
+/// select list and the next clause.
 pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
     let into = into(tokens)?;
     let words = ["temporary", "temp", "local", "global", "unlogged", "table"];
@@ -67,7 +68,34 @@ pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
         }
         end += 1;
     }
-    Some([tokens.get(..into)?, tokens.get(end..)?].concat())
+    let (before, after) = (tokens.get(..into)?, tokens.get(end..)?);
+    let in_place = after.first().is_none_or(|next| next.kind == Kind::Semicolon || begins_clause(next));
+    (in_place && !has_from(before)).then(|| [before, after].concat())
+}
+
+fn begins_clause(token: &Token) -> bool {
+    let clauses = [
+        "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch",
+        "for",
+    ];
+    clauses.iter().any(|clause| token.is_word(clause))
+}
+
+/// Whether the last query that begins in these tokens, outside brackets, has its FROM.
+fn has_from(tokens: &[Token]) -> bool {
+    let (mut depth, mut found, mut distinct) = (0_usize, false, false);
+    for token in tokens {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays if depth == 0 && token.is_word("select") => found = false,
+            // `a IS DISTINCT FROM b`
+            Nesting::Stays if depth == 0 && token.is_word("from") => found |= !distinct,
+            Nesting::Stays => {}
+        }
+        distinct = token.is_word("distinct");
+    }
+    found
 }
 
 /// Rewrites the forms of the table above.

@@ -28,6 +28,7 @@
 //! | `xmlelement(NAME x, …)`, `xmlforest(a AS x)` and others of XML | the same without their words and labels |
 //! | `a IS DOCUMENT` | `a IS NULL` |
 //! | `a @> ANY (b)`, `a OPERATOR(s.=) ANY (b)` | `a = ANY (b)` |
+//! | `a AT LOCAL` | `a AT TIME ZONE ''` |
 //! | `a ISNULL`, `a NOTNULL` | `a IS NULL`, `a IS NOT NULL` |
 //! | `!! a`, `@-@ a` and other prefix operators | `@ a` |
 //! | `((SELECT a) UNION SELECT b)`, `((SELECT a) LIMIT 1)` | `(SELECT a UNION SELECT b)`, `(SELECT a LIMIT 1)` |
@@ -141,6 +142,9 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "insert" if at.checked_sub(1).is_some_and(|then| word(tokens, then, "then")) => {
                 merge_insert(tokens, at + 1, &mut gaps);
             }
+            "local" if at_local(tokens, at) => {
+                gaps.replace(at..at + 1, &[(WORD, "time"), (WORD, "zone"), (Kind::Text, "")]);
+            }
             "isnull" | "notnull" if ends_expression(tokens, at) => {
                 let not = &*token.value == "notnull";
                 let shown = [(WORD, "is"), (WORD, "not"), (WORD, "null")];
@@ -189,6 +193,17 @@ pub fn find(tokens: &[Token]) -> Gaps {
         }
     }
     gaps
+}
+
+/// Whether the word at `at` stands in `expression AT LOCAL`, and is no alias of a table called `at`.
+fn at_local(tokens: &[Token], at: usize) -> bool {
+    let is_at = at.checked_sub(1).is_some_and(|before| word(tokens, before, "at"));
+    let table = ["from", "join", "into", "update", "using", "only", "as"];
+    let before = at.checked_sub(2).and_then(|before| tokens.get(before));
+    let named = before.is_none_or(|before| {
+        matches!(before.kind, Kind::Comma | Kind::Dot) || table.iter().any(|name| before.is_word(name))
+    });
+    is_at && !named && ends_expression(tokens, at - 1)
 }
 
 /// Whether an expression ends before `at`, and no call or label begins there.

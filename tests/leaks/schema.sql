@@ -93,15 +93,27 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, evil TO support;
 GRANT pg_read_all_stats, pg_monitor, pg_read_server_files, pg_write_server_files, pg_execute_server_program TO support;
 
 -- Things of the shop's own that run code: an operator, an aggregate, a domain, a cast, a view over a function.
+CREATE TYPE pair AS (a int, b text);
 CREATE FUNCTION spy(text, text) RETURNS text LANGUAGE sql SECURITY DEFINER AS
     'SELECT phone::text FROM customers ORDER BY id LIMIT 1';
 CREATE OPERATOR public.<~> (LEFTARG = text, RIGHTARG = text, FUNCTION = spy);
 CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = spy);
+CREATE FUNCTION spy_pair(pair, text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS
+    $$BEGIN RAISE EXCEPTION 'phone %', (SELECT phone FROM customers ORDER BY id LIMIT 1); END$$;
+CREATE OPERATOR public.= (LEFTARG = pair, RIGHTARG = text, FUNCTION = spy_pair);
+CREATE OPERATOR public.+ (LEFTARG = pair, RIGHTARG = text, FUNCTION = spy_pair);
+CREATE FUNCTION evil.substring(text, int) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+    'SELECT phone::text FROM public.customers ORDER BY id LIMIT 1';
+CREATE FUNCTION evil.overlay(text, text, int) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+    'SELECT phone::text FROM public.customers ORDER BY id LIMIT 1';
+CREATE FUNCTION evil.ceil(numeric) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+    'SELECT phone::text FROM public.customers ORDER BY id LIMIT 1';
+CREATE FUNCTION public.abs(text) RETURNS text LANGUAGE sql SECURITY DEFINER AS
+    'SELECT phone::text FROM public.customers ORDER BY id LIMIT 1';
 CREATE AGGREGATE spy_all (text) (SFUNC = spy, STYPE = text, INITCOND = '');
 CREATE FUNCTION spy_check(text) RETURNS boolean LANGUAGE plpgsql AS
     $$BEGIN RAISE EXCEPTION 'phone %', (SELECT phone FROM customers ORDER BY id LIMIT 1); END$$;
 CREATE DOMAIN spy_domain AS text CHECK (spy_check(VALUE));
-CREATE TYPE pair AS (a int, b text);
 CREATE FUNCTION spy_cast(pair) RETURNS numeric LANGUAGE sql AS 'SELECT phone::numeric FROM customers ORDER BY id LIMIT 1';
 CREATE CAST (pair AS numeric) WITH FUNCTION spy_cast(pair) AS IMPLICIT;
 CREATE VIEW spy_view AS SELECT sd() AS x;

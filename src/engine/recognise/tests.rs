@@ -55,7 +55,7 @@ fn verdicts(sql: &str, inputs: &Inputs, change: impl Fn(&mut Printed)) -> (bool,
     let tokens = lex(sql).unwrap();
     let statement = parse::parse_statement(&tokens, 0).unwrap();
     let bound = bind_statement(&statement, &tokens, &inputs.catalog, &path).unwrap();
-    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role);
+    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path);
     let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
     if sql.contains("/* as written */") {
         printed = Edits::default().print(&tokens, 0..tokens.len());
@@ -177,7 +177,7 @@ fn a_write_without_its_guard_does_not_pass() {
     let bound = bind_statement(&parse::parse_statement(&tokens, 0).unwrap(), &tokens, &scoped.catalog, &path).unwrap();
     let printed = Edits::default().print(&tokens, 0..tokens.len());
     for (inputs, stands) in [(&scoped, false), (&masks, true)] {
-        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0]);
+        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0], &[]);
         assert_eq!(guard::stand(&printed, &job), stands);
     }
 }

@@ -94,6 +94,8 @@ fn what_shadows_a_builtin_is_kept_out_by_qualification() {
         argument_types: Vec::new(),
         result_type: None,
         constructs: false,
+        variadic: None,
+        defaults: 0,
     });
     let (policy, _) = compile(RULES, data);
     let governed = policy.role(RoleId(0)).unwrap().relation(customers).unwrap();

@@ -123,7 +123,13 @@ fn formed(site: &Site<'_>, params: &Params<'_>) -> String {
         Some("lower") => site.lower(),
         // What has no digits is told apart by its letters.
         Some("digits") => {
-            let digits = site.call("nullif", &[&site.digits(), "''"]);
+            let digits = site.digits();
+            // NULLIF would take an operator of the database.
+            let digits = if site.catalog().operators_named("=").next().is_some() {
+                format!("CASE WHEN {} THEN {digits} END", site.op(&digits, "<>", "''"))
+            } else {
+                site.call("nullif", &[&digits, "''"])
+            };
             format!("coalesce({digits},{})", site.lower())
         }
         _ => site.call("normalize", &[&site.x()]),
@@ -200,6 +206,8 @@ fn installed(catalog: &CatalogSnapshot, version: i64) -> Result<(), String> {
         out_names: _,
         argument_types,
         constructs: _,
+        variadic: _,
+        defaults: _,
         result_type,
     } = function;
     let as_made = matches!(volatility, 's' | 'i')

@@ -22,6 +22,7 @@
 
 mod dependents;
 mod objects;
+mod overloads;
 pub mod privileges;
 pub mod probes;
 pub mod recorded;
@@ -220,6 +221,7 @@ async fn read_once(reader: &Reader<'_>) -> Result<(CatalogData, Moment), Catalog
     let moment = Moment { state: watch::state(reader).await?, marks: watch::marks(reader).await? };
     relations::read(reader, &mut data).await?;
     objects::read(reader, &mut data).await?;
+    overloads::read(reader, &mut data).await?;
     sources::read(reader, &mut data).await?;
     roles::read(reader, &mut data).await?;
 

@@ -12,7 +12,8 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, x.extname::text, 
        p.proargnames, coalesce(p.proargmodes::text[], '{}'),
        coalesce((SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
                   WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
-       p.proargtypes::oid[], p.prorettype, p.prolang = 12 AND p.prosrc ~ '^(multi)?range_constructor[0-3]$'
+       p.proargtypes::oid[], p.prorettype, p.prolang = 12 AND p.prosrc ~ '^(multi)?range_constructor[0-3]$',
+       nullif(p.provariadic, 0), p.pronargdefaults
   FROM pg_proc p
   JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_type t ON t.oid = p.prorettype
@@ -23,7 +24,10 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile, x.extname::text, 
  ORDER BY p.oid";
 
 const OPERATORS: &str = "
-SELECT n.nspname::text, o.oprname::text, x.extname::text, coalesce(p.provolatile, 'v')
+SELECT n.nspname::text, o.oprname::text, x.extname::text, coalesce(p.provolatile, 'v'),
+       nullif(o.oprleft, 0), o.oprright, nullif(o.oprresult, 0),
+       (SELECT array_agg(other.oprcode::oid) FROM pg_operator other
+         WHERE other.oid IN (o.oid, o.oprcom, o.oprnegate) AND other.oprcode <> 0)
   FROM pg_operator o
   JOIN pg_namespace n ON n.oid = o.oprnamespace
   LEFT JOIN pg_proc p ON p.oid = o.oprcode
@@ -112,6 +116,8 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 argument_types: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
                 result_type: Some(Oid(row.try_get(12)?)),
                 constructs: row.try_get(13)?,
+                variadic: row.try_get::<_, Option<u32>>(14)?.map(Oid),
+                defaults: row.try_get::<_, i16>(15)?.unsigned_abs(),
             })
         })
         .await?;
@@ -122,6 +128,10 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 name: row.try_get(1)?,
                 extension: row.try_get(2)?,
                 volatility: letter(row, 3)?,
+                left: row.try_get::<_, Option<u32>>(4)?.map(Oid),
+                right: Oid(row.try_get(5)?),
+                result: row.try_get::<_, Option<u32>>(6)?.map(Oid),
+                functions: row.try_get::<_, Option<Vec<u32>>>(7)?.unwrap_or_default().into_iter().map(Oid).collect(),
             })
         })
         .await?;

@@ -1,0 +1,552 @@
+//! What is known of the types of expressions, and what stands between operators. In: expressions that were bound. Out:
+//! [`Typed`], and [`OperatorUse`]s. Only where the database has functions or operators whose names `pg_catalog` has too: elsewhere
+//! nothing depends on types. Invariant: a type that is answered is the one that PostgreSQL finds; [`Typed::Any`] is always right.
+
+use std::collections::BTreeSet;
+
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget,
+    ObjectNamePart, Query, Spanned, Subscript, TypedString, UnaryOperator, Value,
+};
+
+use super::{
+    binder::{Binder, Context, Resolved},
+    bound::{OperatorUse, Output},
+    expr::column_names,
+    figure::first_token,
+    query::unbracketed,
+    scope::ScopeColumn,
+};
+use crate::{
+    catalog::{
+        functions::builtin,
+        overloads::{Choice, Overloads, Typed},
+    },
+    error::Refusal,
+    names::Oid,
+    sql::{Kind, parse},
+};
+
+const BOOL: Typed = Typed::Known(Oid(16));
+const TEXT: Oid = Oid(25);
+
+impl Binder<'_> {
+    /// What types are told by; none where nothing depends on them.
+    pub(super) fn overloads(&self) -> Option<&'_ Overloads> {
+        self.catalog.data().overloads.as_ref().filter(|_| !self.own_text)
+    }
+
+    pub(super) fn known(&self, oid: Oid) -> Typed {
+        if self.overloads().is_some_and(|overloads| overloads.knows(oid)) { Typed::Known(oid) } else { Typed::Any }
+    }
+
+    /// The type of a column that expressions can name.
+    fn column_type(&self, column: &ScopeColumn) -> Typed {
+        let Some((id, position)) = column.origin else { return column.typed };
+        let relation = self.bound.relations.get(id).and_then(|used| self.catalog.relation(used.oid));
+        let base = relation.and_then(|relation| relation.columns.get(position));
+        base.map_or(Typed::Any, |column| self.known(column.type_oid))
+    }
+
+    /// The type of an output column: a constant becomes text there.
+    pub(super) fn output_type(&mut self, expression: &Expr, context: &Context) -> Result<Typed, Refusal> {
+        if self.overloads().is_none() {
+            return Ok(Typed::Any);
+        }
+        Ok(match self.type_of(expression, context)? {
+            Typed::Literal => Typed::Known(TEXT),
+            // What becomes of it, the query around says.
+            Typed::Parameter => Typed::Any,
+            known @ (Typed::Any | Typed::Known(_) | Typed::Row) => known,
+        })
+    }
+
+    /// The type of a column that a star shows.
+    pub(super) fn shown_type(&self, column: &ScopeColumn) -> Typed {
+        if self.overloads().is_some() { self.column_type(column) } else { Typed::Any }
+    }
+
+    /// Remembers the types of a sub-select's columns.
+    pub(super) fn keep_types(&mut self, query: &Query, outputs: &[Output]) {
+        if let Some(at) = parse::token_index(query.span()).filter(|_| self.overloads().is_some()) {
+            self.queries.insert(at, outputs.iter().map(|output| output.typed).collect());
+        }
+    }
+
+    /// The type of a sub-select's only column.
+    fn query_type(&self, query: &Query) -> Typed {
+        let kept = parse::token_index(query.span()).and_then(|at| self.queries.get(&at));
+        match kept.map(|types| &**types) {
+            Some([typed]) => *typed,
+            Some(_) | None => Typed::Any,
+        }
+    }
+
+    /// The types of arguments, when each stands in its place and none is an array of several (`VARIADIC`).
+    pub(super) fn argument_types(
+        &mut self,
+        args: &[FunctionArg],
+        name: usize,
+        context: &Context,
+    ) -> Result<Option<Vec<Typed>>, Refusal> {
+        if self.overloads().is_none() || self.is_variadic(name) {
+            return Ok(None);
+        }
+        let mut types = Vec::with_capacity(args.len());
+        for arg in args {
+            match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => {
+                    types.push(self.type_of(expression, context)?);
+                }
+                // count(*)
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {}
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)) => types.push(Typed::Any),
+                FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(_))
+                | FunctionArg::Named { name: _, arg: _, operator: _ }
+                | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => return Ok(None),
+            }
+        }
+        Ok(Some(types))
+    }
+
+    fn is_variadic(&self, name: usize) -> bool {
+        let end = self.find_level(name + 2, |_, _| false);
+        self.tokens.get(name + 2..end).is_some_and(|inside| inside.iter().any(|token| token.is_word("variadic")))
+    }
+
+    /// What is known of the type of an expression.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "of all other forms nothing is known, which is always right")]
+    pub(super) fn type_of(&mut self, expression: &Expr, context: &Context) -> Result<Typed, Refusal> {
+        self.spend(8)?;
+        let expression = unbracketed(expression);
+        Ok(match expression {
+            Expr::Identifier(ident) => match self.bare(&ident.value, context, 0)? {
+                Some(Resolved::Column(column)) if !column.doubtful => self.column_type(&column),
+                // Of a function the name may be that of its only column.
+                Some(Resolved::Row(item, _)) if item.relation.is_some() => Typed::Row,
+                Some(Resolved::Column(_) | Resolved::Opaque(_) | Resolved::System(..) | Resolved::Row(..)) => {
+                    Typed::Any
+                }
+                None if ident.quote_style.is_none() => self.value_type(&ident.value),
+                None => Typed::Any,
+            },
+            Expr::CompoundIdentifier(idents) => {
+                let names: Vec<&str> = idents.iter().map(|ident| ident.value.as_str()).collect();
+                let (schema, table, column) = match names.as_slice() {
+                    [table, column] => (None, *table, *column),
+                    [.., schema, table, column] => (Some(*schema), *table, *column),
+                    _ => return Ok(Typed::Any),
+                };
+                let item = Self::item(table, schema, context);
+                let found = item.as_ref().and_then(|item| item.column(column));
+                if found.is_none() && item.as_ref().is_some_and(|item| item.relation.is_some()) {
+                    return Ok(self.system_type(column));
+                }
+                found.filter(|column| !column.doubtful).map_or(Typed::Any, |column| self.column_type(column))
+            }
+            Expr::Value(value) => match &value.value {
+                Value::Number(..) => self.number_type(parse::token_index(value.span)),
+                Value::SingleQuotedString(_) | Value::Null => Typed::Literal,
+                Value::Boolean(_) => BOOL,
+                Value::Placeholder(text) if self.stands_once(text) => Typed::Parameter,
+                _ => Typed::Any,
+            },
+            Expr::TypedString(TypedString { data_type, value: _, uses_odbc_syntax: _ })
+            | Expr::Cast { kind: _, expr: _, data_type, format: _ } => self.type_named(data_type),
+            Expr::Interval(_) => self.known(Oid(1186)),
+            Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::IsJson { expr: _, kind: _, unique_keys: _, negated: _ }
+            | Expr::IsNormalized { expr: _, form: _, negated: _ }
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::AnyOp { left: _, compare_op: _, right: _, is_some: _ }
+            | Expr::AllOp { left: _, compare_op: _, right: _ }
+            | Expr::In { expr: _, target: _, negated: _, global: _ }
+            | Expr::Between { expr: _, negated: _, low: _, high: _ }
+            | Expr::Like { negated: _, any: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::ILike { negated: _, any: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::SimilarTo { negated: _, expr: _, pattern: _, escape_char: _ }
+            | Expr::Exists { subquery: _, negated: _ }
+            | Expr::BinaryOp { left: _, op: BinaryOperator::And | BinaryOperator::Or, right: _ }
+            | Expr::UnaryOp { op: UnaryOperator::Not, expr: _ } => BOOL,
+            Expr::BinaryOp { left, op, right } => {
+                let (left, right) = (self.type_of(left, context)?, self.type_of(right, context)?);
+                self.operator_type(&op.to_string(), Some(left), right)
+            }
+            Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
+                let operand = self.type_of(expr, context)?;
+                self.operator_type(&op.to_string(), None, operand)
+            }
+            Expr::Extract { field: _, syntax: _, expr: _ } => self.known(Oid(1700)),
+            Expr::Position { expr: _, r#in: _ } => self.known(Oid(23)),
+            Expr::CompoundFieldAccess { root, access_chain } => self.subscript_type(root, access_chain, context)?,
+            Expr::Substring { expr, substring_from: Some(from), substring_for, special: true, shorthand } => {
+                let name = if *shorthand { "substr" } else { "substring" };
+                let mut arguments = vec![self.type_of(expr, context)?, self.type_of(from, context)?];
+                if let Some(length) = substring_for {
+                    // It may be SIMILAR, which means no function of the database.
+                    if self.catalog.functions_named(name).next().is_some() {
+                        return Ok(Typed::Any);
+                    }
+                    arguments.push(self.type_of(length, context)?);
+                }
+                self.function_type(name, &arguments)
+            }
+            Expr::Substring { expr: _, substring_from: None, substring_for: None, special: _, shorthand: _ } => {
+                Typed::Any
+            }
+            Expr::Substring { expr, substring_from: _, substring_for: _, special: false, shorthand: false }
+            | Expr::Overlay { expr, overlay_what: _, overlay_from: _, overlay_for: _ }
+            | Expr::Trim { trim_where: _, trim_what: _, expr, trim_characters: _ } => {
+                match self.type_of(expr, context)? {
+                    Typed::Known(Oid(25 | 1042 | 1043)) => Typed::Known(TEXT),
+                    Typed::Known(_) | Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
+                }
+            }
+            Expr::Ceil { expr, field: _ } => self.call_type("ceil", expr, context)?,
+            Expr::Floor { expr, field: _ } => self.call_type("floor", expr, context)?,
+            Expr::Collate { expr, collation: _ } => self.type_of(expr, context)?,
+            Expr::Subquery(query) => self.query_type(query),
+            Expr::Case { case_token: _, end_token: _, operand: _, conditions, else_result } => {
+                let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
+                self.common_type(results.chain(else_result.as_deref()), context)?
+            }
+            Expr::Array(array) => match self.common_type(&array.elem, context)? {
+                Typed::Known(element) => {
+                    self.overloads().and_then(|all| all.array_of(element)).map_or(Typed::Any, Typed::Known)
+                }
+                Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
+            },
+            Expr::Function(function) => self.result_type(function, context)?,
+            _ => Typed::Any,
+        })
+    }
+
+    /// The type of what subscripts choose.
+    fn subscript_type(
+        &mut self,
+        root: &Expr,
+        access_chain: &[AccessExpr],
+        context: &Context,
+    ) -> Result<Typed, Refusal> {
+        // `(c).phone` is `c.phone` where c is a relation of FROM.
+        if let (Expr::Nested(_), Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(field))]) =
+            (root, unbracketed(root), access_chain)
+            && matches!(self.type_of(root, context)?, Typed::Row)
+        {
+            let names = vec![table.clone(), field.clone()];
+            return self.type_of(&Expr::CompoundIdentifier(names), context);
+        }
+        let names = column_names(root, access_chain);
+        let is_name = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(_));
+        let fields = access_chain.iter().take_while(is_name).count();
+        let subscripts = access_chain.iter().skip(fields);
+        // A field of what is no name has a type of its own.
+        let is_column = names.len() > fields || fields == 0;
+        if !is_column
+            || !subscripts
+                .into_iter()
+                .all(|access| matches!(access, AccessExpr::Subscript(Subscript::Index { index: _ })))
+        {
+            return Ok(Typed::Any);
+        }
+        let whole = match names.as_slice() {
+            [] | [_] => self.type_of(root, context)?,
+            [_, _, ..] => self.type_of(&Expr::CompoundIdentifier(names), context)?,
+        };
+        Ok(match whole {
+            // jsonb
+            Typed::Known(Oid(3802)) => self.known(Oid(3802)),
+            Typed::Known(array) => {
+                let element = self.overloads().and_then(|all| all.element_of(array));
+                element.map_or(Typed::Any, Typed::Known)
+            }
+            Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
+        })
+    }
+
+    fn common_type<'e>(
+        &mut self,
+        expressions: impl IntoIterator<Item = &'e Expr>,
+        context: &Context,
+    ) -> Result<Typed, Refusal> {
+        let mut all = Typed::Literal;
+        for expression in expressions {
+            all = all.common(self.type_of(expression, context)?);
+        }
+        // Constants alone become text, and not before they meet another.
+        Ok(if all == Typed::Literal { Typed::Any } else { all })
+    }
+
+    fn system_type(&self, name: &str) -> Typed {
+        match name {
+            "ctid" => self.known(Oid(27)),
+            "tableoid" => self.known(Oid(26)),
+            "xmin" | "xmax" => self.known(Oid(28)),
+            "cmin" | "cmax" => self.known(Oid(29)),
+            _ => Typed::Any,
+        }
+    }
+
+    /// Keywords that are values.
+    fn value_type(&self, word: &str) -> Typed {
+        match word {
+            "current_date" => self.known(Oid(1082)),
+            "current_timestamp" => self.known(Oid(1184)),
+            "localtimestamp" => self.known(Oid(1114)),
+            "current_user" | "session_user" | "user" | "current_role" => self.known(Oid(19)),
+            _ => Typed::Any,
+        }
+    }
+
+    fn number_type(&mut self, token: Option<usize>) -> Typed {
+        let token = token.and_then(|at| self.tokens.get(at)).filter(|token| token.kind == Kind::Number);
+        let Some(text) = token.and_then(|token| token.literal(&mut self.bound.reads)) else { return Typed::Any };
+        if text.parse::<i32>().is_ok() {
+            self.known(Oid(23))
+        } else if text.parse::<i64>().is_ok() {
+            self.known(Oid(20))
+        } else if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            self.known(Oid(1700))
+        } else {
+            Typed::Any
+        }
+    }
+
+    /// Whether a parameter has one place in the statement: the first place gives it its type in all of them.
+    fn stands_once(&mut self, text: &str) -> bool {
+        let number = |text: &str| text.trim_start_matches('$').parse::<u32>().ok();
+        let tokens = self.tokens;
+        let all = self.repeated.get_or_insert_with(|| {
+            let numbers = tokens.iter().filter(|token| token.kind == Kind::Parameter).map(|token| number(token.name()));
+            let (mut once, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+            repeated.extend(numbers.filter(|number| !once.insert(*number)));
+            repeated
+        });
+        number(text).is_some() && !all.contains(&number(text))
+    }
+
+    fn operator_type(&self, name: &str, left: Option<Typed>, right: Typed) -> Typed {
+        let Some(overloads) = self.overloads() else { return Typed::Any };
+        match overloads.operator(name, left, right, self.catalog.operators_named(name), None) {
+            Choice::Builtin(result) => result,
+            Choice::User(user) => user.result.map_or(Typed::Any, |oid| self.known(oid)),
+            Choice::Unclear => Typed::Any,
+        }
+    }
+
+    fn function_type(&self, name: &str, arguments: &[Typed]) -> Typed {
+        let Some(overloads) = self.overloads() else { return Typed::Any };
+        match overloads.function(name, arguments, self.catalog.functions_named(name), self.path) {
+            Choice::Builtin(result) => result,
+            Choice::User(user) => user.result_type.map_or(Typed::Any, |oid| self.known(oid)),
+            Choice::Unclear => Typed::Any,
+        }
+    }
+
+    fn call_type(&mut self, name: &str, argument: &Expr, context: &Context) -> Result<Typed, Refusal> {
+        let argument = self.type_of(argument, context)?;
+        Ok(self.function_type(name, &[argument]))
+    }
+
+    fn result_type(&mut self, function: &Function, context: &Context) -> Result<Typed, Refusal> {
+        let Function {
+            name,
+            uses_odbc_syntax: _,
+            parameters: _,
+            args,
+            within_group,
+            filter: _,
+            null_treatment: _,
+            over: _,
+        } = function;
+        let [.., ObjectNamePart::Identifier(called)] = name.0.as_slice() else { return Ok(Typed::Any) };
+        let list = match args {
+            FunctionArguments::List(list) => list,
+            FunctionArguments::None if called.quote_style.is_none() => return Ok(self.value_type(&called.value)),
+            FunctionArguments::None | FunctionArguments::Subquery(_) => return Ok(Typed::Any),
+        };
+        let expressions = list.args.iter().filter_map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+            FunctionArg::Unnamed(_)
+            | FunctionArg::Named { name: _, arg: _, operator: _ }
+            | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => None,
+        });
+        if called.quote_style.is_none() && matches!(called.value.as_str(), "coalesce" | "greatest" | "least") {
+            return self.common_type(expressions, context);
+        }
+        let place = parse::ident_index(called).filter(|_| within_group.is_empty() && name.0.len() == 1);
+        let Some(place) = place else { return Ok(Typed::Any) };
+        // `phone(c)`, where no function has the name: a column of the row.
+        if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice()
+            && let Expr::Identifier(table) = unbracketed(argument)
+            && builtin(&called.value).is_none()
+            && self.catalog.functions_named(&called.value).next().is_none()
+        {
+            return Ok(match self.type_of(argument, context)? {
+                Typed::Row => self.type_of(&Expr::CompoundIdentifier(vec![table.clone(), called.clone()]), context)?,
+                Typed::Any | Typed::Literal | Typed::Parameter | Typed::Known(_) => Typed::Any,
+            });
+        }
+        let Some(arguments) = self.argument_types(&list.args, place, context)? else { return Ok(Typed::Any) };
+        Ok(self.function_type(&called.value, &arguments))
+    }
+
+    /// Notes what stands between operators, and what the words of the grammar compare that PostgreSQL looks an operator up for.
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "an operator that is not noted here is refused where a user made one"
+    )]
+    pub(super) fn operators(&mut self, expression: &Expr, context: &Context) -> Result<(), Refusal> {
+        if self.overloads().is_none() {
+            return Ok(());
+        }
+        match expression {
+            Expr::BinaryOp { left, op, right } => {
+                let pairs = self.pairs(left, &[&**right], context)?;
+                self.operator_use(&op.to_string(), false, [first_token(left), first_token(right)], pairs);
+            }
+            Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
+                let operand = self.type_of(expr, context)?;
+                self.operator_use(&op.to_string(), false, [first_token(expr); 2], vec![(None, operand)]);
+            }
+            Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
+                let one = self.type_of(left, context)?;
+                let many = match (unbracketed(right), self.type_of(right, context)?) {
+                    (Expr::Subquery(_), column) => column,
+                    (_, Typed::Known(array)) => {
+                        let element = self.overloads().and_then(|all| all.element_of(array));
+                        element.map_or(Typed::Any, Typed::Known)
+                    }
+                    (_, other) => other,
+                };
+                let place = [first_token(left), first_token(right)];
+                self.operator_use(&compare_op.to_string(), true, place, vec![(Some(one), many)]);
+            }
+            Expr::In { expr, target, negated: _, global: _ } => match target {
+                InTarget::List(list) => {
+                    let pairs = self.pairs(expr, &list.iter().collect::<Vec<_>>(), context)?;
+                    let place = [first_token(expr), list.first().and_then(first_token)];
+                    self.operator_use("in", false, place, pairs);
+                }
+                InTarget::Subquery(query) => {
+                    let at = parse::token_index(query.span());
+                    let columns = at.and_then(|at| self.queries.get(&at)).cloned().unwrap_or_default();
+                    let mut pairs = Vec::new();
+                    match unbracketed(expr) {
+                        Expr::Tuple(fields) if fields.len() == columns.len() => {
+                            for (field, column) in fields.iter().zip(&columns) {
+                                pairs.push((Some(self.type_of(field, context)?), *column));
+                            }
+                        }
+                        _ => pairs.push((Some(self.type_of(expr, context)?), self.query_type(query))),
+                    }
+                    self.operator_use("in", false, [first_token(expr), at], pairs);
+                }
+                InTarget::Unnest(_) | InTarget::Table { name: _, args: _ } => {}
+            },
+            Expr::Position { expr, r#in } => {
+                self.operator_use("in", false, [first_token(expr), first_token(r#in)], Vec::new());
+            }
+            Expr::Between { expr, negated: _, low, high } => {
+                let pairs = self.pairs(expr, &[&**low, &**high], context)?;
+                self.operator_use("between", false, [first_token(expr), first_token(low)], pairs);
+            }
+            Expr::Like { negated: _, any: _, expr, pattern, escape_char: _ } => {
+                self.word_between("like", expr, pattern, context)?;
+            }
+            Expr::ILike { negated: _, any: _, expr, pattern, escape_char: _ } => {
+                self.word_between("ilike", expr, pattern, context)?;
+            }
+            Expr::SimilarTo { negated: _, expr, pattern, escape_char: _ } => {
+                self.word_between("similar", expr, pattern, context)?;
+            }
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.word_between("distinct", left, right, context)?;
+            }
+            Expr::Case { case_token, end_token: _, operand, conditions, else_result: _ } => {
+                let pairs = match operand {
+                    Some(operand) => {
+                        let values: Vec<&Expr> = conditions.iter().map(|when| &when.condition).collect();
+                        self.pairs(operand, &values, context)?
+                    }
+                    None => Vec::new(),
+                };
+                self.operator_use("case", false, [parse::token_index(case_token.0.span); 2], pairs);
+            }
+            Expr::Function(function) => {
+                if let [ObjectNamePart::Identifier(ident)] = function.name.0.as_slice()
+                    && let FunctionArguments::List(list) = &function.args
+                    && ident.quote_style.is_none()
+                    && ident.value == "nullif"
+                    && let [
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
+                    ] = list.args.as_slice()
+                {
+                    let pairs = self.pairs(left, &[right], context)?;
+                    self.operator_use("nullif", false, [parse::ident_index(ident); 2], pairs);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn word_between(&mut self, word: &str, left: &Expr, right: &Expr, context: &Context) -> Result<(), Refusal> {
+        let pairs = self.pairs(left, &[right], context)?;
+        self.operator_use(word, false, [first_token(left), first_token(right)], pairs);
+        Ok(())
+    }
+
+    /// The types of what is compared; of rows field by field.
+    fn pairs(
+        &mut self,
+        left: &Expr,
+        rights: &[&Expr],
+        context: &Context,
+    ) -> Result<Vec<(Option<Typed>, Typed)>, Refusal> {
+        let mut pairs = Vec::new();
+        for right in rights {
+            if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (unbracketed(left), unbracketed(right))
+                && lefts.len() == rights.len()
+            {
+                for (left, right) in lefts.iter().zip(rights) {
+                    pairs.push((Some(self.type_of(left, context)?), self.type_of(right, context)?));
+                }
+            } else {
+                pairs.push((Some(self.type_of(left, context)?), self.type_of(right, context)?));
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// As many words are noted as there are in the text: nothing else tells their places.
+    pub(super) fn word_use(&mut self, word: &str, operands: Vec<(Option<Typed>, Typed)>) {
+        if self.overloads().is_some() {
+            let place = (self.bound.operators.len(), usize::MAX);
+            self.bound.operators.push(OperatorUse { name: word.to_owned(), array: false, place, operands });
+        }
+    }
+
+    fn operator_use(
+        &mut self,
+        name: &str,
+        array: bool,
+        place: [Option<usize>; 2],
+        operands: Vec<(Option<Typed>, Typed)>,
+    ) {
+        // What has no place cannot be told from others, and is not vouched for.
+        if let [Some(left), Some(right)] = place {
+            let one = OperatorUse { name: name.to_owned(), array, place: (left, right), operands };
+            self.bound.operators.push(one);
+        }
+    }
+}
