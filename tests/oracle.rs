@@ -186,8 +186,8 @@ fn plans_answer_from_the_masked_database() {
     let mut planned_cases = 0;
     for name in corpus::FILES {
         for case in corpus::cases(name) {
-            // Temporary tables are known to their session alone.
-            let session = case.has("protocol") || case.has("temporary");
+            // Temporary tables and the search path are known to their session alone.
+            let session = case.has("protocol") || case.has("temporary") || case.has("path");
             if !case.id.starts_with(&only) || case.has("no-transaction") || session {
                 continue;
             }

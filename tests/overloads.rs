@@ -357,6 +357,7 @@ fn rules_vouch_for_functions_of_operators_and_for_overloads() {
 /// shop run that the rules do not list.
 #[test]
 fn a_parameter_runs_no_operator_of_the_shop() {
+    type Case<'a> = (&'a str, &'a [u32], &'a [&'a [u8]], Answer, Answer);
     let postgres = shop::postgres();
     postgres.sql(shop::DATABASE, SCHEMA);
     postgres.sql(
@@ -370,21 +371,23 @@ fn a_parameter_runs_no_operator_of_the_shop() {
     let mut both = Both::new(&postgres, &proxy, "public");
     let own = Answer::Rows(vec![vec![Some("3".to_owned())]]);
     let refused = |code: &str| Answer::Refused(code.to_owned());
-    let cases: [(&str, &[u32], &[&[u8]], Answer, Answer); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("SELECT i FROM things WHERE t = $1", &[], &[b"good"], Answer::Rows(vec![]), Answer::Rows(vec![])),
         ("SELECT i FROM things WHERE t = $1", &[oid(0)], &[b"good"], own.clone(), refused("PGS0211")),
         ("SELECT i FROM things WHERE t = $1[1]", &[oid(1)], &[b"{good}"], own.clone(), refused("PGS0210")),
-        ("SELECT i FROM things WHERE $1::mood IS NOT NULL AND t = $1", &[], &[b"good"], own.clone(), refused("PGS0210")),
+        (
+            "SELECT i FROM things WHERE $1::mood IS NOT NULL AND t = $1",
+            &[],
+            &[b"good"],
+            own.clone(),
+            refused("PGS0210"),
+        ),
         ("SELECT i FROM things WHERE m::text = $1 AND t <> $2", &[], &[b"good", b"x"], own.clone(), own.clone()),
     ];
     for (sql, types, values, to_server, to_proxy) in cases {
         let values: Vec<Option<&[u8]>> = values.iter().copied().map(Some).collect();
-        let messages = [
-            wire::parse("", sql, types),
-            wire::bind("", "", &[], &values, &[]),
-            wire::execute("", 0),
-            wire::sync(),
-        ];
+        let messages =
+            [wire::parse("", sql, types), wire::bind("", "", &[], &values, &[]), wire::execute("", 0), wire::sync()];
         for (client, expected) in [(&mut both.straight, to_server), (&mut both.behind, to_proxy)] {
             client.send(&messages.concat());
             let answered = client.until_ready();

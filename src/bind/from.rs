@@ -178,7 +178,7 @@ impl Binder<'_> {
                 qualifier,
                 merged,
                 doubtful: false,
-                typed: one_type.common(other_type),
+                typed: self.common(one_type, other_type),
             });
         }
         self.word_use(word, compared);

@@ -171,7 +171,7 @@ impl Binder<'_> {
                 for (output, other) in outputs.iter_mut().zip(&right) {
                     merge(&mut output.deps, &other.deps);
                     output.plain = None;
-                    output.typed = output.typed.common(other.typed);
+                    output.typed = self.common(output.typed, other.typed);
                     // All but UNION ALL compare rows.
                     if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
                         self.mark(&output.deps, Usages::GROUP);
@@ -190,7 +190,7 @@ impl Binder<'_> {
                         match outputs.get_mut(position) {
                             Some(output) => {
                                 merge(&mut output.deps, &deps);
-                                output.typed = output.typed.common(typed);
+                                output.typed = self.common(output.typed, typed);
                             }
                             None => outputs.push(Output {
                                 name: Some(format!("column{}", position + 1)),

@@ -48,6 +48,11 @@ impl Binder<'_> {
         base.map_or(Typed::Any, |column| self.known(column.type_oid))
     }
 
+    /// The type of two expressions that become one.
+    pub(super) fn common(&self, one: Typed, other: Typed) -> Typed {
+        self.overloads().map_or(Typed::Any, |overloads| overloads.common(one, other))
+    }
+
     /// The type of an output column: a constant becomes text there.
     pub(super) fn output_type(&mut self, expression: &Expr, context: &Context) -> Result<Typed, Refusal> {
         if self.overloads().is_none() {
@@ -215,8 +220,12 @@ impl Binder<'_> {
             Expr::Collate { expr, collation: _ } => self.type_of(expr, context)?,
             Expr::Subquery(query) => self.query_type(query),
             Expr::Case { case_token: _, end_token: _, operand: _, conditions, else_result } => {
+                // ELSE comes first, and is NULL where it is not written.
                 let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
-                self.common_type(results.chain(else_result.as_deref()), context)?
+                match (else_result, self.common_type(else_result.as_deref().into_iter().chain(results), context)?) {
+                    (None, known) => self.common(Typed::Literal, known),
+                    (Some(_), known) => known,
+                }
             }
             Expr::Array(array) => match self.common_type(&array.elem, context)? {
                 Typed::Known(element) => {
@@ -277,10 +286,12 @@ impl Binder<'_> {
         expressions: impl IntoIterator<Item = &'e Expr>,
         context: &Context,
     ) -> Result<Typed, Refusal> {
-        let mut all = Typed::Literal;
+        let mut all = None;
         for expression in expressions {
-            all = all.common(self.type_of(expression, context)?);
+            let typed = self.type_of(expression, context)?;
+            all = Some(all.map_or(typed, |before| self.common(before, typed)));
         }
+        let all = all.unwrap_or(Typed::Literal);
         // Constants alone become text, and not before they meet another.
         Ok(if all == Typed::Literal { Typed::Any } else { all })
     }
@@ -381,6 +392,12 @@ impl Binder<'_> {
         });
         if called.quote_style.is_none() && matches!(called.value.as_str(), "coalesce" | "greatest" | "least") {
             return self.common_type(expressions, context);
+        }
+        if called.quote_style.is_none() && called.value == "nullif" {
+            let both: Vec<&Expr> = expressions.collect();
+            let [left, right] = both.as_slice() else { return Ok(Typed::Any) };
+            let (left, right) = (self.type_of(left, context)?, self.type_of(right, context)?);
+            return Ok(self.overloads().map_or(Typed::Any, |overloads| overloads.compared(left, right)));
         }
         let place = parse::ident_index(called).filter(|_| within_group.is_empty() && name.0.len() == 1);
         let Some(place) = place else { return Ok(Typed::Any) };

@@ -31,21 +31,6 @@ pub enum Typed {
     Known(Oid),
 }
 
-impl Typed {
-    /// The type of several expressions that become one column or one value.
-    #[must_use]
-    pub fn common(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Literal, Self::Literal) => Self::Literal,
-            (Self::Known(one), Self::Known(two)) if one == two => self,
-            (Self::Known(_), Self::Literal) => self,
-            (Self::Literal, Self::Known(_)) => other,
-            (Self::Any | Self::Parameter | Self::Row | Self::Known(_), _)
-            | (Self::Literal, Self::Any | Self::Parameter | Self::Row) => Self::Any,
-        }
-    }
-}
-
 /// A function of `pg_catalog`, or what is asked of another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
@@ -174,6 +159,48 @@ impl Overloads {
 
     fn base(&self, oid: Oid) -> Oid {
         self.shape(oid).and_then(|shape| shape.base).unwrap_or(oid)
+    }
+
+    /// `select_common_type`: the type of two expressions that become one column or one value.
+    pub fn common(&self, one: Typed, other: Typed) -> Typed {
+        let (first, second) = match (one, other) {
+            (Typed::Literal, Typed::Literal) => return Typed::Literal,
+            (Typed::Known(first), Typed::Known(second)) if first == second => return one,
+            (Typed::Known(known), Typed::Literal) | (Typed::Literal, Typed::Known(known)) => {
+                return Typed::Known(self.base(known));
+            }
+            (Typed::Known(first), Typed::Known(second)) => (self.base(first), self.base(second)),
+            (Typed::Any | Typed::Parameter | Typed::Row | Typed::Known(_), _)
+            | (Typed::Literal, Typed::Any | Typed::Parameter | Typed::Row) => return Typed::Any,
+        };
+        let plain = |oid| self.shape(oid).is_some_and(|shape| matches!(shape.kind, 'b' | 'e'));
+        if first == second {
+            Typed::Known(first)
+        } else if !plain(first) || !plain(second) || self.category(first) != self.category(second) {
+            Typed::Any
+        } else if !self.is_preferred(first) && self.takes(second, first) && !self.takes(first, second) {
+            Typed::Known(second)
+        } else {
+            Typed::Known(first)
+        }
+    }
+
+    /// The type of `nullif`: that of the left operand of the operator `=` of `pg_catalog` between the two.
+    pub fn compared(&self, left: Typed, right: Typed) -> Typed {
+        const VARCHAR: Oid = Oid(1043);
+        const TEXT: Oid = Oid(25);
+        let Typed::Known(left) = left else { return Typed::Any };
+        let operand = |oid| Some(self.base(oid)).map(|base| if base == VARCHAR { TEXT } else { base });
+        let compared = operand(left).filter(|compared| match right {
+            Typed::Literal => true,
+            Typed::Known(right) => operand(right) == Some(*compared),
+            Typed::Any | Typed::Parameter | Typed::Row => false,
+        });
+        let equals = |oid: &Oid| {
+            let exact = |own: &OperatorSignature| &*own.name == "=" && own.left == Some(*oid) && own.right == *oid;
+            self.operators.iter().any(exact)
+        };
+        compared.filter(equals).map_or(Typed::Any, Typed::Known)
     }
 
     fn category(&self, oid: Oid) -> char {

@@ -359,9 +359,8 @@ fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
         let mut oids = [Some(found.oid), found.array_oid].into_iter().flatten();
         oids.any(|oid| rewrite::takes_operand(&run.inputs.catalog, run.role, oid))
     };
-    let refused = types.find(|token| {
-        run.inputs.catalog.types_named(token.name()).any(|found| found.has_user_cast || operates(found))
-    });
+    let refused = types
+        .find(|token| run.inputs.catalog.types_named(token.name()).any(|found| found.has_user_cast || operates(found)));
     match refused {
         None => Ok(()),
         Some(token) => {

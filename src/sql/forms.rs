@@ -75,7 +75,18 @@ pub fn without_into(tokens: &[Token]) -> Option<Vec<Token>> {
 
 fn begins_clause(token: &Token) -> bool {
     let clauses = [
-        "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset", "fetch",
+        "from",
+        "where",
+        "group",
+        "having",
+        "window",
+        "union",
+        "intersect",
+        "except",
+        "order",
+        "limit",
+        "offset",
+        "fetch",
         "for",
     ];
     clauses.iter().any(|clause| token.is_word(clause))
