@@ -192,8 +192,12 @@ fn conditions_mean_what_they_mean_without_other_operators() {
 
 /// Loads rules with one condition, and answers what is complained about.
 fn checked(postgres: &Postgres, condition: &str) -> String {
+    checked_rules(postgres, &rules(&[condition]))
+}
+
+fn checked_rules(postgres: &Postgres, rules: &str) -> String {
     let folder = Folder::new();
-    folder.write("rules/rules.toml", &rules(&[condition]));
+    folder.write("rules/rules.toml", rules);
     let config = format!(
         "rules = \"rules\"\n[upstream]\nurl = \"postgres://pgscrim:catalog@127.0.0.1:{}/shop\"\n[audit]\npath = \"audit\"\n",
         postgres.port
@@ -272,6 +276,35 @@ name = "hidden"
 match = { user = "r2" }
 search = { email = "exact" }
 "#;
+
+/// A domain of citext is searched as PostgreSQL does it.
+#[test]
+fn a_domain_of_citext_is_searched_as_what_it_is_made_of() {
+    let postgres = start();
+    postgres.sql(
+        "shop",
+        "CREATE EXTENSION citext; CREATE DOMAIN mail AS citext; CREATE TABLE people (id int PRIMARY KEY, email mail UNIQUE);
+         GRANT SELECT ON people TO PUBLIC; INSERT INTO people VALUES (1, 'Mai@Shop.vn'), (2, 'lan@gmail.com')",
+    );
+    let rules = EMAILS.replace("see = { email = \"email\" }\nsearch", "see = { email = \"null\" }\nsearch");
+    let proxy = Proxy::start(&postgres, &Options::new("shop", rules));
+    let mut direct = wire::Client::connect(&postgres.address(), &[("user", "postgres"), ("database", "shop")]).unwrap();
+    let mut hidden = proxy.connect("r2", "shop");
+    let many: &[Option<&[u8]>] = &[Some(b"{MAI@SHOP.VN,nobody}")];
+    let cases: [(&str, &[Option<&[u8]>]); 5] = [
+        ("SELECT id FROM people WHERE email = ANY (ARRAY[$1, 'nobody'])", &[Some(b"MAI@SHOP.VN".as_slice())]),
+        ("SELECT id FROM people WHERE email = ANY ($1)", many),
+        ("SELECT id FROM people WHERE email = $1", &[Some(b"MAI@SHOP.VN".as_slice())]),
+        ("SELECT id FROM people WHERE email IN ('mai@shop.vn', 'nobody')", &[]),
+        ("SELECT id FROM people WHERE email::text = ANY ($1)", many),
+    ];
+    for (sql, values) in cases {
+        let answers = [&mut direct, &mut hidden].map(|client| ids(&client.extended(sql, values, 0)));
+        assert_eq!(answers[0], answers[1], "{sql}");
+        // Elements of ARRAY are texts to PostgreSQL.
+        assert_eq!(answers[0].len(), usize::from(!sql.contains("::text") && !sql.contains("ARRAY")), "{sql}");
+    }
+}
 
 /// Columns of the type citext: masked, searched without regard to case, and kept as they are when their mask is written back.
 #[test]
@@ -384,38 +417,73 @@ subjects = ["LAN@shop.vn"]
 see = { name = "clear" }
 "#;
 
-/// Where subjects are known by a citext, a wish that spells it otherwise counts, as it would for a foreign key, on any path.
+/// Where subjects are known by a citext, or by a domain of it, a wish that spells it otherwise counts, as it would for a foreign key, on
+/// any path.
 #[test]
 fn subjects_known_by_a_citext_are_found_in_any_case() {
     let postgres = start();
-    postgres.sql("shop", "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; GRANT USAGE ON SCHEMA ext TO PUBLIC");
-    postgres.sql(
-        "shop",
-        "SET search_path = public, ext;
-         CREATE TABLE buyers (id int, email citext PRIMARY KEY, name text);
-         CREATE TABLE carts (id int, code citext UNIQUE, buyer citext REFERENCES buyers, note text);
-         CREATE TABLE items (id int, cart citext REFERENCES carts (code), note text);
-         CREATE TABLE consents (email citext, purpose citext); CREATE TABLE erasures (email citext);
-         INSERT INTO buyers VALUES (1, 'Mai@Shop.vn', 'Mai'), (2, 'Lan@Shop.vn', 'Lan');
-         INSERT INTO carts VALUES (1, 'a', 'mai@shop.vn', 'of Mai'), (2, 'b', 'LAN@shop.vn', 'of Lan');
-         INSERT INTO items VALUES (1, 'A', 'by Mai'), (2, 'B', 'by Lan');
-         INSERT INTO erasures VALUES ('MAI@SHOP.VN');
-         INSERT INTO consents VALUES ('lan@shop.vn', 'news'), ('mai@shop.vn', 'NEWS');
-         GRANT SELECT ON buyers, carts, items, consents, erasures TO PUBLIC",
-    );
-    let proxy = Proxy::start(&postgres, &Options::new("shop", BY_EMAIL));
-    for user in ["r0", "r1", "r2"] {
-        let mut client = proxy.connect(user, "shop");
-        for path in ["public, ext", "ext, pg_catalog", "''"] {
-            client.simple(&format!("SET search_path = {path}"));
-            for (sql, lan) in [
-                ("SELECT name FROM public.buyers ORDER BY id", "Lan"),
-                ("SELECT note FROM public.carts ORDER BY id", "of Lan"),
-                ("SELECT note FROM public.items ORDER BY id", "by Lan"),
-            ] {
-                let found = ids(&client.simple(sql));
-                assert_eq!(found, [vec![None], vec![Some(lan.to_owned())]], "{user} {path}: {sql}");
+    // The types of the key, of links, and of the subjects of records.
+    for (database, [key, link, record]) in [
+        ("a", ["citext"; 3]),
+        ("b", ["mail"; 3]),
+        ("c", ["citext", "mail", "login"]),
+        ("d", ["login", "citext", "mail"]),
+    ] {
+        postgres.sql("postgres", &format!("CREATE DATABASE {database}"));
+        postgres.sql(
+            database,
+            "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; GRANT USAGE ON SCHEMA ext TO PUBLIC",
+        );
+        let tables = format!(
+            "SET search_path = public, ext; CREATE DOMAIN mail AS citext; CREATE DOMAIN login AS mail CHECK (VALUE <> '');
+             CREATE TABLE buyers (id int, email {key} PRIMARY KEY, name text);
+             CREATE TABLE carts (id int, code {key} UNIQUE, buyer {link} REFERENCES buyers, note text);
+             CREATE TABLE items (id int, cart {link} REFERENCES carts (code), note text);
+             CREATE TABLE consents (email {record}, purpose {record}); CREATE TABLE erasures (email {record});
+             INSERT INTO buyers VALUES (1, 'Mai@Shop.vn', 'Mai'), (2, 'Lan@Shop.vn', 'Lan');
+             INSERT INTO carts VALUES (1, 'a', 'mai@shop.vn', 'of Mai'), (2, 'b', 'LAN@shop.vn', 'of Lan');
+             INSERT INTO items VALUES (1, 'A', 'by Mai'), (2, 'B', 'by Lan');
+             INSERT INTO erasures VALUES ('MAI@SHOP.VN');
+             INSERT INTO consents VALUES ('lan@shop.vn', 'news'), ('mai@shop.vn', 'NEWS');
+             GRANT SELECT ON buyers, carts, items, consents, erasures TO PUBLIC"
+        );
+        postgres.sql(database, &tables);
+        let equal =
+            "SET search_path = public, ext; SELECT count(*) FROM buyers JOIN erasures ON erasures.email = buyers.email";
+        assert_eq!(postgres.sql(database, equal), [[Some("1".to_owned())]], "to PostgreSQL they are equal");
+        let proxy = Proxy::start(&postgres, &Options::new(database, BY_EMAIL));
+        for user in ["r0", "r1", "r2"] {
+            let mut client = proxy.connect(user, database);
+            for path in ["public, ext", "ext, pg_catalog", "''"] {
+                client.simple(&format!("SET search_path = {path}"));
+                for (sql, lan) in [
+                    ("SELECT name FROM public.buyers ORDER BY id", "Lan"),
+                    ("SELECT note FROM public.carts ORDER BY id", "of Lan"),
+                    ("SELECT note FROM public.items ORDER BY id", "by Lan"),
+                ] {
+                    let found = ids(&client.simple(sql));
+                    assert_eq!(found, [vec![None], vec![Some(lan.to_owned())]], "{database} {user} {path}: {sql}");
+                }
             }
         }
     }
+}
+
+/// A type that brings no equality along may be compared as another: as texts, `A` and `a` differ, and a wish would not count.
+#[test]
+fn subjects_of_a_type_without_equality_are_complained_about() {
+    let postgres = start();
+    postgres.sql(
+        "shop",
+        "CREATE TYPE mail; CREATE FUNCTION mail_in(cstring) RETURNS mail LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+         CREATE FUNCTION mail_out(mail) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+         CREATE TYPE mail (INPUT = mail_in, OUTPUT = mail_out, LIKE = text);
+         CREATE CAST (mail AS text) WITHOUT FUNCTION AS IMPLICIT; CREATE DOMAIN login AS mail;
+         CREATE TABLE buyers (id int, email mail, name text); CREATE TABLE carts (id int, code mail, buyer login, note text);
+         CREATE TABLE items (id int, cart mail, note text); CREATE TABLE consents (email login, purpose text);
+         CREATE TABLE erasures (email mail)",
+    );
+    let said = checked_rules(&postgres, BY_EMAIL);
+    let unknown = said.matches("is public.mail, and what is equal of that type is not known").count();
+    assert_eq!(unknown, 4, "{said}");
 }

@@ -278,6 +278,9 @@ pub struct TypeData {
     /// The type of arrays of it (`typarray`).
     #[serde(default)]
     pub array_oid: Option<Oid>,
+    /// The type that a domain is made of (`typbasetype`): another domain, too.
+    #[serde(default)]
+    pub base_oid: Option<Oid>,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

@@ -127,6 +127,14 @@ impl CatalogSnapshot {
         self.shared.types.get(name).into_iter().flatten().filter_map(|index| self.shared.data.types.get(*index))
     }
 
+    /// The type whose operators values of this type have: of a domain the one that it is made of, at last.
+    pub fn base_type(&self, oid: Oid) -> Oid {
+        let types = &self.shared.data.types;
+        let under = |oid: &Oid| types.iter().find(|kind| kind.oid == *oid)?.base_oid;
+        // A catalog file may hold a circle.
+        std::iter::successors(Some(oid), under).take(types.len() + 1).last().unwrap_or(oid)
+    }
+
     /// Whether a parameter of this type runs no user's function when its value comes in, or is cast without being asked. The
     /// types of arrays and of the rows of tables are listed where they run one. An array of a listed type runs none then; of others
     /// that are not listed nothing is known, and where any type runs a function, they count as if they did.

@@ -324,6 +324,7 @@ fn objects(data: &CatalogData) {
     assert_eq!(mood.enum_labels, ["sad", "ok", "hap'py"]);
     assert!(type_named(data, "email").has_user_cast && !type_named(data, "phone").has_user_cast);
     assert_eq!(type_named(data, "point3").kind, 'c');
+    assert_eq!((type_named(data, "phone").base_oid, mood.base_oid), (Some(Oid(1043)), None));
     // The row type of a table with a column of such a type runs the function as well.
     assert!(type_named(data, "customers").has_user_cast && !type_named(data, "customers").casts_implicitly);
     assert!(data.types.iter().all(|ty| ty.name != "orders" && ty.name != "_mood" || ty.has_user_cast));

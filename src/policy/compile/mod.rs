@@ -5,6 +5,7 @@ mod assign;
 mod condition;
 mod conditional;
 pub(super) mod deciding;
+mod equality;
 mod functions;
 mod inherit;
 mod leading;

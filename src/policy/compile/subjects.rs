@@ -14,11 +14,12 @@ use foldhash::fast::FixedState;
 
 use super::{
     condition::condition,
+    equality::{built_in_equality, comparable, equality},
     recorded::Names,
     routes::{Link, MOST_ROUTES, looked_up, only},
 };
 use crate::{
-    catalog::{CatalogSnapshot, Column, Relation, data::TypeData},
+    catalog::{CatalogSnapshot, Column, Relation},
     diagnostic::suggestion,
     names::{Oid, QualifiedName, quote_ident, quote_literal},
     policy::{
@@ -516,24 +517,6 @@ fn record_column<'c>(
 pub(super) const CONDITION_HELP: &str =
     "Write one SQL condition over the columns of the table; sub-selects name tables with their schema.";
 
-/// Complains of two columns of types that have no common equality.
-fn comparable(a: &Place, b: &Place, at: At, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) {
-    let kind = |place: &Place| {
-        let column = catalog.relation(place.relation)?.column(&place.column)?;
-        Some(match column.type_name.as_str() {
-            "int2" | "int4" | "int8" => "an integer".to_owned(),
-            "text" | "varchar" | "bpchar" => "a text".to_owned(),
-            other => other.to_owned(),
-        })
-    };
-    if let (Some(first), Some(second)) = (kind(a), kind(b))
-        && first != second
-    {
-        let message = format!("{}.{} is {first}, and {}.{} is {second}", a.table, a.column, b.table, b.column);
-        complaints.add_with_help(at, message, "Link columns of one type.");
-    }
-}
-
 fn place(rule: &ColumnRule, catalog: &CatalogSnapshot, complaints: &mut Complaints<'_>) -> Option<Place> {
     let [schema, name, Part::Name(column)] = &rule.parts else { return None };
     let relation = table(&[schema.clone(), name.clone()], rule.at, catalog, complaints)?;
@@ -545,25 +528,6 @@ fn place(rule: &ColumnRule, catalog: &CatalogSnapshot, complaints: &mut Complain
     };
     let equals = equality(found, catalog);
     Some(Place { relation: relation.oid, table: sql_name(relation), column: column.clone(), equals })
-}
-
-fn built_in_equality(catalog: &CatalogSnapshot) -> &'static str {
-    if catalog.operators_named("=").next().is_some() { "OPERATOR(pg_catalog.=)" } else { "=" }
-}
-
-/// Equality as the type of a column has it, whatever the search path: that of an extension, such as citext, regards other values as equal than
-/// PostgreSQL's own would.
-fn equality(column: &Column, catalog: &CatalogSnapshot) -> String {
-    let types = &catalog.data().types;
-    let own = types.iter().find(|kind| kind.oid == column.type_oid && kind.kind == 'b' && kind.extension.is_some());
-    let has_own = |kind: &&TypeData| {
-        let mut named = catalog.operators_named("=");
-        named.any(|one| one.schema == kind.schema && one.extension == kind.extension)
-    };
-    own.filter(has_own).map_or_else(
-        || built_in_equality(catalog).to_owned(),
-        |kind| format!("OPERATOR({}.=)", quote_ident(&kind.schema)),
-    )
 }
 
 /// The table that a rule names.

@@ -84,7 +84,7 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
                   WHERE e.enumtypid = t.oid), '{}'),
        EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
                   AND k.castfunc IN (SELECT oid FROM user_function)),
-       coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0)
+       coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0), nullif(t.typbasetype, 0)
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -148,6 +148,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 casts_implicitly: row.try_get(7)?,
                 has_computed_default: row.try_get(8)?,
                 array_oid: row.try_get::<_, Option<u32>>(9)?.map(Oid),
+                base_oid: row.try_get::<_, Option<u32>>(10)?.map(Oid),
             })
         })
         .await?;
