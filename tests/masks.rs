@@ -14,6 +14,8 @@
 mod common;
 #[path = "common/maskspec.rs"]
 mod maskspec;
+#[path = "common/promised.rs"]
+mod promised;
 #[path = "common/strings.rs"]
 #[allow(missing_docs, reason = "as in common")]
 mod texts;
@@ -310,7 +312,7 @@ const EXAMPLES: &[(&str, &str, &str, &str, &str)] = &[
 const OLD: &str = "12/3 Nguyễn Trãi, Phường Bến Thành, Quận 1, TP. Hồ Chí Minh";
 const NEW: &str = "12/3 Nguyễn Trãi, Phường Bến Thành, TP. Hồ Chí Minh";
 
-/// Text masks and the most characters of the stored value that each may show; none where no number bounds it.
+/// Text masks and the most characters of the stored value that each may show; where no number bounds it, `promised.rs` says what.
 const TEXT_MASKS: &[(&str, &str, Option<usize>)] = &[
     ("full", "", Some(0)),
     ("partial", "first = 2, last = 2", Some(4)),
@@ -443,6 +445,9 @@ fn any_text_is_masked_without_error_and_without_surprise() {
             let shown = once.chars().filter(|c| !"* ".contains(*c)).count();
             if bound.is_some_and(|bound| shown > bound) && !once.contains('[') {
                 failures.push(format!("{what}: {stored:?} → {once:?} shows {shown}"));
+            }
+            if bound.is_none() && promised::shows_more(name, parameters, stored, once) {
+                failures.push(format!("{what}: {stored:?} → {once:?} shows more than is promised"));
             }
             if name == "partial" && !stored.contains("*****") && shown * 2 > stored.chars().count() {
                 failures.push(format!("{what}: {stored:?} → {once:?} shows more than half"));
