@@ -1,5 +1,5 @@
-//! The ACROS pack, clause by clause, through the proxy and a real client: each promise holds, and is broken when the rule
-//! that makes it is taken out. In front of the shop of the demo.
+//! The ACROS pack, clause by clause, through the proxy, by psql and by a client that sees every message: each promise holds, and is broken
+//! when the rule that makes it is taken out. In front of the shop of the demo.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
@@ -334,6 +334,22 @@ fn answer(proxy: &Proxy, promise: &Promise) -> String {
         Some(row) => row[0].clone().unwrap_or_else(|| "-".to_owned()),
         None => "none".to_owned(),
     }
+}
+
+/// The same answer, by PostgreSQL's own client.
+fn answer_of_psql(proxy: &Proxy, promise: &Promise) -> String {
+    let mut psql = common::psql("127.0.0.1", proxy.port, promise.login, shop::DATABASE);
+    psql.args(["-P", "null=-"]);
+    if !promise.purpose.is_empty() {
+        psql.args(["-c", &format!("SET pgscrim.purpose = '{}'", promise.purpose)]);
+    }
+    let output = psql.args(["-c", promise.sql]).output().unwrap();
+    let (out, err) = (common::text(&output.stdout), common::text(&output.stderr));
+    if let Some((_, hint)) = err.split_once("HINT:  ") {
+        return hint.chars().take(7).collect();
+    }
+    assert!(err.is_empty(), "{}: {err}", promise.clause);
+    out.lines().next().unwrap_or("none").to_owned()
 }
 
 /// What the event of a statement says.
@@ -699,6 +715,7 @@ fn every_clause_holds_and_depends_on_its_rule() {
     let (_postgres, proxy) = start();
     for promise in PROMISES {
         assert_eq!(answer(&proxy, promise), promise.expected, "{}", promise.clause);
+        assert_eq!(answer_of_psql(&proxy, promise), promise.expected, "{} by psql", promise.clause);
     }
     for promise in PROMISES {
         let (file, rule) = promise.rule;
@@ -707,6 +724,7 @@ fn every_clause_holds_and_depends_on_its_rule() {
         proxy.folder.write(&format!("rules/{file}"), &whole.replacen(rule, "", 1));
         let what = format!("{} to be broken without its rule", promise.clause);
         wait_for(&what, Duration::from_secs(20), || (answer(&proxy, promise) != promise.expected).then_some(()));
+        assert_ne!(answer_of_psql(&proxy, promise), promise.expected, "{what} by psql");
         proxy.folder.write(&format!("rules/{file}"), &whole);
         let what = format!("{} to hold again", promise.clause);
         wait_for(&what, Duration::from_secs(20), || (answer(&proxy, promise) == promise.expected).then_some(()));
