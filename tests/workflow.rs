@@ -791,6 +791,10 @@ CREATE INDEX by_code ON customers (code) INCLUDE (full_name);
 CREATE INDEX by_hash ON customers USING hash (note);
 CREATE TABLE calls (id bigint PRIMARY KEY, caller text REFERENCES customers (phone), kept text REFERENCES customers (phone));
 CREATE TABLE people (email text PRIMARY KEY);
+CREATE UNIQUE INDEX ON customers (plain);
+CREATE INDEX by_plain ON customers (id) WHERE plain IS NULL;
+CREATE TABLE wishes (id bigint PRIMARY KEY, of text REFERENCES customers (plain), about jsonb, weight jsonb);
+INSERT INTO wishes (id, weight) VALUES (1, '5');
 CREATE TABLE born (id bigint, birth date) PARTITION BY RANGE (extract(year FROM birth));
 CREATE TABLE born_1 PARTITION OF born FOR VALUES FROM (1900) TO (2100);
 CREATE VIEW names AS SELECT id, full_name AS n FROM customers;
@@ -868,6 +872,7 @@ fn check_finds_what_leaks_around_the_rules() {
         "PGC412 function public.anything",
         "PGC412 function public.as_xml",
         "PGC412 function public.by_setting",
+        "PGC204 documents of tables without categories",
         "PGC303 public.customers.email",
         "PGC303 public.customers.phone",
         "PGC402 public.names",
@@ -883,6 +888,8 @@ fn check_finds_what_leaks_around_the_rules() {
     let of = |code: &str| json["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == code).unwrap();
     assert_eq!(of("PGC202")["spot"], serde_json::json!({ "file": "rules/rules.toml", "line": 11 }));
     assert_eq!(of("PGC301")["spot"]["line"], 15);
+    let documents = of("PGC204")["message"].as_str().unwrap();
+    assert!(documents.ends_with("public.wishes.about, public.wishes.weight"), "{documents}");
     assert!(of("PGC406")["message"].as_str().unwrap().contains("may be called by care"), "{json:#}");
 
     // The same from a catalog file.
@@ -900,6 +907,8 @@ fn check_finds_what_leaks_around_the_rules() {
         sampled.out
     );
     assert!(!sampled.out.contains("geheim"), "{}", sampled.out);
+    // What was looked into is no unknown document.
+    assert!(sampled.out.contains("so: public.wishes.about\n"), "{}", sampled.out);
 }
 
 /// Rows that lose their subject when another row is deleted, and logins that choose their role.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use self::roles::Proposed;
 use super::{
     Failure, args,
-    detect::{Guess, Kind, guess, holds_rows, inherited, samples::Samples},
+    detect::{Guess, Kind, documents, guess, holds_rows, inherited, samples::Samples},
     output::{self, Format},
     print,
 };
@@ -90,6 +90,8 @@ pub struct Found {
     pub guess: Option<Guess>,
     /// Whether it tells rows apart and is nothing else, so that applications need it and it need not be reviewed.
     pub key: bool,
+    /// Whether it holds documents (JSON, XML, hstore) of which nothing is known.
+    pub document: bool,
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -158,6 +160,7 @@ pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
     let mut tables: Vec<Table> = Vec::new();
     for relation in data.relations.iter().filter(|relation| holds_rows(relation)) {
         let inherited = inherited(relation.oid, catalog);
+        let documents = documents(relation, samples);
         let columns: Vec<Found> = relation
             .columns
             .iter()
@@ -165,7 +168,8 @@ pub fn discover(catalog: &CatalogSnapshot, samples: &Samples) -> Discovery {
             .map(|column| {
                 let guess = guess(relation, column, samples.of(relation.oid, column.attnum));
                 let key = guess.is_none() && keys.contains(&(relation.oid, column.attnum));
-                Found { column: column_name(relation, column), guess, key }
+                let document = guess.is_none() && documents.iter().any(|one| one.attnum == column.attnum);
+                Found { column: column_name(relation, column), guess, key, document }
             })
             .collect();
         if !columns.is_empty() {
@@ -278,21 +282,30 @@ fn as_toml(discovery: &Discovery) -> String {
     }
     out += "\n# Columns without a guess, of tables that have one. Take the # away from those that are not personal; what stays a \
             comment is\n# withheld (NULL) from every role. Keys that are numbers or UUIDs, and what refers to them, have none.\n\
-            # Once every line has been read, and what is personal moved, this takes all of them away:\n\
+            # Once every line has been read, and what is personal moved, this takes all of them away but for documents, of which each is to be \
+            looked into:\n\
             #     sed -i.bak 's/^    # \\(\".*\",\\) # review$/    \\1/' FILE\n\
             [category.none]\ntitle = \"Reviewed: not personal\"\ncolumns = [\n";
     for (_, columns) in &review {
         for column in columns {
-            let (sign, why) = if column.key { ("", "key") } else { ("# ", "review") };
+            let (sign, why) = match (column.key, column.document) {
+                (true, _) => ("", "key"),
+                (false, true) => ("# ", "review: a document may hold anything"),
+                (false, false) => ("# ", "review"),
+            };
             let _ = writeln!(out, "    {sign}{}, # {why}", quoted(&column.column));
         }
     }
     out += "]\n";
     if !free.is_empty() {
         out += "\n# Tables without any guess: not governed, in clear for every role. Put a column of them into a category to \
-                change that.\n";
+                change that.\n# A document may hold anything: look into it, or let --sample do so.\n";
         for table in free {
-            let _ = writeln!(out, "# {}", quoted(&table.name));
+            let names = table.columns.iter().filter(|column| column.document);
+            let names: Vec<&str> =
+                names.filter_map(|column| column.column.strip_prefix(&table.name)?.strip_prefix('.')).collect();
+            let holds = if names.is_empty() { String::new() } else { format!(" # documents: {}", names.join(", ")) };
+            let _ = writeln!(out, "# {}{}", quoted(&table.name), holds.replace(char::is_control, " "));
         }
     }
     out + &roles::as_toml(discovery)
@@ -313,17 +326,20 @@ mod tests {
     fn the_file_is_valid_with_a_role_whatever_names_there_are() {
         let mut data = database();
         data.database = "sh\"op\n".to_owned();
-        table(&mut data, "customers", "id bigint, phone text, sdt.2 text, e\"mail text, x text");
+        table(&mut data, "customers", "id bigint, phone text, sdt.2 text, e\"mail text, x text, meta jsonb");
         data.relations.last_mut().unwrap().primary_key = vec![AttNum(1)];
         data.relations.last_mut().unwrap().columns[4].name = "dòng\n\"mới\" ghi chú".to_owned();
         let parent = table(&mut data, "*", "email text, nothing int");
         let child = table(&mut data, "child", "email text, nothing int, dia_chi text");
         data.inherits.push(InheritsData { child, parent });
         table(&mut data, "products", "id bigint, sku text");
+        table(&mut data, "sessions", "id bigint, context jsonb, state json");
         let catalog = CatalogSnapshot::new(data, 1);
         let discovery = discover(&catalog, &Samples::default());
         let text = as_toml(&discovery);
         assert!(text.contains("\n# \"public.products\"\n"), "{text}");
+        assert!(text.contains("    # \"public.customers.meta\", # review: a document may hold anything\n"), "{text}");
+        assert!(text.contains("\n# \"public.sessions\" # documents: context, state\n"), "{text}");
         assert!(text.contains("    \"public.customers.id\", # key\n"), "{text}");
         assert_eq!(text.matches("child").count(), 1, "only its own column is listed: {text}");
         let rules = format!("{text}\n[[role]]\nname = \"r\"\nmatch = {{ user = \"u\" }}\n");

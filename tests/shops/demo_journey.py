@@ -24,7 +24,7 @@ EDITS = [
     ("who owns the schema", r'"postgres"\]', '"postgres", "shop_owner"]'),
     ("free text that its name did not tell", r'(?m)^    # "public.warranty_claims.description", # review\n', ""),
     ("into its category", r'(?m)^(    "public.orders.note", .*\n)', r'\1    "public.warranty_claims.description",\n'),
-    ("documents, sums and tracking numbers", r'(?m)^    # "public.(customers.meta|orders.total|payments.amount|shipments.tracking_no)", # review\n', ""),
+    ("documents, sums and tracking numbers", r'(?m)^    # "public.(customers.meta|orders.total|payments.amount|shipments.tracking_no)", # review.*\n', ""),
     ("into categories of their own", r"(?m)^# Columns without a guess", '[category.profile]\ncolumns = ["public.customers.meta"]\n[category.order_value]\ncolumns = ["public.orders.total", "public.payments.amount", "public.order_items.price"]\n[category.tracking]\ncolumns = ["public.shipments.tracking_no"]\n\n# Columns without a guess'),
     ("a table that it brings in", r'(?m)^    "public.orders.id", # key\n', '    "public.order_items.id", "public.order_items.order_id", "public.order_items.product_id", "public.order_items.quantity",\n    "public.orders.id", # key\n'),
     ("take the signs from the columns, all read", r'(?m)^    # (".*",) # review$', r"    \1"),

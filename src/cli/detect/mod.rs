@@ -12,7 +12,7 @@ use std::{collections::HashSet, fmt};
 
 use serde::Serialize;
 
-use self::content::Tally;
+use self::{content::Tally, samples::Samples};
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RelationKind},
     names::Oid,
@@ -183,9 +183,22 @@ pub(super) fn inherited(table: Oid, catalog: &CatalogSnapshot) -> HashSet<&str> 
     parents.flat_map(|parent| parent.columns.iter().map(|column| column.name.as_str())).collect()
 }
 
+/// Columns of documents of which nothing is known: no schema says what of a person is in them, and no values were looked at.
+pub(super) fn documents<'c>(relation: &'c Relation, samples: &Samples) -> Vec<&'c Column> {
+    let unknown = |column: &&Column| {
+        let seen = samples.of(relation.oid, column.attnum);
+        is_document(column) && seen.is_none_or(|tally| tally.values() == 0)
+    };
+    relation.columns.iter().filter(unknown).collect()
+}
+
+fn is_document(column: &Column) -> bool {
+    matches!(column.type_name.as_str(), "json" | "jsonb" | "hstore" | "xml")
+}
+
 /// Whether a column of this type can hold the kind.
 fn fits(kind: Kind, column: &Column) -> bool {
-    let document = matches!(column.type_name.as_str(), "json" | "jsonb" | "hstore" | "xml" | "bytea");
+    let document = is_document(column) || column.type_name == "bytea";
     let text = matches!(column.type_category, 'S' | 'A') || document;
     let number = column.type_category == 'N';
     match kind {
@@ -373,6 +386,14 @@ mod tests {
             kinds("reviews_productreview", "name text, title text, body text, score int"),
             [Some(Kind::Name), Some(Kind::FreeText), Some(Kind::FreeText), None]
         );
+        // Whom a message goes to is an address of some kind; what it says may be anything.
+        assert_eq!(
+            kinds("notification", "id text, to text, from text, channel text, subject text"),
+            [None, Some(Kind::Email), Some(Kind::Email), None, Some(Kind::FreeText)]
+        );
+        assert_eq!(kinds("sms_outbox", "to text, content text"), [Some(Kind::Email), Some(Kind::FreeText)]);
+        assert_eq!(kinds("transfers", "to text, from text, content text"), [None; 3]);
+        assert_eq!(kinds("auth_mfa_recovery_code", "code_hash text"), [Some(Kind::Secret)]);
         assert_eq!(kinds("django_session", "session_key text, session_data text"), [Some(Kind::Secret); 2]);
         // The tax code of goods is nobody's; that of a buyer is, also beside prices.
         assert_eq!(

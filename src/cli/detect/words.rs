@@ -10,7 +10,7 @@ const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
         "password, passwd, pwd, user pass, pass hash, mat khau, mk, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
-         key, access token, refresh token, auth token, session token, token, security answer, session key, session \
+         key, access token, refresh token, auth token, session token, token, security answer, session key, code hash, session \
          data, activation key, reset key, recovery code, backup code",
     ),
     (Kind::Email, "email, mail, e mail, mail address, thu dien tu, hop thu, dia chi mail"),
@@ -132,6 +132,13 @@ const WRITTEN: &str =
 /// Words that mean what they wrote there.
 const BARE_WRITTEN: &str = "title, subject, content, text, tieu de";
 
+/// Words of tables that hold messages to people.
+const MESSAGES: &str =
+    "notification, notifications, message, messages, sms, mail, mails, email, emails, outbox, thong bao, tin nhan, thu";
+
+/// Words that mean there whom a message goes to or comes from: by mail as a rule, else by telephone.
+const BARE_RECIPIENTS: &str = "to, from, cc, bcc, sender, receiver, den, gui den";
+
 /// Words of tables that hold people.
 const PEOPLE: &str = "customer, customers, client, clients, user, users, account, accounts, employee, employees, staff, member, \
     members, person, persons, people, contact, contacts, patient, patients, student, students, teacher, \
@@ -185,6 +192,8 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
         .or_else(|| bare(Kind::Card, BARE_CARDS, CARDS, false))
         .or_else(|| bare(Kind::Name, BARE_HOLDERS, CARDS, false))
         .or_else(|| bare(Kind::FreeText, BARE_WRITTEN, WRITTEN, true))
+        .or_else(|| bare(Kind::Email, BARE_RECIPIENTS, MESSAGES, false))
+        .or_else(|| bare(Kind::FreeText, BARE_WRITTEN, MESSAGES, false))
 }
 
 /// Whether a column is the tax code of goods, by which a shop knows their rate, in a table that also has prices with and without tax.
@@ -303,6 +312,8 @@ mod tests {
             ADDRESSES,
             CARDS,
             WRITTEN,
+            MESSAGES,
+            BARE_RECIPIENTS,
             PEOPLE,
             VETOES,
             ACCIDENTS,

@@ -76,6 +76,9 @@ pub(super) fn propose(catalog: &CatalogSnapshot, samples: &Samples) -> Vec<Propo
     proposed
 }
 
+/// The login of the role that sees what it enters, until a person writes another.
+const SHOP: &str = "shop_app";
+
 /// The roles as comments.
 pub(super) fn as_toml(discovery: &Discovery) -> String {
     let Discovery { proposed, logins, superusers, .. } = discovery;
@@ -92,6 +95,8 @@ pub(super) fn as_toml(discovery: &Discovery) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(see, "#: see.{category} = {treatment}{why}");
     }
+    // The login that stands for the shop's own in the role before: none has two.
+    let staff: Vec<String> = logins.iter().filter(|name| *name != SHOP).cloned().collect();
     let searched: Vec<String> =
         proposed.iter().filter(|one| one.searched).map(|one| format!("{} = \"exact\"", one.category)).collect();
     let search = if searched.is_empty() {
@@ -104,13 +109,13 @@ pub(super) fn as_toml(discovery: &Discovery) -> String {
          connect.\n# Sort the logins of your server into them, say what each sees (rules/README.md lists the masks), and take the signs \
          away:\n#     sed -i.bak 's/^#: \\{{0,1\\}}//' FILE\n\
          #: [[role]]\n#: name = \"shop\"                      # enters the data, and shows people their own\n\
-         #: match = {{ user = [\"shop_app\"] }}\n#: otherwise = \"clear\"\n#:\n\
+         #: match = {{ user = [\"{SHOP}\"] }}\n#: otherwise = \"clear\"\n#:\n\
          #: [[role]]\n#: name = \"staff\"                     # works with masks\n\
          #: match = {{ user = [{}] }}\n#: observe = true                     # nothing is enforced; events say what would be\n\
          {see}{search}#: otherwise = \"withhold\"             # categories not named in see\n#:\n\
          #: [[role]]\n#: name = \"owner\"                     # migrations and backups: audited, never rewritten\n\
          #: match = {{ user = [{}] }}\n#: exempt = true\n",
-        list(logins, "staff_app"),
+        list(&staff, "staff_app"),
         list(superusers, "shop_owner"),
     )
 }

@@ -1,10 +1,13 @@
 //! Findings about columns: in no category, or personal by their looks where the rules say otherwise. Columns of a table that
 //! are in no category and look like nothing are one finding: a rule set that is begun has hundreds.
 
-use super::{NONE_LOOKS_PERSONAL, Pass, UNCLASSIFIED, UNGOVERNED_LOOKS_PERSONAL, column_name, table_name};
+use super::{
+    NONE_LOOKS_PERSONAL, OPEN_DOCUMENTS, Pass, UNCLASSIFIED, UNGOVERNED_LOOKS_PERSONAL, column_name, table_name,
+};
 use crate::{
     catalog::Relation,
-    cli::detect::{guess, holds_rows, inherited},
+    cli::detect::{documents, guess, holds_rows, inherited},
+    policy::RolePolicy,
 };
 
 pub(super) fn find(pass: &mut Pass<'_>) {
@@ -47,6 +50,28 @@ pub(super) fn find(pass: &mut Pass<'_>) {
         }
         unclassified(pass, relation, &plain);
     }
+    open_documents(pass, role);
+}
+
+/// Documents of tables without categories: nobody has said what is in them. One finding, for many shops keep one in each table.
+fn open_documents(pass: &mut Pass<'_>, role: &RolePolicy) {
+    let (catalog, samples) = (pass.catalog, pass.samples);
+    let open = pass.relations().filter(|relation| holds_rows(relation) && role.relation(relation.oid).is_none());
+    let names = open.flat_map(|relation| {
+        let inherited = inherited(relation.oid, catalog);
+        let own =
+            documents(relation, samples).into_iter().filter(move |column| !inherited.contains(column.name.as_str()));
+        own.map(|column| column_name(relation, column)).collect::<Vec<_>>()
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return;
+    }
+    let message = format!(
+        "are in clear for every role, and may hold anything of a person; look into them, or let --sample do so: {}",
+        names.join(", ")
+    );
+    pass.add(OPEN_DOCUMENTS, "documents of tables without categories", message, None);
 }
 
 fn unclassified(pass: &mut Pass<'_>, relation: &Relation, columns: &[(String, &str)]) {

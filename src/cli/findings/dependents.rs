@@ -151,17 +151,21 @@ fn indexes(pass: &mut Pass<'_>, dependents: &Dependents) {
             // Another one over the same columns, as Django makes for LIKE, says nothing new.
             order_kept(pass, relation, &index.keys, &name);
         }
-        if let Some((columns, hidden)) = pass.hidden_among(index.relation, &index.uses) {
+        if let Some((columns, hidden)) = pass.hidden_among(index.relation, &classified(pass, relation, &index.uses)) {
             let message = format!("computes from {} ({}); its definition is readable", columns.join(", "), hidden.who);
             pass.add(INDEX_EXPRESSION, &name, message, hidden.spot);
         }
     }
 }
 
+/// Those of the columns that are in a category, and that some role does not see.
+fn classified(pass: &Pass<'_>, relation: &Relation, columns: &[AttNum]) -> Vec<AttNum> {
+    let known = |number: &&AttNum| pass.hidden_classified(relation.oid, **number).is_some();
+    columns.iter().filter(known).copied().collect()
+}
+
 fn order_kept(pass: &mut Pass<'_>, relation: &Relation, keys: &[AttNum], name: &str) {
-    let known = |key: &&AttNum| pass.hidden_classified(relation.oid, **key).is_some();
-    let keys: Vec<AttNum> = keys.iter().filter(known).copied().collect();
-    let Some((columns, hidden)) = pass.hidden_among(relation.oid, &keys) else { return };
+    let Some((columns, hidden)) = pass.hidden_among(relation.oid, &classified(pass, relation, keys)) else { return };
     let message = format!(
         "keeps the order of {} ({}); rows read by it without ORDER BY stand in that order",
         columns.join(", "),
@@ -183,12 +187,16 @@ fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
             let names = (column_name(own, column), column_name(target, referenced));
             let mut open: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
             for role in pass.restricted() {
-                let hides = (pass.hides(role, own.oid, *number), pass.hides(role, target.oid, *other));
-                let pair = match hides {
+                let known = |relation: Oid, number: AttNum| pass.hidden_classified(relation, number).is_some();
+                let pair = match (pass.hides(role, own.oid, *number), pass.hides(role, target.oid, *other)) {
                     (false, true) => (names.0.as_str(), names.1.as_str()),
                     (true, false) => (names.1.as_str(), names.0.as_str()),
                     (true, true) | (false, false) => continue,
                 };
+                // Of a column in no category nobody has said yet what it is.
+                if !known(own.oid, *number) && !known(target.oid, *other) {
+                    continue;
+                }
                 open.entry(pair).or_default().push(&role.name);
             }
             for ((clear, hidden), mut roles) in open {

@@ -67,6 +67,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Warning,
         "A column of a table without categories looks like personal data, and is in clear for every role.",
     ),
+    (
+        OPEN_DOCUMENTS,
+        Level::Note,
+        "Documents (JSON, XML, hstore) of tables without categories are in clear for every role, and may hold anything.",
+    ),
     (PRIMARY_KEY, Level::Warning, "A role does not see a primary key in clear: applications cannot tell rows apart."),
     (
         FOREIGN_KEY,
@@ -138,6 +143,7 @@ const ENDED: &str = "PGC110";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
+const OPEN_DOCUMENTS: &str = "PGC204";
 const PRIMARY_KEY: &str = "PGC301";
 const FOREIGN_KEY: &str = "PGC302";
 const UNIQUE_KEY: &str = "PGC303";
