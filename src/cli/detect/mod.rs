@@ -151,7 +151,10 @@ fn by_name(relation: &Relation, column: &Column) -> Option<Guess> {
     if kind == Kind::TaxCode && words::is_rate_of_goods(&column.name, others) {
         return None;
     }
-    fits(kind, column).then(|| Guess { kind, reason: format!("its name holds \"{phrase}\"") })
+    // Masks of names or addresses are for texts. What a document holds beside what its name says, nobody knows.
+    let of_document = is_document(column) && kind != Kind::Secret;
+    let (kind, more) = if of_document { (Kind::FreeText, ", and it is a document") } else { (kind, "") };
+    fits(kind, column).then(|| Guess { kind, reason: format!("its name holds \"{phrase}\"{more}") })
 }
 
 fn by_comment(column: &Column) -> Option<Guess> {
@@ -305,6 +308,13 @@ mod tests {
             ("comment_author", Kind::Name),
             ("user_nicename", Kind::Name),
             ("tai_xe", Kind::Name),
+            ("attendee_name_cached", Kind::Name),
+            ("invoice_to_name", Kind::Name),
+            ("payer", Kind::Name),
+            ("vat_id", Kind::TaxCode),
+            ("answer", Kind::FreeText),
+            ("name_parts jsonb", Kind::FreeText),
+            ("shipping_address jsonb", Kind::FreeText),
             // What WordPress and its like keep of people beside their tables.
             ("meta_value", Kind::FreeText),
         ] {
@@ -312,6 +322,7 @@ mod tests {
                 || column.contains(" date")
                 || column.contains(" float8")
                 || column.contains(" inet")
+                || column.contains(" jsonb")
             {
                 column.to_owned()
             } else {
@@ -391,6 +402,10 @@ mod tests {
             kinds("notification", "id text, to text, from text, channel text, subject text"),
             [None, Some(Kind::Email), Some(Kind::Email), None, Some(Kind::FreeText)]
         );
+        assert_eq!(
+            kinds("app_outgoingmail", "to jsonb, sender text, headers jsonb, subject text"),
+            [Some(Kind::FreeText), Some(Kind::Email), None, Some(Kind::FreeText)]
+        );
         assert_eq!(kinds("sms_outbox", "to text, content text"), [Some(Kind::Email), Some(Kind::FreeText)]);
         assert_eq!(kinds("transfers", "to text, from text, content text"), [None; 3]);
         assert_eq!(kinds("auth_mfa_recovery_code", "code_hash text"), [Some(Kind::Secret)]);
@@ -400,6 +415,7 @@ mod tests {
             kinds("order_line", "tax_code text, price_incl_tax numeric, customer_tax_code text"),
             [None, None, Some(Kind::TaxCode)]
         );
+        assert_eq!(kinds("order_fee", "tax_code text, tax_rate numeric"), [None, None]);
         assert_eq!(kinds("buyers", "tax_code text"), [Some(Kind::TaxCode)]);
     }
 

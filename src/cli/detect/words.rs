@@ -10,7 +10,7 @@ const PHRASES: &[(Kind, &str)] = &[
     (
         Kind::Secret,
         "password, passwd, pwd, user pass, pass hash, mat khau, mk, passcode, pin code, ma pin, otp, cvv, cvc, secret, api key, private \
-         key, access token, refresh token, auth token, session token, token, security answer, session key, code hash, session \
+         key, access token, refresh token, auth token, session token, token, security answer, session key, code hash, auth hash, session \
          data, activation key, reset key, recovery code, backup code",
     ),
     (Kind::Email, "email, mail, e mail, mail address, thu dien tu, hop thu, dia chi mail"),
@@ -31,7 +31,9 @@ const PHRASES: &[(Kind, &str)] = &[
          first name, last name, middle name, given name, family name, surname, customer name, client name, \
          contact name, recipient name, receiver name, sender name, ship name, ship to name, shipping name, \
          bill name, billing name, holder name, owner name, employee name, staff name, patient name, student \
-         name, member name, guest name, buyer name, seller name, display name, nickname, nick name, nicename, comment author, biet danh, \
+         name, member name, guest name, buyer name, seller name, display name, nickname, nick name, nicename, comment author, \
+         attendee name, participant name, passenger name, visitor name, subscriber name, applicant name, candidate name, driver name, payer \
+         name, payee name, author name, person name, to name, from name, name parts, name cached, biet danh, \
          ten khach hang, ten khach, ten kh, ten nguoi nhan, ten nguoi gui, ten nguoi mua, ten nhan vien, ten \
          nguoi dung, ten thanh vien, ten lien he, maiden name",
     ),
@@ -48,7 +50,7 @@ const PHRASES: &[(Kind, &str)] = &[
     ),
     (
         Kind::TaxCode,
-        "tax code, tax id, tax number, vat number, ma so thue, mst, bhxh, so bhxh, bao hiem xa hoi, bhyt, bao \
+        "tax code, tax id, tax number, vat number, vat id, vat no, ma so thue, mst, bhxh, so bhxh, bao hiem xa hoi, bhyt, bao \
          hiem y te",
     ),
     (
@@ -87,13 +89,13 @@ const PHRASES: &[(Kind, &str)] = &[
     ),
     (
         Kind::FreeText,
-        "body, body text, body html, object repr, note, notes, remark, remarks, comment, comments, message, feedback, meta value, ghi chu, loi nhan, tin nhan, noi \
+        "answer, answers, cau tra loi, body, body text, body html, object repr, note, notes, remark, remarks, comment, comments, message, feedback, meta value, ghi chu, loi nhan, tin nhan, noi \
          dung, binh luan, nhan xet, gop y, phan hoi, yeu cau khach hang",
     ),
 ];
 
 /// Words for people, which mean their names where nothing says what else of them: `nguoi_nhan`, but not `sdt_nguoi_nhan`.
-const PERSONS: &str = "recipient, consignee, contact person, nguoi nhan, nguoi gui, nguoi mua, nguoi lien he, nguoi dai dien, tai xe, chu \
+const PERSONS: &str = "recipient, consignee, attendee, beneficiary, payer, payee, contact person, nguoi nhan, nguoi gui, nguoi mua, nguoi lien he, nguoi dai dien, tai xe, chu \
     the, chu tai khoan";
 
 /// Words that mean a name of a person in a table of people only.
@@ -133,8 +135,8 @@ const WRITTEN: &str =
 const BARE_WRITTEN: &str = "title, subject, content, text, tieu de";
 
 /// Words of tables that hold messages to people.
-const MESSAGES: &str =
-    "notification, notifications, message, messages, sms, mail, mails, email, emails, outbox, thong bao, tin nhan, thu";
+const MESSAGES: &str = "notification, notifications, message, messages, sms, mail, mails, email, emails, outbox, outgoing mail, outgoing email, sent \
+    mail, sent email, mail queue, email queue, mail log, email log, thong bao, tin nhan, thu";
 
 /// Words that mean there whom a message goes to or comes from: by mail as a rule, else by telephone.
 const BARE_RECIPIENTS: &str = "to, from, cc, bcc, sender, receiver, den, gui den";
@@ -196,11 +198,12 @@ pub(super) fn of_name(table: &str, column: &str) -> Option<(Kind, &'static str)>
         .or_else(|| bare(Kind::FreeText, BARE_WRITTEN, MESSAGES, false))
 }
 
-/// Whether a column is the tax code of goods, by which a shop knows their rate, in a table that also has prices with and without tax.
+/// Whether a column is the tax code of goods, by which a shop knows their rate, in a table that also has prices with and without tax, or rates.
 pub(super) fn is_rate_of_goods<'c>(column: &str, mut others: impl Iterator<Item = &'c str>) -> bool {
     let of_goods = |word: &String| ["tax", "code", "line", "item", "shipping", "product"].contains(&word.as_str());
     split(column).iter().all(of_goods)
-        && others.any(|other| find(&split(other), "incl tax", false) || find(&split(other), "excl tax", false))
+        && others
+            .any(|other| ["incl tax", "excl tax", "tax rate"].iter().any(|words| find(&split(other), words, false)))
 }
 
 /// The kind of a column by its comment, and the words that tell.
