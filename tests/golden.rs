@@ -150,6 +150,7 @@ fn shadow(data: &mut CatalogData) {
         variadic: None,
         defaults: 0,
         result: Oid(result),
+        outputs: Box::default(),
     };
     data.overloads = Some(Overloads {
         functions: vec![left([25, 23], 25)],

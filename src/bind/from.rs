@@ -15,7 +15,6 @@ use super::{
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
-    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::Kind,
 };
@@ -289,7 +288,8 @@ impl Binder<'_> {
                 for array in array_exprs {
                     let deps = self.expr(array, &context)?;
                     self.mark(&deps, Usages::ARGUMENT);
-                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed: Typed::Any });
+                    let typed = self.element_type(array, &context)?;
+                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed });
                 }
                 let composite = array_exprs.len() == 1;
                 self.function_result(outputs, alias.as_ref(), *with_ordinality, composite).map(|item| vec![item])

@@ -45,6 +45,7 @@ impl Binder<'_> {
         let (deps, constants) = self.arguments(args, &context)?;
         self.mark(&deps, Usages::ARGUMENT);
         let asked = self.argument_types(args, tokens.end - 1, &context)?;
+        let known_types = self.result_types(&parts, asked.as_deref());
         let function = self.function_use(&parts, tokens.end - 1, constants, deps.clone(), asked)?;
         let typed = alias.is_some_and(|alias| alias.columns.iter().any(|column| column.data_type.is_some()));
         let known = self.catalog.functions_named(&function).next().map(|user| user.out_names.clone());
@@ -58,6 +59,12 @@ impl Binder<'_> {
             vec![output(&function, &deps)]
         } else {
             out_names.iter().map(|name| output(name, &deps)).collect()
+        };
+        let outputs = match known_types {
+            Some(results) if !typed && results.len() == outputs.len() => {
+                outputs.into_iter().zip(results).map(|(output, typed)| Output { typed, ..output }).collect()
+            }
+            Some(_) | None => outputs,
         };
         // A single unnamed result may be a row with columns of its own.
         let composite = !typed && out_names.is_empty();

@@ -20,6 +20,7 @@ mod items;
 mod marks;
 mod merge;
 mod notation;
+mod operands;
 mod query;
 mod recursive;
 mod returning;

@@ -1,19 +1,17 @@
-//! What is known of the types of expressions, and what stands between operators. In: expressions that were bound. Out:
-//! [`Typed`], and [`OperatorUse`]s. Only where the database has functions or operators whose names `pg_catalog` has too: elsewhere
+//! What is known of the types of expressions. In: expressions that were bound. Out: [`Typed`]. Only where the database has functions or operators whose names `pg_catalog` has too: elsewhere
 //! nothing depends on types. Invariant: a type that is answered is the one that PostgreSQL finds; [`Typed::Any`] is always right.
 
 use std::collections::BTreeSet;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget,
+    AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     ObjectNamePart, Query, Spanned, Subscript, TypedString, UnaryOperator, Value,
 };
 
 use super::{
     binder::{Binder, Context, Resolved},
-    bound::{OperatorUse, Output},
+    bound::Output,
     expr::column_names,
-    figure::first_token,
     query::unbracketed,
     scope::ScopeColumn,
 };
@@ -79,7 +77,7 @@ impl Binder<'_> {
     }
 
     /// The type of a sub-select's only column.
-    fn query_type(&self, query: &Query) -> Typed {
+    pub(super) fn query_type(&self, query: &Query) -> Typed {
         let kept = parse::token_index(query.span()).and_then(|at| self.queries.get(&at));
         match kept.map(|types| &**types) {
             Some([typed]) => *typed,
@@ -119,6 +117,37 @@ impl Binder<'_> {
         self.tokens.get(name + 2..end).is_some_and(|inside| inside.iter().any(|token| token.is_word("variadic")))
     }
 
+    /// The types of the columns that a function in FROM gives, where it can be none of the database.
+    pub(super) fn result_types(&self, parts: &[String], arguments: Option<&[Typed]>) -> Option<Vec<Typed>> {
+        let (overloads, [name]) = (self.overloads()?, parts) else { return None };
+        if self.catalog.functions_named(name).next().is_some() {
+            return None;
+        }
+        let outputs = overloads.outputs(name);
+        if !outputs.is_empty() {
+            return Some(outputs.iter().map(|oid| self.scalar(Typed::Known(*oid))).collect());
+        }
+        arguments.map(|arguments| vec![self.scalar(self.function_type(name, arguments))])
+    }
+
+    /// The type of what `unnest` gives.
+    pub(super) fn element_type(&mut self, array: &Expr, context: &Context) -> Result<Typed, Refusal> {
+        if self.overloads().is_none() {
+            return Ok(Typed::Any);
+        }
+        let Typed::Known(array) = self.type_of(array, context)? else { return Ok(Typed::Any) };
+        let element = self.overloads().and_then(|all| all.element_of(array));
+        Ok(element.map_or(Typed::Any, |element| self.scalar(Typed::Known(element))))
+    }
+
+    /// A type, where a value of it is one column.
+    fn scalar(&self, typed: Typed) -> Typed {
+        match typed {
+            Typed::Known(oid) if self.overloads().is_some_and(|all| all.is_scalar(oid)) => typed,
+            Typed::Known(_) | Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
+        }
+    }
+
     /// What is known of the type of an expression.
     #[allow(clippy::wildcard_enum_match_arm, reason = "of all other forms nothing is known, which is always right")]
     pub(super) fn type_of(&mut self, expression: &Expr, context: &Context) -> Result<Typed, Refusal> {
@@ -151,7 +180,11 @@ impl Binder<'_> {
             }
             Expr::Value(value) => match &value.value {
                 Value::Number(..) => self.number_type(parse::token_index(value.span)),
-                Value::SingleQuotedString(_) | Value::Null => Typed::Literal,
+                Value::SingleQuotedString(_)
+                | Value::EscapedStringLiteral(_)
+                | Value::UnicodeStringLiteral(_)
+                | Value::DollarQuotedString(_)
+                | Value::Null => Typed::Literal,
                 Value::Boolean(_) => BOOL,
                 Value::Placeholder(text) if self.stands_once(text) => Typed::Parameter,
                 _ => Typed::Any,
@@ -211,8 +244,8 @@ impl Binder<'_> {
             | Expr::Overlay { expr, overlay_what: _, overlay_from: _, overlay_for: _ }
             | Expr::Trim { trim_where: _, trim_what: _, expr, trim_characters: _ } => {
                 match self.type_of(expr, context)? {
-                    Typed::Known(Oid(25 | 1042 | 1043)) => Typed::Known(TEXT),
-                    Typed::Known(_) | Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
+                    Typed::Known(Oid(25 | 1042 | 1043)) | Typed::Literal => Typed::Known(TEXT),
+                    Typed::Known(_) | Typed::Any | Typed::Parameter | Typed::Row => Typed::Any,
                 }
             }
             Expr::Ceil { expr, field: _ } => self.call_type("ceil", expr, context)?,
@@ -292,8 +325,8 @@ impl Binder<'_> {
             all = Some(all.map_or(typed, |before| self.common(before, typed)));
         }
         let all = all.unwrap_or(Typed::Literal);
-        // Constants alone become text, and not before they meet another.
-        Ok(if all == Typed::Literal { Typed::Any } else { all })
+        // Constants alone become text.
+        Ok(if all == Typed::Literal { self.known(TEXT) } else { all })
     }
 
     fn system_type(&self, name: &str) -> Typed {
@@ -382,6 +415,14 @@ impl Binder<'_> {
         let list = match args {
             FunctionArguments::List(list) => list,
             FunctionArguments::None if called.quote_style.is_none() => return Ok(self.value_type(&called.value)),
+            // ARRAY(SELECT …)
+            FunctionArguments::Subquery(query) if called.quote_style.is_none() && called.value == "array" => {
+                let element = match self.query_type(query) {
+                    Typed::Known(element) => self.overloads().and_then(|all| all.array_of(element)),
+                    Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => None,
+                };
+                return Ok(element.map_or(Typed::Any, Typed::Known));
+            }
             FunctionArguments::None | FunctionArguments::Subquery(_) => return Ok(Typed::Any),
         };
         let expressions = list.args.iter().filter_map(|argument| match argument {
@@ -399,7 +440,7 @@ impl Binder<'_> {
             let (left, right) = (self.type_of(left, context)?, self.type_of(right, context)?);
             return Ok(self.overloads().map_or(Typed::Any, |overloads| overloads.compared(left, right)));
         }
-        let place = parse::ident_index(called).filter(|_| within_group.is_empty() && name.0.len() == 1);
+        let place = parse::ident_index(called).filter(|_| name.0.len() == 1);
         let Some(place) = place else { return Ok(Typed::Any) };
         // `phone(c)`, where no function has the name: a column of the row.
         if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice()
@@ -412,158 +453,10 @@ impl Binder<'_> {
                 Typed::Any | Typed::Literal | Typed::Parameter | Typed::Known(_) => Typed::Any,
             });
         }
-        let Some(arguments) = self.argument_types(&list.args, place, context)? else { return Ok(Typed::Any) };
+        let Some(mut arguments) = self.argument_types(&list.args, place, context)? else { return Ok(Typed::Any) };
+        for item in within_group {
+            arguments.push(self.type_of(&item.expr, context)?);
+        }
         Ok(self.function_type(&called.value, &arguments))
-    }
-
-    /// Notes what stands between operators, and what the words of the grammar compare that PostgreSQL looks an operator up for.
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "an operator that is not noted here is refused where a user made one"
-    )]
-    pub(super) fn operators(&mut self, expression: &Expr, context: &Context) -> Result<(), Refusal> {
-        if self.overloads().is_none() {
-            return Ok(());
-        }
-        match expression {
-            Expr::BinaryOp { left, op, right } => {
-                let pairs = self.pairs(left, &[&**right], context)?;
-                self.operator_use(&op.to_string(), false, [first_token(left), first_token(right)], pairs);
-            }
-            Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
-                let operand = self.type_of(expr, context)?;
-                self.operator_use(&op.to_string(), false, [first_token(expr); 2], vec![(None, operand)]);
-            }
-            Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
-                let one = self.type_of(left, context)?;
-                let many = match (unbracketed(right), self.type_of(right, context)?) {
-                    (Expr::Subquery(_), column) => column,
-                    (_, Typed::Known(array)) => {
-                        let element = self.overloads().and_then(|all| all.element_of(array));
-                        element.map_or(Typed::Any, Typed::Known)
-                    }
-                    (_, other) => other,
-                };
-                let place = [first_token(left), first_token(right)];
-                self.operator_use(&compare_op.to_string(), true, place, vec![(Some(one), many)]);
-            }
-            Expr::In { expr, target, negated: _, global: _ } => match target {
-                InTarget::List(list) => {
-                    let pairs = self.pairs(expr, &list.iter().collect::<Vec<_>>(), context)?;
-                    let place = [first_token(expr), list.first().and_then(first_token)];
-                    self.operator_use("in", false, place, pairs);
-                }
-                InTarget::Subquery(query) => {
-                    let at = parse::token_index(query.span());
-                    let columns = at.and_then(|at| self.queries.get(&at)).cloned().unwrap_or_default();
-                    let mut pairs = Vec::new();
-                    match unbracketed(expr) {
-                        Expr::Tuple(fields) if fields.len() == columns.len() => {
-                            for (field, column) in fields.iter().zip(&columns) {
-                                pairs.push((Some(self.type_of(field, context)?), *column));
-                            }
-                        }
-                        _ => pairs.push((Some(self.type_of(expr, context)?), self.query_type(query))),
-                    }
-                    self.operator_use("in", false, [first_token(expr), at], pairs);
-                }
-                InTarget::Unnest(_) | InTarget::Table { name: _, args: _ } => {}
-            },
-            Expr::Position { expr, r#in } => {
-                self.operator_use("in", false, [first_token(expr), first_token(r#in)], Vec::new());
-            }
-            Expr::Between { expr, negated: _, low, high } => {
-                let pairs = self.pairs(expr, &[&**low, &**high], context)?;
-                self.operator_use("between", false, [first_token(expr), first_token(low)], pairs);
-            }
-            Expr::Like { negated: _, any: _, expr, pattern, escape_char: _ } => {
-                self.word_between("like", expr, pattern, context)?;
-            }
-            Expr::ILike { negated: _, any: _, expr, pattern, escape_char: _ } => {
-                self.word_between("ilike", expr, pattern, context)?;
-            }
-            Expr::SimilarTo { negated: _, expr, pattern, escape_char: _ } => {
-                self.word_between("similar", expr, pattern, context)?;
-            }
-            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
-                self.word_between("distinct", left, right, context)?;
-            }
-            Expr::Case { case_token, end_token: _, operand, conditions, else_result: _ } => {
-                let pairs = match operand {
-                    Some(operand) => {
-                        let values: Vec<&Expr> = conditions.iter().map(|when| &when.condition).collect();
-                        self.pairs(operand, &values, context)?
-                    }
-                    None => Vec::new(),
-                };
-                self.operator_use("case", false, [parse::token_index(case_token.0.span); 2], pairs);
-            }
-            Expr::Function(function) => {
-                if let [ObjectNamePart::Identifier(ident)] = function.name.0.as_slice()
-                    && let FunctionArguments::List(list) = &function.args
-                    && ident.quote_style.is_none()
-                    && ident.value == "nullif"
-                    && let [
-                        FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
-                        FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
-                    ] = list.args.as_slice()
-                {
-                    let pairs = self.pairs(left, &[right], context)?;
-                    self.operator_use("nullif", false, [parse::ident_index(ident); 2], pairs);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn word_between(&mut self, word: &str, left: &Expr, right: &Expr, context: &Context) -> Result<(), Refusal> {
-        let pairs = self.pairs(left, &[right], context)?;
-        self.operator_use(word, false, [first_token(left), first_token(right)], pairs);
-        Ok(())
-    }
-
-    /// The types of what is compared; of rows field by field.
-    fn pairs(
-        &mut self,
-        left: &Expr,
-        rights: &[&Expr],
-        context: &Context,
-    ) -> Result<Vec<(Option<Typed>, Typed)>, Refusal> {
-        let mut pairs = Vec::new();
-        for right in rights {
-            if let (Expr::Tuple(lefts), Expr::Tuple(rights)) = (unbracketed(left), unbracketed(right))
-                && lefts.len() == rights.len()
-            {
-                for (left, right) in lefts.iter().zip(rights) {
-                    pairs.push((Some(self.type_of(left, context)?), self.type_of(right, context)?));
-                }
-            } else {
-                pairs.push((Some(self.type_of(left, context)?), self.type_of(right, context)?));
-            }
-        }
-        Ok(pairs)
-    }
-
-    /// As many words are noted as there are in the text: nothing else tells their places.
-    pub(super) fn word_use(&mut self, word: &str, operands: Vec<(Option<Typed>, Typed)>) {
-        if self.overloads().is_some() {
-            let place = (self.bound.operators.len(), usize::MAX);
-            self.bound.operators.push(OperatorUse { name: word.to_owned(), array: false, place, operands });
-        }
-    }
-
-    fn operator_use(
-        &mut self,
-        name: &str,
-        array: bool,
-        place: [Option<usize>; 2],
-        operands: Vec<(Option<Typed>, Typed)>,
-    ) {
-        // What has no place cannot be told from others, and is not vouched for.
-        if let [Some(left), Some(right)] = place {
-            let one = OperatorUse { name: name.to_owned(), array, place: (left, right), operands };
-            self.bound.operators.push(one);
-        }
     }
 }

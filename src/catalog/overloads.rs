@@ -46,6 +46,9 @@ pub struct Signature {
     pub defaults: u16,
     /// `prorettype`
     pub result: Oid,
+    /// Types of the OUT columns, when there are any (`proallargtypes`).
+    #[serde(default)]
+    pub outputs: Box<[Oid]>,
 }
 
 /// An operator of `pg_catalog`.
@@ -155,6 +158,19 @@ impl Overloads {
     /// The type of the elements of an array.
     pub fn element_of(&self, array: Oid) -> Option<Oid> {
         self.types.iter().find(|shape| shape.array == Some(array)).map(|shape| shape.oid)
+    }
+
+    /// The types of the OUT columns of the functions of `pg_catalog` with this name, when they are those of all.
+    pub fn outputs(&self, name: &str) -> &[Oid] {
+        let mut all =
+            self.functions.iter().filter(|function| &*function.name == name).map(|function| &*function.outputs);
+        let first = all.next().unwrap_or_default();
+        if all.all(|other| other == first) { first } else { &[] }
+    }
+
+    /// Whether a value of the type is one column in FROM.
+    pub fn is_scalar(&self, oid: Oid) -> bool {
+        self.shape(oid).is_some_and(|shape| matches!(shape.kind, 'b' | 'e' | 'r' | 'm'))
     }
 
     fn base(&self, oid: Oid) -> Oid {

@@ -12,7 +12,9 @@ use crate::{
 };
 
 const FUNCTIONS: &str = "
-SELECT proname::text, proargtypes::oid[], nullif(provariadic, 0), pronargdefaults, prorettype
+SELECT proname::text, proargtypes::oid[], nullif(provariadic, 0), pronargdefaults, prorettype,
+       coalesce((SELECT array_agg(a.type ORDER BY a.at) FROM unnest(proallargtypes, proargmodes) WITH ORDINALITY a (type, mode, at)
+                  WHERE a.mode IN ('o', 'b', 't')), '{}')
   FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND oid < 16384 AND prokind <> 'p'
  ORDER BY oid";
 
@@ -50,6 +52,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
             variadic: row.try_get::<_, Option<u32>>(2)?.map(Oid),
             defaults: row.try_get::<_, i16>(3)?.unsigned_abs(),
             result: Oid(row.try_get(4)?),
+            outputs: row.try_get::<_, Vec<u32>>(5)?.into_iter().map(Oid).collect(),
         })
     });
     let functions = functions.await?;
