@@ -262,6 +262,33 @@ fn tests_that_cannot_be_judged_end_with_code_2() {
     desk.offline(0, &["check", "--rules", "rules"]);
 }
 
+/// Mistakes in files and arguments are told once, with what was likely meant.
+#[test]
+fn mistakes_are_told_with_a_way_out() {
+    let desk = Desk::new(&starter());
+    let rules = fs::read_to_string(packs().join("starter/rules.toml")).unwrap();
+    for (from, to, complaints) in [
+        ("see = { name = \"name_initials\" }", "see = { nane = \"name_initials\" }", &["Did you mean \"name\"?"][..]),
+        ("user = [\"reporting_app\"]", "user = 5", &["user must be an array, not an integer"]),
+        ("user = [\"reporting_app\"]", "user = []", &["user lists nothing"]),
+    ] {
+        assert!(rules.contains(from), "{from}");
+        desk.write("rules/rules.toml", &rules.replace(from, to));
+        let ran = desk.offline(3, &["check", "--rules", "rules"]);
+        assert_eq!(ran.err.matches("error: ").count(), 1, "{}", ran.err);
+        assert!(complaints.iter().all(|complaint| ran.err.contains(complaint)), "{}", ran.err);
+    }
+    desk.write("rules/rules.toml", &rules.replace("purposes = [\"statistics\"]", ""));
+    let explain = ["explain", "--rules", "rules", "--role", "reporting", "--purpose", "x", "SELECT 1"];
+    let ran = desk.offline(1, &explain);
+    assert!(ran.err.contains("has no purpose \"x\" (there are: none"), "{}", ran.err);
+    for command in ["coverage", "tail"] {
+        let ran = desk.run(&["audit", command, "--audit-path", "nothing.jsonl"]);
+        assert_eq!(ran.code, 1);
+        assert!(ran.err.contains("nothing.jsonl") && ran.err.contains("`pgscrim serve` writes it"), "{}", ran.err);
+    }
+}
+
 /// Exit code, and the changes as `sight who what old -> new`.
 fn diff(desk: &Desk, old: &str, new: &str) -> (i32, Vec<String>) {
     desk.write("old/rules.toml", old);

@@ -84,7 +84,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         column: matches.get_one::<String>("column").cloned(),
         json: args::chosen_format(matches) == Format::Json,
     };
-    let failed = |error: io::Error| Failure::new(format!("could not read {}: {error}", path.display()));
+    let failed = |error: io::Error| unreadable(&path, &error);
     let file = File::open(&path).map_err(failed)?;
     let mut tail = Tail { identity: identity(&file).map_err(failed)?, reader: BufReader::new(file), line: Vec::new() };
     let mut last = std::collections::VecDeque::new();
@@ -240,4 +240,11 @@ fn number_ms(microseconds: u64) -> f64 {
 /// Text of clients without what a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// An audit log that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let why = if is_missing { " (`pgscrim serve` writes it; `audit.path` names it)" } else { "" };
+    Failure::new(format!("could not read {}: {error}{why}", path.display()))
 }

@@ -15,7 +15,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, args, output::Format, print};
+use super::{Failure, args, audit::unreadable, output::Format, print};
 use crate::engine::AND_EXACT;
 
 /// Longest text that is shown of a statement, in characters.
@@ -53,7 +53,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let only = matches.get_one::<String>("role");
     let mut roles: BTreeMap<String, BTreeMap<String, Statement>> = BTreeMap::new();
     for path in &files {
-        let failed = |error: std::io::Error| Failure::new(format!("could not read {}: {error}", path.display()));
+        let failed = |error: std::io::Error| unreadable(path, &error);
         for (number, line) in BufReader::new(File::open(path).map_err(failed)?).lines().enumerate() {
             let line = line.map_err(failed)?;
             let event: Value = match serde_json::from_str(&line) {

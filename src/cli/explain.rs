@@ -144,6 +144,7 @@ fn acting(policy: &Policy, role: RoleId, catalog: &CatalogSnapshot, matches: &Ar
     let asked = text("purpose").or_else(|| configured(PURPOSE, text("user")?, catalog)).unwrap_or_default();
     policy.acting(role, asked, text("application").unwrap_or_default()).ok_or_else(|| {
         let known = policy.role(role).map(|role| role.purposes.join(", ")).unwrap_or_default();
+        let known = if known.is_empty() { "none: the rules give it no purposes".to_owned() } else { known };
         Failure::new(format!("the role has no purpose \"{asked}\" (there are: {known})"))
     })
 }

@@ -10,7 +10,7 @@ use super::{
     decode_settings::{complain_of_misplaced, decode_functions},
     decode_subject::Subjects,
     pattern,
-    rules::{At, CategoryRule, ColumnRule, Complaints, RoleRule, RuleFile, RuleSet},
+    rules::{At, CategoryRule, ColumnRule, Complaints, NONE, RoleRule, RuleFile, RuleSet},
     toml_reader::{Table, Value},
 };
 use crate::diagnostic::{Diagnostics, suggestion};
@@ -218,7 +218,9 @@ pub(super) fn category_index(
 ) -> Option<usize> {
     let index = categories.iter().position(|category| &*category.name == name);
     if index.is_none() {
-        let help = suggestion(name, "categories", categories.iter().map(|category| &*category.name));
+        // Of what is not personal no role says what it sees.
+        let personal = categories.iter().map(|category| &*category.name).filter(|name| *name != NONE);
+        let help = suggestion(name, "categories", personal);
         complaints.add_with_suggestion(at, format!("unknown category \"{name}\""), help);
     }
     index

@@ -209,7 +209,7 @@ fn decode_match(table: &mut Table<'_>, complaints: &mut Complaints<'_>) -> RoleM
         if let Some(single) = value.raw.as_str() {
             return Some(vec![single.to_owned()]);
         }
-        let texts = value.texts(key, complaints).unwrap_or_default();
+        let Some(texts) = value.texts(key, complaints) else { return Some(Vec::new()) };
         if texts.is_empty() {
             complaints.add(value.at, format!("{key} lists nothing, so that the role matches no connection"));
         }
