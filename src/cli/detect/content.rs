@@ -200,8 +200,11 @@ fn is_name(value: &str) -> bool {
     (2..=6).contains(&parts.len()) && parts.iter().all(capitalised) && SURNAMES.contains(&first.as_str())
 }
 
-/// Two words of addresses, or one and a number.
+/// Two words of addresses, or one and a number, among words: letters and digits of a key may look like both.
 fn is_address(value: &str) -> bool {
+    if value.split_whitespace().nth(1).is_none() {
+        return false;
+    }
     let words = words::split(&value.to_lowercase());
     let known = ADDRESS_WORDS.iter().filter(|word| words.iter().any(|own| own == *word)).count();
     words.len() >= 3
@@ -258,6 +261,7 @@ mod tests {
             ["@", "a@b"],
             ["Nguyễn", "khai"],
             ["SP-0001", "SP-0002"],
+            ["tag_01_xa_tp", "tag_02_ap_tp"],
             ["199000", "250000.00"],
             ["100000000000", "200000000000"],
             ["550e8400-e29b-41d4-a716-446655440000", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"],

@@ -125,7 +125,7 @@ pub struct Guess {
 }
 
 /// What `column` of `relation` looks like; none when nothing speaks for personal data. Content speaks before the name,
-/// and the name before the comment: what is there counts more than what it is called.
+/// and the name before the comment: what is there counts more than what it is called, where it cannot be mistaken.
 pub fn guess(relation: &Relation, column: &Column, sampled: Option<&Tally>) -> Option<Guess> {
     let by_name = by_name(relation, column);
     let by_content = sampled.and_then(Tally::verdict);
@@ -137,6 +137,8 @@ pub fn guess(relation: &Relation, column: &Column, sampled: Option<&Tally>) -> O
         (Some(content), Some(name)) if content.kind == name.kind => {
             Some(Guess { reason: format!("{}, and {}", name.reason, content.reason), ..name })
         }
+        // Cities look like names of people (Hồ Chí Minh), and some names like addresses: there the name of the column knows better.
+        (Some(content), Some(name)) if matches!(content.kind, Kind::Name | Kind::Address) => Some(name),
         (Some(content), _) => Some(content),
         (None, name) => name.or_else(|| by_comment(column)),
     }
@@ -438,12 +440,16 @@ mod tests {
     #[test]
     fn content_speaks_louder_than_a_name() {
         let mut data = database();
-        table(&mut data, "t", "ghi_chu text, code text, so_dien_thoai text");
+        table(&mut data, "t", "ghi_chu text, code text, so_dien_thoai text, city text");
         let relation = data.relations.last().unwrap();
         let mut tally = Tally::new(false);
         for n in 0..20 {
             tally.look(&format!("0901234{n:03}"));
         }
+        let mut names = Tally::new(false);
+        (0..9).for_each(|_| names.look("Hồ Chí Minh"));
+        let by_names = |column: usize| guess(relation, &relation.columns[column], Some(&names)).unwrap().kind;
+        assert_eq!((by_names(1), by_names(3)), (Kind::Name, Kind::Address));
         let found = |column: usize| guess(relation, &relation.columns[column], Some(&tally)).unwrap();
         assert_eq!((found(0).kind, found(1).kind), (Kind::Phone, Kind::Phone));
         assert_eq!(found(1).reason, "20 of 20 sampled values look like telephone numbers");
