@@ -69,6 +69,7 @@ impl Binder<'_> {
             Expr::CompoundFieldAccess { root, access_chain } => {
                 // Before a subscript `c.tags` is a column's name, and no field of a row: the row would stand in brackets.
                 let names = column_names(root, access_chain);
+                let before = self.bound.references.len();
                 let mut deps = match names.as_slice() {
                     [] | [_] => self.expr(root, context)?,
                     names => self.compound(names, context)?.0,
@@ -81,6 +82,13 @@ impl Binder<'_> {
                             // Only the first field is one of the row itself.
                             if depth > 0 || !Self::is_field_of_row(root, &ident.value, context) {
                                 self.attribute(&ident.value, index)?;
+                            } else {
+                                // PostgreSQL takes the column itself: the row needs no type of its own.
+                                self.bound
+                                    .references
+                                    .iter_mut()
+                                    .skip(before)
+                                    .for_each(|reference| reference.row = false);
                             }
                         }
                         AccessExpr::Dot(Expr::Function(function)) => {

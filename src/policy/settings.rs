@@ -133,6 +133,8 @@ const SETTINGS: &[(&str, Values)] = &[
     ("datestyle", Values::Any),
     ("deadlock_timeout", Values::Any),
     ("default_text_search_config", Values::Any),
+    // Off is all that servers take, and what old dumps send.
+    ("default_with_oids", Values::Any),
     ("default_transaction_deferrable", Values::Any),
     ("default_transaction_isolation", Values::Any),
     ("default_transaction_read_only", Values::Any),

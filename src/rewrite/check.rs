@@ -1,5 +1,7 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
+use std::ops::Range;
+
 use super::{
     Edits, Job, functions,
     names::{hidden, protected, qualified, relation, treatment},
@@ -13,6 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::FIRST_USER_OID,
     policy::{ColumnPolicy, Search, Treatment, WriteBack},
+    sql::{Kind, Nesting, Token},
 };
 
 /// Judges a bound statement; qualifies function names that something in the catalog could shadow.
@@ -183,10 +186,7 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
                 && !gated
                 && !keeps_itself(job, assigned, *id, *position)
             {
-                let refusal = Refusal::new(RefusalCode::MaskedSource, "a masked value would be stored").with_hint(
-                    "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
-                );
-                return Err(at(job, refusal, source.name.start));
+                return Err(masked_source(job, assigned, *id, *position));
             }
         }
         let Some(target) = job.bound.relations.get(assigned.relation) else { continue };
@@ -227,35 +227,94 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Names the column that is read and the one that would take its mask in, and points to where it is read.
+fn masked_source(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) -> Refusal {
+    let name = |id: usize, position: usize| {
+        let used = job.bound.relations.get(id)?;
+        relation(job, used).ok()?.columns.get(position).map(|column| column.name.as_str())
+    };
+    let (read, stored) = (name(id, position), name(assigned.relation, assigned.column));
+    let message = match (read, stored) {
+        (Some(read), Some(stored)) => format!("a masked value of column {read} would be stored in column {stored}"),
+        (_, _) => "a masked value would be stored".to_owned(),
+    };
+    let refusal = Refusal::new(RefusalCode::MaskedSource, message).with_hint(
+        "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
+    );
+    let reads = |reference: &&Reference| {
+        let inside = assigned.value.as_ref().is_none_or(|value| value.contains(&reference.tokens.start));
+        inside && reference.relation == id && reference.column == Some(position)
+    };
+    let place = job.bound.references.iter().find(reads).map(|reference| reference.tokens.start);
+    match place.or_else(|| job.bound.relations.get(id).map(|used| used.name.start)) {
+        Some(token) => at(job, refusal, token),
+        None => refusal,
+    }
+}
+
 /// Whether it is known where the values of an assignment stand.
 fn values_known(assigned: &Assigned) -> bool {
     let known = if assigned.update { assigned.value.is_some() } else { assigned.rows.is_some() };
     known && !assigned.partial
 }
 
-/// Whether a column is assigned nothing but itself and values that are computed of no hidden column: `SET a = a`, and `SET a = CASE
-/// WHEN … THEN $1 ELSE a END`. The guard against writing masks back then keeps what is stored.
+/// Whether a column is assigned nothing but itself and values that are computed of no hidden column: `SET a = a`, `SET a = CASE
+/// WHEN … THEN $1 ELSE a END`, and `SET a = coalesce($1, a)`. The guard against writing masks back then keeps what is stored.
 fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) -> bool {
     let Some(value) = assigned.value.clone().filter(|_| assigned.update && !assigned.partial) else { return false };
     let kept = protected_rule(job, id, position).is_some_and(|rule| rule.write_back == WriteBack::Keep);
-    let word = |at: Option<usize>, words: &[&str]| {
-        at.and_then(|at| job.tokens.get(at)).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
-    };
-    let whole = |reference: &Reference| {
-        let begins =
-            reference.tokens.start == value.start || word(reference.tokens.start.checked_sub(1), &["then", "else"]);
-        let ends = reference.tokens.end == value.end || word(Some(reference.tokens.end), &["when", "else", "end"]);
-        begins && ends && !reference.outer
-    };
-    // One CASE, and nothing around it or inside its branches that could make something of the column.
-    let cases = value.clone().filter(|at| word(Some(*at), &["case"])).count();
-    let is_case = cases == 1 && word(Some(value.start), &["case"]) && word(value.end.checked_sub(1), &["end"]);
     let mut own = job.bound.references.iter().filter(|reference| {
         value.contains(&reference.tokens.start) && reference.relation == id && reference.column == Some(position)
     });
     let plain = own.clone().any(|reference| reference.tokens == value);
+    let mut whole = |parts: &[Range<usize>]| {
+        own.clone().next().is_some()
+            && own.all(|reference| !reference.outer && parts.iter().any(|part| *part == reference.tokens))
+    };
     kept && (id, position) == (assigned.relation, assigned.column)
-        && (plain || is_case && own.clone().next().is_some() && own.all(whole))
+        && (plain
+            || branches(job.tokens, &value)
+                .or_else(|| alternatives(job.tokens, &value))
+                .is_some_and(|parts| whole(&parts)))
+}
+
+/// The results of the CASE that is all of `value`, when no other stands in it.
+fn branches(tokens: &[Token], value: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    let word = |at: usize, words: &[&str]| {
+        value.contains(&at) && tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+    };
+    let cases = value.clone().filter(|at| word(*at, &["case"])).count();
+    let is_case = cases == 1 && word(value.start, &["case"]) && word(value.end.checked_sub(1)?, &["end"]);
+    is_case.then(|| {
+        let begins = value.clone().filter(|at| word(*at, &["then", "else"])).map(|at| at + 1);
+        let end = |start: usize| (start..value.end).find(|at| word(*at, &["when", "else", "end"])).unwrap_or(value.end);
+        begins.map(|start| start..end(start)).collect()
+    })
+}
+
+/// The arguments of the `coalesce(…)` that is all of `value`.
+fn alternatives(tokens: &[Token], value: &Range<usize>) -> Option<Vec<Range<usize>>> {
+    let open = value.start + 1;
+    let is_call = tokens.get(value.start)?.is_word("coalesce") && tokens.get(open)?.kind == Kind::Open;
+    is_call.then_some(())?;
+    let (mut depth, mut start, mut parts) = (0_usize, open + 1, Vec::new());
+    for at in open..value.end {
+        let token = tokens.get(at)?;
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.checked_sub(1)?,
+            Nesting::Stays => {}
+        }
+        let closes = depth == 0;
+        if closes || (depth == 1 && token.kind == Kind::Comma) {
+            parts.push(start..at);
+            start = at + 1;
+        }
+        if closes {
+            return (at + 1 == value.end).then_some(parts);
+        }
+    }
+    None
 }
 
 /// Assignments that would tie rows to other subjects, and cannot be kept from doing so in hidden rows.

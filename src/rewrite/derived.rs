@@ -204,7 +204,9 @@ fn stars(job: &Job<'_>, expand: &[bool], edits: &mut Edits) -> Result<(), Refusa
             continue; // RETURNING: with the targets.
         }
         let hides = inline::hides(job, star);
-        if hides || star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
+        let mut columns = star.columns.iter().filter_map(|column| column.origin);
+        let one = !star.ignored && columns.any(|(id, position)| is_one_of_group(job, id, position));
+        if hides || one || star.relations.iter().any(|id| expand.get(*id).copied().unwrap_or(false)) {
             if !star.complete || star.columns.is_empty() {
                 return Err(Refusal::new(RefusalCode::Unsupported, "this use of * is not supported here")
                     .with_hint("Name the columns."));
@@ -245,7 +247,7 @@ fn groups(job: &Job<'_>, references: &[Vec<usize>], exact: &Exact, edits: &mut E
                     let own = references.get(id).map_or(&[][..], Vec::as_slice).iter();
                     let own = own.filter_map(|number| job.bound.references.get(*number));
                     for reference in own.filter(|r| r.column == Some(position) && r.ungrouped && !r.schema_qualified) {
-                        one_of_group(job, reference, &column.name, edits);
+                        reference_of_group(job, reference, &column.name, edits);
                     }
                 } else if needed && !grouped(position) {
                     let _ = write!(added, "{}.{}, ", quote_ident(&used.alias), quote_ident(&column.name));
@@ -278,12 +280,28 @@ pub(super) fn groups_by_key(job: &Job<'_>, block: usize, id: usize) -> bool {
     !data.primary_key.is_empty() && data.primary_key.iter().all(grouped)
 }
 
+/// Whether a column of a derived table is one that GROUP BY of the table's primary key covers, and that cannot be added to it.
+pub(super) fn is_one_of_group(job: &Job<'_>, id: usize, position: usize) -> bool {
+    let used = job.bound.relations.get(id).filter(|used| used.role == Role::Source && !job.is_inline(id));
+    let Some((used, block)) = used.and_then(|used| Some((used, used.block?))) else { return false };
+    let column = job.catalog.relation(used.oid).and_then(|data| data.columns.get(position));
+    protected(job.role, used).is_some()
+        && column.is_some_and(lacks_equality)
+        && groups_by_key(job, block, id)
+        && job.bound.blocks.get(block).is_some_and(|block| !block.grouped.contains(&(id, position)))
+}
+
 /// A column that cannot be grouped by has one value in a group of one row: any of them is it.
-fn one_of_group(job: &Job<'_>, reference: &Reference, name: &str, edits: &mut Edits) {
+pub(super) fn one_of_group(operand: &str) -> String {
+    format!("(pg_catalog.array_agg({operand}))[1]")
+}
+
+/// The same for a reference, which may give its name to an item.
+fn reference_of_group(job: &Job<'_>, reference: &Reference, name: &str, edits: &mut Edits) {
     let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
     let alias =
         if is_item(job.tokens, &reference.tokens) { format!(" AS {}", quote_ident(name)) } else { String::new() };
-    edits.replace(reference.tokens.clone(), format!("(pg_catalog.array_agg({operand}))[1]{alias}"), false);
+    edits.replace(reference.tokens.clone(), one_of_group(&operand) + &alias, false);
 }
 
 /// Whether the tokens are an item of a select list, without alias.

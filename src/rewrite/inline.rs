@@ -8,7 +8,7 @@
 
 use super::{
     Edits, Job,
-    derived::Exact,
+    derived::{Exact, is_one_of_group, one_of_group},
     exact::{in_place, searched},
     names::{hidden, protected, push_seen, relation, seen, treatment},
 };
@@ -178,9 +178,12 @@ pub fn masked_star(job: &Job<'_>, star: &Star) -> String {
             Some(qualifier) => [&*quote_ident(qualifier), ".", &*name].concat(),
             None => name.clone().into_owned(),
         };
-        let masked = column.origin.filter(|(id, _)| job.is_inline(*id)).and_then(|(id, position)| {
+        let masked = column.origin.and_then(|(id, position)| {
             let used = job.bound.relations.get(id)?;
             let policy = protected(job.role, used)?;
+            if !job.is_inline(id) {
+                return is_one_of_group(job, id, position).then(|| one_of_group(&reference));
+            }
             hidden(policy, position)?;
             let data = job.catalog.relation(used.oid)?.columns.get(position)?;
             Some(seen(policy, position, data, &reference, Row { name: "", few: false }))
