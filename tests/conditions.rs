@@ -285,6 +285,56 @@ fn errors_do_not_tell_of_hidden_rows() {
         let answer = ghn.simple(sql);
         assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
     }
+    // What a select list computes moves into the condition that names it.
+    let fails = "1000 / (total - 2000)";
+    for (sql, expected) in [
+        ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE q.u <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT v FROM (SELECT # AS u FROM orders) p (v)) q WHERE q.v <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT p.u AS v FROM (SELECT # AS u FROM orders) p) q WHERE v <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT * FROM (SELECT # u, id FROM orders) p) q WHERE q.u <> 0 AND id > 0", "8"),
+        (
+            "WITH w AS (SELECT *, # u FROM orders) SELECT count(*) FROM (SELECT * FROM w) x JOIN shipments s ON x.u <> 0 AND s.order_id = x.id",
+            "2",
+        ),
+        (
+            "WITH w AS (SELECT # u FROM orders), v AS (SELECT u AS t FROM w) SELECT (SELECT count(*) FROM v WHERE t <> 0)",
+            "8",
+        ),
+        ("SELECT count(*) FROM (SELECT # FROM orders) q WHERE q.\"?column?\" <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE q IS NOT NULL", "8"),
+        ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE (q.*) IS NOT NULL", "8"),
+        ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE (q).u <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT abs(#) FROM orders) q WHERE q.abs > 0", "8"),
+        ("SELECT count(*) FROM (SELECT CASE WHEN # <> 0 THEN 1 END FROM orders) q WHERE q.case = 1", "8"),
+        ("SELECT count(*) FROM (SELECT (SELECT #) AS z FROM orders o) q WHERE z <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT 1 AS u WHERE false UNION ALL SELECT # AS v FROM orders) q WHERE u <> 0", "8"),
+        (
+            "SELECT count(*) FROM (SELECT x FROM (SELECT # AS x FROM orders) p WHERE x <> 0 UNION ALL SELECT 1 AS y) q",
+            "9",
+        ),
+        ("SELECT count(*) FROM ((SELECT # AS u FROM orders) q JOIN customers c ON q.u <> 0 AND c.id = 1)", "0"),
+        ("SELECT count(*) FROM orders WHERE id IN (SELECT # FROM orders)", "0"),
+        (
+            "SELECT count(*) FROM (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY total) AS from FROM orders WHERE # <> 0) q",
+            "1",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT ON (id) id, total IS DISTINCT FROM 5 FROM orders WHERE # <> 0 ORDER BY id) q",
+            "8",
+        ),
+        ("SELECT count(*) FROM (SELECT id FROM orders ORDER BY #) q WHERE id > 0", "8"),
+        ("SELECT (SELECT count(*) FROM orders WHERE # <> 0)", "8"),
+        ("SELECT count(*) FROM (SELECT # u FROM orders GROUP BY #) q WHERE u = 1", "0"),
+        (
+            "SELECT count(*) FROM customers c, LATERAL (SELECT # AS u FROM orders o WHERE o.customer_id = c.id) q WHERE q.u > 5000",
+            "0",
+        ),
+    ] {
+        let sql = sql.replace('#', fails);
+        let answer = ghn.simple(&sql);
+        assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+        assert_eq!(lines(&answer), [expected], "{sql}");
+    }
     // The server would have failed: so would the proxy without its barrier.
     let unguarded = "SELECT count(*) FROM (SELECT * FROM orders WHERE lower(btrim(btrim(ship_phone || ''))) LIKE '%1') o WHERE 1000 / (total - 2000) <> 0";
     let mut owner = wire::Client::connect(&postgres.address(), &[("user", "owner"), ("database", "shop")]).unwrap();
@@ -295,6 +345,15 @@ fn errors_do_not_tell_of_hidden_rows() {
         "SELECT * FROM orders WHERE id = 3",
         "UPDATE orders SET total = 1 WHERE id = 3",
         "DELETE FROM orders o WHERE id = 3",
+        "SELECT x.id FROM (SELECT id, total::text FROM orders WHERE id = 3) x",
+        "WITH x AS (SELECT id, abs(total) u FROM orders WHERE id = 3) SELECT *, (SELECT 1) FROM x ORDER BY u",
+        "SELECT (SELECT count(*) FROM orders o WHERE o.id = c.id) FROM customers c WHERE c.id = -5 AND now() > '2020-01-01'",
+        "SELECT id FROM orders WHERE id = '3'::bigint AND ship_phone <> text '' ORDER BY lower(ship_phone)",
+        "SELECT id FROM orders WHERE id = ANY (ARRAY[3, 4])",
+        "SELECT id FROM orders WHERE id = ANY ('{3,4}'::bigint[])",
+        "WITH pgrst_source AS (SELECT o.id, row_to_json(s.*)::jsonb AS s FROM orders o LEFT JOIN LATERAL (SELECT i.id FROM shipments i
+            WHERE i.order_id = o.id) s ON TRUE WHERE o.id = 3) SELECT null::bigint AS total_result_set, count(_postgrest_t) AS page_total,
+            coalesce(json_agg(_postgrest_t), '[]') AS body FROM (SELECT * FROM pgrst_source) _postgrest_t",
     ] {
         let plan = lines(&ghn.simple(&format!("EXPLAIN (COSTS OFF) {quiet}"))).join("\n");
         assert!(plan.contains("orders_pkey"), "{plan}");

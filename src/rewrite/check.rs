@@ -268,8 +268,7 @@ fn keeps_itself(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) 
     });
     let plain = own.clone().any(|reference| reference.tokens == value);
     let mut whole = |parts: &[Range<usize>]| {
-        own.clone().next().is_some()
-            && own.all(|reference| !reference.outer && parts.iter().any(|part| *part == reference.tokens))
+        own.clone().next().is_some() && own.all(|reference| !reference.outer && parts.contains(&reference.tokens))
     };
     kept && (id, position) == (assigned.relation, assigned.column)
         && (plain

@@ -16,6 +16,7 @@ mod exact;
 mod functions;
 mod inline;
 mod locking;
+mod loud;
 mod names;
 mod scope;
 mod stored;

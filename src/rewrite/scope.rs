@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::{
     Edits, Job,
+    loud::is_loud,
     names::{protected, relation},
 };
 use crate::{
@@ -19,98 +20,6 @@ use crate::{
     policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
     sql::{Kind, Nesting, Token},
 };
-
-/// Words before a bracket that call nothing, and aggregates that fail on no value.
-const QUIET_BEFORE_BRACKET: &[&str] = &[
-    "all", "and", "any", "as", "by", "count", "exists", "from", "in", "join", "lateral", "max", "min", "not", "on",
-    "or", "set", "some", "where",
-];
-/// Words that stand for what can fail on a value: functions, operators, and expressions that choose a type for values of several
-/// (the server casts them then, and the client's own values may be what fails).
-const LOUD: &[&str] = &[
-    "at", "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
-    "using", "values",
-];
-/// Comparisons of built-in types fail on no value.
-const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
-/// Words before the bracket of a sub-select that may have any number of rows.
-const OPENS_ROWS: &[&str] = &["all", "any", "as", "exists", "from", "in", "join", "lateral", "some"];
-/// Words before a string that do not make it a constant of some type, as `oid '1'` is.
-const BEFORE_TEXT: &[&str] =
-    &["and", "between", "distinct", "limit", "not", "offset", "on", "or", "select", "symmetric", "where"];
-
-/// Whether something in the statement can fail on a value of a row that the scope hides. What the select list of the
-/// outermost query holds is evaluated on rows that have passed every condition, unless it has conditions of its own.
-fn is_loud(tokens: &[Token]) -> bool {
-    let listed = select_list(tokens);
-    (0..tokens.len()).filter(|at| !listed.contains(at)).any(|at| is_loud_at(tokens, at))
-}
-
-/// The tokens of the outermost select list; none where it holds a sub-select.
-fn select_list(tokens: &[Token]) -> Range<usize> {
-    let mut depth = 0_usize;
-    let mut start = None;
-    for (at, token) in tokens.iter().enumerate() {
-        match token.kind.nesting() {
-            Nesting::Opens => depth += 1,
-            Nesting::Closes => depth = depth.saturating_sub(1),
-            Nesting::Stays => {}
-        }
-        // Behind a dot it is a label.
-        let word = |word: &str| token.is_word(word) && !is_label(tokens, at);
-        match start {
-            None if depth == 0 && ["update", "delete", "merge"].iter().any(|verb| word(verb)) => return 0..0,
-            None if depth == 0 && word("select") => start = Some(at + 1),
-            // A set operation has conditions in front of its second list; that one is judged like any other text.
-            Some(start) if depth == 0 && word("from") => return start..at,
-            Some(_) if word("select") => return 0..0,
-            Some(_) | None => {}
-        }
-    }
-    0..0
-}
-
-fn is_label(tokens: &[Token], at: usize) -> bool {
-    at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.kind == Kind::Dot)
-}
-
-fn is_loud_at(tokens: &[Token], at: usize) -> bool {
-    let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
-    let Some(token) = tokens.get(at) else { return true };
-    match token.kind {
-        Kind::Word | Kind::Quoted => {
-            let word = token.kind == Kind::Word && !is_label(tokens, at);
-            let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
-            let listed = |words: &[&str]| word && words.contains(&token.name());
-            // A scalar sub-select fails on a second row.
-            let scalar = word
-                && matches!(token.name(), "select" | "with" | "table")
-                && before(at).is_some_and(|open| open.kind == Kind::Open)
-                && !before(at - 1).is_some_and(|word| OPENS_ROWS.iter().any(|known| word.is_word(known)));
-            (opens && !listed(QUIET_BEFORE_BRACKET)) || listed(LOUD) || scalar
-        }
-        Kind::Text => before(at).is_some_and(|before| {
-            before.kind == Kind::Quoted
-                || (before.kind == Kind::Word && !BEFORE_TEXT.iter().any(|known| before.is_word(known)))
-        }),
-        Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
-            matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
-                || ["select", "distinct", "all", "returning"].iter().any(|word| before.is_word(word))
-        }),
-        Kind::Operator => !QUIET_OPERATORS.contains(&token.name()),
-        Kind::Typecast
-        | Kind::National
-        | Kind::Bits
-        | Kind::Hex
-        | Kind::OpenBracket
-        | Kind::CloseBracket
-        | Kind::Colon
-        | Kind::Assign
-        | Kind::Arrow
-        | Kind::Semicolon => true,
-        Kind::Number | Kind::Parameter | Kind::Open | Kind::Close | Kind::Comma | Kind::Dot => false,
-    }
-}
 
 /// Types whose comparisons fail on no value.
 pub(super) fn compares_safely(column: &Column) -> bool {
@@ -151,7 +60,9 @@ impl Scoping {
         if !bound.relations.iter().any(scoped) {
             return Self::default();
         }
-        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used)) || is_loud(tokens);
+        // What the client declares a parameter to be may be cast to the type of a column, and fail.
+        let declared = tokens.iter().any(|token| token.kind == Kind::Parameter);
+        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, declared)) || is_loud(tokens, catalog);
         Self { loud, pattern: has_pattern(tokens) }
     }
 }
@@ -163,7 +74,7 @@ pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
 
 /// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is
 /// compared with the oid of a system relation is cast.
-fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
+fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, declared: bool) -> bool {
     let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
     let decides = Usages(
         Usages::PREDICATE.0
@@ -173,7 +84,10 @@ fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
             | Usages::ARGUMENT.0
             | Usages::STORED.0,
     );
-    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(decides) && !compares_safely(column);
+    let safe = |column: &Column| {
+        compares_safely(column) && !(declared && matches!(column.type_name.as_str(), "float4" | "float8"))
+    };
+    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(decides) && !safe(column);
     used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
 }
 

@@ -1,0 +1,455 @@
+//! Whether something in a statement can fail on a value of a row that a row scope hides: a function, a cast, most operators.
+//!
+//! PostgreSQL evaluates conditions beside a scope in any order, so what can fail in one of them tells of hidden rows. What select lists,
+//! GROUP BY and ORDER BY hold is computed of rows that have passed all conditions of their query, and so matters only as a column
+//! of a sub-select in FROM or of WITH that a condition elsewhere names, for that condition may move into the sub-select.
+//!
+//! In: tokens. Out: yes, or no. Invariant: what is not understood counts as a condition, and a name that could be that of such a column as its name.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use crate::{
+    catalog::CatalogSnapshot,
+    sql::{Kind, Nesting, Token},
+};
+
+/// Words before a bracket that call nothing, and aggregates that fail on no value.
+const QUIET_BEFORE_BRACKET: &[&str] = &[
+    "all", "and", "any", "as", "by", "count", "exists", "from", "in", "join", "lateral", "max", "min", "not", "on",
+    "or", "set", "some", "where",
+];
+/// Words that stand for what can fail on a value: functions, operators, and expressions that choose a type for values of several
+/// (the server casts them then, and the client's own values may be what fails).
+const LOUD: &[&str] = &[
+    "at", "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
+    "using", "values",
+];
+/// Comparisons of built-in types fail on no value.
+const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
+/// Words before the bracket of a sub-select that may have any number of rows.
+const OPENS_ROWS: &[&str] = &["all", "any", "as", "exists", "from", "in", "join", "lateral", "some"];
+/// Words before a string that do not make it a constant of some type, as `oid '1'` is.
+const BEFORE_TEXT: &[&str] =
+    &["and", "between", "distinct", "limit", "not", "offset", "on", "or", "select", "symmetric", "where"];
+/// Types that a constant is read as when the statement is, or not at all, whatever rows there are.
+const CONSTANT_TYPES: &[&str] = &[
+    "bigint",
+    "bool",
+    "boolean",
+    "date",
+    "float4",
+    "float8",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "varchar",
+];
+/// What begins a clause of a query.
+const CLAUSES: &[&str] = &[
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "on",
+    "order",
+    "union",
+    "where",
+    "window",
+];
+
+/// Whether something in the statement can fail on a value of a row that the scope hides.
+pub(super) fn is_loud(tokens: &[Token], catalog: &CatalogSnapshot) -> bool {
+    let writes = ["delete", "insert", "merge", "recursive", "update"];
+    if tokens.iter().any(|token| writes.iter().any(|word| token.is_word(word))) {
+        let listed = select_list(tokens);
+        return (0..tokens.len()).filter(|at| !listed.contains(at)).any(|at| is_loud_at(tokens, at, catalog));
+    }
+    let mut parts =
+        Parts { tokens, stands: vec![Stands::Aside; tokens.len()], items: Vec::new(), sources: BTreeSet::new() };
+    parts.query(0..tokens.len(), Place::Outermost).is_none() || parts.are_loud(catalog)
+}
+
+/// Where a query stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Its columns go to the client, or into a value of a select list.
+    Outermost,
+    /// In FROM, or in WITH: its columns have names.
+    Named,
+}
+
+/// What a token belongs to.
+#[derive(Clone, Copy, PartialEq)]
+enum Stands {
+    /// A select list, GROUP BY, ORDER BY.
+    Aside,
+    From,
+    Condition,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Clause {
+    /// Before SELECT, and between the queries of UNION.
+    Start,
+    With,
+    List,
+    From,
+    /// Behind ON.
+    Joined,
+    Condition,
+    /// GROUP BY and ORDER BY.
+    Sorted,
+}
+
+/// A column of a sub-select in FROM or WITH.
+struct Item {
+    tokens: Range<usize>,
+    query: Range<usize>,
+    /// All columns of queries that are united: which has which name is not looked at.
+    united: bool,
+}
+
+struct Parts<'a> {
+    tokens: &'a [Token],
+    stands: Vec<Stands>,
+    items: Vec<Item>,
+    /// Names of relations and what they are called.
+    sources: BTreeSet<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn word(&self, at: usize, words: &[&str]) -> bool {
+        // Behind a dot it is a label.
+        !is_label(self.tokens, at)
+            && self.tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+    }
+
+    fn before(&self, at: usize, words: &[&str]) -> bool {
+        at.checked_sub(1).is_some_and(|at| self.word(at, words))
+    }
+
+    fn mark(&mut self, range: Range<usize>, stands: Stands) {
+        for token in self.stands.get_mut(range).into_iter().flatten() {
+            *token = stands;
+        }
+    }
+
+    /// The bracket that closes the one at `open`.
+    fn close(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        (open..self.tokens.len()).find(|at| {
+            match self.tokens.get(*at).map(|token| token.kind.nesting()) {
+                Some(Nesting::Opens) => depth += 1,
+                Some(Nesting::Closes) => depth = depth.saturating_sub(1),
+                Some(Nesting::Stays) | None => {}
+            }
+            depth == 0
+        })
+    }
+
+    fn begins_query(&self, inner: &Range<usize>) -> bool {
+        let mut at = inner.start;
+        while self.tokens.get(at).is_some_and(|token| token.kind == Kind::Open) && at < inner.end {
+            at += 1;
+        }
+        at < inner.end && self.word(at, &["select", "with", "values", "table"])
+    }
+
+    /// Reads a query; none where it is not understood.
+    fn query(&mut self, range: Range<usize>, place: Place) -> Option<()> {
+        let (mut clause, mut at, mut starts, mut united) = (Clause::Start, range.start, Vec::new(), false);
+        while at < range.end {
+            let kind = self.tokens.get(at)?.kind;
+            match kind.nesting() {
+                Nesting::Closes => return None,
+                Nesting::Opens => {
+                    let close = self.close(at).filter(|close| *close < range.end)?;
+                    self.bracket(at, close, clause, place)?;
+                    at = close + 1;
+                    continue;
+                }
+                Nesting::Stays => {}
+            }
+            let from_of_distinct = self.before(at, &["distinct"]) && at >= 2 && self.before(at - 1, &["is", "not"]);
+            let begins = self.word(at, CLAUSES)
+                && !(self.word(at, &["from"]) && from_of_distinct)
+                // DISTINCT ON (…)
+                && !(clause == Clause::List && self.word(at, &["on"]))
+                && (!self.word(at, &["group", "order"]) || self.word(at + 1, &["by"]));
+            if begins {
+                // A word of the grammar may be a label behind AS.
+                (!self.before(at, &["as"])).then_some(())?;
+                if clause == Clause::List {
+                    self.list(&mut starts, at, &range, place);
+                }
+                clause = self.next(clause, at)?;
+                united |= clause == Clause::Start;
+            } else if self.word(at, &["select"]) {
+                matches!(clause, Clause::Start | Clause::With).then_some(())?;
+                clause = Clause::List;
+                starts.push(at + 1);
+                at += 1;
+                continue;
+            } else if clause == Clause::List && kind == Kind::Comma {
+                starts.push(at + 1);
+            } else if (clause == Clause::Joined) && (kind == Kind::Comma || self.word(at, &["join"])) {
+                clause = Clause::From;
+            } else if clause == Clause::Start {
+                if self.word(at, &["with"]) {
+                    clause = Clause::With;
+                } else if !self.word(at, &["all", "distinct"]) {
+                    // VALUES, TABLE, and what no query begins with.
+                    return None;
+                }
+            }
+            let stands = match clause {
+                Clause::Start | Clause::List | Clause::Sorted => Stands::Aside,
+                Clause::With | Clause::From => Stands::From,
+                Clause::Joined | Clause::Condition => Stands::Condition,
+            };
+            if stands == Stands::From && matches!(kind, Kind::Word | Kind::Quoted) {
+                self.sources.insert(self.tokens.get(at)?.name());
+            }
+            self.mark(at..at + 1, stands);
+            at += 1;
+        }
+        if clause == Clause::List {
+            self.list(&mut starts, range.end, &range, place);
+        }
+        // The columns of all its queries have the names of the first.
+        if united && place == Place::Named {
+            self.items.push(Item { tokens: range.clone(), query: range, united: true });
+        }
+        Some(())
+    }
+
+    /// The clause that begins at `at`.
+    fn next(&self, clause: Clause, at: usize) -> Option<Clause> {
+        Some(match self.tokens.get(at)?.name() {
+            "from" if clause == Clause::List => Clause::From,
+            "on" if clause == Clause::From => Clause::Joined,
+            "except" | "intersect" | "union" => Clause::Start,
+            "group" | "order" => Clause::Sorted,
+            "where" | "having" | "window" | "limit" | "offset" | "fetch" | "for" => Clause::Condition,
+            _ => return None,
+        })
+    }
+
+    fn list(&mut self, starts: &mut Vec<usize>, end: usize, query: &Range<usize>, place: Place) {
+        let ends = starts.iter().skip(1).map(|next| next - 1).chain([end]);
+        if place == Place::Named {
+            let items = starts.iter().zip(ends).map(|(start, end)| Item {
+                tokens: *start..end,
+                query: query.clone(),
+                united: false,
+            });
+            self.items.extend(items);
+        }
+        starts.clear();
+    }
+
+    fn bracket(&mut self, open: usize, close: usize, clause: Clause, place: Place) -> Option<()> {
+        let inner = open + 1..close;
+        match clause {
+            Clause::Start => self.query(inner, place),
+            Clause::List | Clause::Sorted => self.value(inner),
+            Clause::With | Clause::From if self.begins_query(&inner) => {
+                // The word before a sub-select of FROM calls nothing.
+                self.before(open, &["as", "materialized", "from", "join", "lateral"]).then_some(()).or_else(|| {
+                    let before = self.tokens.get(open.checked_sub(1)?)?;
+                    (before.kind == Kind::Comma).then_some(())
+                })?;
+                self.query(inner, Place::Named)
+            }
+            Clause::With | Clause::From | Clause::Joined | Clause::Condition => {
+                self.mark(open..close + 1, Stands::Condition);
+                Some(())
+            }
+        }
+    }
+
+    /// What stands in brackets, computed of rows that have passed: a sub-select, or an expression in which some may be.
+    fn value(&mut self, inner: Range<usize>) -> Option<()> {
+        if self.begins_query(&inner) {
+            return self.query(inner, Place::Outermost);
+        }
+        let mut at = inner.start;
+        while at < inner.end {
+            if self.tokens.get(at)?.kind.nesting() == Nesting::Opens {
+                let close = self.close(at).filter(|close| *close < inner.end)?;
+                self.value(at + 1..close)?;
+                at = close;
+            }
+            at += 1;
+        }
+        Some(())
+    }
+
+    fn are_loud(&self, catalog: &CatalogSnapshot) -> bool {
+        let loud = |at: usize| is_loud_at(self.tokens, at, catalog);
+        let places = || (0..self.tokens.len()).zip(&self.stands);
+        if places().any(|(at, stands)| *stands != Stands::Aside && loud(at)) {
+            return true;
+        }
+        let mut names: BTreeSet<(&str, usize, usize)> = BTreeSet::new();
+        loop {
+            let known = names.len();
+            for item in &self.items {
+                let carries = item.tokens.clone().any(|at| {
+                    let used = self.tokens.get(at).map_or("", Token::name);
+                    loud(at) || names.iter().any(|(name, ..)| *name == used)
+                });
+                if carries {
+                    names.extend(self.names(item).map(|name| (name, item.query.start, item.query.end)));
+                }
+            }
+            if names.len() == known {
+                break;
+            }
+        }
+        let condition = |at: usize| {
+            let Some(token) = self.tokens.get(at) else { return true };
+            let after = self.tokens.get(at + 1).map(|next| next.kind);
+            let outside =
+                |(name, start, end): &(&str, usize, usize)| *name == token.name() && !(*start..*end).contains(&at);
+            if !token.is_name() {
+                return token.kind == Kind::Operator && is_label(self.tokens, at);
+            }
+            // A row of such a column may be named by the relation alone.
+            let row = !is_label(self.tokens, at) && after != Some(Kind::Dot) && self.sources.contains(token.name());
+            row || names.iter().any(outside)
+        };
+        !names.is_empty() && places().any(|(at, stands)| *stands == Stands::Condition && condition(at))
+    }
+
+    /// What a column may be called: its label behind AS, or any of its words.
+    fn names<'s>(&'s self, item: &Item) -> impl Iterator<Item = &'a str> + use<'s, 'a> {
+        let end = item.tokens.end;
+        let labelled = !item.united && end >= item.tokens.start + 2 && self.before(end - 1, &["as"]);
+        let range = if labelled { end - 1..end } else { item.tokens.clone() };
+        let words = self.tokens.get(range).unwrap_or(&[]).iter();
+        let words = words.filter(|token| token.is_name()).map(Token::name);
+        words.chain((!labelled).then_some("?column?"))
+    }
+}
+
+/// The tokens of the outermost select list; none where it holds a sub-select.
+fn select_list(tokens: &[Token]) -> Range<usize> {
+    let mut depth = 0_usize;
+    let mut start = None;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays => {}
+        }
+        // Behind a dot it is a label.
+        let word = |word: &str| token.is_word(word) && !is_label(tokens, at);
+        match start {
+            None if depth == 0 && ["update", "delete", "merge"].iter().any(|verb| word(verb)) => return 0..0,
+            None if depth == 0 && word("select") => start = Some(at + 1),
+            // A set operation has conditions in front of its second list; that one is judged like any other text.
+            Some(start) if depth == 0 && word("from") => return start..at,
+            Some(_) if word("select") => return 0..0,
+            Some(_) | None => {}
+        }
+    }
+    0..0
+}
+
+fn is_label(tokens: &[Token], at: usize) -> bool {
+    at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.kind == Kind::Dot)
+}
+
+/// Whether the word at `at` names a type that constants are read as, and no other type of the database.
+fn is_constant_type(tokens: &[Token], at: usize, catalog: &CatalogSnapshot) -> bool {
+    let typmod = tokens.get(at + 1).is_some_and(|next| matches!(next.kind, Kind::Open | Kind::Dot));
+    let known = |token: &Token| {
+        CONSTANT_TYPES.iter().any(|name| token.is_word(name)) && catalog.types_named(token.name()).next().is_none()
+    };
+    !typmod && !is_label(tokens, at) && tokens.get(at).is_some_and(known)
+}
+
+/// Whether the token at `at` is a constant that stands for itself, with nothing before it that it belongs to.
+fn is_constant(tokens: &[Token], at: usize) -> bool {
+    let constant = tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
+    constant && begins_operand(tokens, at)
+}
+
+/// Whether an operand begins at `at`.
+fn begins_operand(tokens: &[Token], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
+    let compared = before.kind == Kind::Operator && QUIET_OPERATORS.contains(&before.name());
+    let word = !is_label(tokens, at - 1) && BEFORE_TEXT.iter().any(|word| before.is_word(word));
+    compared || word || matches!(before.kind, Kind::Open | Kind::OpenBracket | Kind::Comma)
+}
+
+/// Whether a bracket is that of an array of constants, or of the name of an array type behind a cast.
+fn is_constant_array(tokens: &[Token], at: usize) -> bool {
+    let Some(open) = (0..=at).rev().find(|at| tokens.get(*at).is_some_and(|token| token.kind == Kind::OpenBracket))
+    else {
+        return false;
+    };
+    let before = |back: usize| open.checked_sub(back).and_then(|at| tokens.get(at));
+    let constant = |token: &&Token| matches!(token.kind, Kind::Number | Kind::Text | Kind::Comma);
+    let inside = tokens.iter().skip(open + 1).take_while(constant).count();
+    let closes = tokens.get(open + 1 + inside).is_some_and(|token| token.kind == Kind::CloseBracket);
+    let array = before(1).is_some_and(|token| token.is_word("array"));
+    closes && if inside == 0 { before(2).is_some_and(|token| token.kind == Kind::Typecast) } else { array }
+}
+
+fn is_loud_at(tokens: &[Token], at: usize, catalog: &CatalogSnapshot) -> bool {
+    let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
+    let Some(token) = tokens.get(at) else { return true };
+    match token.kind {
+        Kind::Word | Kind::Quoted => {
+            let word = token.kind == Kind::Word && !is_label(tokens, at);
+            let kind = |at: usize, kind: Kind| tokens.get(at).is_some_and(|next| next.kind == kind);
+            let opens = kind(at + 1, Kind::Open);
+            let listed = |words: &[&str]| word && words.contains(&token.name());
+            // A scalar sub-select fails on a second row.
+            let scalar = word
+                && matches!(token.name(), "select" | "with" | "table")
+                && before(at).is_some_and(|open| open.kind == Kind::Open)
+                && !before(at - 1).is_some_and(|word| OPENS_ROWS.iter().any(|known| word.is_word(known)));
+            let now = listed(&["now"]) && kind(at + 2, Kind::Close) && catalog.functions_named("now").next().is_none();
+            (opens && !now && !listed(QUIET_BEFORE_BRACKET)) || listed(LOUD) || scalar
+        }
+        Kind::Text => before(at).is_some_and(|before| {
+            before.kind == Kind::Quoted
+                || (before.kind == Kind::Word
+                    && !BEFORE_TEXT.iter().any(|known| before.is_word(known))
+                    && !(is_constant_type(tokens, at - 1, catalog) && begins_operand(tokens, at - 1)))
+        }),
+        Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
+            matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
+                || ["select", "distinct", "all", "returning"].iter().any(|word| before.is_word(word))
+        }),
+        // A number with its sign.
+        Kind::Operator if token.is_operator("-") => {
+            !(begins_operand(tokens, at) && tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Number))
+        }
+        Kind::Operator => !QUIET_OPERATORS.contains(&token.name()),
+        Kind::Typecast => !(at > 0 && is_constant(tokens, at - 1) && is_constant_type(tokens, at + 1, catalog)),
+        Kind::OpenBracket | Kind::CloseBracket => !is_constant_array(tokens, at),
+        Kind::National | Kind::Bits | Kind::Hex | Kind::Colon | Kind::Assign | Kind::Arrow | Kind::Semicolon => true,
+        Kind::Number | Kind::Parameter | Kind::Open | Kind::Close | Kind::Comma | Kind::Dot => false,
+    }
+}
