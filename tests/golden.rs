@@ -55,6 +55,7 @@ fn inputs(shadowed: bool) -> Inputs {
     related(&mut data, customers);
     system(&mut data);
     functions(&mut data, &[("public", "listed"), ("public", "reads_all")]);
+    testing::table(&mut data, "settings", "key text, value int");
     if shadowed {
         shadow(&mut data);
     }

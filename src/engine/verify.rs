@@ -7,7 +7,7 @@
 //! Most statements need no second parse: their text is recognised token by token ([`super::recognise`], which says why
 //! that is no weaker). With debug assertions, so in every test, all are parsed and bound again as well.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{cmp::Reverse, collections::BTreeSet, ops::Range};
 
 use super::{guard, pipeline::Run, recognise::recognises};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Job, Printed, Trusted, furthest, protected, reads_few, scope_clause, too_long, treatment},
+    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, too_long, treatment},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -49,8 +49,7 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return Err(failed("column names"));
         }
     }
-    // Ours, in the order of the text: some of the first so many ends behind a place if the furthest of them does.
-    let furthest = furthest(printed.trusted.iter().map(|ours| ours.bytes.end));
+    let parts = parts(printed);
     let trusted = |range: &Range<usize>| {
         let (Some(first), Some(last)) =
             (tokens.get(range.start), range.end.checked_sub(1).and_then(|at| tokens.get(at)))
@@ -58,8 +57,11 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
             return false;
         };
         let (start, end) = (first.start as usize, last.end as usize);
-        let begun = printed.trusted.partition_point(|ours| ours.bytes.start <= start);
-        begun.checked_sub(1).and_then(|last| furthest.get(last)).is_some_and(|furthest| end <= *furthest)
+        // The innermost part that it stands in.
+        let begun = parts.partition_point(|part| part.bytes.start <= start);
+        let begun = parts.get(..begun).unwrap_or(&[]);
+        let part = begun.iter().rev().take_while(|part| part.furthest >= end).find(|part| end <= part.bytes.end);
+        part.is_some_and(|part| part.ours)
     };
     let references = own.references_by_relation();
     // No mask: the reference as the client wrote it.
@@ -67,9 +69,9 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         let (first, last) = (tokens.get(reference.tokens.start), tokens.get(reference.tokens.end.saturating_sub(1)));
         let bytes = first.zip(last).map(|(first, last)| first.start as usize..last.end as usize);
         bytes.is_some_and(|bytes| {
-            let from = printed.trusted.partition_point(|ours| ours.bytes.start < bytes.start);
-            let here = printed.trusted.iter().skip(from).take_while(|ours| ours.bytes.start == bytes.start);
-            here.into_iter().any(|ours| ours.bytes == bytes)
+            let from = parts.partition_point(|part| part.bytes.start < bytes.start);
+            let here = parts.iter().skip(from).take_while(|part| part.bytes.start == bytes.start);
+            here.into_iter().any(|part| part.ours && part.bytes == bytes)
         })
     };
     let hidden_columns = |id, policy| hidden_columns(&own, id, &references, policy, &trusted, &bare).map_err(failed);
@@ -107,6 +109,29 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         }
     }
     Ok(())
+}
+
+/// A part of the text printed: ours, or the client's inside of ours.
+struct Part {
+    bytes: Range<usize>,
+    ours: bool,
+    /// The furthest end of this one and those before it.
+    furthest: usize,
+}
+
+/// The parts in the order of the text, each behind those that it stands in.
+fn parts(printed: &Printed) -> Vec<Part> {
+    let ours = printed.trusted.iter().chain(&printed.inside).map(|ours| (&ours.bytes, true));
+    let all = ours.chain(printed.wrapped.iter().map(|bytes| (bytes, false)));
+    let mut parts: Vec<Part> = all.map(|(bytes, ours)| Part { bytes: bytes.clone(), ours, furthest: 0 }).collect();
+    // What is ours and is all of what stands inside a part of the client's comes behind that.
+    parts.sort_by_key(|part| (part.bytes.start, Reverse(part.bytes.end), part.ours));
+    let mut furthest = 0;
+    for part in &mut parts {
+        furthest = furthest.max(part.bytes.end);
+        part.furthest = furthest;
+    }
+    parts
 }
 
 fn failed(what: &str) -> Refusal {
@@ -157,7 +182,8 @@ fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, client: &[Token])
     };
     // A source by the derived table in its place, a target by what stands in its condition.
     let place = |ours: &&Trusted| used.role != Role::Source || ours.tokens == used.whole;
-    let own = printed.trusted.iter().filter(place).filter_map(|ours| printed.text.get(ours.bytes.clone()));
+    let ours = printed.trusted.iter().chain(&printed.inside);
+    let own = ours.filter(place).filter_map(|ours| printed.text.get(ours.bytes.clone()));
     own.into_iter().any(|text| text.contains(&condition))
 }
 

@@ -1,6 +1,6 @@
 //! Sources: the masked derived table in the place of each protected relation, and the repairs around it.
 
-use std::{collections::HashSet, fmt::Write as _, ops::Range};
+use std::{collections::HashSet, fmt::Write as _};
 
 use foldhash::fast::FixedState;
 
@@ -19,7 +19,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, compiled::withheld},
-    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit},
+    sql::{RESERVED_PREFIX, emit},
 };
 
 /// References (by number) whose comparison sees the stored value.
@@ -247,7 +247,7 @@ fn groups(job: &Job<'_>, references: &[Vec<usize>], exact: &Exact, edits: &mut E
                     let own = references.get(id).map_or(&[][..], Vec::as_slice).iter();
                     let own = own.filter_map(|number| job.bound.references.get(*number));
                     for reference in own.filter(|r| r.column == Some(position) && r.ungrouped && !r.schema_qualified) {
-                        reference_of_group(job, reference, &column.name, edits);
+                        reference_of_group(job, reference, edits);
                     }
                 } else if needed && !grouped(position) {
                     let _ = write!(added, "{}.{}, ", quote_ident(&used.alias), quote_ident(&column.name));
@@ -297,36 +297,11 @@ pub(super) fn one_of_group(operand: &str) -> String {
 }
 
 /// The same for a reference, which may give its name to an item.
-fn reference_of_group(job: &Job<'_>, reference: &Reference, name: &str, edits: &mut Edits) {
+fn reference_of_group(job: &Job<'_>, reference: &Reference, edits: &mut Edits) {
     let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-    let alias =
-        if is_item(job.tokens, &reference.tokens) { format!(" AS {}", quote_ident(name)) } else { String::new() };
-    edits.replace(reference.tokens.clone(), one_of_group(&operand) + &alias, false);
-}
-
-/// Whether the tokens are an item of a select list, without alias.
-fn is_item(tokens: &[Token], item: &Range<usize>) -> bool {
-    let ends = tokens.get(item.end).is_none_or(|token| {
-        matches!(token.kind, Kind::Comma | Kind::Close)
-            || ["from", "where", "group"].iter().any(|word| token.is_word(word))
-    });
-    let opens = |token: &Token| ["select", "distinct", "all"].iter().any(|word| token.is_word(word));
-    let mut before = tokens.get(..item.start).unwrap_or(&[]).iter().rev();
-    let begins = before.clone().next().is_some_and(|token| token.kind == Kind::Comma || opens(token));
-    let mut depth = 0_usize;
-    let listed = before.find_map(|token| match token.kind.nesting() {
-        Nesting::Closes => {
-            depth += 1;
-            None
-        }
-        Nesting::Opens if depth == 0 => Some(false),
-        Nesting::Opens => {
-            depth -= 1;
-            None
-        }
-        Nesting::Stays if depth == 0 && token.is_word("select") => Some(true),
-        Nesting::Stays if depth == 0 && token.is_word("from") => Some(false),
-        Nesting::Stays => None,
-    });
-    begins && ends && listed == Some(true)
+    edits.replace(reference.tokens.clone(), one_of_group(&operand), false);
+    let item = job.item_around(reference.tokens.start);
+    if let Some((at, text)) = item.and_then(inline::restored_name) {
+        edits.restore(at, text);
+    }
 }

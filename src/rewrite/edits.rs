@@ -108,6 +108,10 @@ pub struct Printed {
     pub text: String,
     /// Trusted edits.
     pub trusted: Vec<Trusted>,
+    /// Parts of trusted edits in which the client's tokens stand, as often as they do, in bytes.
+    pub wrapped: Vec<Range<usize>>,
+    /// Trusted edits inside of those.
+    pub inside: Vec<Trusted>,
     /// The client's literals in it, in order.
     pub holes: Vec<Hole>,
     /// Where the client wrote what starts where in the text; in ascending order.
@@ -137,8 +141,9 @@ impl Printed {
     fn fill(&mut self, tokens: &[Token]) {
         let filled = template::fill(std::mem::take(&mut self.text), tokens);
         if !filled.holes.is_empty() {
-            for trusted in &mut self.trusted {
-                trusted.bytes = filled.place(trusted.bytes.start)..filled.place(trusted.bytes.end);
+            let trusted = self.trusted.iter_mut().chain(&mut self.inside).map(|trusted| &mut trusted.bytes);
+            for bytes in trusted.chain(&mut self.wrapped) {
+                *bytes = filled.place(bytes.start)..filled.place(bytes.end);
             }
             for place in &mut self.places {
                 let sent = usize::try_from(place.sent).ok().map(|sent| filled.place(sent));
@@ -363,6 +368,12 @@ fn print_edit(out: &mut Printed, tokens: &[Token], edit: &Edit, later: &[Edit]) 
                 let moved = |place: &Place| Place { sent: before.saturating_add(place.sent), ..*place };
                 out.places.extend(nested.places.iter().map(moved));
             }
+            let before = out.text.len();
+            let moved = |bytes: &Range<usize>| bytes.start + before..bytes.end + before;
+            let trusted = nested.trusted.iter().chain(&nested.inside);
+            out.inside.extend(trusted.map(|ours| Trusted { bytes: moved(&ours.bytes), tokens: ours.tokens.clone() }));
+            out.wrapped.extend(nested.wrapped.iter().map(moved));
+            out.wrapped.push(before..before + nested.text.len());
             out.text.push_str(&nested.text);
             out.text.push_str(part);
         }

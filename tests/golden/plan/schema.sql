@@ -12,6 +12,7 @@ CREATE TABLE customers (
 );
 CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, amount numeric(12, 2));
 CREATE TABLE files (id bigint PRIMARY KEY, owner text, doc json);
+CREATE TABLE settings (key text, value int);
 CREATE TABLE customers_2024 (extra text) INHERITS (customers);
 CREATE VIEW tails AS SELECT id, phone AS tel, right(phone::text, 4) AS tail FROM customers;
 CREATE VIEW southern AS SELECT id FROM customers WHERE city = 'Cần Thơ';
