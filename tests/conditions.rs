@@ -301,8 +301,23 @@ fn errors_do_not_tell_of_hidden_rows() {
             "8",
         ),
         ("SELECT count(*) FROM (SELECT # FROM orders) q WHERE q.\"?column?\" <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT (#)::bigint FROM orders) q WHERE q.int8 <> 0", "1"),
+        ("SELECT count(*) FROM (SELECT CAST(# AS double precision) FROM orders) q WHERE float8 <> 0", "8"),
+        ("SELECT count(*) FROM (SELECT (#)::bigint FROM orders) q JOIN (SELECT 1 AS one) o ON int8 <> 0", "1"),
+        ("SELECT count(*) FROM (SELECT # AS u FROM orders) AS max (v) WHERE v <> 0", "8"),
+        (
+            "SELECT count(*) FROM (SELECT * FROM (SELECT 1 AS k) c WHERE k = 2 UNION ALL SELECT # FROM orders) q WHERE q.k <> 0",
+            "8",
+        ),
+        (
+            "WITH c AS (SELECT 1 AS k) SELECT count(*) FROM (SELECT * FROM c UNION ALL SELECT # FROM orders) q WHERE k <> 0",
+            "9",
+        ),
+        ("SELECT count(*) FROM (SELECT v.t::bigint FROM (SELECT # AS t FROM orders) v) q WHERE t <> 0", "1"),
         ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE q IS NOT NULL", "8"),
         ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE (q.*) IS NOT NULL", "8"),
+        ("SELECT count(*) FROM (SELECT q AS r FROM (SELECT # AS u FROM orders) q) z WHERE r IS NOT NULL", "8"),
+        ("SELECT count(*) FROM (SELECT (q.*) IS NOT NULL AS r FROM (SELECT # AS u FROM orders) q) z WHERE r", "8"),
         ("SELECT count(*) FROM (SELECT # AS u FROM orders) q WHERE (q).u <> 0", "8"),
         ("SELECT count(*) FROM (SELECT abs(#) FROM orders) q WHERE q.abs > 0", "8"),
         ("SELECT count(*) FROM (SELECT CASE WHEN # <> 0 THEN 1 END FROM orders) q WHERE q.case = 1", "8"),
@@ -350,6 +365,8 @@ fn errors_do_not_tell_of_hidden_rows() {
         "SELECT (SELECT count(*) FROM orders o WHERE o.id = c.id) FROM customers c WHERE c.id = -5 AND now() > '2020-01-01'",
         "SELECT id FROM orders WHERE id = '3'::bigint AND ship_phone <> text '' ORDER BY lower(ship_phone)",
         "SELECT id FROM orders WHERE id = ANY (ARRAY[3, 4])",
+        "SELECT x.id, c.n FROM orders x LEFT JOIN shipments a ON a.order_id = x.id LEFT JOIN LATERAL (SELECT abs(b.id) AS n
+            FROM shipments b WHERE b.order_id = x.id) c ON TRUE WHERE x.id = 3",
         "SELECT id FROM orders WHERE id = ANY ('{3,4}'::bigint[])",
         "WITH pgrst_source AS (SELECT o.id, row_to_json(s.*)::jsonb AS s FROM orders o LEFT JOIN LATERAL (SELECT i.id FROM shipments i
             WHERE i.order_id = o.id) s ON TRUE WHERE o.id = 3) SELECT null::bigint AS total_result_set, count(_postgrest_t) AS page_total,

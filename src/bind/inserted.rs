@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use sqlparser::ast::{GroupByExpr, Query, Select, SelectItem, SetExpr};
 
-use super::{binder::Binder, items::AFTER_LIST};
-use crate::sql::{Kind, Token};
+use super::binder::Binder;
+use crate::sql::{Kind, Token, keywords};
 
 impl Binder<'_> {
     /// The tokens of the values that `source` gives, from token `after` on; none where they cannot be told.
@@ -95,7 +95,7 @@ impl Binder<'_> {
     fn ends_list(&self, at: usize, token: &Token) -> bool {
         let before = |word: &str| self.before(at).is_some_and(|before| before.is_word(word));
         let named = self.before(at).is_some_and(|before| before.kind == Kind::Dot);
-        let ends = AFTER_LIST.iter().chain(&["on", "returning"]).any(|word| token.is_word(word));
+        let ends = keywords::AFTER_LIST.iter().any(|word| token.is_word(word));
         let part = (token.is_word("from") && before("distinct")) || (token.is_word("group") && before("within"));
         ends && !named && !part
     }

@@ -18,28 +18,8 @@ use super::{
 use crate::{
     catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
-    sql::{Kind, Nesting, Token, parse},
+    sql::{Kind, Nesting, Token, keywords, parse},
 };
-
-/// Reserved words that may follow a list of items.
-pub(super) const AFTER_LIST: &[&str] = &[
-    "except",
-    "fetch",
-    "for",
-    "from",
-    "group",
-    "having",
-    "intersect",
-    "into",
-    "limit",
-    "offset",
-    "on",
-    "order",
-    "returning",
-    "union",
-    "where",
-    "window",
-];
 
 /// The most columns that PostgreSQL lets a query have (`MaxTupleAttributeNumber`).
 const MAX_COLUMNS: usize = 1664;
@@ -212,8 +192,9 @@ impl Binder<'_> {
             }
             Expr::Cast { kind: CastKind::DoubleColon, expr, data_type: _, format: None } => {
                 let inner = end_of(expr)?;
-                let ends =
-                    |_, token: &Token| token.kind == Kind::Comma || AFTER_LIST.iter().any(|word| token.is_word(word));
+                let ends = |_, token: &Token| {
+                    token.kind == Kind::Comma || keywords::AFTER_LIST.iter().any(|word| token.is_word(word))
+                };
                 Some(inner.start..self.find_level(inner.end, ends))
             }
             Expr::Cast { kind: CastKind::Cast, expr, data_type: _, format: None } => {

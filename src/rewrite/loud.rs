@@ -6,11 +6,17 @@
 //!
 //! In: tokens. Out: yes, or no. Invariant: what is not understood counts as a condition, and a name that could be that of such a column as its name.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use crate::{
     catalog::CatalogSnapshot,
-    sql::{Kind, Nesting, Token},
+    sql::{
+        Kind, Nesting, Token,
+        keywords::{self, Category},
+    },
 };
 
 /// Words before a bracket that call nothing, and aggregates that fail on no value.
@@ -54,24 +60,6 @@ const CONSTANT_TYPES: &[&str] = &[
     "timestamptz",
     "uuid",
     "varchar",
-];
-/// What begins a clause of a query.
-const CLAUSES: &[&str] = &[
-    "except",
-    "fetch",
-    "for",
-    "from",
-    "group",
-    "having",
-    "intersect",
-    "into",
-    "limit",
-    "offset",
-    "on",
-    "order",
-    "union",
-    "where",
-    "window",
 ];
 
 /// Whether something in the statement can fail on a value of a row that the scope hides.
@@ -126,6 +114,33 @@ struct Item {
     united: bool,
 }
 
+/// Queries that are remembered for a name; one of more counts as a name of any.
+const QUERIES: usize = 8;
+
+/// What columns that can fail may be called, each with the queries whose columns they are.
+#[derive(Default)]
+struct Names<'a> {
+    known: BTreeMap<&'a str, Vec<Range<usize>>>,
+    count: usize,
+}
+
+impl<'a> Names<'a> {
+    fn add(&mut self, name: &'a str, query: &Range<usize>) {
+        let queries = self.known.entry(name).or_default();
+        if queries.len() <= QUERIES && !queries.contains(query) {
+            queries.push(query.clone());
+            self.count += 1;
+        }
+    }
+
+    /// Whether the name, where it stands, may be that of such a column: a query does not see its own columns by their names.
+    fn may_mean(&self, name: &str, at: usize) -> bool {
+        let any =
+            |queries: &Vec<Range<usize>>| queries.len() > QUERIES || queries.iter().any(|query| !query.contains(&at));
+        self.known.get(name).is_some_and(any)
+    }
+}
+
 struct Parts<'a> {
     tokens: &'a [Token],
     stands: Vec<Stands>,
@@ -143,6 +158,28 @@ impl<'a> Parts<'a> {
 
     fn before(&self, at: usize, words: &[&str]) -> bool {
         at.checked_sub(1).is_some_and(|at| self.word(at, words))
+    }
+
+    /// Whether the token may be the name of a relation: a word that the grammar keeps to itself is none.
+    fn may_name(&self, at: usize) -> bool {
+        let Some(token) = self.tokens.get(at).filter(|token| token.is_name()) else { return false };
+        token.kind == Kind::Quoted
+            || match keywords::category(token.name()) {
+                None | Some(Category::Unreserved | Category::ColumnName) => true,
+                Some(Category::TypeOrFunction | Category::Reserved) => false,
+            }
+    }
+
+    /// Whether the token stands for a whole row of a relation.
+    fn is_row(&self, at: usize) -> bool {
+        let dotted = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Dot);
+        let named = self.tokens.get(at).is_some_and(|token| token.is_name() && self.sources.contains(token.name()));
+        named && !dotted && !is_label(self.tokens, at)
+    }
+
+    /// The star of `x.*`.
+    fn is_star(&self, at: usize) -> bool {
+        is_label(self.tokens, at) && self.tokens.get(at).is_some_and(|token| token.kind == Kind::Operator)
     }
 
     fn mark(&mut self, range: Range<usize>, stands: Stands) {
@@ -188,7 +225,7 @@ impl<'a> Parts<'a> {
                 Nesting::Stays => {}
             }
             let from_of_distinct = self.before(at, &["distinct"]) && at >= 2 && self.before(at - 1, &["is", "not"]);
-            let begins = self.word(at, CLAUSES)
+            let begins = self.word(at, keywords::AFTER_LIST)
                 && !(self.word(at, &["from"]) && from_of_distinct)
                 // DISTINCT ON (…)
                 && !(clause == Clause::List && self.word(at, &["on"]))
@@ -224,7 +261,7 @@ impl<'a> Parts<'a> {
                 Clause::With | Clause::From => Stands::From,
                 Clause::Joined | Clause::Condition => Stands::Condition,
             };
-            if stands == Stands::From && matches!(kind, Kind::Word | Kind::Quoted) {
+            if stands == Stands::From && self.may_name(at) {
                 self.sources.insert(self.tokens.get(at)?.name());
             }
             self.mark(at..at + 1, stands);
@@ -278,6 +315,8 @@ impl<'a> Parts<'a> {
                 })?;
                 self.query(inner, Place::Named)
             }
+            // A join in brackets. Behind a name they hold arguments, or give columns other names.
+            Clause::With | Clause::From if !self.before(open, &["from", "join"]) => None,
             Clause::With | Clause::From | Clause::Joined | Clause::Condition => {
                 self.mark(open..close + 1, Stands::Condition);
                 Some(())
@@ -308,47 +347,78 @@ impl<'a> Parts<'a> {
         if places().any(|(at, stands)| *stands != Stands::Aside && loud(at)) {
             return true;
         }
-        let mut names: BTreeSet<(&str, usize, usize)> = BTreeSet::new();
+        let mut names = Names::default();
         loop {
-            let known = names.len();
+            let known = names.count;
             for item in &self.items {
                 let carries = item.tokens.clone().any(|at| {
-                    let used = self.tokens.get(at).map_or("", Token::name);
-                    loud(at) || names.iter().any(|(name, ..)| *name == used)
+                    let used = self.tokens.get(at).is_some_and(|token| names.known.contains_key(token.name()));
+                    // A row holds all columns of its relation.
+                    let row = names.count > 0 && (self.is_row(at) || self.is_star(at));
+                    loud(at) || used || row
                 });
                 if carries {
-                    names.extend(self.names(item).map(|name| (name, item.query.start, item.query.end)));
+                    match self.called(item) {
+                        Called::Name(name) => names.add(name, &item.query),
+                        Called::AsItWas => {}
+                        Called::Anything => names.add(ANYTHING, &item.query),
+                    }
                 }
             }
-            if names.len() == known {
+            if names.count == known {
                 break;
             }
         }
         let condition = |at: usize| {
             let Some(token) = self.tokens.get(at) else { return true };
-            let after = self.tokens.get(at + 1).map(|next| next.kind);
-            let outside =
-                |(name, start, end): &(&str, usize, usize)| *name == token.name() && !(*start..*end).contains(&at);
-            if !token.is_name() {
-                return token.kind == Kind::Operator && is_label(self.tokens, at);
-            }
-            // A row of such a column may be named by the relation alone.
-            let row = !is_label(self.tokens, at) && after != Some(Kind::Dot) && self.sources.contains(token.name());
-            row || names.iter().any(outside)
+            let meant = names.may_mean(token.name(), at) || (self.may_name(at) && names.may_mean(ANYTHING, at));
+            self.is_row(at) || self.is_star(at) || (token.is_name() && meant)
         };
-        !names.is_empty() && places().any(|(at, stands)| *stands == Stands::Condition && condition(at))
+        names.count > 0 && places().any(|(at, stands)| *stands == Stands::Condition && condition(at))
     }
 
-    /// What a column may be called: its label behind AS, or any of its words.
-    fn names<'s>(&'s self, item: &Item) -> impl Iterator<Item = &'a str> + use<'s, 'a> {
-        let end = item.tokens.end;
-        let labelled = !item.united && end >= item.tokens.start + 2 && self.before(end - 1, &["as"]);
-        let range = if labelled { end - 1..end } else { item.tokens.clone() };
-        let words = self.tokens.get(range).unwrap_or(&[]).iter();
-        let words = words.filter(|token| token.is_name()).map(Token::name);
-        words.chain((!labelled).then_some("?column?"))
+    /// What a column is called, where the text says it; PostgreSQL has names of its own for many forms (`a::bigint` is `int8`).
+    fn called(&self, item: &Item) -> Called<'a> {
+        let Range { start, end } = item.tokens;
+        let kind = |at: usize| self.tokens.get(at).map(|token| token.kind);
+        let Some(last) = end.checked_sub(1).filter(|last| *last >= start && !item.united) else {
+            return Called::Anything;
+        };
+        let Some(token) = self.tokens.get(last) else { return Called::Anything };
+        let tokens = || item.tokens.clone();
+        let dotted = |last: usize| {
+            tokens().take_while(|at| *at <= last).all(|at| {
+                let names = (at - start).is_multiple_of(2);
+                if names { self.tokens.get(at).is_some_and(Token::is_name) } else { kind(at) == Some(Kind::Dot) }
+            })
+        };
+        // A label, with AS or behind a bracket, where no word of the grammar stands without it.
+        let labelled = last > start && token.is_name() && self.before(last, &["as"]);
+        let is_plain =
+            token.kind == Kind::Quoted || (token.kind == Kind::Word && keywords::category(token.name()).is_none());
+        let bare = last > start && is_plain && kind(last - 1) == Some(Kind::Close);
+        // A column, or a star, by itself.
+        if labelled || bare || (token.is_name() && (last - start).is_multiple_of(2) && dotted(last)) {
+            Called::Name(token.name())
+        } else if self.is_star(last) && dotted(last - 2) || (last == start && token.is_operator("*")) {
+            Called::AsItWas
+        } else {
+            Called::Anything
+        }
     }
 }
+
+/// What a column of a sub-select is called.
+enum Called<'a> {
+    Name(&'a str),
+    /// Columns under the names that they had.
+    AsItWas,
+    /// What the text does not say.
+    Anything,
+}
+
+/// Stands for every name: it is none.
+const ANYTHING: &str = "";
 
 /// The tokens of the outermost select list; none where it holds a sub-select.
 fn select_list(tokens: &[Token]) -> Range<usize> {

@@ -14,6 +14,26 @@ pub enum Category {
     Reserved,
 }
 
+/// Reserved words that may follow a list of items, and begin the next clause.
+pub const AFTER_LIST: &[&str] = &[
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "on",
+    "order",
+    "returning",
+    "union",
+    "where",
+    "window",
+];
+
 /// The category of `word` (lower-case); none when it is no keyword.
 pub fn category(word: &str) -> Option<Category> {
     let [first, second, ..] = *word.as_bytes() else { return None };
