@@ -75,9 +75,13 @@ fn time(sql: &str, inputs: &Inputs) -> Duration {
 
 /// Plans a statement of `count` parts and one of four times as many: 4 is linear, 16 quadratic.
 fn grows_evenly(name: &str, count: usize, make: impl Fn(usize) -> String + Send + 'static) {
+    grows_evenly_by(RULES.to_owned(), name, count, make);
+}
+
+fn grows_evenly_by(rules: String, name: &str, count: usize, make: impl Fn(usize) -> String + Send + 'static) {
     // Deep trees are dropped by recursion: as in the proxy, long statements have a stack of their own.
     let work = move || {
-        let inputs = inputs();
+        let inputs = inputs_of(&rules);
         (time(&make(count), &inputs), time(&make(count * 4), &inputs))
     };
     let (small, large) = std::thread::Builder::new().stack_size(256 << 20).spawn(work).unwrap().join().unwrap();
@@ -140,6 +144,31 @@ fn conditions() {
 fn select_items() {
     grows_evenly("select items", 2_000, |count| {
         repeated("SELECT id", count, |_| ", phone".to_owned(), " FROM customers")
+    });
+}
+
+/// A row scope asks which columns that can fail a condition names.
+#[test]
+fn columns_of_sub_selects_beside_a_row_scope() {
+    let rules = RULES.to_owned() + "rows = { \"public.orders\" = \"id > 0\" }\n";
+    let items = |same: bool| {
+        move |count: usize| {
+            let item = move |number: usize| format!(", abs(id) AS a{}", if same { 0 } else { number });
+            let inner = repeated("SELECT 1 AS one", count, item, " FROM orders");
+            repeated(
+                &format!("SELECT 1 FROM ({inner}) q WHERE one = 1"),
+                count,
+                |number| format!(" OR one = {number}"),
+                "",
+            )
+        }
+    };
+    grows_evenly_by(rules.clone(), "columns", 300, items(false));
+    grows_evenly_by(rules.clone(), "columns of one name", 300, items(true));
+    grows_evenly_by(rules, "sub-selects", 60, |count| {
+        let inner = |number: usize| format!(", (SELECT abs(id) AS a FROM orders) q{number}");
+        repeated("SELECT 1 FROM orders o", count, inner, " WHERE o.id = 1")
+            + &repeated("", count, |number| format!(" OR o.id = {number}"), "")
     });
 }
 
