@@ -58,7 +58,7 @@ refusal_codes! {
     /// The text cannot be split into PostgreSQL tokens.
     BadToken = "PGS0005", "42601", Client;
 
-    /// The statement could not be parsed, and may reach protected data.
+    /// The statement could not be parsed, and so could reach protected data.
     NotParsed = "PGS0101", "42601", Client;
     /// A relation name that the catalog does not hold.
     UnknownRelation = "PGS0102", "42P01", Client;
@@ -74,6 +74,8 @@ refusal_codes! {
     ReservedName = "PGS0107", "42939", Client;
     /// A table name used twice in one FROM.
     DuplicateAlias = "PGS0108", "42712", Client;
+    /// A cursor or prepared statement, named in SQL, that the session has not made.
+    UnknownName = "PGS0109", "34000", Client;
 
     /// A column whose treatment is `refuse`.
     ColumnRefused = "PGS0201", "42501", Policy;
@@ -170,6 +172,12 @@ impl Refusal {
     /// A refusal with its message; add the rest with the `with_…` methods.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self { code, sqlstate: None, message: message.into(), hint: String::new(), offset: None, rule: None }
+    }
+
+    /// What PostgreSQL says of everything but the end of a transaction that has failed.
+    pub fn failed_transaction() -> Self {
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        Self { sqlstate: Some("25P02".to_owned()), ..Self::new(RefusalCode::StatementNotAllowed, message) }
     }
 
     /// Adds what the user can do.

@@ -187,7 +187,7 @@ fn plans_answer_from_the_masked_database() {
     for name in corpus::FILES {
         for case in corpus::cases(name) {
             // Temporary tables and the search path are known to their session alone.
-            let session = case.has("protocol") || case.has("temporary") || case.has("path");
+            let session = case.has("session");
             if !case.id.starts_with(&only) || case.has("no-transaction") || session {
                 continue;
             }

@@ -185,3 +185,67 @@ fn a_text_that_takes_long_to_judge_holds_up_nobody() {
     // On the same thread each would wait for three texts, or one at least.
     assert!(waits[30] < alone / 2, "{:?} of {alone:?}", waits[30]);
 }
+
+/// Long texts of one login, however many connections send them, do not keep those of another waiting.
+#[test]
+fn long_texts_of_one_login_hold_up_no_other_login() {
+    const ATTACKERS: usize = 24;
+    let (_server, proxy) = shop::start();
+    let number = AtomicUsize::new(0);
+    // Of another text each time, longer than what is kept, and never run.
+    let judge = |client: &mut wire::Client| {
+        let one = number.fetch_add(1, Ordering::Relaxed);
+        let values: Vec<_> = (0..4000).map(|n| format!("({n}, {one}, 'x', lower('y'))")).collect();
+        let sql = format!("SELECT count(*) FROM (VALUES {}) v, customers", values.join(", "));
+        let begin = Instant::now();
+        client.send(&[wire::parse("", &sql, &[]), wire::sync()].concat());
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+        begin.elapsed()
+    };
+    let mut victim = proxy.connect("owner", shop::DATABASE);
+    let mut attacker = proxy.connect("support", shop::DATABASE);
+    let alone = (0..3).map(|_| judge(&mut victim).max(judge(&mut attacker))).min().unwrap();
+    let over = AtomicBool::new(false);
+    let mut waits = std::thread::scope(|scope| {
+        for _ in 0..ATTACKERS {
+            scope.spawn(|| {
+                let mut client = proxy.connect("support", shop::DATABASE);
+                while !over.load(Ordering::Relaxed) {
+                    judge(&mut client);
+                }
+            });
+        }
+        std::thread::sleep(alone * 4);
+        let waits: Vec<_> = (0..9).map(|_| judge(&mut victim)).collect();
+        over.store(true, Ordering::Relaxed);
+        waits
+    });
+    waits.sort_unstable();
+    println!("alone {alone:?}, waits {:?} {:?} {:?}", waits[0], waits[4], waits[8]);
+    // In one line for all it would wait for a dozen texts.
+    assert!(waits[4] < alone * 6, "{:?}, alone {alone:?}", waits[4]);
+}
+
+/// What judging a text of ten megabytes takes is bounded, and given back.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_for_a_text_of_ten_megabytes_is_bounded() {
+    let (_server, proxy) = shop::start();
+    let mut client = proxy.connect("support", shop::DATABASE);
+    client.simple("SELECT 1");
+    let (before, _) = proxy.memory();
+    // A hundred thousand elements, and rows of ten megabytes.
+    let list: Vec<_> = (0..100_000).map(|n| n.to_string()).collect();
+    let listed = client.simple(&format!("SELECT count(phone) FROM customers WHERE id IN ({})", list.join(", ")));
+    assert!(wire::error(&listed).is_none(), "{}", wire::describe(&listed));
+    let rows: Vec<_> = (0..90_000).map(|n| format!("({n}, '{}')", "z".repeat(100))).collect();
+    let sql = format!("SELECT count(*) FROM customers c JOIN (VALUES {}) v (id, text) ON v.id = c.id", rows.join(", "));
+    assert!(sql.len() > 10_000_000, "{}", sql.len());
+    let begin = Instant::now();
+    let answer = client.simple(&sql);
+    assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+    let (after, most) = proxy.memory();
+    println!("KiB: {before} before, {most} at most, {after} after, {:?}", begin.elapsed());
+    assert!(most < before + 1024 * 1024, "{most} KiB");
+}

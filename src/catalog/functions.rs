@@ -13,7 +13,8 @@
 //!
 //! and read by eye. The rule behind `allowed.txt`: all overloads of a name depend on their arguments, on the clock, on
 //! chance, or on catalogs and settings that everybody may read, and change nothing but a sequence's next value.
-//! `refused.txt` holds what runs SQL given as text (`query_to_xml`, `ts_stat`, `ts_rewrite`), reads or writes files,
+//! `refused.txt` holds what runs SQL given as text (`query_to_xml`, `ts_stat`, `ts_rewrite`), runs the checks of a type that is named
+//! in a text (`pg_input_is_valid`), reads or writes files,
 //! large objects, logs, statistics or other sessions, sends messages, takes locks, waits, sets settings, or is internal
 //! to the server. `set_config`, advisory locks, `pg_notify` and `current_query` are refused here; the engine allows literal uses of the
 //! first, keys of the second that come from no hidden column, and messages of the third that come from no column at all.
@@ -255,7 +256,6 @@ mod tests {
             "current_setting",
             "current_schemas",
             "pg_typeof",
-            "pg_input_is_valid",
             "to_regclass",
             "setseed",
             "uuidv7",

@@ -42,7 +42,7 @@ fn judge(text: &str, context: &QueryContext, inputs: &Inputs) -> Result<pipeline
     let Some(role) = inputs.policy.role(context.role) else {
         return Err(Refusal::new(RefusalCode::NotReady, "the connection's policy role is gone").into());
     };
-    let run = pipeline::Run { inputs, role, path: &context.search_path };
+    let run = pipeline::Run { inputs, role, path: &context.search_path, parameters: context.protocol.parameters() };
     if !role.exempt {
         return pipeline::restricted(text, context, &run).map_err(|refused| explained(refused, inputs.policy.reduced));
     }

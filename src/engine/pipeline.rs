@@ -15,7 +15,7 @@ use crate::{
     bind::{Bound, bind_statement},
     error::{Refusal, RefusalCode, Source},
     policy::{RoleId, RolePolicy},
-    rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
+    rewrite::{Edits, Job, Parameters, Place, Printed, Searched, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Run<'a> {
     pub inputs: &'a Inputs,
     pub role: &'a RolePolicy,
     pub path: &'a [String],
+    /// What the parameters of the statement may have been declared to be.
+    pub parameters: Parameters,
 }
 
 /// One planned statement and its text.
@@ -55,7 +57,7 @@ pub(super) struct Judged {
 pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> Result<Judged, Box<Refused>> {
     let tokens = lex::lex(text)?;
     let ranges = split::statements(&tokens);
-    if context.protocol == Protocol::Extended && ranges.len() > 1 {
+    if context.protocol != Protocol::Simple && ranges.len() > 1 {
         let refusal = Refusal::new(RefusalCode::BadToken, "cannot insert multiple commands into a prepared statement");
         return Err(refusal.into());
     }
@@ -244,7 +246,8 @@ pub(super) struct Rewritten {
 
 /// As [`rewrite_alone`], for what stands within something else: nothing of it may be left to be judged at Bind.
 pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten, Refusal> {
-    let rewritten = rewrite_alone(tokens, run)?;
+    // Nor is what Parse declares what the parameters of PREPARE are.
+    let rewritten = rewrite_alone(tokens, &Run { parameters: Parameters::Any, ..*run })?;
     let takes = matches!(command::configured(tokens, run, &mut Reads::default()), Effect::PurposeGiven(_));
     if rewritten.sets_path && takes { Err(purpose_not_given()) } else { Ok(rewritten) }
 }
@@ -261,7 +264,7 @@ pub(super) fn rewrite_alone(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten
     let tokens = &*forms::plain(tokens);
     let statement = parse::parse_statement(tokens, 0)?;
     let bound = bind_statement(&statement, tokens, &run.inputs.catalog, run.path)?;
-    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role, run.path);
+    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role, run.path, run.parameters);
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
     verify(&printed, &job, run)?;

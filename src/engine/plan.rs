@@ -8,7 +8,7 @@ use crate::{
     error::Refusal,
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
-    rewrite::{self, Place, Searched},
+    rewrite::{self, Parameters, Place, Searched},
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -36,6 +36,25 @@ pub enum Protocol {
     Simple,
     /// A Parse message: at most one statement.
     Extended,
+    /// The same, where the client leaves the types of its parameters to the statement, or declares such as no cast fails on
+    /// ([`rewrite::is_plain_parameter`]).
+    Inferred,
+}
+
+impl Protocol {
+    /// Of a Parse message with these types of parameters.
+    pub fn of_parse(types: impl IntoIterator<Item = u32>) -> Self {
+        if types.into_iter().all(rewrite::is_plain_parameter) { Self::Inferred } else { Self::Extended }
+    }
+
+    /// What the client may have declared the parameters to be.
+    pub(super) fn parameters(self) -> Parameters {
+        match self {
+            // The parameters of PREPARE have types of their own.
+            Self::Simple | Self::Extended => Parameters::Any,
+            Self::Inferred => Parameters::Plain,
+        }
+    }
 }
 
 /// What a statement is planned for.

@@ -57,6 +57,7 @@ use crate::{
     rewrite::{
         Job, Printed, ROW_ALIAS, Trusted, added_scope, derived_from, derived_item, masked_star, protected, qualified,
         restored_name, returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
+        updates_on_conflict,
     },
     sql::{
         Kind, Nesting, Reads, Token, emit,
@@ -87,13 +88,14 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
                 return None;
             }
             match (used.role, &policy.scope) {
-                (Role::Update | Role::Delete, Some(scope)) => {
+                // Nothing of the rows that are there is read where rows are inserted.
+                (Role::Insert, Some(_)) if !updates_on_conflict(bound, used) => {}
+                (Role::Update | Role::Delete | Role::Insert, Some(scope)) => {
                     let captured = scope.sql.captures().iter().any(|name| **name == *used.alias);
                     added.extend(added_scope(job, used, scope).filter(|_| !captured)?);
                 }
                 (Role::Merge, Some(_)) => return None,
-                // Nothing of the rows that are there is read where rows are inserted; what could is refused.
-                (Role::Source | Role::Insert, Some(_)) | (_, None) => {}
+                (Role::Source, Some(_)) | (_, None) => {}
             }
             tables.push(used.name.clone());
         }

@@ -15,7 +15,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Scope, Treatment, compiled::Row},
-    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, too_long, treatment},
+    rewrite::{Job, Printed, Trusted, protected, reads_few, scope_clause, too_long, treatment, updates_on_conflict},
     sql::{Kind, Token, lex, parse},
 };
 
@@ -77,7 +77,7 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
     let hidden_columns = |id, policy| hidden_columns(&own, id, &references, policy, &trusted, &bare).map_err(failed);
     for used in &bound.relations {
         if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
-            && !keeps(printed, scope, used, client)
+            && !keeps(printed, scope, used, (client, bound))
         {
             return Err(failed("rows that the role may see"));
         }
@@ -171,13 +171,15 @@ fn hidden_columns(
 }
 
 /// Whether text of ours keeps a relation of the client's statement to a scope.
-fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, client: &[Token]) -> bool {
+fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, (client, bound): (&[Token], &Bound)) -> bool {
     let few = reads_few(client);
     let condition = match used.role {
         Role::Source => scope_clause(scope, few, false),
-        Role::Update | Role::Delete => scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few }),
-        // Nothing of the rows that are there is read or changed; what could is refused.
-        Role::Insert => return true,
+        // Nothing of the rows that are there is read or changed.
+        Role::Insert if !updates_on_conflict(bound, used) => return true,
+        Role::Update | Role::Delete | Role::Insert => {
+            scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few })
+        }
         Role::Merge => return false,
     };
     // A source by the derived table in its place, a target by what stands in its condition.

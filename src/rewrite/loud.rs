@@ -1,4 +1,4 @@
-//! Whether something in a statement can fail on a value of a row that a row scope hides: a function, a cast, most operators.
+//! Whether something in a statement can fail on a value of a row that a row scope hides ([`super::quiet`] says what can), where it could tell.
 //!
 //! PostgreSQL evaluates conditions beside a scope in any order, so what can fail in one of them tells of hidden rows. What select lists,
 //! GROUP BY and ORDER BY hold is computed of rows that have passed all conditions of their query, and so matters only as a column
@@ -11,67 +11,24 @@ use std::{
     ops::Range,
 };
 
-use crate::{
-    catalog::CatalogSnapshot,
-    sql::{
-        Kind, Nesting, Token,
-        keywords::{self, Category},
-    },
+use super::quiet::{Quiet, is_label};
+use crate::sql::{
+    Kind, Nesting, Token,
+    keywords::{self, Category},
 };
 
-/// Words before a bracket that call nothing, and aggregates that fail on no value.
-const QUIET_BEFORE_BRACKET: &[&str] = &[
-    "all", "and", "any", "as", "by", "count", "exists", "from", "in", "join", "lateral", "max", "min", "not", "on",
-    "or", "set", "some", "where",
-];
-/// Words that stand for what can fail on a value: functions, operators, and expressions that choose a type for values of several
-/// (the server casts them then, and the client's own values may be what fails).
-const LOUD: &[&str] = &[
-    "at", "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
-    "using", "values",
-];
-/// Comparisons of built-in types fail on no value.
-const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
-/// Words before the bracket of a sub-select that may have any number of rows.
-const OPENS_ROWS: &[&str] = &["all", "any", "as", "exists", "from", "in", "join", "lateral", "some"];
-/// Words before a string that do not make it a constant of some type, as `oid '1'` is.
-const BEFORE_TEXT: &[&str] =
-    &["and", "between", "distinct", "limit", "not", "offset", "on", "or", "select", "symmetric", "where"];
-/// Types that a constant is read as when the statement is, or not at all, whatever rows there are.
-const CONSTANT_TYPES: &[&str] = &[
-    "bigint",
-    "bool",
-    "boolean",
-    "date",
-    "float4",
-    "float8",
-    "int",
-    "int2",
-    "int4",
-    "int8",
-    "integer",
-    "interval",
-    "numeric",
-    "real",
-    "smallint",
-    "text",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "uuid",
-    "varchar",
-];
-
 /// Whether something in the statement can fail on a value of a row that the scope hides.
-pub(super) fn is_loud(tokens: &[Token], catalog: &CatalogSnapshot) -> bool {
+pub(super) fn is_loud(quiet: &Quiet<'_>) -> bool {
+    let tokens = quiet.tokens;
     let writes = ["delete", "insert", "merge", "recursive", "update"];
     if tokens.iter().any(|token| writes.iter().any(|word| token.is_word(word))) {
-        let listed = select_list(tokens);
-        return (0..tokens.len()).filter(|at| !listed.contains(at)).any(|at| is_loud_at(tokens, at, catalog));
+        let aside = [select_list(tokens), clause_of_write(tokens, "set"), clause_of_write(tokens, "returning")];
+        let judged = |at: &usize| !aside.iter().any(|range| range.contains(at));
+        return (0..tokens.len()).filter(judged).any(|at| quiet.is_loud_at(at));
     }
     let mut parts =
         Parts { tokens, stands: vec![Stands::Aside; tokens.len()], items: Vec::new(), sources: BTreeSet::new() };
-    parts.query(0..tokens.len(), Place::Outermost).is_none() || parts.are_loud(catalog)
+    parts.query(0..tokens.len(), Place::Outermost).is_none() || parts.are_loud(quiet)
 }
 
 /// Where a query stands.
@@ -341,8 +298,8 @@ impl<'a> Parts<'a> {
         Some(())
     }
 
-    fn are_loud(&self, catalog: &CatalogSnapshot) -> bool {
-        let loud = |at: usize| is_loud_at(self.tokens, at, catalog);
+    fn are_loud(&self, quiet: &Quiet<'_>) -> bool {
+        let loud = |at: usize| quiet.is_loud_at(at);
         let places = || (0..self.tokens.len()).zip(&self.stands);
         if places().any(|(at, stands)| *stands != Stands::Aside && loud(at)) {
             return true;
@@ -444,82 +401,31 @@ fn select_list(tokens: &[Token]) -> Range<usize> {
     0..0
 }
 
-fn is_label(tokens: &[Token], at: usize) -> bool {
-    at.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| before.kind == Kind::Dot)
-}
-
-/// Whether the word at `at` names a type that constants are read as, and no other type of the database.
-fn is_constant_type(tokens: &[Token], at: usize, catalog: &CatalogSnapshot) -> bool {
-    let typmod = tokens.get(at + 1).is_some_and(|next| matches!(next.kind, Kind::Open | Kind::Dot));
-    let known = |token: &Token| {
-        CONSTANT_TYPES.iter().any(|name| token.is_word(name)) && catalog.types_named(token.name()).next().is_none()
-    };
-    !typmod && !is_label(tokens, at) && tokens.get(at).is_some_and(known)
-}
-
-/// Whether the token at `at` is a constant that stands for itself, with nothing before it that it belongs to.
-fn is_constant(tokens: &[Token], at: usize) -> bool {
-    let constant = tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Number));
-    constant && begins_operand(tokens, at)
-}
-
-/// Whether an operand begins at `at`.
-fn begins_operand(tokens: &[Token], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1).and_then(|at| tokens.get(at)) else { return false };
-    let compared = before.kind == Kind::Operator && QUIET_OPERATORS.contains(&before.name());
-    let word = !is_label(tokens, at - 1) && BEFORE_TEXT.iter().any(|word| before.is_word(word));
-    compared || word || matches!(before.kind, Kind::Open | Kind::OpenBracket | Kind::Comma)
-}
-
-/// Whether a bracket is that of an array of constants, or of the name of an array type behind a cast.
-fn is_constant_array(tokens: &[Token], at: usize) -> bool {
-    let Some(open) = (0..=at).rev().find(|at| tokens.get(*at).is_some_and(|token| token.kind == Kind::OpenBracket))
-    else {
-        return false;
-    };
-    let before = |back: usize| open.checked_sub(back).and_then(|at| tokens.get(at));
-    let constant = |token: &&Token| matches!(token.kind, Kind::Number | Kind::Text | Kind::Comma);
-    let inside = tokens.iter().skip(open + 1).take_while(constant).count();
-    let closes = tokens.get(open + 1 + inside).is_some_and(|token| token.kind == Kind::CloseBracket);
-    let array = before(1).is_some_and(|token| token.is_word("array"));
-    closes && if inside == 0 { before(2).is_some_and(|token| token.kind == Kind::Typecast) } else { array }
-}
-
-fn is_loud_at(tokens: &[Token], at: usize, catalog: &CatalogSnapshot) -> bool {
-    let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
-    let Some(token) = tokens.get(at) else { return true };
-    match token.kind {
-        Kind::Word | Kind::Quoted => {
-            let word = token.kind == Kind::Word && !is_label(tokens, at);
-            let kind = |at: usize, kind: Kind| tokens.get(at).is_some_and(|next| next.kind == kind);
-            let opens = kind(at + 1, Kind::Open);
-            let listed = |words: &[&str]| word && words.contains(&token.name());
-            // A scalar sub-select fails on a second row.
-            let scalar = word
-                && matches!(token.name(), "select" | "with" | "table")
-                && before(at).is_some_and(|open| open.kind == Kind::Open)
-                && !before(at - 1).is_some_and(|word| OPENS_ROWS.iter().any(|known| word.is_word(known)));
-            let now = listed(&["now"]) && kind(at + 2, Kind::Close) && catalog.functions_named("now").next().is_none();
-            (opens && !now && !listed(QUIET_BEFORE_BRACKET)) || listed(LOUD) || scalar
-        }
-        Kind::Text => before(at).is_some_and(|before| {
-            before.kind == Kind::Quoted
-                || (before.kind == Kind::Word
-                    && !BEFORE_TEXT.iter().any(|known| before.is_word(known))
-                    && !(is_constant_type(tokens, at - 1, catalog) && begins_operand(tokens, at - 1)))
-        }),
-        Kind::Operator if token.is_operator("*") => !before(at).is_some_and(|before| {
-            matches!(before.kind, Kind::Open | Kind::Comma | Kind::Dot)
-                || ["select", "distinct", "all", "returning"].iter().any(|word| before.is_word(word))
-        }),
-        // A number with its sign.
-        Kind::Operator if token.is_operator("-") => {
-            !(begins_operand(tokens, at) && tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Number))
-        }
-        Kind::Operator => !QUIET_OPERATORS.contains(&token.name()),
-        Kind::Typecast => !(at > 0 && is_constant(tokens, at - 1) && is_constant_type(tokens, at + 1, catalog)),
-        Kind::OpenBracket | Kind::CloseBracket => !is_constant_array(tokens, at),
-        Kind::National | Kind::Bits | Kind::Hex | Kind::Colon | Kind::Assign | Kind::Arrow | Kind::Semicolon => true,
-        Kind::Number | Kind::Parameter | Kind::Open | Kind::Close | Kind::Comma | Kind::Dot => false,
+/// What a clause of an UPDATE or DELETE holds, which is computed of rows that have passed its condition; none where a sub-select stands in it,
+/// or the statement is not of that kind alone.
+fn clause_of_write(tokens: &[Token], name: &str) -> Range<usize> {
+    if !["update", "delete"].iter().any(|verb| tokens.first().is_some_and(|token| token.is_word(verb))) {
+        return 0..0;
     }
+    let mut depth = 0_usize;
+    let mut start = None;
+    let mut end = tokens.len();
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays => {}
+        }
+        let word = |words: &[&str]| !is_label(tokens, at) && words.iter().any(|word| token.is_word(word));
+        match start {
+            None if depth == 0 && word(&[name]) => start = Some(at + 1),
+            Some(_) if word(&["select", "table", "values", "with"]) => return 0..0,
+            Some(_) if depth == 0 && word(&["from", "where", "returning"]) => {
+                end = at;
+                break;
+            }
+            None | Some(_) => {}
+        }
+    }
+    start.map_or(0..0, |start| start..end)
 }

@@ -18,6 +18,7 @@ mod inline;
 mod locking;
 mod loud;
 mod names;
+mod quiet;
 mod scope;
 mod stored;
 mod target;
@@ -30,7 +31,8 @@ pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_lo
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
-pub use scope::added_scope;
+pub use quiet::{Parameters, is_plain_parameter};
+pub use scope::{added_scope, updates_on_conflict};
 pub use stored::SIGN as STORED_MASK;
 pub use target::{returned_star, row_of, shows_target};
 pub use tokens::takes_operand;
@@ -89,6 +91,7 @@ impl<'a> Job<'a> {
         catalog: &'a CatalogSnapshot,
         role: &'a RolePolicy,
         path: &'a [String],
+        parameters: Parameters,
     ) -> Self {
         let mut job = Self {
             bound,
@@ -100,7 +103,7 @@ impl<'a> Job<'a> {
             inline: Vec::new(),
             items: Vec::new(),
             reach: Vec::new(),
-            scoping: scope::Scoping::of(bound, tokens, catalog, role),
+            scoping: scope::Scoping::of(bound, tokens, catalog, role, parameters),
         };
         job.inline = inline::decide(&job);
         job.items = (0..bound.items.len()).collect();
@@ -158,6 +161,7 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     let exact = derived::sources(job, &references, &mut edits)?;
     target::targets(job, &references, &exact, &mut edits)?;
     scope::targets(job, &mut edits)?;
+    edits.reads.extend(&job.scoping.reads);
     edits.sort()?;
     edits.check_length(job.tokens)?;
     Ok(edits)

@@ -1,5 +1,6 @@
-//! Row scopes: conditions on the rows of sources (inside the derived table) and of targets of UPDATE and DELETE (beside
-//! the client's own condition).
+//! Row scopes: conditions on the rows of sources (inside the derived table) and of targets of UPDATE, DELETE and ON CONFLICT
+//! DO UPDATE (beside the client's own condition). A row in conflict that the role does not see stays as it is, and is not returned; that there is
+//! one, INSERT alone tells too.
 //!
 //! PostgreSQL may evaluate what the client wrote before the scope, and an expression that fails on a value (a division, a
 //! cast, a function) would tell of rows that the role does not see. So the scope becomes a barrier, by which PostgreSQL
@@ -11,6 +12,7 @@ use super::{
     Edits, Job,
     loud::is_loud,
     names::{protected, relation},
+    quiet::{Parameters, Quiet},
 };
 use crate::{
     bind::{Bound, ColumnMark, RelationUse, Role, Usages},
@@ -18,7 +20,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
-    sql::{Kind, Nesting, Token},
+    sql::{Kind, Nesting, Reads, Token},
 };
 
 /// Types whose comparisons fail on no value.
@@ -44,26 +46,47 @@ pub(super) fn compares_safely(column: &Column) -> bool {
         )
 }
 
+/// Types whose comparisons fail on no value either, with which no other type is compared by a cast that could.
+fn decides_safely(column: &Column) -> bool {
+    let more = matches!(column.type_name.as_str(), "bytea" | "cidr" | "inet" | "interval" | "jsonb");
+    compares_safely(column) || column.type_kind == 'e' || (more && column.type_oid.0 < FIRST_OF_USERS)
+}
+
+/// The first OID that objects of users have (`FirstNormalObjectId`).
+const FIRST_OF_USERS: u32 = 16384;
+
 /// What a statement means for scopes; nothing where no relation of it has one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scoping {
     /// Whether something in it can fail on a value of a row that a scope hides.
     loud: bool,
-    /// Whether it holds a pattern.
+    /// Whether it holds a pattern that could.
     pub pattern: bool,
+    /// Constants whose content decided.
+    pub reads: Reads,
 }
 
 impl Scoping {
     /// Of a bound statement, for a role.
-    pub fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot, role: &RolePolicy) -> Self {
+    pub fn of(
+        bound: &Bound,
+        tokens: &[Token],
+        catalog: &CatalogSnapshot,
+        role: &RolePolicy,
+        parameters: Parameters,
+    ) -> Self {
         let scoped = |used| protected(role, used).is_some_and(|policy| policy.scope.is_some());
         if !bound.relations.iter().any(scoped) {
             return Self::default();
         }
         // What the client declares a parameter to be may be cast to the type of a column, and fail.
-        let declared = tokens.iter().any(|token| token.kind == Kind::Parameter);
-        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, declared)) || is_loud(tokens, catalog);
-        Self { loud, pattern: has_pattern(tokens) }
+        let declared = parameters == Parameters::Any && tokens.iter().any(|token| token.kind == Kind::Parameter);
+        let quiet = Quiet::new(tokens, catalog, parameters);
+        let mut reads = Reads::default();
+        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, declared))
+            || is_loud(&quiet)
+            || !quiet.constants_hold(&mut reads);
+        Self { loud, pattern: has_pattern(tokens, (!loud).then_some(&quiet)), reads }
     }
 }
 
@@ -76,26 +99,21 @@ pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
 /// compared with the oid of a system relation is cast.
 fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, declared: bool) -> bool {
     let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
-    let decides = Usages(
-        Usages::PREDICATE.0
-            | Usages::JOIN.0
-            | Usages::GROUP.0
-            | Usages::ORDER.0
-            | Usages::ARGUMENT.0
-            | Usages::STORED.0,
-    );
+    // What is grouped, sorted or stored has passed the conditions.
+    let decides = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::ARGUMENT.0);
     let safe = |column: &Column| {
-        compares_safely(column) && !(declared && matches!(column.type_name.as_str(), "float4" | "float8"))
+        decides_safely(column) && !(declared && matches!(column.type_name.as_str(), "float4" | "float8"))
     };
     let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(decides) && !safe(column);
     used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
 }
 
 /// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a
-/// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics.
-fn has_pattern(tokens: &[Token]) -> bool {
-    tokens.iter().any(|token| {
-        ["like", "ilike", "similar"].iter().any(|word| token.is_word(word))
+/// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics. `quiet` knows those without.
+fn has_pattern(tokens: &[Token], quiet: Option<&Quiet<'_>>) -> bool {
+    let held = |at: usize| quiet.is_some_and(|quiet| quiet.is_constant_pattern(at));
+    tokens.iter().enumerate().any(|(at, token)| {
+        (["like", "ilike", "similar"].iter().any(|word| token.is_word(word)) && !held(at))
             || (token.kind == Kind::Operator && token.name().contains('~'))
     })
 }
@@ -125,13 +143,14 @@ pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         };
         match used.role {
             Role::Merge => return refuse("MERGE"),
-            // A row that the role may not see could be the one in conflict.
-            Role::Insert if updates_on_conflict(job, used) => return refuse("ON CONFLICT DO UPDATE"),
-            Role::Source | Role::Insert => {}
-            Role::Update | Role::Delete => {
+            Role::Source => {}
+            Role::Insert if !updates_on_conflict(job.bound, used) => {}
+            Role::Update | Role::Delete | Role::Insert => {
                 check_capture(&scope.sql, &used.alias)?;
                 if !add(job, used, scope, edits) {
-                    return refuse("WHERE CURRENT OF");
+                    let what =
+                        if used.role == Role::Insert { "this ON CONFLICT DO UPDATE" } else { "WHERE CURRENT OF" };
+                    return refuse(what);
                 }
             }
         }
@@ -139,9 +158,10 @@ pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn updates_on_conflict(job: &Job<'_>, used: &RelationUse) -> bool {
-    let id = job.bound.relations.iter().position(|other| std::ptr::eq(other, used));
-    job.bound.assigned.iter().any(|assigned| Some(assigned.relation) == id && assigned.update)
+/// Whether rows of a target of INSERT are changed that are there already.
+pub fn updates_on_conflict(bound: &Bound, used: &RelationUse) -> bool {
+    let id = bound.relations.iter().position(|other| std::ptr::eq(other, used));
+    bound.assigned.iter().any(|assigned| Some(assigned.relation) == id && assigned.update)
 }
 
 /// Adds the scope to the condition of the statement; false when it has none that can be added to.
@@ -153,10 +173,11 @@ fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> b
     true
 }
 
-/// What keeps UPDATE and DELETE to the rows of a scope, and the tokens before which it stands; none where the condition is one that
+/// What keeps UPDATE, DELETE and DO UPDATE to the rows of a scope, and the tokens before which it stands; none where the condition is one that
 /// nothing can be added to.
 pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<Vec<(usize, String)>> {
-    let Clauses { condition, end } = clauses(job.tokens, used.whole.end);
+    let from = if used.role == Role::Insert { do_update(job.tokens, used.whole.end)? } else { used.whole.end };
+    let Clauses { condition, end } = clauses(job.tokens, from);
     let sql = scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
     let sql = sql.as_str();
     let Some(range) = condition else { return Some(vec![(end, ["WHERE (", sql, ")"].concat())]) };
@@ -171,7 +192,25 @@ pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<V
     Some(vec![(range.start, before), (range.end, behind.to_owned())])
 }
 
-/// The clauses of an UPDATE or DELETE behind its target.
+/// The token behind `DO UPDATE SET` of an INSERT whose target ends at `from`: behind the condition of the conflict, and before its own.
+fn do_update(tokens: &[Token], from: usize) -> Option<usize> {
+    let words = ["do", "update", "set"];
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(from) {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.checked_sub(1)?,
+            Nesting::Stays => {}
+        }
+        let here = tokens.get(at..at + words.len()).filter(|_| depth == 0);
+        if here.is_some_and(|here| here.iter().zip(words).all(|(token, word)| token.is_word(word))) {
+            return Some(at + words.len());
+        }
+    }
+    None
+}
+
+/// The clauses of an UPDATE or DELETE behind its target, or of DO UPDATE behind what it assigns.
 struct Clauses {
     /// The tokens behind WHERE.
     condition: Option<Range<usize>>,

@@ -392,7 +392,8 @@ impl Relay {
             self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
-        let origin = match self.judge(text, Protocol::Extended).await? {
+        let protocol = Protocol::of_parse(frontend::types(parse.types));
+        let origin = match self.judge(text, protocol).await? {
             Ok(origin) => origin,
             Err(refused) => {
                 self.refuse(refused, text, false, Some(parse.name)).await;
@@ -494,11 +495,41 @@ impl Relay {
         *prepared.purpose == *self.facts.purpose
     }
 
+    /// The refusal of an EXECUTE or FETCH whose statement or cursor this session has not made. Code of the server may have: that
+    /// was never judged.
+    pub(super) fn names_nothing(&self, planned: &PlannedStatement) -> Option<Refusal> {
+        let known = |name: &str| Name::new(name.as_bytes());
+        let (unknown, sqlstate, what, name) = match &planned.effect {
+            Effect::Fetch(name) => (self.model.portal(&known(name)).is_none(), "34000", "cursor", name),
+            Effect::Execute(name) => {
+                (self.model.statement(&known(name)).is_none(), "26000", "prepared statement", name)
+            }
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor { .. }
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
+            | Effect::DiscardAll
+            | Effect::Temporary(_)
+            | Effect::Catalog => return None,
+        };
+        unknown.then(|| Refusal {
+            sqlstate: Some(sqlstate.to_owned()),
+            ..Refusal::new(RefusalCode::UnknownName, format!("{what} \"{name}\" does not exist"))
+        })
+    }
+
     /// Whether the statement or cursor that EXECUTE or FETCH names is still what was judged.
     pub(super) async fn executable(
         &mut self,
         planned: &Arc<PlannedStatement>,
     ) -> Result<Result<(), Box<Refused>>, Stop> {
+        if let Some(refusal) = self.names_nothing(planned) {
+            return Ok(Err(refused(refusal, planned)));
+        }
         if let Effect::Fetch(name) = &planned.effect
             && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
             && !self.serves_purpose(&cursor)
@@ -511,7 +542,6 @@ impl Relay {
             return Ok(Err(refused(too_many_open(), planned)));
         }
         let Effect::Execute(name) = &planned.effect else { return Ok(Ok(())) };
-        // A name that is not known here fails on the server.
         let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { return Ok(Ok(())) };
         Ok(match self.again(&prepared).await? {
             Again::Same(_) => Ok(()),

@@ -533,7 +533,11 @@ impl Relay {
         }
         self.client.output.extend_from_slice(before);
         match stand {
-            Some(stand) if !said.fatal => {
+            Some(mut stand) if !said.fatal => {
+                // In a failed transaction the server looks for no name.
+                if stand.refusal.code == RefusalCode::UnknownName && self.model.transaction == 'E' {
+                    stand.refusal = Refusal::failed_transaction();
+                }
                 scrub::refuse(&mut self.client.output, "ERROR", &stand.refusal, &stand.text);
             }
             _ => {

@@ -459,6 +459,31 @@ fn opens(run: &Run, name: &Name) -> bool {
     matches!(&run.planned.effect, Effect::DeclareCursor { name: other, .. } if Name::new(other.as_bytes()) == *name)
 }
 
+/// Whether one of the statements before it in a text makes what a statement executes or fetches from.
+pub(super) fn is_made<'a>(mut earlier: impl DoubleEndedIterator<Item = &'a Run>, planned: &PlannedStatement) -> bool {
+    match &planned.effect {
+        Effect::Execute(name) => {
+            let name = Name::new(name.as_bytes());
+            earlier.rev().find_map(|run| named(run, &name)).is_some_and(|made| made.is_some())
+        }
+        Effect::Fetch(name) => {
+            let name = Name::new(name.as_bytes());
+            earlier.any(|run| opens(run, &name))
+        }
+        Effect::None
+        | Effect::Prepare(..)
+        | Effect::Deallocate(_)
+        | Effect::DeclareCursor { .. }
+        | Effect::CloseCursor(_)
+        | Effect::SearchPath
+        | Effect::Purpose(_)
+        | Effect::PurposeGiven(_)
+        | Effect::DiscardAll
+        | Effect::Temporary(_)
+        | Effect::Catalog => false,
+    }
+}
+
 /// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the
 /// name goes.
 #[expect(clippy::option_option, reason = "nothing, gone and defined are three answers")]

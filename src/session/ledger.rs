@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    inflight::{Name, Prepared},
+    inflight::{Name, Prepared, is_made},
     limits::Allowance,
     planning::Origin,
     purpose,
@@ -116,7 +116,10 @@ impl Relay {
                 if let Err(refusal) = settings.judge(planned).and_then(|()| tables.judge(planned)) {
                     return Ok(Err(refused(refusal, planned)));
                 }
-                if let Err(refused) = self.executable(planned).await? {
+                // What the text itself makes was judged with it.
+                if !is_made(runs.iter(), planned)
+                    && let Err(refused) = self.executable(planned).await?
+                {
                     return Ok(Err(refused));
                 }
             }

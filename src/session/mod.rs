@@ -28,6 +28,7 @@ mod relay;
 mod scrub;
 mod spare;
 mod temporary;
+mod turns;
 mod workers;
 
 use std::{
@@ -45,7 +46,7 @@ use tokio::{
 };
 
 pub use self::workers::Workers;
-use self::{link::Leg, options::Request, relay::Relay};
+use self::{link::Leg, options::Request, relay::Relay, turns::Turns};
 use crate::{
     audit::AuditHandle,
     config::Config,
@@ -59,9 +60,10 @@ use crate::{
 
 /// Connections beyond the limit that are told so, or may carry a cancel request, at once. Others are closed unheard.
 const BEYOND: usize = 64;
-/// Long statements that are judged at once; others wait. Each takes a thread, and memory in proportion to its text.
+/// Long statements that are judged at once, of which one login has one at most; others wait. Each takes a thread, and memory in
+/// proportion to its text.
 const LONG: usize = 2;
-/// Statements of middling length that are judged at once; others wait.
+/// Statements of middling length that are judged at once, of which one login has two at most; others wait.
 const ASIDE: usize = 4;
 /// Memory for plans of all roles.
 const PLAN_CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -85,9 +87,9 @@ pub struct Shared {
     connections: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
     /// Long statements that are judged at once.
-    long: Arc<Semaphore>,
+    long: Turns,
     /// Texts of middling length that are judged at once.
-    aside: Arc<Semaphore>,
+    aside: Turns,
     /// Names connections within the audit log: start of the process and a counter.
     started: String,
     counter: AtomicU64,
@@ -109,8 +111,8 @@ impl Shared {
         Ok(Arc::new(Self {
             connections: Arc::new(Semaphore::new(config.limits.connections.min(Semaphore::MAX_PERMITS))),
             beyond: Arc::new(Semaphore::new(BEYOND)),
-            long: Arc::new(Semaphore::new(LONG)),
-            aside: Arc::new(Semaphore::new(ASIDE)),
+            long: Turns::new(LONG, 1),
+            aside: Turns::new(ASIDE, 2),
             config,
             inputs,
             audit,

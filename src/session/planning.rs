@@ -241,7 +241,7 @@ impl Relay {
         plans: Arc<PlanCache>,
         inputs: Arc<Inputs>,
     ) -> (Answer, Found) {
-        let place = Arc::clone(&self.shared.aside).acquire_owned().await;
+        let place = self.shared.aside.take(&self.request.user).await;
         let text = text.to_owned();
         let judged = tokio::task::spawn_blocking(move || {
             let judged = plans.plan(&text, &context, &inputs);
@@ -255,7 +255,7 @@ impl Relay {
 
     /// Judges a text that is too long to be kept, with room for deep nesting.
     async fn judge_long(&self, text: &str, context: QueryContext, inputs: Arc<Inputs>) -> Answer {
-        let place = Arc::clone(&self.shared.long).acquire_owned().await;
+        let place = self.shared.long.take(&self.request.user).await;
         let (sender, receiver) = oneshot::channel();
         let text = text.to_owned();
         let spawned =

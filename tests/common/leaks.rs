@@ -563,7 +563,8 @@ pub fn judge(case: &Case, way: Way, run: &Run) -> Vec<String> {
         let code = error.field(b'C').unwrap_or_default();
         let own = error.field(b'H').is_some_and(|hint| hint.starts_with("PGS"));
         if own {
-            let known = ["42", "0A", "54", "22021", "08P01"].iter().any(|start| code.starts_with(start));
+            let known =
+                ["42", "0A", "54", "22021", "08P01", "34000", "26000"].iter().any(|start| code.starts_with(start));
             if !known {
                 problems.push(format!("refused with SQLSTATE {code}: {}", wire::describe(std::slice::from_ref(error))));
             }

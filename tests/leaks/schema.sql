@@ -65,9 +65,11 @@ CREATE FUNCTION raise_value() RETURNS trigger LANGUAGE plpgsql AS
     $$BEGIN IF NEW.id > 1000 THEN RAISE EXCEPTION 'bad phone %', (SELECT phone FROM customers ORDER BY id LIMIT 1); END IF;
       IF NEW.id > 900 THEN RAISE NOTICE 'phone %', (SELECT phone FROM customers ORDER BY id LIMIT 1); END IF; RETURN NEW; END$$;
 CREATE TRIGGER raise_value BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION raise_value();
--- Fills a table that the session has made for it, and makes one of its own.
+-- Fills a table that the session has made for it, makes one of its own, opens a cursor and prepares a statement.
 CREATE FUNCTION hoard() RETURNS trigger LANGUAGE plpgsql AS
-    $$BEGIN
+    $$DECLARE stash refcursor := 'stash'; BEGIN
+      IF NEW.id = 803 THEN OPEN stash FOR SELECT phone FROM customers; END IF;
+      IF NEW.id = 804 THEN PREPARE stash AS SELECT phone FROM customers; END IF;
       IF NEW.id = 801 THEN INSERT INTO hoarded SELECT phone FROM customers; END IF;
       IF NEW.id = 802 THEN CREATE TEMP TABLE hoarded_too AS SELECT phone FROM customers; END IF;
       RETURN NEW; END$$;

@@ -8,7 +8,7 @@ use crate::{
     catalog::{CatalogSnapshot, testing},
     engine::{Inputs, guard, verify::verify_again},
     policy::rules::{RuleFile, RuleSet},
-    rewrite::{Edits, Job, rewrite},
+    rewrite::{Edits, Job, Parameters, rewrite},
 };
 
 const RULES: &str = r#"
@@ -51,11 +51,11 @@ fn inputs_by(rules: &str) -> Inputs {
 /// What the two verifications say of `sql` when its printed form was changed by `change`.
 fn verdicts(sql: &str, inputs: &Inputs, change: impl Fn(&mut Printed)) -> (bool, bool) {
     let path = ["pg_catalog".to_owned(), "public".to_owned()];
-    let run = Run { inputs, role: &inputs.policy.roles[0], path: &path };
+    let run = Run { inputs, role: &inputs.policy.roles[0], path: &path, parameters: Parameters::Any };
     let tokens = lex(sql).unwrap();
     let statement = parse::parse_statement(&tokens, 0).unwrap();
     let bound = bind_statement(&statement, &tokens, &inputs.catalog, &path).unwrap();
-    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path);
+    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path, Parameters::Any);
     let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
     if sql.contains("/* as written */") {
         printed = Edits::default().print(&tokens, 0..tokens.len());
@@ -177,7 +177,7 @@ fn a_write_without_its_guard_does_not_pass() {
     let bound = bind_statement(&parse::parse_statement(&tokens, 0).unwrap(), &tokens, &scoped.catalog, &path).unwrap();
     let printed = Edits::default().print(&tokens, 0..tokens.len());
     for (inputs, stands) in [(&scoped, false), (&masks, true)] {
-        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0], &[]);
+        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0], &[], Parameters::Any);
         assert_eq!(guard::stand(&printed, &job), stands);
     }
 }
@@ -329,7 +329,7 @@ fn defects_of_the_rewriter_are_not_recognised() {
 fn items_that_look_elsewhere_are_not_known() {
     let inputs = inputs();
     let path = [];
-    let run = Run { inputs: &inputs, role: &inputs.policy.roles[0], path: &path };
+    let run = Run { inputs: &inputs, role: &inputs.policy.roles[0], path: &path, parameters: Parameters::Any };
     let relation = inputs.catalog.relation_named("public", "customers").unwrap();
     let known = |item: &str| shows_one_column(item, relation, 2, &run);
     assert!(known("phone"));
