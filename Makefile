@@ -56,7 +56,8 @@ count-check:
 
 test-long: test-venv
 	@sh scripts/need.sh cc postgres openssl kill sqlsmith
-	PGSCRIM_TEST_LONG=1 $(CARGO) test --locked --test oracle --test binder --test grammar --test noninterference --test fuzz
+	PGSCRIM_TEST_LONG=1 $(CARGO) test --locked --test oracle --test binder --test grammar --test noninterference --test exact --test fuzz --test volume
+	PGSCRIM_TEST_LONG=1 $(CARGO) test --locked --test noninterference sqlsmith -- --ignored --nocapture
 
 lint:
 	@sh scripts/need.sh cc

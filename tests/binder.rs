@@ -43,6 +43,7 @@ use pgscrim::{
     bind::{Bound, Role, WholeUse, bind_statement},
     catalog::CatalogSnapshot,
     engine::{Inputs, QueryContext, plan},
+    error::RefusalCode,
     names::Oid,
     sql::{
         Kind, Token,
@@ -426,6 +427,11 @@ impl<'a> Judge<'a> {
     /// The statement through the proxy, against the original: names, types, modifiers, parameters.
     fn sent(&mut self, sample: &Sample, types: &[u32], columns: &[Column]) {
         let planned = plan(&sample.sql, &self.context, self.inputs);
+        if let Err(refused) = &planned
+            && refused.refusal.code == RefusalCode::VerifyFailed
+        {
+            self.problem(sample, &refused.refusal.message);
+        }
         if planned.and_then(|plan| plan.serves("support")).is_err() {
             self.tally.refused += 1;
             return;
