@@ -23,7 +23,7 @@ help:
 	@echo 'make test-upstream  the test suites of PostgreSQL itself, through pgscrim (Debian; SUITES=regress picks one of regress isolation pipeline restricted lockstep grammar)'
 	@echo 'make test-versions  part of the tests with PostgreSQL 14, 16, 17 and 18 (needs npm; VERSIONS=18 picks one)'
 	@echo 'make journey        discover, sort, check, test, observe, enforce on the shop of the demo and on a whole one (django-oscar), with times'
-	@echo 'make bench          how long plans take'
+	@echo 'make bench          how long plans take, the lexer, and frames'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
 	@echo 'make relay          what a round trip takes: instructions and system calls, beside PgBouncer (Linux)'
 	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
@@ -122,7 +122,7 @@ target/shop-venv/.installed: tests/shops/requirements.txt
 	@touch $@
 
 bench:
-	$(CARGO) bench --locked --bench plan
+	$(CARGO) bench --locked --bench plan --bench stages
 
 side-by-side:
 	@sh scripts/need.sh cc postgres python proxies
