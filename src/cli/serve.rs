@@ -48,6 +48,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let config = Arc::new(args::Given::new(matches)?.config()?);
     logging::start(config.log_format, &config.log_level);
+    keep_memory_in().map_err(|error| Failure::new(format!("could not forbid memory dumps: {error}")))?;
     let metrics = Metrics::new();
     // Before anything listens: it is the cheapest to find wrong.
     let rules = reload::read_rule_files(&config.rules).map_err(Failure::new)?;
@@ -72,6 +73,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
         return Err(Failure::new(format!("{lost} audit events could not be written")));
     }
     result
+}
+
+/// Statements, keys and rows are in memory: neither a core dump nor another process of the same user may read them.
+fn keep_memory_in() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 async fn serve(
@@ -184,4 +192,15 @@ impl Signals {
 enum Event {
     Reload,
     End,
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn memory_is_not_dumped() {
+        super::keep_memory_in().unwrap();
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
 }
