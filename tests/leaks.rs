@@ -98,6 +98,37 @@ fn against_the_masked_database(masked: &World, case: &Case, way: corpus::Way, ru
     })
 }
 
+/// The ways in which data gets out that the design lists, by letter: how many.
+const WAYS: [(char, u32); 7] = [('A', 31), ('B', 19), ('C', 16), ('D', 19), ('E', 26), ('F', 30), ('G', 22)];
+
+#[test]
+fn every_way_has_a_case_or_says_where_it_is_tried() {
+    let folder = common::proxy::fixture("leaks");
+    let mut ids = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some(name) = name.strip_suffix(".case") {
+            ids.extend(corpus::cases(name).into_iter().map(|case| case.id));
+        }
+    }
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "an id is used twice");
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (letter, count) in WAYS {
+        for way in (1..=count).map(|number| format!("{letter}{number}")) {
+            let tried = ids.iter().any(|id| id.trim_end_matches(|last: char| last.is_ascii_lowercase()) == way);
+            let row = readme.lines().find(|line| line.starts_with(&format!("| {way} ")));
+            assert!(tried || row.is_some(), "{way}");
+            for file in row.unwrap_or_default().split('`').skip(1).step_by(2) {
+                assert!(root.join(file).exists(), "{way}: {file}");
+            }
+        }
+    }
+}
+
 /// The corpus is worth something only if its statements work and leak when nobody stands between.
 fn leaks_without_a_proxy(names: &[&str]) {
     let worlds = [World::new(0, false), World::new(1, false)];

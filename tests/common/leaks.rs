@@ -16,6 +16,8 @@ use crate::common::{
 pub struct Case {
     pub id: String,
     pub outcomes: Vec<Outcome>,
+    /// The code that a refusal must have; empty for any.
+    pub code: String,
     pub title: String,
     pub switches: Vec<String>,
     pub statements: Vec<Statement>,
@@ -364,6 +366,13 @@ pub fn cases(name: &str) -> Vec<Case> {
             let mut words = head.splitn(3, ' ');
             let mut word = || words.next().unwrap_or_else(|| panic!("{place}: ID, OUTCOME and a title")).to_owned();
             let (id, outcomes, title) = (word(), word(), word());
+            let (outcomes, code) = match outcomes.split_once("REFUSE(") {
+                None => (outcomes, String::new()),
+                Some((before, code)) => {
+                    let (code, after) = code.split_once(')').unwrap_or_else(|| panic!("{place}: REFUSE(code)"));
+                    (format!("{before}REFUSE{after}"), code.to_owned())
+                }
+            };
             let outcomes = outcomes
                 .split('|')
                 .map(|outcome| match outcome {
@@ -375,7 +384,7 @@ pub fn cases(name: &str) -> Vec<Case> {
                 })
                 .collect();
             let statements = vec![Statement::default()];
-            cases.push(Case { id, outcomes, title, switches: Vec::new(), statements, place });
+            cases.push(Case { id, outcomes, code, title, switches: Vec::new(), statements, place });
             continue;
         }
         let Some(case) = cases.last_mut() else {
@@ -558,6 +567,12 @@ pub fn judge(case: &Case, way: Way, run: &Run) -> Vec<String> {
     });
     if !fits {
         problems.push(format!("{what}, expected {:?}:\n{}", case.outcomes, wire::describe(last)));
+    }
+    if what == "refused" {
+        let hint = wire::error(last).and_then(|error| error.field(b'H')).unwrap_or_default();
+        if !hint.starts_with(&case.code) {
+            problems.push(format!("expected {}:\n{}", case.code, wire::describe(last)));
+        }
     }
     for error in run.answers.iter().flatten().filter(|message| message.kind == b'E' || message.kind == b'N') {
         let code = error.field(b'C').unwrap_or_default();
