@@ -36,6 +36,9 @@ pub struct CatalogData {
     /// with those of `pg_catalog`, and in catalog files of before it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overloads: Option<super::overloads::Overloads>,
+    /// Whether values are cast by what the database itself has made, without being asked: implicit casts that are not an extension's.
+    #[serde(default)]
+    pub casts_implicitly: bool,
     /// Login roles and groups.
     pub roles: Vec<RoleData>,
     /// Names of all databases that allow connections.

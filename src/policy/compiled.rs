@@ -168,6 +168,8 @@ pub struct Scope {
     pub needs: Vec<Oid>,
     /// Whether it is always evaluated before what the client wrote.
     pub barrier: bool,
+    /// Whether it holds a sub-select: PostgreSQL may make a join of that, and compute expressions of the row below the join.
+    pub joins: bool,
     /// The determining rule, as `file:line`.
     pub rule: Arc<str>,
 }

@@ -31,6 +31,18 @@ pub(super) fn is_loud(quiet: &Quiet<'_>) -> bool {
     parts.query(0..tokens.len(), Place::Outermost).is_none() || parts.are_loud(quiet)
 }
 
+/// The same where the scope may become a join: PostgreSQL computes columns of sub-selects, and what is grouped, sorted or made distinct, below
+/// it, of rows that the scope hides. So only the outermost select list is aside, of a query that does none of that.
+pub(super) fn is_loud_beside_join(quiet: &Quiet<'_>) -> bool {
+    let tokens = quiet.tokens;
+    let sorts = ["distinct", "except", "group", "intersect", "order", "over", "union", "window"];
+    let word = |token: &Token| sorts.iter().any(|word| token.is_word(word));
+    let list = if tokens.iter().any(word) { 0..0 } else { select_list(tokens) };
+    let aside = [list, clause_of_write(tokens, "set"), clause_of_write(tokens, "returning")];
+    let judged = |at: &usize| !aside.iter().any(|range| range.contains(at));
+    (0..tokens.len()).filter(judged).any(|at| quiet.is_loud_at(at))
+}
+
 /// Where a query stands.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
@@ -213,7 +225,12 @@ impl<'a> Parts<'a> {
                     return None;
                 }
             }
+            // Which of the rows that have passed are shown; in a sub-select of a condition it is part of that.
+            let counted = begins
+                && self.word(at, &["limit", "offset"])
+                && self.tokens.get(at + 1).is_some_and(|count| count.kind == Kind::Parameter);
             let stands = match clause {
+                Clause::Condition if counted => Stands::Aside,
                 Clause::Start | Clause::List | Clause::Sorted => Stands::Aside,
                 Clause::With | Clause::From => Stands::From,
                 Clause::Joined | Clause::Condition => Stands::Condition,

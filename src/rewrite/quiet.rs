@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::CatalogSnapshot,
-    sql::{Kind, Reads, Token},
+    names::{FIRST_USER_OID, Oid},
+    sql::{Kind, Nesting, Reads, Token},
 };
 
 /// Words before a bracket that call nothing, and aggregates that fail on no value.
@@ -21,14 +22,18 @@ const QUIET_FUNCTIONS: &[&str] = &["lower", "upper"];
 /// (the server casts them then, and the client's own values may be what fails).
 const LOUD: &[&str] = &[
     "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
-    "using", "values",
+    "using", "values", "window",
 ];
 /// Comparisons of built-in types fail on no value.
 const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 /// The operators behind LIKE and ILIKE.
 const PATTERN_OPERATORS: &[&str] = &["~~", "!~~", "~~*", "!~~*"];
-/// Words before the bracket of a sub-select that may have any number of rows.
+/// Words before the bracket of a sub-select that may have any number of rows; ALL and FROM where they are not those of `SELECT ALL`
+/// and `IS DISTINCT FROM`.
 const OPENS_ROWS: &[&str] = &["all", "any", "as", "exists", "from", "in", "join", "lateral", "some"];
+/// Words that a number follows which the server may not take, and the rows of frames.
+const COUNTS: &[&str] = &["limit", "offset"];
+const FRAMES: &[&str] = &["following", "preceding"];
 /// Words before a string that do not make it a constant of some type, as `oid '1'` is.
 const BEFORE_TEXT: &[&str] =
     &["and", "between", "distinct", "limit", "not", "offset", "on", "or", "select", "symmetric", "where"];
@@ -101,6 +106,8 @@ pub(super) struct Quiet<'a> {
     constants: Vec<(usize, Content)>,
     /// Parameters that are cast to one type wherever they stand.
     cast: BTreeSet<&'a str>,
+    /// Whether the database brings what could stand behind any comparison: see [`brings_conversions`].
+    anything: bool,
 }
 
 impl<'a> Quiet<'a> {
@@ -109,8 +116,19 @@ impl<'a> Quiet<'a> {
             Parameters::Any => BTreeSet::new(),
             Parameters::Plain => cast_parameters(tokens, catalog),
         };
-        let mut quiet = Self { tokens, catalog, harmless: BTreeSet::new(), constants: Vec::new(), cast };
+        let anything = brings_conversions(catalog);
+        let mut quiet = Self { tokens, catalog, harmless: BTreeSet::new(), constants: Vec::new(), cast, anything };
+        let mut depth = 0_usize;
         for (at, token) in tokens.iter().enumerate() {
+            match token.kind.nesting() {
+                Nesting::Opens => depth += 1,
+                Nesting::Closes => depth = depth.saturating_sub(1),
+                Nesting::Stays => {}
+            }
+            if depth == 0 && COUNTS.iter().any(|word| token.is_word(word)) && quiet.is_kind(at + 1, Kind::Parameter) {
+                // Looked at once, whatever rows there are.
+                quiet.harmless.insert(at);
+            }
             if (token.is_word("like") || token.is_word("ilike")) && !is_label(tokens, at) {
                 quiet.pattern(at);
             } else if token.is_operator("+") || token.is_operator("-") {
@@ -224,6 +242,9 @@ impl<'a> Quiet<'a> {
         let (tokens, catalog) = (self.tokens, self.catalog);
         let before = |at: usize| at.checked_sub(1).and_then(|at| tokens.get(at));
         let Some(token) = tokens.get(at) else { return true };
+        if self.anything {
+            return true;
+        }
         if self.harmless.contains(&at) {
             return false;
         }
@@ -236,14 +257,19 @@ impl<'a> Quiet<'a> {
                 let scalar = word
                     && matches!(token.name(), "select" | "with" | "table")
                     && before(at).is_some_and(|open| open.kind == Kind::Open)
-                    && !before(at - 1).is_some_and(|word| OPENS_ROWS.iter().any(|known| word.is_word(known)));
+                    && !self.takes_rows(at - 1);
+                let counts = listed(COUNTS) && !self.counts_quietly(at + 1);
+                let fetches = listed(&["fetch"]) && !self.fetches_quietly(at + 1);
+                let frames = listed(FRAMES)
+                    && !before(at).is_some_and(|count| count.kind == Kind::Number || count.is_word("unbounded"));
                 let now = listed(&["now"])
                     && self.is_kind(at + 2, Kind::Close)
                     && catalog.functions_named("now").next().is_none();
-                let called = opens && !now && !listed(QUIET_BEFORE_BRACKET) && !self.calls_quietly(at);
+                let own = catalog.functions_named(token.name()).next().is_some();
+                let called = opens && !now && (own || !listed(QUIET_BEFORE_BRACKET)) && !self.calls_quietly(at);
                 let zone = listed(&["at"])
                     && tokens.get(at + 1).is_some_and(|next| next.is_word("time") || next.is_word("local"));
-                called || listed(LOUD) || scalar || zone
+                called || listed(LOUD) || scalar || zone || counts || fetches || frames
             }
             Kind::Text => before(at).is_some_and(|before| {
                 before.kind == Kind::Quoted
@@ -274,6 +300,45 @@ impl<'a> Quiet<'a> {
         }
     }
 
+    /// Whether the bracket at `open` is that of a sub-select which may have any number of rows.
+    fn takes_rows(&self, open: usize) -> bool {
+        let word = |back: usize, words: &[&str]| {
+            open.checked_sub(back).is_some_and(|at| {
+                !is_label(self.tokens, at)
+                    && words.iter().any(|word| self.get(at).is_some_and(|token| token.is_word(word)))
+            })
+        };
+        let operator = open.checked_sub(2).is_some_and(|at| self.is_kind(at, Kind::Operator));
+        if word(1, &["from"]) {
+            !word(2, &["distinct"])
+        } else if word(1, &["all"]) {
+            operator || word(2, &["union", "except", "intersect"])
+        } else {
+            word(1, OPENS_ROWS)
+        }
+    }
+
+    /// Whether LIMIT or OFFSET is followed by what the server takes, or refuses whatever rows there are.
+    fn counts_quietly(&self, at: usize) -> bool {
+        let alone = !matches!(
+            self.get(at + 1).map(|token| token.kind),
+            Some(Kind::Operator | Kind::Typecast | Kind::Open | Kind::OpenBracket | Kind::Dot)
+        );
+        alone
+            && self
+                .get(at)
+                .is_some_and(|count| count.kind == Kind::Number || count.is_word("all") || count.is_word("null"))
+    }
+
+    /// `FETCH FIRST 5 ROWS ONLY`, or without a number.
+    fn fetches_quietly(&self, at: usize) -> bool {
+        let word =
+            |at: usize, words: &[&str]| words.iter().any(|word| self.get(at).is_some_and(|token| token.is_word(word)));
+        word(at, &["first", "next"])
+            && (word(at + 1, &["row", "rows"])
+                || (self.is_kind(at + 1, Kind::Number) && word(at + 2, &["row", "rows"])))
+    }
+
     /// Whether a bracket is that of an array of constants, or of the name of an array type behind the cast of a constant or a parameter.
     fn is_constant_array(&self, at: usize) -> bool {
         let tokens = self.tokens;
@@ -286,6 +351,15 @@ impl<'a> Quiet<'a> {
         // The cast itself is judged by what it stands behind.
         closes && if inside == 0 { before(2).is_some_and(|token| token.kind == Kind::Typecast) } else { array }
     }
+}
+
+/// Whether a comparison of built-in types may run what the shop has made: a cast that is made without being asked for (`CREATE CAST … WITH
+/// INOUT AS IMPLICIT`), or an operator that is called like a built-in one and takes one of its types.
+fn brings_conversions(catalog: &CatalogSnapshot) -> bool {
+    let built_in = |oid: Option<Oid>| oid.is_some_and(|oid| oid < FIRST_USER_OID);
+    let operators = QUIET_OPERATORS.iter().flat_map(|name| catalog.operators_named(name));
+    let mut own = operators.filter(|operator| operator.extension.is_none());
+    catalog.data().casts_implicitly || own.any(|operator| built_in(operator.left) && built_in(Some(operator.right)))
 }
 
 /// Parameters whose every use is the operand of a cast to the same type: the statement gives them that type, or the client one that

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{
     Edits, Job,
-    loud::is_loud,
+    loud::{is_loud, is_loud_beside_join},
     names::{protected, relation},
     quiet::{Parameters, Quiet},
 };
@@ -18,7 +18,7 @@ use crate::{
     bind::{Bound, ColumnMark, RelationUse, Role, Usages},
     catalog::{CatalogSnapshot, Column},
     error::{Refusal, RefusalCode},
-    names::quote_ident,
+    names::{FIRST_USER_OID, quote_ident},
     policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
     sql::{Kind, Nesting, Reads, Token},
 };
@@ -49,17 +49,16 @@ pub(super) fn compares_safely(column: &Column) -> bool {
 /// Types whose comparisons fail on no value either, with which no other type is compared by a cast that could.
 fn decides_safely(column: &Column) -> bool {
     let more = matches!(column.type_name.as_str(), "bytea" | "cidr" | "inet" | "interval" | "jsonb");
-    compares_safely(column) || column.type_kind == 'e' || (more && column.type_oid.0 < FIRST_OF_USERS)
+    compares_safely(column) || column.type_kind == 'e' || (more && column.type_oid < FIRST_USER_OID)
 }
-
-/// The first OID that objects of users have (`FirstNormalObjectId`).
-const FIRST_OF_USERS: u32 = 16384;
 
 /// What a statement means for scopes; nothing where no relation of it has one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scoping {
     /// Whether something in it can fail on a value of a row that a scope hides.
     loud: bool,
+    /// The same, of a scope that may be joined.
+    loud_beside_join: bool,
     /// Whether it holds a pattern that could.
     pub pattern: bool,
     /// Constants whose content decided.
@@ -86,13 +85,14 @@ impl Scoping {
         let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, declared))
             || is_loud(&quiet)
             || !quiet.constants_hold(&mut reads);
-        Self { loud, pattern: has_pattern(tokens, (!loud).then_some(&quiet)), reads }
+        let loud_beside_join = loud || is_loud_beside_join(&quiet);
+        Self { loud, loud_beside_join, pattern: has_pattern(tokens, (!loud).then_some(&quiet)), reads }
     }
 }
 
 /// Whether the scope must be evaluated before what the client wrote.
 pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
-    scope.barrier || job.scoping.loud
+    scope.barrier || job.scoping.loud || (scope.joins && job.scoping.loud_beside_join)
 }
 
 /// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is

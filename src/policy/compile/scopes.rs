@@ -20,6 +20,7 @@ use crate::{
         Scope,
         rules::{Barrier, Complaints, RoleRule, RuleSet},
     },
+    sql::{Token, lex},
 };
 
 /// What one role sees some rows of.
@@ -51,7 +52,8 @@ pub(super) fn scopes(
                 Ok(condition) => {
                     let needs = condition.needs();
                     let (sql, barrier) = (condition.sql, rows.barrier == Barrier::Always);
-                    let scope = Scope { sql, needs, barrier, rule: Arc::clone(&origin) };
+                    let joins = holds_query(&rows.condition);
+                    let scope = Scope { sql, needs, barrier, joins, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }
@@ -97,11 +99,18 @@ pub(in crate::policy) fn is_condition_of(scope: &Scope, text: &str, relation: Oi
     condition.is_some_and(|condition| condition.sql.text() == scope.sql.text())
 }
 
+/// Whether a condition holds a sub-select; what cannot be read may.
+fn holds_query(sql: &str) -> bool {
+    let begins = |token: &Token| ["select", "values", "table", "with"].iter().any(|word| token.is_word(word));
+    lex::lex(sql).map_or(true, |tokens| tokens.iter().any(begins))
+}
+
 fn both(a: &Scope, b: &Scope) -> Scope {
     let sql = crate::policy::SqlTemplate::new(&format!("({}) AND ({})", a.sql.text(), b.sql.text()));
     let captures = a.sql.captures().iter().chain(b.sql.captures()).cloned();
     let needs = a.needs.iter().chain(&b.needs).copied().collect();
-    Scope { sql: sql.capturing(captures), needs, barrier: a.barrier || b.barrier, rule: Arc::clone(&a.rule) }
+    let (barrier, joins) = (a.barrier || b.barrier, a.joins || b.joins);
+    Scope { sql: sql.capturing(captures), needs, barrier, joins, rule: Arc::clone(&a.rule) }
 }
 
 fn refuse_views(catalog: &CatalogSnapshot, named: &HashSet<Oid>, found: &mut Scopes) {

@@ -97,6 +97,11 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
         OR EXISTS (SELECT FROM tainted u WHERE u.type = t.oid))
  ORDER BY t.oid";
 
+/// Implicit casts that neither the server nor an extension brings, and that do more than to take the bytes as they are.
+const CASTS: &str = "\
+SELECT EXISTS (SELECT FROM pg_cast k WHERE k.oid >= 16384 AND k.castcontext = 'i' AND k.castmethod <> 'b' AND NOT EXISTS (
+           SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.deptype = 'e'))";
+
 pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
     data.functions = reader
         .rows("functions", FUNCTIONS, |row| {
@@ -135,6 +140,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
             })
         })
         .await?;
+    data.casts_implicitly = reader.rows("casts", CASTS, |row| row.try_get(0)).await?.contains(&true);
     data.types = reader
         .rows("types", TYPES, |row| {
             Ok(TypeData {

@@ -1,0 +1,204 @@
+//! When a row scope must be a barrier: what a statement could tell of hidden rows by failing on one, and what it could not. The texts that
+//! are sent are looked at, and run.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::{
+    Postgres, Proxy, planner, shop,
+    wire::{self, lines},
+};
+use pgscrim::{
+    engine::{Inputs, Protocol, QueryContext, plan},
+    policy::RoleId,
+};
+
+const SCHEMA: &str = "
+CREATE ROLE ghn LOGIN; CREATE ROLE owner LOGIN SUPERUSER;
+CREATE TYPE mood AS ENUM ('new', 'old');
+CREATE TABLE docs (id int PRIMARY KEY, total numeric, big int8, meta jsonb, txt varchar, mood mood, made timestamptz);
+CREATE TABLE items (id int PRIMARY KEY, total numeric, big int8, txt varchar, vis boolean);
+CREATE TABLE access (doc_id int, who text);
+CREATE TABLE plain (id int PRIMARY KEY);
+INSERT INTO docs SELECT n, n * 1000, n, '{}', '{}', 'new', '2026-01-01 00:00Z' FROM generate_series(1, 40) n;
+INSERT INTO items SELECT n, n * 1000, n, 'x', n <> 2 FROM generate_series(1, 40) n;
+INSERT INTO access SELECT n, 'ghn' FROM generate_series(1, 40) n WHERE n <> 2;
+INSERT INTO plain SELECT generate_series(1, 5);
+GRANT ALL ON ALL TABLES IN SCHEMA public TO ghn;
+ANALYZE;
+";
+
+const RULES: &str = r#"
+policy = "barriers"
+[category.none]
+columns = ["public.docs.*", "public.items.*"]
+[[role]]
+name = "owner"
+match = { user = ["owner", "postgres"] }
+exempt = true
+[[role]]
+name = "carrier"
+match = { user = ["ghn"] }
+functions = FUNCTIONS
+rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "vis" }
+"#;
+
+struct World {
+    inputs: Inputs,
+    postgres: Postgres,
+    proxy: Proxy,
+}
+
+impl World {
+    /// With what the shop has made beside, of which the rules list a function.
+    fn new(more: &str, function: &str) -> Self {
+        let listed = if function.is_empty() { "[]".to_owned() } else { format!("[\"public.{function}\"]") };
+        let rules = RULES.replace("FUNCTIONS", &listed);
+        let (postgres, proxy) = shop::start_other(&[SCHEMA, more], &rules);
+        let inputs = planner::inputs(&postgres, shop::DATABASE, &rules);
+        Self { inputs, postgres, proxy }
+    }
+
+    /// What would be sent.
+    fn sent(&self, sql: &str, protocol: Protocol) -> String {
+        let roles = &self.inputs.policy.roles;
+        let number = roles.iter().position(|role| role.name == "carrier").unwrap();
+        let role = RoleId(u16::try_from(number).unwrap());
+        let search_path = ["pg_catalog".to_owned(), "public".to_owned()].into();
+        let context = QueryContext { role, search_path, protocol };
+        let planned = plan(sql, &context, &self.inputs);
+        planned.unwrap_or_else(|refused| panic!("{sql}: {:?}", refused.refusal)).permit.text().to_string()
+    }
+
+    fn is_barrier(&self, sql: &str) -> bool {
+        let sent = self.sent(sql, Protocol::Inferred);
+        sent.contains("OFFSET 0") || sent.contains("CASE WHEN")
+    }
+}
+
+#[test]
+fn what_can_fail_on_a_hidden_row_has_a_barrier() {
+    let world = World::new("", "");
+    let mut ghn = world.proxy.connect("ghn", shop::DATABASE);
+    let fails = "1000 / (total - 2000)";
+    // On both tables, and run: direct each fails on the row that is hidden.
+    for sql in [
+        "SELECT count(*) FROM # WHERE id IS NOT DISTINCT FROM (SELECT p.id FROM plain p WHERE #.total = 2000)",
+        "SELECT count(*) FROM # WHERE id IS DISTINCT FROM (SELECT p.id FROM plain p WHERE #.total = 2000)",
+        "UPDATE # SET big = 1 WHERE id IS NOT DISTINCT FROM (SELECT p.id FROM plain p WHERE #.total = 2000)",
+        "SELECT count(*) FROM # WHERE id IN (SELECT ALL (SELECT p.id FROM plain p WHERE #.total = 2000))",
+        "SELECT count(*) FROM plain p JOIN # ON #.id IS NOT DISTINCT FROM (SELECT q.id FROM plain q WHERE #.total = 2000)",
+        "SELECT count(*) FROM # d WHERE EXISTS (SELECT 1 FROM plain p LIMIT d.total - 2001)",
+        "SELECT count(*) FROM # d WHERE EXISTS (SELECT 1 FROM plain p OFFSET d.total - 2001)",
+        "SELECT count(*) FROM # d WHERE d.total > 2000 OR EXISTS (SELECT 1 FROM plain p LIMIT -1)",
+    ] {
+        for table in ["docs", "items"] {
+            let sql = sql.replace('#', table);
+            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+            let answer = ghn.simple(&sql);
+            let negative = sql.contains("LIMIT") || sql.contains("OFFSET");
+            // Visible rows have totals below 2001, too.
+            assert!(negative || wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+        }
+    }
+    for sql in [
+        "SELECT count(*) FROM # d WHERE EXISTS (SELECT 1 FROM plain p LIMIT d.total)",
+        "SELECT count(*) FROM # d WHERE EXISTS (SELECT 1 FROM plain p LIMIT $1)",
+        "SELECT count(*) FROM # d WHERE d.id IN (SELECT p.id FROM plain p FETCH FIRST $1 ROWS ONLY)",
+        "SELECT count(*) FROM # d WHERE d.id IN (SELECT max(p.id) OVER w FROM plain p WINDOW w AS (ORDER BY p.id ROWS d.total PRECEDING))",
+        "SELECT count(*) FROM # WHERE total > -1 AND lower(txt)::int > 0",
+    ] {
+        for table in ["docs", "items"] {
+            let sql = sql.replace('#', table);
+            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+        }
+    }
+    // A scope with a sub-select may be joined, and lists are computed below the join; one on the row alone is a filter of the scan.
+    for sql in [
+        "SELECT q.u, count(*) FROM (SELECT @ AS u FROM #) q GROUP BY ROLLUP (u)",
+        "SELECT p.id, q.u FROM plain p LEFT JOIN (SELECT id, coalesce(@, 0) u FROM #) q ON q.id = p.id",
+        "WITH q AS (SELECT id, @ u FROM #) SELECT p.id, q.u FROM plain p LEFT JOIN q ON q.id = p.id",
+        "SELECT DISTINCT @ FROM # LIMIT 2",
+        "SELECT @, count(*) FROM # GROUP BY 1",
+        "SELECT rank() OVER (ORDER BY @) FROM # LIMIT 1",
+        "SELECT id FROM # ORDER BY @ LIMIT 2",
+        "SELECT @ FROM # UNION SELECT 1",
+    ] {
+        let sql = sql.replace('@', fails);
+        let (joined, filtered) = (sql.replace('#', "docs"), sql.replace('#', "items"));
+        assert!(world.is_barrier(&joined), "{joined}: {}", world.sent(&joined, Protocol::Inferred));
+        for sql in [joined, filtered] {
+            ghn.simple("SET enable_hashjoin = off; SET enable_mergejoin = off");
+            let answer = ghn.simple(&sql);
+            assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_fail_has_none() {
+    let world = World::new("", "");
+    for sql in [
+        "SELECT id, @ FROM # WHERE id = 3",
+        "SELECT sum(@) FROM # WHERE id = $1",
+        "UPDATE # SET total = @ WHERE id = $1 RETURNING @",
+        "SELECT id FROM # WHERE id = $1::int LIMIT $2 OFFSET $3",
+        "SELECT id FROM # WHERE id = 3 FETCH FIRST 5 ROWS ONLY",
+        "SELECT id FROM # WHERE id IN (SELECT p.id FROM plain p LIMIT 5) AND id = ALL (SELECT 3)",
+        "SELECT id FROM # WHERE id = 3 UNION ALL (SELECT id FROM plain) LIMIT 2",
+        "SELECT id FROM # WHERE txt LIKE 'a%' AND lower(txt) = 'a' AND total IS DISTINCT FROM 3 AND txt::text <> ''",
+    ] {
+        for table in ["docs", "items"] {
+            let sql = sql.replace('#', table).replace('@', "1000 / (total - 2000)");
+            assert!(!world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+        }
+    }
+    for sql in [
+        "WITH source AS (SELECT id, lower(txt) FROM items WHERE id = $1 LIMIT $2 OFFSET $3) SELECT * FROM source",
+        "SELECT x.id, lower(txt) FROM (SELECT * FROM items WHERE id = 3) x ORDER BY abs(total)",
+    ] {
+        assert!(!world.is_barrier(sql), "{sql}: {}", world.sent(sql, Protocol::Inferred));
+    }
+    // What the client declares may be anything.
+    let cast = "SELECT id FROM items WHERE id = $1::int";
+    assert!(world.sent(cast, Protocol::Extended).contains("OFFSET 0"));
+    assert!(!world.sent(cast, Protocol::Inferred).contains("OFFSET 0"));
+}
+
+/// What the shop has made may stand behind any comparison.
+#[test]
+fn conversions_and_operators_of_the_shop_make_every_scope_a_barrier() {
+    let quiet = "SELECT count(*) FROM items WHERE id = 3";
+    for (function, more, sql) in [
+        (
+            "",
+            "CREATE CAST (varchar AS jsonb) WITH INOUT AS IMPLICIT; UPDATE docs SET txt = '{' WHERE id = 2;",
+            "SELECT count(*) FROM docs WHERE id = 2 AND meta = txt",
+        ),
+        (
+            "below",
+            "CREATE FUNCTION below(numeric, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT 1000 / ($1 - 2000) > 0';
+             CREATE OPERATOR public.< (LEFTARG = numeric, RIGHTARG = text, FUNCTION = below);",
+            "SELECT count(*) FROM items WHERE id = 2 AND total < text 'x'",
+        ),
+    ] {
+        let world = World::new(more, function);
+        let mut ghn = world.proxy.connect("ghn", shop::DATABASE);
+        for sql in [sql, quiet] {
+            assert!(world.is_barrier(sql), "{sql}: {}", world.sent(sql, Protocol::Simple));
+        }
+        assert_eq!(lines(&ghn.simple(sql)), ["0"], "{sql}");
+        let direct = world.postgres.sql(shop::DATABASE, quiet);
+        assert_eq!(direct, [[Some("1".to_owned())]]);
+    }
+    for (name, call) in [("max", "max(total, 2000) > 0"), ("by", "by(total, 2000) > 0")] {
+        let made = format!(
+            "CREATE FUNCTION {name}(numeric, int) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT 1000 / ($1 - $2)';"
+        );
+        let world = World::new(&made, name);
+        let sql = format!("SELECT count(*) FROM items WHERE {call}");
+        assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Simple));
+        assert!(!world.is_barrier(quiet));
+    }
+}
