@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    inflight::{Batch, Entry, Name, Prepared, Stand},
+    inflight::{Batch, Entry, Name, Named, Prepared, Stand},
     ledger::{attributed, refused},
     link::consume,
     path::Settled,
@@ -459,7 +459,7 @@ impl Relay {
         }
         match self.recorded(&prepared.origin, planned, prepared.searched).await {
             Ok(run) => {
-                self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run.of_portal(name)))));
                 self.server.output.extend_from_slice(whole);
             }
             Err(refusal) => self.refuse(refused(refusal, planned), "", false, None).await,
@@ -498,24 +498,11 @@ impl Relay {
     /// The refusal of an EXECUTE or FETCH whose statement or cursor this session has not made. Code of the server may have: that
     /// was never judged.
     pub(super) fn names_nothing(&self, planned: &PlannedStatement) -> Option<Refusal> {
-        let known = |name: &str| Name::new(name.as_bytes());
-        let (unknown, sqlstate, what, name) = match &planned.effect {
-            Effect::Fetch(name) => (self.model.portal(&known(name)).is_none(), "34000", "cursor", name),
-            Effect::Execute(name) => {
-                (self.model.statement(&known(name)).is_none(), "26000", "prepared statement", name)
-            }
-            Effect::None
-            | Effect::Prepare(..)
-            | Effect::Deallocate(_)
-            | Effect::DeclareCursor { .. }
-            | Effect::CloseCursor(_)
-            | Effect::SearchPath
-            | Effect::Purpose(_)
-            | Effect::PurposeGiven(_)
-            | Effect::DiscardAll
-            | Effect::Temporary(_)
-            | Effect::Catalog => return None,
+        let (unknown, sqlstate, what, name) = match Named::by(&planned.effect)? {
+            Named::Opened(name) => (self.model.portal(&name).is_none(), "34000", "cursor", name),
+            Named::Statement(name) => (self.model.statement(&name).is_none(), "26000", "prepared statement", name),
         };
+        let name = String::from_utf8_lossy(name.bytes());
         unknown.then(|| Refusal {
             sqlstate: Some(sqlstate.to_owned()),
             ..Refusal::new(RefusalCode::UnknownName, format!("{what} \"{name}\" does not exist"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::{Batch, Entry},
+    inflight::{Batch, Entry, Named},
     link::consume,
     planning::Origin,
     prepared::Variants,
@@ -59,9 +59,9 @@ impl Relay {
                 break Ok(());
             }
             if matches!(header.kind, b'D' | b'd')
-                && let Err(refusal) = self.take_row(header)
+                && let Err(stop) = self.take_row(header)
             {
-                break Err(self.stop_answer(refusal));
+                break Err(stop);
             }
             if self.passes_by_header(header) {
                 self.server_passing = header.total;
@@ -104,13 +104,38 @@ impl Relay {
         Stop::ServerLost
     }
 
+    /// An answer begins: whether what its statement names is what this session has made. It was when the statement was sent, unless something
+    /// before it failed, or took it away; then code of the server has made what answers, and that was never judged.
+    fn names_what_was_made(&mut self) -> Result<(), Stop> {
+        if self.exempt {
+            return Ok(());
+        }
+        let named = self.current_run().and_then(|run| run.named.take());
+        self.was_made(named)
+    }
+
+    fn was_made(&mut self, named: Option<Named>) -> Result<(), Stop> {
+        if self.exempt || named.is_none_or(|named| self.model.has(&named)) {
+            return Ok(());
+        }
+        let refusal =
+            Refusal::new(RefusalCode::UnknownName, "a cursor or prepared statement was not made by this session")
+                .with_hint("Something on the server has made one of the same name. Connect again.");
+        Err(self.stop_answer(refusal))
+    }
+
     /// Counts a row, which passes next.
-    fn take_row(&mut self, header: Header) -> Result<(), Refusal> {
+    fn take_row(&mut self, header: Header) -> Result<(), Stop> {
+        let Some(run) = self.current_run() else { return Ok(()) };
+        if run.named.is_some() {
+            self.names_what_was_made()?;
+        }
         let Some(run) = self.current_run() else { return Ok(()) };
         if let Some(allowance) = &mut run.allowance
             && let Err(refusal) = allowance.take_row()
+            && let Err(refusal) = run.beyond(refusal)
         {
-            run.beyond(refusal)?;
+            return Err(self.stop_answer(refusal));
         }
         run.rows += 1;
         run.bytes += u64::try_from(header.total - frame::HEADER).unwrap_or_default();
@@ -169,6 +194,8 @@ impl Relay {
                 if let Some(Entry::Bind(..)) = self.model.front()
                     && let Some(Entry::Bind(name, prepared)) = self.model.queue.pop_front()
                 {
+                    let statement = prepared.as_ref().map(|prepared| prepared.statement.clone());
+                    self.was_made(statement.filter(|name| !name.is_unnamed()).map(Named::Statement))?;
                     self.model.confirm_portal(name, prepared);
                     return Ok(true);
                 }
@@ -186,6 +213,7 @@ impl Relay {
                 _ => self.unexpected(),
             },
             b'T' => {
+                self.names_what_was_made()?;
                 if !self.exempt {
                     let purpose = match self.model.front() {
                         Some(Entry::Describe(purpose)) => Some(Arc::clone(purpose)),
@@ -201,6 +229,7 @@ impl Relay {
                 Ok(true)
             }
             b'C' => {
+                self.names_what_was_made()?;
                 let rows = backend::command_rows(body).ok();
                 // What is in a temporary table is never read when it is too much: the table goes with the session.
                 if let Some(run) = self.current_run()
@@ -215,6 +244,7 @@ impl Relay {
                 Ok(true)
             }
             b'I' | b's' => {
+                self.names_what_was_made()?;
                 self.completed(None);
                 Ok(true)
             }
@@ -475,6 +505,7 @@ impl Relay {
         };
         let origin = self.origin_in_front();
         self.model.copying = false;
+        self.model.open_names.fail();
         let mut stand = None;
         let mut failed = None;
         let mut skip = true;

@@ -15,7 +15,7 @@ use std::{
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::{ledger::Run, planning::Origin, question::Question};
+use super::{ledger::Run, opened::Opened, planning::Origin, question::Question};
 use crate::{
     engine::{Effect, PlannedStatement},
     error::Refusal,
@@ -42,12 +42,44 @@ impl Name {
     }
 }
 
+/// What a message or statement that was sent names, and the server may find something else under.
+#[derive(Debug)]
+pub(super) enum Named {
+    /// A prepared statement.
+    Statement(Name),
+    /// A portal or cursor.
+    Opened(Name),
+}
+
+impl Named {
+    /// What EXECUTE or FETCH names.
+    pub fn by(effect: &Effect) -> Option<Self> {
+        match effect {
+            Effect::Execute(name) => Some(Self::Statement(Name::new(name.as_bytes()))),
+            Effect::Fetch(name) => Some(Self::Opened(Name::new(name.as_bytes()))),
+            Effect::None
+            | Effect::Prepare(..)
+            | Effect::Deallocate(_)
+            | Effect::DeclareCursor { .. }
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
+            | Effect::DiscardAll
+            | Effect::Temporary(_)
+            | Effect::Catalog => None,
+        }
+    }
+}
+
 /// A prepared statement, or a portal of one. A clone is one count.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     judged: Arc<Judged>,
     /// Of a portal: how many values its parameters compare with stored ones that the role does not see.
     pub searched: u64,
+    /// Of a portal: the prepared statement that it was bound to.
+    pub statement: Name,
 }
 
 /// What a prepared statement was judged to be.
@@ -73,16 +105,8 @@ impl Deref for Prepared {
 
 impl From<Judged> for Prepared {
     fn from(judged: Judged) -> Self {
-        Self { judged: Arc::new(judged), searched: 0 }
+        Self { judged: Arc::new(judged), searched: 0, statement: Name::new(b"") }
     }
-}
-
-/// A cursor that DECLARE has made.
-#[derive(Debug)]
-struct Cursor {
-    prepared: Prepared,
-    /// It may outlive its transaction.
-    hold: bool,
 }
 
 impl Prepared {
@@ -155,11 +179,8 @@ pub(super) struct Stand {
 pub(super) struct Model {
     pub queue: VecDeque<Entry>,
     statements: HashMap<Name, Prepared, RandomState>,
-    portals: HashMap<Name, Prepared, RandomState>,
-    /// The unnamed portal, which most drivers use for each statement.
-    unnamed: Option<Prepared>,
-    /// SQL cursors.
-    cursors: HashMap<Name, Cursor, RandomState>,
+    /// Portals and cursors.
+    pub open_names: Opened,
     /// The server skips to the next Sync, which has not been sent yet.
     pub skipping: bool,
     /// Extended messages were sent since the last Sync.
@@ -175,9 +196,7 @@ impl Model {
         Self {
             queue: VecDeque::new(),
             statements: HashMap::default(),
-            portals: HashMap::default(),
-            unnamed: None,
-            cursors: HashMap::default(),
+            open_names: Opened::default(),
             skipping: false,
             open: false,
             copying: false,
@@ -234,9 +253,17 @@ impl Model {
         self.queue.front_mut()
     }
 
-    /// How many cursors and portals are remembered; the server may have dropped some, with a transaction or savepoint.
+    /// How many cursors and portals are remembered.
     pub fn opened(&self) -> usize {
-        self.cursors.len() + self.portals.len() + usize::from(self.unnamed.is_some())
+        self.open_names.len()
+    }
+
+    /// Whether the server has confirmed the statement or cursor that the front of the queue names, as far as it has answered.
+    pub fn has(&self, named: &Named) -> bool {
+        match named {
+            Named::Statement(name) => self.statements.contains_key(name),
+            Named::Opened(name) => self.open_names.get(name).is_some(),
+        }
     }
 
     /// The statement that a Bind or EXECUTE sent now will find.
@@ -298,10 +325,7 @@ impl Model {
                 | Entry::Refused(_) => {}
             }
         }
-        if name.is_unnamed() {
-            return self.unnamed.clone();
-        }
-        self.portals.get(name).or_else(|| self.cursors.get(name).map(|cursor| &cursor.prepared)).cloned()
+        self.open_names.get(name).cloned()
     }
 
     pub fn confirm_statement(&mut self, name: Name, prepared: Prepared) {
@@ -334,14 +358,7 @@ impl Model {
     }
 
     pub fn confirm_portal(&mut self, name: Name, prepared: Option<Prepared>) {
-        if name.is_unnamed() {
-            self.unnamed = prepared;
-            return;
-        }
-        match prepared {
-            Some(prepared) => self.portals.insert(name, prepared),
-            None => self.portals.remove(&name),
-        };
+        self.open_names.insert(name, prepared, false);
     }
 
     pub fn forget_statement(&mut self, name: &Name) {
@@ -353,21 +370,8 @@ impl Model {
         self.statements.retain(|name, _| name.is_unnamed());
     }
 
-    /// All portals are gone.
-    fn forget_portals(&mut self) {
-        self.unnamed = None;
-        if !self.portals.is_empty() {
-            self.portals.clear();
-        }
-    }
-
     pub fn forget_portal(&mut self, name: &Name) {
-        if name.is_unnamed() {
-            self.unnamed = None;
-            return;
-        }
-        self.portals.remove(name);
-        self.cursors.remove(name);
+        self.open_names.forget(name);
     }
 
     /// What a completed statement does to names.
@@ -382,21 +386,16 @@ impl Model {
             }
             Effect::Deallocate(None) => self.keep_unnamed(),
             Effect::DeclareCursor { name, hold } => {
-                let cursor = Cursor { prepared: prepared(), hold: *hold };
-                self.cursors.insert(Name::new(name.as_bytes()), cursor);
+                self.open_names.insert(Name::new(name.as_bytes()), Some(prepared()), *hold);
             }
             Effect::CloseCursor(Some(name)) => self.forget_portal(&Name::new(name.as_bytes())),
-            Effect::CloseCursor(None) => {
-                self.forget_portals();
-                self.cursors.clear();
-            }
+            Effect::CloseCursor(None) => self.open_names.forget_all(),
             Effect::DiscardAll => {
                 self.keep_unnamed();
-                self.forget_portals();
-                self.cursors.clear();
+                self.open_names.forget_all();
             }
-            Effect::None
-            | Effect::Execute(_)
+            Effect::None => self.open_names.control(&run.planned),
+            Effect::Execute(_)
             | Effect::Fetch(_)
             | Effect::SearchPath
             | Effect::Purpose(_)
@@ -445,12 +444,7 @@ impl Model {
     pub fn ready(&mut self, transaction: char) {
         self.transaction = transaction;
         self.skipping = false;
-        if transaction == 'I' {
-            self.forget_portals();
-            if !self.cursors.is_empty() {
-                self.cursors.retain(|_, cursor| cursor.hold);
-            }
-        }
+        self.open_names.ready(transaction);
     }
 }
 
@@ -459,29 +453,25 @@ fn opens(run: &Run, name: &Name) -> bool {
     matches!(&run.planned.effect, Effect::DeclareCursor { name: other, .. } if Name::new(other.as_bytes()) == *name)
 }
 
-/// Whether one of the statements before it in a text makes what a statement executes or fetches from.
-pub(super) fn is_made<'a>(mut earlier: impl DoubleEndedIterator<Item = &'a Run>, planned: &PlannedStatement) -> bool {
-    match &planned.effect {
-        Effect::Execute(name) => {
-            let name = Name::new(name.as_bytes());
-            earlier.rev().find_map(|run| named(run, &name)).is_some_and(|made| made.is_some())
+/// Whether one of the statements before it in a text makes what a statement executes or fetches from, and none takes it away again.
+pub(super) fn is_made<'a>(earlier: impl DoubleEndedIterator<Item = &'a Run>, planned: &PlannedStatement) -> bool {
+    let mut earlier = earlier.rev();
+    let last = match Named::by(&planned.effect) {
+        None => None,
+        Some(Named::Statement(name)) => earlier.find_map(|run| named(run, &name)).map(|made| made.is_some()),
+        Some(Named::Opened(name)) => {
+            earlier.find_map(|run| if opens(run, &name) { Some(true) } else { may_close(run, &name).then_some(false) })
         }
-        Effect::Fetch(name) => {
-            let name = Name::new(name.as_bytes());
-            earlier.any(|run| opens(run, &name))
-        }
-        Effect::None
-        | Effect::Prepare(..)
-        | Effect::Deallocate(_)
-        | Effect::DeclareCursor { .. }
-        | Effect::CloseCursor(_)
-        | Effect::SearchPath
-        | Effect::Purpose(_)
-        | Effect::PurposeGiven(_)
-        | Effect::DiscardAll
-        | Effect::Temporary(_)
-        | Effect::Catalog => false,
+    };
+    last == Some(true)
+}
+
+/// Whether a run takes a cursor of this name away, if it is not held.
+fn may_close(run: &Run, name: &Name) -> bool {
+    if let Effect::CloseCursor(other) = &run.planned.effect {
+        return other.as_ref().is_none_or(|other| Name::new(other.as_bytes()) == *name);
     }
+    run.planned.effect == Effect::DiscardAll || matches!(run.planned.kind, "COMMIT" | "ROLLBACK")
 }
 
 /// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the

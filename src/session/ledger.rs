@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    inflight::{Name, Prepared, is_made},
+    inflight::{Name, Named, Prepared, is_made},
     limits::Allowance,
     planning::Origin,
     purpose,
@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub inner: Option<Arc<Origin>>,
     /// Its answer may pass: see [`super::hold`].
     pub proved: bool,
+    /// What it names, until its answer begins.
+    pub named: Option<Named>,
     analysed: bool,
     time: SystemTime,
     started: Instant,
@@ -55,6 +57,14 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// Of a named portal; code of the server opens none without a name.
+    pub fn of_portal(mut self, portal: Name) -> Self {
+        if self.named.is_none() && !portal.is_unnamed() {
+            self.named = Some(Named::Opened(portal));
+        }
+        self
+    }
+
     /// Says of a refused statement whether its text was understood.
     pub fn understood(self, analysed: bool) -> Self {
         Self { analysed, ..self }
@@ -233,6 +243,7 @@ impl Relay {
         origin: Arc<Origin>,
     ) -> Run {
         let (time, started) = (self.clock.time(), self.clock.last());
+        let named = Named::by(&planned.effect);
         Run {
             slot,
             planned,
@@ -241,6 +252,7 @@ impl Relay {
             documents,
             inner: None,
             proved: false,
+            named,
             analysed: origin.analysed(),
             origin,
             time,
@@ -280,20 +292,9 @@ impl Relay {
 
     /// The statement or cursor that EXECUTE or FETCH names.
     pub(super) fn inner(&self, planned: &PlannedStatement) -> Option<Prepared> {
-        match &planned.effect {
-            Effect::Execute(name) => self.model.statement(&Name::new(name.as_bytes())),
-            Effect::Fetch(name) => self.model.portal(&Name::new(name.as_bytes())),
-            Effect::None
-            | Effect::Prepare(..)
-            | Effect::Deallocate(_)
-            | Effect::DeclareCursor { .. }
-            | Effect::CloseCursor(_)
-            | Effect::SearchPath
-            | Effect::Purpose(_)
-            | Effect::PurposeGiven(_)
-            | Effect::DiscardAll
-            | Effect::Temporary(_)
-            | Effect::Catalog => None,
+        match Named::by(&planned.effect)? {
+            Named::Statement(name) => self.model.statement(&name),
+            Named::Opened(name) => self.model.portal(&name),
         }
     }
 }

@@ -18,6 +18,7 @@ mod ledger;
 mod limits;
 mod link;
 mod negotiate;
+mod opened;
 mod options;
 mod path;
 mod planning;

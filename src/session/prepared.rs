@@ -112,7 +112,7 @@ impl Relay {
         if self.exempt {
             if let Some((portal, statement)) = names {
                 let prepared = self.model.statement(&statement);
-                self.bound(header, portal, prepared);
+                self.bound(header, portal, statement, prepared);
             } else {
                 self.model.open = true;
                 self.client_passing = header.total;
@@ -131,14 +131,15 @@ impl Relay {
         {
             return Ok(Now::Later);
         }
-        self.bound(header, portal, Some(prepared));
+        self.bound(header, portal, statement, Some(prepared));
         Ok(Now::Done(Step::Next))
     }
 
     /// Bind is the next message that passes.
-    fn bound(&mut self, header: Header, portal: Name, prepared: Option<Prepared>) {
+    fn bound(&mut self, header: Header, portal: Name, statement: Name, prepared: Option<Prepared>) {
         let body = self.client.input.get(frame::HEADER..header.total);
         let prepared = prepared.map(|mut prepared| {
+            prepared.statement = statement;
             prepared.searched = searched(&prepared, body, header.total);
             prepared
         });
@@ -194,7 +195,7 @@ impl Relay {
             Ok(prepared) => prepared,
             Err(refused) => return self.refuse_bind(header, refused).await,
         };
-        self.bound(header, Name::new(&portal), Some(prepared));
+        self.bound(header, Name::new(&portal), statement, Some(prepared));
         if let Some(own) = own {
             let start = frame::HEADER + portal.len() + 1 + length + 1;
             let _ = self.client.input.split_to(start);
@@ -225,8 +226,10 @@ impl Relay {
         }
         let Some(slot) = self.shared.audit.try_reserve() else { return Now::Later };
         self.model.open = true;
+        let portal = Name::new(portal);
         match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
             Ok(run) => {
+                let run = run.of_portal(portal);
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.client_passing = header.total;
                 Now::Done(Step::Next)
