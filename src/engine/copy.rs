@@ -137,11 +137,12 @@ fn out(
     run: &Run<'_>,
 ) -> Result<Planned, Refusal> {
     match relation.kind {
-        RelationKind::Table | RelationKind::ForeignTable => {}
+        RelationKind::Table => {}
         // PostgreSQL 18 copies them by name.
         RelationKind::MaterializedView if run.inputs.catalog.data().server_version_num >= 180_000 => {}
         RelationKind::View
         | RelationKind::MaterializedView
+        | RelationKind::ForeignTable
         | RelationKind::PartitionedTable
         | RelationKind::Sequence
         | RelationKind::Toast
