@@ -1,6 +1,6 @@
 //! What the rules forbid: refused columns and searches, relations, functions, operators, types, masked sources.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::{
     Edits, Job, functions,
@@ -9,7 +9,8 @@ use super::{
 use crate::{
     bind::{Assigned, Reference, RelationUse, Role, Usages},
     catalog::{
-        data::TypeData,
+        Relation,
+        data::{RelationKind, TypeData},
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
@@ -102,7 +103,7 @@ fn relations(job: &Job<'_>) -> Result<(), Refusal> {
         } else {
             is_refused_anywhere(&data.name)
         };
-        if data.has_rules && used.role != Role::Source {
+        if used.role != Role::Source && runs_rules(job, data) {
             let refusal = Refusal::new(RefusalCode::RelationNotAllowed, format!("permission denied for {}", data.name))
                 .with_hint("A rule (CREATE RULE) makes other statements of a write to it, and those are not analysed.");
             return Err(at(job, refusal, used.name.start));
@@ -120,6 +121,22 @@ fn relations(job: &Job<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whether a write to a relation could run rules: its own, or, as PostgreSQL writes through views, those of what its query uses.
+fn runs_rules(job: &Job<'_>, data: &Relation) -> bool {
+    let mut seen = HashSet::new();
+    let mut under = vec![data];
+    while let Some(data) = under.pop() {
+        if data.has_rules {
+            return true;
+        }
+        if data.kind == RelationKind::View {
+            let used = data.uses_columns.iter().map(|used| used.relation).filter(|oid| seen.insert(*oid));
+            under.extend(used.filter_map(|oid| job.catalog.relation(oid)));
+        }
+    }
+    false
 }
 
 fn columns(job: &Job<'_>) -> Result<(), Refusal> {
