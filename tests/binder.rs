@@ -344,8 +344,20 @@ impl<'a> Judge<'a> {
                 self.problem(sample, &format!("UNDER: the server uses {}", name(catalog, *relid)));
             }
             let arbiter = if conflicting(*relid) { &arbiter } else { &nothing };
-            let missing: Vec<i32> =
-                theirs.difference(own).copied().filter(|column| *column != 0 && !arbiter.contains(column)).collect();
+            // Since PostgreSQL 18 also columns of EXCLUDED, the client's own row.
+            let excluded = |column: i32| {
+                let relation = catalog.relation(Oid(*relid)).filter(|_| conflicting(*relid));
+                let called = |token: &Token| {
+                    let columns = relation.into_iter().flat_map(|relation| &relation.columns);
+                    columns.into_iter().any(|known| i32::from(known.attnum.0) == column && *known.name == *token.name())
+                };
+                tokens.windows(3).any(|name| name[0].name() == "excluded" && called(&name[2]))
+            };
+            let missing: Vec<i32> = theirs
+                .difference(own)
+                .copied()
+                .filter(|column| *column != 0 && !arbiter.contains(column) && !excluded(*column))
+                .collect();
             if !missing.is_empty() {
                 self.problem(
                     sample,
