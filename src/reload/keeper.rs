@@ -2,9 +2,10 @@
 //! publish and the complaint, if any. Pure, so that every case of the table in [`super`] is tested without a server.
 //!
 //! When no rules fit the newest catalog, the last good policy is published over the *unchanged part* of the catalog: a
-//! relation stays when it is in both catalogs, equal in every respect, with the same inheritance, and everything that
-//! its query uses stays too. For such relations the policy is still exact, because it is compiled by OID and column
-//! number. All other relations, new ones included (a new partition of a protected table would carry no treatment), are
+//! relation stays when it is in both catalogs, equal in every respect, with the same inheritance, everything that
+//! its query uses stays too, and no name in its masks and conditions could mean a function, an operator or a type that
+//! is new: whether these names are printed with their schemas was decided when the policy was compiled. For such relations
+//! the policy is still exact, because it is compiled by OID and column number. All other relations, new ones included (a new partition of a protected table would carry no treatment), are
 //! absent, so that statements which name them are refused.
 
 use std::{
@@ -17,7 +18,7 @@ use crate::{
     diagnostic::Diagnostics,
     engine::Inputs,
     names::Oid,
-    policy::{Policy, rules::RuleSet, settings::own_setting},
+    policy::{Policy, RolePolicy, SqlTemplate, Treatment, rules::RuleSet, settings::own_setting},
 };
 
 /// The last good inputs, and the newest catalog.
@@ -131,12 +132,14 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
         }
         edges
     };
+    let rivals = Rivals::between(before, now);
     let (relatives_before, relatives_now) = (relatives(before), relatives(now));
     let mut kept: HashMap<Oid, &RelationData> = now
         .relations
         .iter()
         .filter(|relation| {
             good.catalog.relation(relation.oid) == Some(*relation)
+                && !rivals.concern(&good.policy, relation.oid)
                 && relatives_before.get(&relation.oid) == relatives_now.get(&relation.oid)
         })
         .map(|relation| (relation.oid, relation))
@@ -175,6 +178,60 @@ fn unchanged_part(good: &Inputs, latest: &CatalogSnapshot, version: u64) -> Inpu
         role.settings = own.cloned().collect();
     }
     Inputs { catalog: CatalogSnapshot::new(data, version), policy: Arc::new(policy) }
+}
+
+/// What has come since a policy was compiled, and could be taken for what its masks and conditions name.
+struct Rivals {
+    /// Of functions and types, in lower case.
+    names: HashSet<String>,
+    /// Operators stand behind much that has another name, such as LIKE, IN and CASE.
+    operators: bool,
+}
+
+impl Rivals {
+    fn between(before: &CatalogData, now: &CatalogData) -> Self {
+        let functions: HashMap<Oid, _> = before.functions.iter().map(|function| (function.oid, function)).collect();
+        let types: HashMap<Oid, _> = before.types.iter().map(|kind| (kind.oid, kind)).collect();
+        let functions = now.functions.iter().filter(|function| functions.get(&function.oid) != Some(function));
+        let types = now.types.iter().filter(|kind| types.get(&kind.oid) != Some(kind));
+        let names = functions.map(|function| &function.name).chain(types.map(|kind| &kind.name));
+        Self {
+            names: names.map(|name| name.to_lowercase()).collect(),
+            operators: before.operators != now.operators
+                && now.operators.iter().any(|operator| !before.operators.contains(operator)),
+        }
+    }
+
+    /// Whether some text of the policy about a relation could name one.
+    fn concern(&self, policy: &Policy, relation: Oid) -> bool {
+        if self.names.is_empty() && !self.operators {
+            return false;
+        }
+        let named = |sql: &SqlTemplate| {
+            let text = sql.text().to_lowercase();
+            self.operators || self.names.iter().any(|name| text.contains(name.as_str()))
+        };
+        let roles = policy.roles.iter().flat_map(|role| [Some(role), role.observed.as_deref()]).flatten();
+        roles.into_iter().any(|role| texts(role, relation).any(named))
+    }
+}
+
+/// The SQL by which a role gets a relation.
+fn texts(role: &RolePolicy, relation: Oid) -> impl Iterator<Item = &SqlTemplate> {
+    let governed = role.governed.get(&relation).into_iter();
+    let own = governed.flat_map(|policy| {
+        let columns = policy.columns.iter().flat_map(|column| {
+            let mask = match &column.treatment {
+                Treatment::Mask(mask) => Some(&mask.sql),
+                Treatment::Clear | Treatment::Withhold | Treatment::Refuse => None,
+            };
+            [mask, column.stored_mask.as_ref(), column.gate.as_ref().map(|gate| &gate.sql)]
+        });
+        columns.flatten().chain(policy.scope.as_ref().map(|scope| &scope.sql))
+    });
+    let leading = role.leading.get(&relation).and_then(|leading| leading.open.as_ref());
+    let deciding = role.deciding.get(&relation).into_iter();
+    own.chain(leading).chain(deciding.flat_map(|deciding| deciding.columns.values().flatten()))
 }
 
 #[cfg(test)]

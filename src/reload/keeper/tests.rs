@@ -6,7 +6,9 @@ use super::{Keeper, Outcome};
 use crate::{
     catalog::{
         CatalogData,
-        data::{ColumnData, InheritsData, RelationData, RelationKind, SchemaData, UsesColumn},
+        data::{
+            ColumnData, FunctionData, InheritsData, OperatorData, RelationData, RelationKind, SchemaData, UsesColumn,
+        },
     },
     engine::{Inputs, Protocol, QueryContext, plan},
     names::{AttNum, Oid},
@@ -228,4 +230,55 @@ fn a_relation_falls_with_what_its_rows_depend_on() {
     assert!(keeper.try_rules(Some(&rules)).publish.is_some());
     keeper.catalog(renamed());
     assert!(keeper.try_rules(Some(&rules)).publish.unwrap().catalog.data().relations.is_empty());
+}
+
+/// A mask names functions and operators without their schemas where there are no others; once there are, it could mean those.
+#[test]
+fn a_relation_falls_when_its_masks_could_mean_something_new() {
+    let text = "policy = \"p\"\n[category.phone]\ncolumns = [\"public.customers.phone\", \"public.orders.address\"]\n[category.none]\n\
+                columns = [\"public.customers.id\", \"public.orders.id\"]\n\
+                [[role]]\nname = \"support\"\nmatch = { user = [\"support\"] }\nsee = { phone = \"phone_last\" }\n";
+    let rules = Arc::new(RuleSet::parse(&[RuleFile { path: "rules.toml".into(), text: text.into() }]).unwrap());
+    let function = |name: &str| FunctionData {
+        oid: Oid(30_000),
+        schema: "public".to_owned(),
+        name: name.to_owned(),
+        volatility: 'i',
+        extension: None,
+        kind: 'f',
+        security_definer: false,
+        returns_set: false,
+        out_names: Vec::new(),
+        argument_types: Vec::new(),
+        result_type: None,
+        constructs: false,
+        variadic: None,
+        defaults: 0,
+    };
+    let operator = OperatorData {
+        schema: "public".to_owned(),
+        name: "~".to_owned(),
+        extension: None,
+        volatility: 'i',
+        left: Some(Oid(1043)),
+        right: Oid(25),
+        result: None,
+        functions: Vec::new(),
+    };
+    let left_of = |change: &dyn Fn(&mut CatalogData)| {
+        let mut keeper = Keeper::default();
+        keeper.catalog(catalog());
+        assert!(keeper.try_rules(Some(&rules)).publish.is_some());
+        let mut data = renamed();
+        data.relations.push(table(20_009, "plain", &["id"]));
+        change(&mut data);
+        keeper.catalog(data);
+        let outcome = keeper.try_rules(Some(&rules));
+        assert!(outcome.reduced);
+        names(&outcome).len()
+    };
+    assert_eq!(left_of(&|_| ()), 1);
+    assert_eq!(left_of(&|data| data.functions.push(function("price_of"))), 1);
+    assert_eq!(left_of(&|data| data.functions.push(function("right"))), 0);
+    assert_eq!(left_of(&|data| data.operators.push(operator.clone())), 0);
 }
