@@ -39,5 +39,6 @@ for version in "$@"; do
     PGSCRIM_PG_BIN=$folder/native/bin cargo nextest run --locked --test functions --test catalog --test masks --test keyed --test leaks \
         --test leaks_protocol --test conditions --test purposes --test limits --test observe --test connections --test clients_rust --test operations --test ddl \
         --test transparency --test oracle --test noninterference --test binder --test exact --test temporary --test types --test overloads --test operators \
-        --test unnoticed --test pipelines --test settings --test store_masks --test several_subjects --test computed_once
+        --test unnoticed --test pipelines --test settings --test store_masks --test several_subjects --test computed_once \
+        --test barriers --test opened --test foreign --test ddl_races
 done

@@ -9,6 +9,7 @@
 //! | written | the parser sees |
 //! |---|---|
 //! | `ON CONFLICT (lower(a) COLLATE b) WHERE c DO …` | `ON CONFLICT (GAP) DO …` |
+//! | `SELECT a ON CONFLICT …` | `SELECT a WHERE TRUE ON CONFLICT …` |
 //! | `WHERE CURRENT OF c` | `WHERE GAP` |
 //! | `SET a[1] = …`, `INSERT INTO t (a[1])` | `SET a.GAP = …` |
 //! | `RETURNING WITH (OLD AS o) a` | `RETURNING GAP, a` |
@@ -37,7 +38,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     Kind, Nesting, Token, gaps_json,
-    gaps_writes::{assignments, inserted, merge_insert, merge_source},
+    gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
     parse::knows_operator,
@@ -124,6 +125,9 @@ pub fn find(tokens: &[Token]) -> Gaps {
         }
         match &*token.value {
             "on" => {
+                if ends_list(tokens, at) {
+                    gaps.replace(at..at, &[(WORD, "where"), (WORD, "true")]);
+                }
                 if let Some(target) = conflict_target(tokens, at + 2).filter(|target| !target.plain) {
                     let shown = [(Kind::Open, "("), (WORD, GAP), (Kind::Close, ")")];
                     gaps.replace(target.whole, &shown);

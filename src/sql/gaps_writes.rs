@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Kind, Token,
+    Kind, Nesting, Token,
     gaps::{GAP, Gaps, WORD, kind, level_end, names, word},
 };
 
@@ -44,6 +44,35 @@ pub fn conflict_target(tokens: &[Token], open: usize) -> Option<ConflictTarget> 
         condition: Some(start..end),
         plain: false,
     })
+}
+
+/// How many tokens of a select list are looked at for its beginning.
+const LONGEST_LIST: usize = 2000;
+
+/// Whether `ON CONFLICT` at `on` stands right behind a select list, of which the parser takes ON for a label.
+pub(super) fn ends_list(tokens: &[Token], on: usize) -> bool {
+    if !word(tokens, on + 1, "conflict") {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for at in (0..on).rev().take(LONGEST_LIST) {
+        match kind(tokens, at).map(Kind::nesting) {
+            Some(Nesting::Closes) => depth += 1,
+            Some(Nesting::Opens) if depth == 0 => return false,
+            Some(Nesting::Opens) => depth -= 1,
+            Some(Nesting::Stays) | None => {}
+        }
+        let label = at.checked_sub(1).and_then(|at| kind(tokens, at)) == Some(Kind::Dot);
+        if depth == 0 && !label {
+            if word(tokens, at, "select") {
+                return true;
+            }
+            if super::keywords::AFTER_LIST.iter().chain(&["values", "default"]).any(|known| word(tokens, at, known)) {
+                return false;
+            }
+        }
+    }
+    false
 }
 
 /// What stands between RETURNING and its list.
