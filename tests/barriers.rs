@@ -17,7 +17,7 @@ use pgscrim::{
 const SCHEMA: &str = "
 CREATE ROLE ghn LOGIN; CREATE ROLE owner LOGIN SUPERUSER;
 CREATE TYPE mood AS ENUM ('new', 'old');
-CREATE TABLE docs (id int PRIMARY KEY, total numeric, big int8, meta jsonb, txt varchar, mood mood, made timestamptz);
+CREATE TABLE docs (id int PRIMARY KEY, total numeric, big int8, meta jsonb, txt varchar, mood mood, made timestamptz, f float8);
 CREATE TABLE items (id int PRIMARY KEY, total numeric, big int8, txt varchar, vis boolean);
 CREATE TABLE access (doc_id int, who text);
 CREATE TABLE plain (id int PRIMARY KEY);
@@ -108,6 +108,11 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "SELECT count(*) FROM # d WHERE d.id IN (SELECT p.id FROM plain p FETCH FIRST $1 ROWS ONLY)",
         "SELECT count(*) FROM # d WHERE d.id IN (SELECT max(p.id) OVER w FROM plain p WINDOW w AS (ORDER BY p.id ROWS d.total PRECEDING))",
         "SELECT count(*) FROM # WHERE total > -1 AND lower(txt)::int > 0",
+        "SELECT count(*) FROM # WHERE total > '1'::float8",
+        "SELECT count(*) FROM # JOIN docs e ON e.f > #.total",
+        "PREPARE zz (float8) AS SELECT count(*) FROM # WHERE total > $1",
+        "SELECT count(*) FROM # WHERE big = #.tableoid",
+        "SELECT count(*) FROM # JOIN plain p ON #.big < p.tableoid",
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table);
@@ -163,6 +168,12 @@ fn what_cannot_fail_has_none() {
     // What the client declares may be anything.
     let cast = "SELECT id FROM items WHERE id = $1::int";
     assert!(world.sent(cast, Protocol::Extended).contains("OFFSET 0"));
+    assert!(world.sent(cast, Protocol::Typed).contains("OFFSET 0"));
+    let compared = "SELECT id FROM items WHERE total > $1 AND big = $2";
+    assert!(world.sent(compared, Protocol::of_parse([1700, 701])).contains("OFFSET 0"));
+    assert!(world.sent(compared, Protocol::of_parse([1700, 26])).contains("OFFSET 0"));
+    assert!(!world.sent(compared, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
+    assert!(!world.sent(compared, Protocol::of_parse([])).contains("OFFSET 0"));
     assert!(!world.sent(cast, Protocol::Inferred).contains("OFFSET 0"));
 }
 
@@ -181,6 +192,12 @@ fn conversions_and_operators_of_the_shop_make_every_scope_a_barrier() {
             "CREATE FUNCTION below(numeric, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT 1000 / ($1 - 2000) > 0';
              CREATE OPERATOR public.< (LEFTARG = numeric, RIGHTARG = text, FUNCTION = below);",
             "SELECT count(*) FROM items WHERE id = 2 AND total < text 'x'",
+        ),
+        (
+            "below",
+            "CREATE FUNCTION below(mood, mood) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT 1 / (length($1::text) - 3) > 0';
+             CREATE OPERATOR public.< (LEFTARG = mood, RIGHTARG = mood, FUNCTION = below); UPDATE docs SET mood = 'old' WHERE id > 2;",
+            "SELECT count(*) FROM docs WHERE id = 2 AND mood < 'new'",
         ),
     ] {
         let world = World::new(more, function);

@@ -125,6 +125,34 @@ fn what_the_server_made_under_a_name_of_the_session_is_not_read() {
             vec![bound(&[wire::bind("", "stash", &[], &[], &[]), wire::execute("", 0)])],
         ]
         .concat(),
+        // One level deeper.
+        [queries(&[PREPARES]), vec![bound(&[wire::parse("f", "EXECUTE stash", &[])])], queries(&["EXECUTE f"])]
+            .concat(),
+        [
+            queries(&["BEGIN", OPENS]),
+            vec![bound(&[wire::parse("", "FETCH ALL FROM stash", &[]), wire::bind("x", "", &[], &[], &[])])],
+            queries(&["FETCH ALL FROM x"]),
+        ]
+        .concat(),
+        // A portal that goes, of a statement that names something that stays.
+        [
+            queries(&["BEGIN", "DECLARE c CURSOR FOR SELECT 1", "SAVEPOINT s"]),
+            vec![bound(&[wire::parse("", "FETCH ALL FROM c", &[]), wire::bind("stash", "", &[], &[], &[])])],
+            queries(&["ROLLBACK TO s", OPENS]),
+            vec![execute()],
+        ]
+        .concat(),
+        vec![bound(&[
+            wire::parse("", "", &[]),
+            wire::bind("stash", "", &[], &[], &[]),
+            wire::parse("", "COMMIT", &[]),
+            wire::bind("", "", &[], &[], &[]),
+            wire::execute("", 0),
+            wire::parse("", OPENS, &[]),
+            wire::bind("", "", &[], &[], &[]),
+            wire::execute("", 0),
+            wire::execute("stash", 0),
+        ])],
     ];
     for (number, script) in scripts.iter().enumerate() {
         for at_once in [false, true] {
@@ -140,6 +168,67 @@ fn what_the_server_made_under_a_name_of_the_session_is_not_read() {
     assert!(String::from_utf8_lossy(owner.after_startup()).contains("SECRET"));
 }
 
+/// What was sent to take a name's place, and failed: the older one under it is for another purpose.
+#[test]
+fn what_failed_to_take_a_name_does_not_vouch_for_what_has_it() {
+    let (before, _) = shop::RULES.split_once("name = \"support\"").unwrap();
+    let role = "name = \"support\"\nmatch = { user = [\"support\"] }\npurposes = [\"customer-care\", \"verification\"]\n\
+        see = { name = \"name_initials\", phone = \"phone_last\", email = \"withhold\", note = \"refuse\" }\n\
+        [role.for.verification]\nsee = { phone = \"clear\" }\n";
+    let (_postgres, proxy) = shop::start_other(&[shop::SCHEMA, MORE], &format!("{before}{role}"));
+    let clear = "SELECT phone || '' FROM customers WHERE id < 9";
+    let masked = "SELECT 1::text";
+    for (first, then) in [
+        (
+            query(&format!("PREPARE q AS {clear}")),
+            [query(&format!("PREPARE q AS {masked}")), query("EXECUTE q")].concat(),
+        ),
+        (
+            [wire::parse("q", clear, &[]), wire::sync()].concat(),
+            [
+                wire::parse("q", masked, &[]),
+                wire::sync(),
+                wire::bind("", "q", &[], &[], &[]),
+                wire::execute("", 0),
+                wire::sync(),
+            ]
+            .concat(),
+        ),
+        (
+            query(&format!("DECLARE k CURSOR WITH HOLD FOR {clear}")),
+            [query(&format!("DECLARE k CURSOR WITH HOLD FOR {masked}")), query("FETCH ALL FROM k")].concat(),
+        ),
+        (
+            query(&format!("DECLARE k CURSOR WITH HOLD FOR {clear}")),
+            [
+                wire::parse("", masked, &[]),
+                wire::bind("k", "", &[], &[], &[]),
+                wire::sync(),
+                wire::execute("k", 0),
+                wire::sync(),
+            ]
+            .concat(),
+        ),
+        (
+            [wire::parse("q", clear, &[]), wire::sync()].concat(),
+            [wire::parse("f", "EXECUTE q", &[]), wire::sync(), query("EXECUTE f")].concat(),
+        ),
+    ] {
+        let mut client = proxy.connect("support", shop::DATABASE);
+        client.simple("SET pgscrim.purpose = 'verification'");
+        client.send(&first);
+        client.until_ready();
+        client.simple("SET pgscrim.purpose = 'customer-care'");
+        client.send(&then);
+        for _ in 0..2 {
+            // The session may end with the first.
+            client.until_ready();
+        }
+        let seen = String::from_utf8_lossy(client.after_startup()).into_owned();
+        assert!(!seen.contains("0901234"), "{}: {seen}", String::from_utf8_lossy(&then));
+    }
+}
+
 #[test]
 fn what_the_session_made_stays_as_long_as_with_postgresql() {
     let (_postgres, proxy) = shop::start_other(&[shop::SCHEMA, MORE], shop::RULES);
@@ -147,6 +236,8 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
     let hold = "DECLARE c CURSOR WITH HOLD FOR SELECT generate_series(1, 9)";
     let scripts: &[&[&str]] = &[
         &["BEGIN", declare, "SAVEPOINT s", "SELECT 1/0", "ROLLBACK TO s", "FETCH 2 FROM c", "COMMIT", "FETCH 1 FROM c"],
+        &["BEGIN; DECLARE c CURSOR FOR SELECT 1; SAVEPOINT s; ROLLBACK TO s; FETCH c; COMMIT", "FETCH c"],
+        &["BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT; FETCH c; CLOSE c", "FETCH c"],
         &["BEGIN", "SAVEPOINT s", declare, "RELEASE s", "FETCH 2 FROM c", "COMMIT"],
         &[
             "BEGIN",
@@ -201,5 +292,16 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
             });
             assert_eq!(answers[0], answers[1], "{sql} of {script:?}");
         }
+    }
+    // Rows of a cursor by the protocol open it not again.
+    for client in [&mut restricted, &mut owner] {
+        for sql in ["BEGIN", declare, "SAVEPOINT s"] {
+            client.simple(sql);
+        }
+        client.send(&[wire::execute("c", 2), wire::sync()].concat());
+        client.until_ready();
+        client.simple("ROLLBACK TO s");
+        assert_eq!(lines(&client.simple("FETCH 1 FROM c")), ["3"]);
+        client.simple("ROLLBACK");
     }
 }

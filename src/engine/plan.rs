@@ -36,6 +36,8 @@ pub enum Protocol {
     Simple,
     /// A Parse message: at most one statement.
     Extended,
+    /// The same, where the client declares only common types ([`rewrite::is_known_parameter`]).
+    Typed,
     /// The same, where the client leaves the types of its parameters to the statement, or declares such as no cast fails on
     /// ([`rewrite::is_plain_parameter`]).
     Inferred,
@@ -44,7 +46,11 @@ pub enum Protocol {
 impl Protocol {
     /// Of a Parse message with these types of parameters.
     pub fn of_parse(types: impl IntoIterator<Item = u32>) -> Self {
-        if types.into_iter().all(rewrite::is_plain_parameter) { Self::Inferred } else { Self::Extended }
+        types.into_iter().fold(Self::Inferred, |protocol, oid| match protocol {
+            Self::Inferred if rewrite::is_plain_parameter(oid) => Self::Inferred,
+            Self::Inferred | Self::Typed if rewrite::is_known_parameter(oid) => Self::Typed,
+            Self::Simple | Self::Extended | Self::Typed | Self::Inferred => Self::Extended,
+        })
     }
 
     /// What the client may have declared the parameters to be.
@@ -52,6 +58,7 @@ impl Protocol {
         match self {
             // The parameters of PREPARE have types of their own.
             Self::Simple | Self::Extended => Parameters::Any,
+            Self::Typed => Parameters::Known,
             Self::Inferred => Parameters::Plain,
         }
     }

@@ -197,8 +197,9 @@ impl Rivals {
         let names = functions.map(|function| &function.name).chain(types.map(|kind| &kind.name));
         Self {
             names: names.map(|name| name.to_lowercase()).collect(),
-            operators: before.operators != now.operators
-                && now.operators.iter().any(|operator| !before.operators.contains(operator)),
+            operators: (now.casts_implicitly && !before.casts_implicitly)
+                || (before.operators != now.operators
+                    && now.operators.iter().any(|operator| !before.operators.contains(operator))),
         }
     }
 
@@ -207,9 +208,18 @@ impl Rivals {
         if self.names.is_empty() && !self.operators {
             return false;
         }
+        let part = |byte: char| byte.is_alphanumeric() || matches!(byte, '_' | '$');
         let named = |sql: &SqlTemplate| {
             let text = sql.text().to_lowercase();
-            self.operators || self.names.iter().any(|name| text.contains(name.as_str()))
+            let words: HashSet<&str> = text.split(|byte| !part(byte)).collect();
+            let in_text = |name: &String| {
+                if name.chars().all(part) {
+                    words.contains(name.as_str())
+                } else {
+                    text.contains(&name.replace('"', "\"\""))
+                }
+            };
+            self.operators || self.names.iter().any(in_text)
         };
         let roles = policy.roles.iter().flat_map(|role| [Some(role), role.observed.as_deref()]).flatten();
         roles.into_iter().any(|role| texts(role, relation).any(named))

@@ -24,6 +24,8 @@ const LOUD: &[&str] = &[
     "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
     "using", "values", "window",
 ];
+/// System columns: an `oid` among them, to which a `bigint` beside it is cast.
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 /// Comparisons of built-in types fail on no value.
 const QUIET_OPERATORS: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
 /// The operators behind LIKE and ILIKE.
@@ -74,8 +76,10 @@ const UNITS: &[(&str, usize)] =
 /// What a client may declare the parameters of a statement to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameters {
-    /// Of any type: a cast may fail on their values, and be evaluated row by row.
+    /// Of any type: a cast may fail on their values, and be evaluated row by row, and a column may be cast to their type.
     Any,
+    /// Of types to which no column of another is cast that could fail: see [`is_known_parameter`].
+    Known,
     /// Of the types that the statement gives them, or integers and booleans: see [`is_plain_parameter`].
     Plain,
 }
@@ -84,6 +88,17 @@ pub enum Parameters {
 /// this module knows: `bool`, `int2`, `int4`, `uuid`.
 pub fn is_plain_parameter(oid: u32) -> bool {
     matches!(oid, 0 | 16 | 21 | 23 | 2950)
+}
+
+/// Whether no number of a column is cast to this type to be compared: all common ones but `float4`, `float8` and `oid`, and their arrays.
+pub fn is_known_parameter(oid: u32) -> bool {
+    let array =
+        matches!(oid, 1000 | 1001 | 1005 | 1007 | 1009 | 1014..=1016 | 1115 | 1182 | 1183 | 1185 | 1231 | 2951 | 3807);
+    array
+        || matches!(
+            oid,
+            0 | 16..=21 | 23 | 25 | 114 | 1042 | 1043 | 1082 | 1083 | 1114 | 1184 | 1186 | 1266 | 1700 | 2950 | 3802
+        )
 }
 
 /// What a constant must be like.
@@ -113,7 +128,7 @@ pub(super) struct Quiet<'a> {
 impl<'a> Quiet<'a> {
     pub fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, parameters: Parameters) -> Self {
         let cast = match parameters {
-            Parameters::Any => BTreeSet::new(),
+            Parameters::Any | Parameters::Known => BTreeSet::new(),
             Parameters::Plain => cast_parameters(tokens, catalog),
         };
         let anything = brings_conversions(catalog);
@@ -269,7 +284,8 @@ impl<'a> Quiet<'a> {
                 let called = opens && !now && (own || !listed(QUIET_BEFORE_BRACKET)) && !self.calls_quietly(at);
                 let zone = listed(&["at"])
                     && tokens.get(at + 1).is_some_and(|next| next.is_word("time") || next.is_word("local"));
-                called || listed(LOUD) || scalar || zone || counts || fetches || frames
+                let system = SYSTEM_COLUMNS.contains(&token.name());
+                called || listed(LOUD) || system || scalar || zone || counts || fetches || frames
             }
             Kind::Text => before(at).is_some_and(|before| {
                 before.kind == Kind::Quoted
@@ -354,9 +370,10 @@ impl<'a> Quiet<'a> {
 }
 
 /// Whether a comparison of built-in types may run what the shop has made: a cast that is made without being asked for (`CREATE CAST … WITH
-/// INOUT AS IMPLICIT`), or an operator that is called like a built-in one and takes one of its types.
+/// INOUT AS IMPLICIT`), or an operator that is called like a built-in one and takes its types, or enums.
 fn brings_conversions(catalog: &CatalogSnapshot) -> bool {
-    let built_in = |oid: Option<Oid>| oid.is_some_and(|oid| oid < FIRST_USER_OID);
+    let is_enum = |oid: Oid| catalog.data().types.iter().any(|kind| kind.oid == oid && kind.kind == 'e');
+    let built_in = |oid: Option<Oid>| oid.is_some_and(|oid| oid < FIRST_USER_OID || is_enum(oid));
     let operators = QUIET_OPERATORS.iter().flat_map(|name| catalog.operators_named(name));
     let mut own = operators.filter(|operator| operator.extension.is_none());
     catalog.data().casts_implicitly || own.any(|operator| built_in(operator.left) && built_in(Some(operator.right)))

@@ -79,10 +79,13 @@ impl Scoping {
             return Self::default();
         }
         // What the client declares a parameter to be may be cast to the type of a column, and fail.
-        let declared = parameters == Parameters::Any && tokens.iter().any(|token| token.kind == Kind::Parameter);
+        let given = tokens.iter().any(|token| token.kind == Kind::Parameter);
+        let (declared, wide) = (given && parameters != Parameters::Plain, given && parameters == Parameters::Any);
         let quiet = Quiet::new(tokens, catalog, parameters);
         let mut reads = Reads::default();
-        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, declared))
+        // A numeric that is compared with one of them is cast to it, and may be too large.
+        let floats = has_floats(tokens) || bound.relations.iter().any(|used| decides_by_float(catalog, used));
+        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, (declared, floats || wide, wide)))
             || is_loud(&quiet)
             || !quiet.constants_hold(&mut reads);
         let loud_beside_join = loud || is_loud_beside_join(&quiet);
@@ -97,15 +100,32 @@ pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
 
 /// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is
 /// compared with the oid of a system relation is cast.
-fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, declared: bool) -> bool {
+fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, (declared, floats, oids): (bool, bool, bool)) -> bool {
     let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
-    // What is grouped, sorted or stored has passed the conditions.
-    let decides = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::ARGUMENT.0);
     let safe = |column: &Column| {
-        decides_safely(column) && !(declared && matches!(column.type_name.as_str(), "float4" | "float8"))
+        let cast = (floats && column.type_name == "numeric") || (oids && column.type_name == "int8");
+        decides_safely(column) && !(declared && is_float(column)) && !cast
     };
-    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(decides) && !safe(column);
+    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(DECIDES) && !safe(column);
     used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
+}
+
+/// What is grouped, sorted or stored has passed the conditions.
+const DECIDES: Usages = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::ARGUMENT.0);
+
+fn is_float(column: &Column) -> bool {
+    matches!(column.type_name.as_str(), "float4" | "float8")
+}
+
+fn decides_by_float(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
+    let columns = catalog.relation(used.oid).into_iter().flat_map(|data| data.columns.iter().zip(&used.marks));
+    columns.into_iter().any(|(column, mark)| is_float(column) && mark.used)
+}
+
+/// Whether the statement names one of these types.
+fn has_floats(tokens: &[Token]) -> bool {
+    let names = ["double", "float", "float4", "float8", "real"];
+    tokens.iter().any(|token| token.is_name() && names.contains(&token.name()))
 }
 
 /// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a

@@ -459,7 +459,7 @@ impl Relay {
         }
         match self.recorded(&prepared.origin, planned, prepared.searched).await {
             Ok(run) => {
-                self.model.queue.push_back(Entry::Execute(Some(Box::new(run.of_portal(name)))));
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run.of_portal(name, prepared.clone())))));
                 self.server.output.extend_from_slice(whole);
             }
             Err(refusal) => self.refuse(refused(refusal, planned), "", false, None).await,
@@ -498,12 +498,25 @@ impl Relay {
     /// The refusal of an EXECUTE or FETCH whose statement or cursor this session has not made. Code of the server may have: that
     /// was never judged.
     pub(super) fn names_nothing(&self, planned: &PlannedStatement) -> Option<Refusal> {
-        let (unknown, sqlstate, what, name) = match Named::by(&planned.effect)? {
-            Named::Opened(name) => (self.model.portal(&name).is_none(), "34000", "cursor", name),
-            Named::Statement(name) => (self.model.statement(&name).is_none(), "26000", "prepared statement", name),
+        let (found, sqlstate, what, name) = match Named::by(&planned.effect)? {
+            Named::Opened(name) => (self.model.portal(&name), "34000", "cursor", name),
+            Named::Statement(name) => (self.model.statement(&name), "26000", "prepared statement", name),
         };
+        if let Some(found) = found {
+            // What is recorded, counted and looked at is what the name stands for, not what that names again.
+            let deeper = found.planned.as_ref().and_then(|planned| Named::by(&planned.effect))?;
+            let what = match deeper {
+                Named::Opened(_) => "FETCH",
+                Named::Statement(_) => "EXECUTE",
+            };
+            let message = format!("{} of a prepared {what} is not supported", planned.kind);
+            return Some(
+                Refusal::new(RefusalCode::Unsupported, message)
+                    .with_hint("Send it by the protocol's own messages, or in clear."),
+            );
+        }
         let name = String::from_utf8_lossy(name.bytes());
-        unknown.then(|| Refusal {
+        Some(Refusal {
             sqlstate: Some(sqlstate.to_owned()),
             ..Refusal::new(RefusalCode::UnknownName, format!("{what} \"{name}\" does not exist"))
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::{Batch, Entry, Named},
+    inflight::{Batch, Entry, Expected, Named},
     link::consume,
     planning::Origin,
     prepared::Variants,
@@ -110,12 +110,19 @@ impl Relay {
         if self.exempt {
             return Ok(());
         }
-        let named = self.current_run().and_then(|run| run.named.take());
-        self.was_made(named)
+        let Some(run) = self.current_run().filter(|run| run.unchecked) else { return Ok(()) };
+        run.unchecked = false;
+        let (named, portal) = (run.named.take(), run.portal.take());
+        self.is_as_expected(named.as_ref())?;
+        self.is_as_expected(portal.as_ref())?;
+        if let Some(run) = self.current_run() {
+            run.portal = portal;
+        }
+        Ok(())
     }
 
-    fn was_made(&mut self, named: Option<Named>) -> Result<(), Stop> {
-        if self.exempt || named.is_none_or(|named| self.model.has(&named)) {
+    fn is_as_expected(&mut self, expected: Option<&Expected>) -> Result<(), Stop> {
+        if self.exempt || expected.is_none_or(|expected| self.model.holds(expected)) {
             return Ok(());
         }
         let refusal =
@@ -126,8 +133,12 @@ impl Relay {
 
     /// Counts a row, which passes next.
     fn take_row(&mut self, header: Header) -> Result<(), Stop> {
-        let Some(run) = self.current_run() else { return Ok(()) };
-        if run.named.is_some() {
+        let Some(run) = self.current_run() else {
+            // An empty text has no rows: something else is open under the name of its portal.
+            let empty = matches!(self.model.front(), Some(Entry::Execute(None)));
+            return if empty && !self.exempt { Err(self.server_broke()) } else { Ok(()) };
+        };
+        if run.unchecked {
             self.names_what_was_made()?;
         }
         let Some(run) = self.current_run() else { return Ok(()) };
@@ -194,8 +205,13 @@ impl Relay {
                 if let Some(Entry::Bind(..)) = self.model.front()
                     && let Some(Entry::Bind(name, prepared)) = self.model.queue.pop_front()
                 {
-                    let statement = prepared.as_ref().map(|prepared| prepared.statement.clone());
-                    self.was_made(statement.filter(|name| !name.is_unnamed()).map(Named::Statement))?;
+                    // Code of the server prepares nothing without a name.
+                    let bound = prepared.as_ref().filter(|prepared| !prepared.statement.is_unnamed());
+                    let expected = bound.map(|prepared| Expected {
+                        named: Named::Statement(prepared.statement.clone()),
+                        prepared: Some(prepared.clone()),
+                    });
+                    self.is_as_expected(expected.as_ref())?;
                     self.model.confirm_portal(name, prepared);
                     return Ok(true);
                 }

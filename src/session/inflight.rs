@@ -51,6 +51,13 @@ pub(super) enum Named {
     Opened(Name),
 }
 
+/// What a statement that was sent names, and what stood under the name then; none where its own text has made that.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub named: Named,
+    pub prepared: Option<Prepared>,
+}
+
 impl Named {
     /// What EXECUTE or FETCH names.
     pub fn by(effect: &Effect) -> Option<Self> {
@@ -119,6 +126,12 @@ impl Prepared {
             types: None,
         };
         judged.into()
+    }
+
+    /// Whether it is of the same text, judged for the same purpose: it shows the same then.
+    fn is(&self, other: &Self) -> bool {
+        let text = |prepared: &Self| prepared.origin.permit().map(|permit| Arc::clone(permit.text()));
+        self.purpose == other.purpose && (Arc::ptr_eq(&self.origin, &other.origin) || text(self) == text(other))
     }
 
     /// The first statement of a text, or the whole of one that was not understood.
@@ -258,12 +271,13 @@ impl Model {
         self.open_names.len()
     }
 
-    /// Whether the server has confirmed the statement or cursor that the front of the queue names, as far as it has answered.
-    pub fn has(&self, named: &Named) -> bool {
-        match named {
-            Named::Statement(name) => self.statements.contains_key(name),
-            Named::Opened(name) => self.open_names.get(name).is_some(),
-        }
+    /// Whether what the front of the queue names is, by all that the server has confirmed, what it was when it was sent.
+    pub fn holds(&self, expected: &Expected) -> bool {
+        let known = match &expected.named {
+            Named::Statement(name) => self.statements.get(name),
+            Named::Opened(name) => self.open_names.get(name),
+        };
+        known.is_some_and(|known| expected.prepared.as_ref().is_none_or(|prepared| prepared.is(known)))
     }
 
     /// The statement that a Bind or EXECUTE sent now will find.
@@ -385,6 +399,8 @@ impl Model {
                 self.statements.remove(&Name::new(name.as_bytes()));
             }
             Effect::Deallocate(None) => self.keep_unnamed(),
+            // Rows of a cursor that there is.
+            Effect::DeclareCursor { name, .. } if run.is_of_portal(&Name::new(name.as_bytes())) => {}
             Effect::DeclareCursor { name, hold } => {
                 self.open_names.insert(Name::new(name.as_bytes()), Some(prepared()), *hold);
             }
@@ -460,18 +476,18 @@ pub(super) fn is_made<'a>(earlier: impl DoubleEndedIterator<Item = &'a Run>, pla
         None => None,
         Some(Named::Statement(name)) => earlier.find_map(|run| named(run, &name)).map(|made| made.is_some()),
         Some(Named::Opened(name)) => {
-            earlier.find_map(|run| if opens(run, &name) { Some(true) } else { may_close(run, &name).then_some(false) })
+            earlier.find_map(|run| if opens(run, &name) { Some(true) } else { closes(run, &name).then_some(false) })
         }
     };
     last == Some(true)
 }
 
-/// Whether a run takes a cursor of this name away, if it is not held.
-fn may_close(run: &Run, name: &Name) -> bool {
+/// Whether a run closes a cursor of this name. What ends with a transaction or a savepoint, the answers tell.
+fn closes(run: &Run, name: &Name) -> bool {
     if let Effect::CloseCursor(other) = &run.planned.effect {
         return other.as_ref().is_none_or(|other| Name::new(other.as_bytes()) == *name);
     }
-    run.planned.effect == Effect::DiscardAll || matches!(run.planned.kind, "COMMIT" | "ROLLBACK")
+    run.planned.effect == Effect::DiscardAll
 }
 
 /// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the

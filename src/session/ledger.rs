@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    inflight::{Name, Named, Prepared, is_made},
+    inflight::{Expected, Name, Named, Prepared, is_made},
     limits::Allowance,
     planning::Origin,
     purpose,
@@ -40,8 +40,12 @@ pub(super) struct Run {
     pub inner: Option<Arc<Origin>>,
     /// Its answer may pass: see [`super::hold`].
     pub proved: bool,
-    /// What it names, until its answer begins.
-    pub named: Option<Named>,
+    /// The statement or cursor that EXECUTE or FETCH names.
+    pub named: Option<Expected>,
+    /// The portal that it is of; code of the server opens none without a name.
+    pub portal: Option<Expected>,
+    /// Whether these are still to be looked at, when its answer begins.
+    pub unchecked: bool,
     analysed: bool,
     time: SystemTime,
     started: Instant,
@@ -57,12 +61,18 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Of a named portal; code of the server opens none without a name.
-    pub fn of_portal(mut self, portal: Name) -> Self {
-        if self.named.is_none() && !portal.is_unnamed() {
-            self.named = Some(Named::Opened(portal));
+    /// Of a portal.
+    pub fn of_portal(mut self, portal: Name, prepared: Prepared) -> Self {
+        if !portal.is_unnamed() {
+            self.portal = Some(Expected { named: Named::Opened(portal), prepared: Some(prepared) });
+            self.unchecked = true;
         }
         self
+    }
+
+    /// Whether it is of the portal of this name.
+    pub fn is_of_portal(&self, name: &Name) -> bool {
+        matches!(&self.portal, Some(Expected { named: Named::Opened(portal), .. }) if portal == name)
     }
 
     /// Says of a refused statement whether its text was understood.
@@ -120,6 +130,7 @@ impl Relay {
         let mut runs = VecDeque::with_capacity(origin.statements().len());
         let tables = self.path.foresight.of_tables();
         for planned in origin.statements() {
+            let mut made = false;
             if !self.exempt {
                 // What an earlier message has changed may be undone in this one.
                 let settings = self.path.foresight.without_tables();
@@ -127,14 +138,18 @@ impl Relay {
                     return Ok(Err(refused(refusal, planned)));
                 }
                 // What the text itself makes was judged with it.
-                if !is_made(runs.iter(), planned)
-                    && let Err(refused) = self.executable(planned).await?
-                {
+                made = is_made(runs.iter(), planned);
+                if !made && let Err(refused) = self.executable(planned).await? {
                     return Ok(Err(refused));
                 }
             }
             match self.recorded(origin, planned, 0).await {
-                Ok(run) => runs.push_back(run),
+                Ok(mut run) => {
+                    if let Some(named) = run.named.as_mut().filter(|_| made) {
+                        named.prepared = None;
+                    }
+                    runs.push_back(run);
+                }
                 Err(refusal) => return Ok(Err(refused(refusal, planned))),
             }
         }
@@ -174,6 +189,7 @@ impl Relay {
             self.path.moving = true;
         }
         let inner = self.inner(planned);
+        let named = Named::by(&planned.effect).map(|named| Expected { named, prepared: inner.clone() });
         let searches = searches(planned, inner.as_ref(), bound);
         let mut planned = attributed(planned, inner.as_ref());
         let policy = &origin.stamp.inputs.policy;
@@ -203,6 +219,7 @@ impl Relay {
         };
         let mut run = self.begun(slot, planned, documents, Arc::clone(origin));
         (run.allowance, run.observes) = (allowance, observed.is_some());
+        (run.unchecked, run.named) = (named.is_some(), named);
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| Arc::clone(&prepared.origin));
@@ -243,7 +260,6 @@ impl Relay {
         origin: Arc<Origin>,
     ) -> Run {
         let (time, started) = (self.clock.time(), self.clock.last());
-        let named = Named::by(&planned.effect);
         Run {
             slot,
             planned,
@@ -252,7 +268,9 @@ impl Relay {
             documents,
             inner: None,
             proved: false,
-            named,
+            named: None,
+            portal: None,
+            unchecked: false,
             analysed: origin.analysed(),
             origin,
             time,

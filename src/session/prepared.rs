@@ -195,6 +195,8 @@ impl Relay {
             Ok(prepared) => prepared,
             Err(refused) => return self.refuse_bind(header, refused).await,
         };
+        // One of our own in its place is nobody else's.
+        let statement = if own.is_some() { Name::new(b"") } else { statement };
         self.bound(header, Name::new(&portal), statement, Some(prepared));
         if let Some(own) = own {
             let start = frame::HEADER + portal.len() + 1 + length + 1;
@@ -229,7 +231,7 @@ impl Relay {
         let portal = Name::new(portal);
         match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
             Ok(run) => {
-                let run = run.of_portal(portal);
+                let run = run.of_portal(portal, prepared.clone());
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
                 self.client_passing = header.total;
                 Now::Done(Step::Next)
