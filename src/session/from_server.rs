@@ -113,8 +113,8 @@ impl Relay {
         let Some(run) = self.current_run().filter(|run| run.unchecked) else { return Ok(()) };
         run.unchecked = false;
         let (named, portal) = (run.named.take(), run.portal.take());
-        self.is_as_expected(named.as_ref())?;
-        self.is_as_expected(portal.as_ref())?;
+        self.is_as_expected(named.as_deref())?;
+        self.is_as_expected(portal.as_deref())?;
         if let Some(run) = self.current_run() {
             run.portal = portal;
         }

@@ -41,9 +41,9 @@ pub(super) struct Run {
     /// Its answer may pass: see [`super::hold`].
     pub proved: bool,
     /// The statement or cursor that EXECUTE or FETCH names.
-    pub named: Option<Expected>,
+    pub named: Option<Box<Expected>>,
     /// The portal that it is of; code of the server opens none without a name.
-    pub portal: Option<Expected>,
+    pub portal: Option<Box<Expected>>,
     /// Whether these are still to be looked at, when its answer begins.
     pub unchecked: bool,
     analysed: bool,
@@ -64,7 +64,7 @@ impl Run {
     /// Of a portal.
     pub fn of_portal(mut self, portal: Name, prepared: Prepared) -> Self {
         if !portal.is_unnamed() {
-            self.portal = Some(Expected { named: Named::Opened(portal), prepared: Some(prepared) });
+            self.portal = Some(Box::new(Expected { named: Named::Opened(portal), prepared: Some(prepared) }));
             self.unchecked = true;
         }
         self
@@ -72,7 +72,7 @@ impl Run {
 
     /// Whether it is of the portal of this name.
     pub fn is_of_portal(&self, name: &Name) -> bool {
-        matches!(&self.portal, Some(Expected { named: Named::Opened(portal), .. }) if portal == name)
+        matches!(self.portal.as_deref(), Some(Expected { named: Named::Opened(portal), .. }) if portal == name)
     }
 
     /// Says of a refused statement whether its text was understood.
@@ -189,7 +189,7 @@ impl Relay {
             self.path.moving = true;
         }
         let inner = self.inner(planned);
-        let named = Named::by(&planned.effect).map(|named| Expected { named, prepared: inner.clone() });
+        let named = Named::by(&planned.effect).map(|named| Box::new(Expected { named, prepared: inner.clone() }));
         let searches = searches(planned, inner.as_ref(), bound);
         let mut planned = attributed(planned, inner.as_ref());
         let policy = &origin.stamp.inputs.policy;
