@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    inflight::{Batch, Entry, Name, Named, Prepared, Stand},
+    inflight::{Batch, Entry, Name, Prepared, Stand},
     ledger::{attributed, refused},
     link::consume,
     path::Settled,
@@ -493,33 +493,6 @@ impl Relay {
     /// Whether `prepared` was judged for the purpose of now: rows that were computed for one purpose are not handed out for another.
     pub(super) fn serves_purpose(&self, prepared: &Prepared) -> bool {
         *prepared.purpose == *self.facts.purpose
-    }
-
-    /// The refusal of an EXECUTE or FETCH whose statement or cursor this session has not made. Code of the server may have: that
-    /// was never judged.
-    pub(super) fn names_nothing(&self, planned: &PlannedStatement) -> Option<Refusal> {
-        let (found, sqlstate, what, name) = match Named::by(&planned.effect)? {
-            Named::Opened(name) => (self.model.portal(&name), "34000", "cursor", name),
-            Named::Statement(name) => (self.model.statement(&name), "26000", "prepared statement", name),
-        };
-        if let Some(found) = found {
-            // What is recorded, counted and looked at is what the name stands for, not what that names again.
-            let deeper = found.planned.as_ref().and_then(|planned| Named::by(&planned.effect))?;
-            let what = match deeper {
-                Named::Opened(_) => "FETCH",
-                Named::Statement(_) => "EXECUTE",
-            };
-            let message = format!("{} of a prepared {what} is not supported", planned.kind);
-            return Some(
-                Refusal::new(RefusalCode::Unsupported, message)
-                    .with_hint("Send it by the protocol's own messages, or in clear."),
-            );
-        }
-        let name = String::from_utf8_lossy(name.bytes());
-        Some(Refusal {
-            sqlstate: Some(sqlstate.to_owned()),
-            ..Refusal::new(RefusalCode::UnknownName, format!("{what} \"{name}\" does not exist"))
-        })
     }
 
     /// Whether the statement or cursor that EXECUTE or FETCH names is still what was judged.

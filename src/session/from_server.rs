@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
-    inflight::{Batch, Entry, Expected, Named},
+    inflight::{Batch, Entry},
     link::consume,
+    names::{Expected, Named},
     planning::Origin,
     prepared::Variants,
     relay::{Relay, Stop},
@@ -104,33 +105,6 @@ impl Relay {
         Stop::ServerLost
     }
 
-    /// An answer begins: whether what its statement names is what this session has made. It was when the statement was sent, unless something
-    /// before it failed, or took it away; then code of the server has made what answers, and that was never judged.
-    fn names_what_was_made(&mut self) -> Result<(), Stop> {
-        if self.exempt {
-            return Ok(());
-        }
-        let Some(run) = self.current_run().filter(|run| run.unchecked) else { return Ok(()) };
-        run.unchecked = false;
-        let (named, portal) = (run.named.take(), run.portal.take());
-        self.is_as_expected(named.as_deref())?;
-        self.is_as_expected(portal.as_deref())?;
-        if let Some(run) = self.current_run() {
-            run.portal = portal;
-        }
-        Ok(())
-    }
-
-    fn is_as_expected(&mut self, expected: Option<&Expected>) -> Result<(), Stop> {
-        if self.exempt || expected.is_none_or(|expected| self.model.holds(expected)) {
-            return Ok(());
-        }
-        let refusal =
-            Refusal::new(RefusalCode::UnknownName, "a cursor or prepared statement was not made by this session")
-                .with_hint("Something on the server has made one of the same name. Connect again.");
-        Err(self.stop_answer(refusal))
-    }
-
     /// Counts a row, which passes next.
     fn take_row(&mut self, header: Header) -> Result<(), Stop> {
         let Some(run) = self.current_run() else {
@@ -138,7 +112,7 @@ impl Relay {
             let empty = matches!(self.model.front(), Some(Entry::Execute(None)));
             return if empty && !self.exempt { Err(self.server_broke()) } else { Ok(()) };
         };
-        if run.unchecked {
+        if run.names.unchecked {
             self.names_what_was_made()?;
         }
         let Some(run) = self.current_run() else { return Ok(()) };

@@ -15,7 +15,13 @@ use std::{
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::{ledger::Run, opened::Opened, planning::Origin, question::Question};
+use super::{
+    ledger::Run,
+    names::{Expected, Named},
+    opened::Opened,
+    planning::Origin,
+    question::Question,
+};
 use crate::{
     engine::{Effect, PlannedStatement},
     error::Refusal,
@@ -39,43 +45,6 @@ impl Name {
 
     pub fn is_unnamed(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// What a message or statement that was sent names, and the server may find something else under.
-#[derive(Debug)]
-pub(super) enum Named {
-    /// A prepared statement.
-    Statement(Name),
-    /// A portal or cursor.
-    Opened(Name),
-}
-
-/// What a statement that was sent names, and what stood under the name then; none where its own text has made that.
-#[derive(Debug)]
-pub(super) struct Expected {
-    pub named: Named,
-    pub prepared: Option<Prepared>,
-}
-
-impl Named {
-    /// What EXECUTE or FETCH names.
-    pub fn by(effect: &Effect) -> Option<Self> {
-        match effect {
-            Effect::Execute(name) => Some(Self::Statement(Name::new(name.as_bytes()))),
-            Effect::Fetch(name) => Some(Self::Opened(Name::new(name.as_bytes()))),
-            Effect::None
-            | Effect::Prepare(..)
-            | Effect::Deallocate(_)
-            | Effect::DeclareCursor { .. }
-            | Effect::CloseCursor(_)
-            | Effect::SearchPath
-            | Effect::Purpose(_)
-            | Effect::PurposeGiven(_)
-            | Effect::DiscardAll
-            | Effect::Temporary(_)
-            | Effect::Catalog => None,
-        }
     }
 }
 

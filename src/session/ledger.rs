@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    inflight::{Expected, Name, Named, Prepared, is_made},
+    inflight::{Name, Prepared, is_made},
     limits::Allowance,
+    names::{Expected, Named, Names},
     planning::Origin,
     purpose,
     relay::{Relay, Stop},
@@ -40,12 +41,7 @@ pub(super) struct Run {
     pub inner: Option<Arc<Origin>>,
     /// Its answer may pass: see [`super::hold`].
     pub proved: bool,
-    /// The statement or cursor that EXECUTE or FETCH names.
-    pub named: Option<Box<Expected>>,
-    /// The portal that it is of; code of the server opens none without a name.
-    pub portal: Option<Box<Expected>>,
-    /// Whether these are still to be looked at, when its answer begins.
-    pub unchecked: bool,
+    pub names: Names,
     analysed: bool,
     time: SystemTime,
     started: Instant,
@@ -64,15 +60,15 @@ impl Run {
     /// Of a portal.
     pub fn of_portal(mut self, portal: Name, prepared: Prepared) -> Self {
         if !portal.is_unnamed() {
-            self.portal = Some(Box::new(Expected { named: Named::Opened(portal), prepared: Some(prepared) }));
-            self.unchecked = true;
+            self.names.portal = Some(Box::new(Expected { named: Named::Opened(portal), prepared: Some(prepared) }));
+            self.names.unchecked = true;
         }
         self
     }
 
     /// Whether it is of the portal of this name.
     pub fn is_of_portal(&self, name: &Name) -> bool {
-        matches!(self.portal.as_deref(), Some(Expected { named: Named::Opened(portal), .. }) if portal == name)
+        matches!(self.names.portal.as_deref(), Some(Expected { named: Named::Opened(portal), .. }) if portal == name)
     }
 
     /// Says of a refused statement whether its text was understood.
@@ -145,7 +141,7 @@ impl Relay {
             }
             match self.recorded(origin, planned, 0).await {
                 Ok(mut run) => {
-                    if let Some(named) = run.named.as_mut().filter(|_| made) {
+                    if let Some(named) = run.names.named.as_mut().filter(|_| made) {
                         named.prepared = None;
                     }
                     runs.push_back(run);
@@ -219,7 +215,7 @@ impl Relay {
         };
         let mut run = self.begun(slot, planned, documents, Arc::clone(origin));
         (run.allowance, run.observes) = (allowance, observed.is_some());
-        (run.unchecked, run.named) = (named.is_some(), named);
+        run.names = Names { unchecked: named.is_some(), named, portal: None };
         // A cursor keeps the rows that it was opened with.
         if let Effect::Execute(_) = run.planned.effect {
             run.inner = inner.map(|prepared| Arc::clone(&prepared.origin));
@@ -268,9 +264,7 @@ impl Relay {
             documents,
             inner: None,
             proved: false,
-            named: None,
-            portal: None,
-            unchecked: false,
+            names: Names::default(),
             analysed: origin.analysed(),
             origin,
             time,

@@ -17,6 +17,7 @@ mod inflight;
 mod ledger;
 mod limits;
 mod link;
+mod names;
 mod negotiate;
 mod opened;
 mod options;
