@@ -76,7 +76,7 @@ impl Relay {
             let message = format!("{} of a prepared {what} is not supported", planned.kind);
             return Some(
                 Refusal::new(RefusalCode::Unsupported, message)
-                    .with_hint("Send it by the protocol's own messages, or in clear."),
+                    .with_hint("Execute the statement, or fetch from the cursor, that it names itself."),
             );
         }
         let name = String::from_utf8_lossy(name.bytes());
@@ -89,11 +89,13 @@ impl Relay {
     /// An answer begins: whether what its statement names is what this session has made. It was when the statement was sent, unless something
     /// before it failed, or took it away; then code of the server has made what answers, and that was never judged.
     pub(super) fn names_what_was_made(&mut self) -> Result<(), Stop> {
-        if self.exempt {
+        let exempt = self.exempt;
+        let Some(run) = self.current_run().filter(|run| run.names.unchecked) else { return Ok(()) };
+        // Once, not for every row.
+        run.names.unchecked = false;
+        if exempt {
             return Ok(());
         }
-        let Some(run) = self.current_run().filter(|run| run.names.unchecked) else { return Ok(()) };
-        run.names.unchecked = false;
         let (named, portal) = (run.names.named.take(), run.names.portal.take());
         self.is_as_expected(named.as_deref())?;
         self.is_as_expected(portal.as_deref())?;
