@@ -12,13 +12,17 @@ use common::{
 use pgscrim::{
     engine::{Inputs, Protocol, QueryContext, plan},
     policy::RoleId,
+    rewrite::Declared,
 };
 
 const SCHEMA: &str = "
 CREATE ROLE ghn LOGIN; CREATE ROLE owner LOGIN SUPERUSER;
 CREATE TYPE mood AS ENUM ('new', 'old');
-CREATE TABLE docs (id int PRIMARY KEY, total numeric, big int8, meta jsonb, txt varchar, mood mood, made timestamptz, f float8);
-CREATE TABLE items (id int PRIMARY KEY, total numeric, big int8, txt varchar, vis boolean);
+CREATE TABLE docs (id int PRIMARY KEY, total numeric, big int8, meta jsonb, txt varchar, mood mood, made timestamptz, f float8,
+    day date, stamp timestamp);
+CREATE TABLE items (id int PRIMARY KEY, total numeric, big int8, txt varchar, vis boolean, made timestamptz, f float8, day date, stamp timestamp);
+CREATE TABLE notes (id int, x int, txt varchar, loid oid);
+CREATE VIEW ratio AS SELECT id, 10 / x AS y FROM notes;
 CREATE TABLE access (doc_id int, who text);
 CREATE TABLE plain (id int PRIMARY KEY);
 INSERT INTO docs SELECT n, n * 1000, n, '{}', '{}', 'new', '2026-01-01 00:00Z' FROM generate_series(1, 40) n;
@@ -113,6 +117,24 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "PREPARE zz (float8) AS SELECT count(*) FROM # WHERE total > $1",
         "SELECT count(*) FROM # WHERE big = #.tableoid",
         "SELECT count(*) FROM # JOIN plain p ON #.big < p.tableoid",
+        // Casts of which the text says nothing.
+        "SELECT count(*) FROM # WHERE stamp IN (SELECT #.day UNION ALL SELECT now())",
+        "SELECT count(*) FROM # WHERE stamp IN (day, stamp)",
+        "SELECT count(*) FROM # WHERE EXISTS (SELECT #.day UNION ALL SELECT #.stamp)",
+        "SELECT count(*) FROM # WHERE day > now()",
+        "SELECT count(*) FROM # WHERE stamp > current_timestamp",
+        "SELECT count(*) FROM # WHERE stamp > (timestamp with time zone '2026-01-01')",
+        "SELECT count(*) FROM # WHERE EXISTS (SELECT 1 FROM (SELECT #.big UNION ALL SELECT n.loid FROM notes n) q)",
+        "SELECT count(*) FROM # WHERE $1 > 0.5 AND txt = 'x' AND f > $1",
+        // Calls that are written as fields.
+        "SELECT count(*) FROM # WHERE (#.big).int4 > 3",
+        "SELECT count(*) FROM # WHERE (#.txt).regclass > 5",
+        // What a view computes.
+        "SELECT count(*) FROM # JOIN ratio r ON r.id = #.id AND r.y > #.id",
+        // The target's name is not the word of the clause.
+        "DELETE FROM # AS set USING notes n JOIN plain p ON 10 / n.x > p.id WHERE set.id = n.id",
+        "UPDATE # AS set SET total = 1 FROM notes n JOIN plain p ON 10 / n.x > p.id WHERE set.id = n.id",
+        "UPDATE # AS set SET total = (SELECT max(n.id) FROM notes n WHERE 10 / n.x > set.id) WHERE set.id = 3",
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table);
@@ -152,6 +174,9 @@ fn what_cannot_fail_has_none() {
         "SELECT id FROM # WHERE id = 3 FETCH FIRST 5 ROWS ONLY",
         "SELECT id FROM # WHERE id IN (SELECT p.id FROM plain p LIMIT 5) AND id = ALL (SELECT 3)",
         "SELECT id FROM # WHERE id = 3 UNION ALL (SELECT id FROM plain) LIMIT 2",
+        "SELECT id FROM # WHERE day = '2026-01-01' AND id = 3",
+        "SELECT id FROM # WHERE made > now() - interval '30 days' AND f > $1",
+        "SELECT id, day FROM # WHERE stamp >= current_date AND total > $1",
         "SELECT id FROM # WHERE txt LIKE 'a%' AND lower(txt) = 'a' AND total IS DISTINCT FROM 3 AND txt::text <> ''",
     ] {
         for table in ["docs", "items"] {
@@ -168,13 +193,91 @@ fn what_cannot_fail_has_none() {
     // What the client declares may be anything.
     let cast = "SELECT id FROM items WHERE id = $1::int";
     assert!(world.sent(cast, Protocol::Extended).contains("OFFSET 0"));
-    assert!(world.sent(cast, Protocol::Typed).contains("OFFSET 0"));
+    assert!(world.sent(cast, Protocol::Typed(Declared::default())).contains("OFFSET 0"));
     let compared = "SELECT id FROM items WHERE total > $1 AND big = $2";
     assert!(world.sent(compared, Protocol::of_parse([1700, 701])).contains("OFFSET 0"));
     assert!(world.sent(compared, Protocol::of_parse([1700, 26])).contains("OFFSET 0"));
     assert!(!world.sent(compared, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
     assert!(!world.sent(compared, Protocol::of_parse([])).contains("OFFSET 0"));
+    let since = "SELECT id FROM items WHERE made > $1 AND txt = $2";
+    assert!(!world.sent(since, Protocol::of_parse([1184, 1043])).contains("OFFSET 0"));
+    assert!(world.sent(since, Protocol::of_parse([1082, 1043])).contains("OFFSET 0"));
+    assert!(world.sent("SELECT id FROM items WHERE f > $1", Protocol::of_parse([1700])).contains("OFFSET 0"));
     assert!(!world.sent(cast, Protocol::Inferred).contains("OFFSET 0"));
+}
+
+/// What a sub-select that locks its rows shows, and conditions from around it, PostgreSQL evaluates beside the scope.
+#[test]
+fn locks_in_sub_selects_tell_of_no_hidden_row() {
+    let world = World::new("", "");
+    let mut ghn = world.proxy.connect("ghn", shop::DATABASE);
+    for (sql, runs) in [
+        ("SELECT id FROM (SELECT id, total FROM # FOR UPDATE) q WHERE 1000 / (q.total - 2000) > 5", false),
+        (
+            "SELECT p.id FROM plain p CROSS JOIN LATERAL (SELECT total FROM # FOR UPDATE) q WHERE 1000 / (q.total - 2000) > 5",
+            false,
+        ),
+        (
+            "UPDATE plain SET id = plain.id FROM (SELECT id, total FROM # FOR UPDATE) q WHERE 1000 / (q.total - 2000) > 5",
+            false,
+        ),
+        ("SELECT id FROM plain p WHERE (p.id, 10) IN (SELECT id, 1000 / (total - 2000) FROM # FOR UPDATE)", false),
+        ("WITH q AS (SELECT id, total FROM # FOR UPDATE) SELECT id FROM q WHERE 1000 / (q.total - 2000) > 5", true),
+        ("SELECT id FROM (SELECT id, total FROM # FOR UPDATE LIMIT 3) q WHERE 1000 / (q.total - 2000) > 5", true),
+        (
+            "UPDATE plain SET id = id WHERE id IN (SELECT id FROM # WHERE 1000 / (total - 2000) > 5 FOR UPDATE SKIP LOCKED LIMIT 1)",
+            true,
+        ),
+        ("SELECT id FROM (SELECT id, total FROM # WHERE id = 3 FOR UPDATE) q WHERE q.id = 3", true),
+    ] {
+        for table in ["docs", "items"] {
+            let sql = sql.replace('#', table);
+            let answer = ghn.simple(&sql);
+            let sqlstate = wire::error(&answer).and_then(|error| error.field(b'C'));
+            let wanted = (!runs).then(|| "42501".to_owned());
+            assert_eq!(sqlstate, wanted, "{sql}: {}", wire::describe(&answer));
+        }
+    }
+}
+
+/// An error that says which name a value holds keeps it to itself.
+#[test]
+fn names_in_values_are_not_in_messages() {
+    let world = World::new("UPDATE items SET txt = 'secret_name'", "");
+    let mut ghn = world.proxy.connect("ghn", shop::DATABASE);
+    for kind in ["regclass", "regtype", "regrole", "regnamespace", "regproc", "regconfig", "regoper"] {
+        let answer = ghn.simple(&format!("SELECT txt::{kind} FROM items"));
+        assert!(wire::error(&answer).is_some(), "{kind}");
+        assert!(!wire::describe(&answer).contains("secret_name"), "{kind}: {}", wire::describe(&answer));
+    }
+    // What the text itself holds is said.
+    let answer = ghn.simple("SELECT 'no_such_table'::regclass");
+    assert!(wire::describe(&answer).contains("no_such_table"), "{}", wire::describe(&answer));
+}
+
+/// PostgreSQL tries patterns on stored values when it plans, also those of functions, and a backslash at the end fails on what reaches it.
+#[test]
+fn estimates_tell_of_no_hidden_value() {
+    let world = World::new("UPDATE items SET txt = CASE id WHEN 2 THEN 'Zed1' ELSE 'x' || id END; ANALYZE", "");
+    let mut ghn = world.proxy.connect("ghn", shop::DATABASE);
+    for condition in [
+        "txt LIKE 'Zed\\'",
+        "textlike(txt, 'Zed\\')",
+        "(txt || '') LIKE 'Zed\\'",
+        "\"like\"(txt, 'Zed\\')",
+        "NOT texticlike(txt, 'zed\\')",
+        "(txt).text ~~ 'Zed\\'",
+    ] {
+        // Only the row that is hidden has what the pattern begins with.
+        let sql = format!("SELECT count(*) FROM items WHERE {condition}");
+        let answer = ghn.simple(&sql);
+        assert!(
+            wire::error(&answer).is_none(),
+            "{sql}: {}\n{}",
+            world.sent(&sql, Protocol::Simple),
+            wire::describe(&answer)
+        );
+    }
 }
 
 /// What the shop has made may stand behind any comparison.

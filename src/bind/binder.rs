@@ -538,8 +538,9 @@ impl<'a> Binder<'a> {
         } else if let (true, Some(id)) = (SYSTEM_COLUMNS.contains(&column), item.relation) {
             Resolved::System(id, column.to_owned())
         } else if item.open {
-            self.attribute(column, tokens.end - 1)?;
-            Resolved::Opaque(item.all_deps())
+            let deps = item.all_deps();
+            self.attribute(column, tokens.end - 1, &deps, false)?;
+            Resolved::Opaque(deps)
         } else {
             let refusal = Refusal::new(RefusalCode::UnknownColumn, format!("column {table}.{column} does not exist"));
             return Err(self.at(refusal, tokens.start));

@@ -81,7 +81,7 @@ impl Binder<'_> {
                             let index = self.take(ident)?;
                             // Only the first field is one of the row itself.
                             if depth > 0 || !Self::is_field_of_row(root, &ident.value, context) {
-                                self.attribute(&ident.value, index)?;
+                                self.attribute(&ident.value, index, &deps, true)?;
                             } else {
                                 // PostgreSQL takes the column itself: the row needs no type of its own.
                                 self.bound

@@ -292,7 +292,7 @@ impl Binder<'_> {
                     outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed });
                 }
                 let composite = array_exprs.len() == 1;
-                self.function_result(outputs, alias.as_ref(), *with_ordinality, composite).map(|item| vec![item])
+                self.function_result(outputs, alias.as_ref(), *with_ordinality, composite, None).map(|item| vec![item])
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let mut inner = Scope { items: Vec::new(), parent: scope.parent.clone(), block: scope.block };
@@ -503,7 +503,11 @@ impl Binder<'_> {
         if at.is_some() {
             return Err(Self::unsupported("this form of an alias"));
         }
-        self.take_new(name)?;
+        // `AS (a int, b text)` names the columns alone.
+        let unnamed = self.gap(name).is_some();
+        if !unnamed {
+            self.take_new(name)?;
+        }
         let mut names = Vec::new();
         for column in columns {
             self.take_new(&column.name)?;
@@ -512,7 +516,7 @@ impl Binder<'_> {
             }
             names.push(column.name.value.clone());
         }
-        Ok((Some(name.value.clone()), names))
+        Ok(((!unnamed).then(|| name.value.clone()), names))
     }
 
     /// A sub-select or aliased join as a FROM item.

@@ -68,7 +68,7 @@ impl Binder<'_> {
         };
         // A single unnamed result may be a row with columns of its own.
         let composite = !typed && out_names.is_empty();
-        Ok(vec![self.function_result(outputs, alias, with_ordinality, composite)?])
+        Ok(vec![self.function_result(outputs, alias, with_ordinality, composite, Some(&function))?])
     }
 
     /// `ROWS FROM (f(…), g(…)) [WITH ORDINALITY]`: how many columns each function gives is not known here, so that every
@@ -150,7 +150,7 @@ impl Binder<'_> {
         }
         self.mark(&deps, Usages::ARGUMENT);
         let outputs = names.iter().map(|name| output(name, &deps)).collect();
-        let mut item = self.function_result(outputs, alias.as_ref(), false, false)?;
+        let mut item = self.function_result(outputs, alias.as_ref(), false, false, None)?;
         if alias.is_none() {
             item.name = Some("xmltable".into());
         }
@@ -179,7 +179,7 @@ impl Binder<'_> {
             self.not_reserved(&name, column)?;
             outputs.push(output(&name, &deps));
         }
-        let mut item = self.function_result(outputs, alias, false, false)?;
+        let mut item = self.function_result(outputs, alias, false, false, None)?;
         if alias.is_none() {
             (item.name, item.name_visible) = (Some("json_table".into()), true);
         }
@@ -192,6 +192,7 @@ impl Binder<'_> {
         alias: Option<&TableAlias>,
         with_ordinality: bool,
         composite: bool,
+        called: Option<&str>,
     ) -> Result<ScopeItem, Refusal> {
         let (visible, names) = self.alias(alias)?;
         let mut deps = Deps::new();
@@ -210,7 +211,8 @@ impl Binder<'_> {
                 typed: Typed::Any,
             });
         }
-        let function = outputs.first().and_then(|output| output.name.clone());
+        // Without an alias it has the name of the function, which a single column has, too.
+        let function = called.map(str::to_owned).or_else(|| outputs.first().and_then(|output| output.name.clone()));
         let name = visible.clone().or(function);
         let mut names = names;
         let base = outputs.len();

@@ -8,7 +8,7 @@ use super::{
     bound::Deps,
 };
 use crate::{
-    catalog::functions::{Builtin, builtin},
+    catalog::functions::{Builtin, builtin, is_volatile},
     error::{Refusal, RefusalCode},
     sql::keywords,
 };
@@ -91,12 +91,25 @@ impl Binder<'_> {
     }
 
     /// `(x).name` where it is not known whether `x` has a field of that name: PostgreSQL calls the function `name(x)` when
-    /// it has not. Only a function that may be called anyway may have the name.
+    /// it has not, or casts it to the type of that name. Only a function that may be called anyway may have the name, or a type whose casts
+    /// run none.
     ///
     /// # Errors
-    /// [`RefusalCode::FunctionNotAllowed`].
-    pub(super) fn attribute(&self, name: &str, index: usize) -> Result<(), Refusal> {
+    /// [`RefusalCode::FunctionNotAllowed`], [`RefusalCode::TypeNotAllowed`].
+    pub(super) fn attribute(&mut self, name: &str, index: usize, deps: &Deps, field: bool) -> Result<(), Refusal> {
+        // The type of arrays has its name behind an underscore.
+        let types = [name, name.trim_start_matches('_')];
+        if types.iter().any(|name| self.catalog.types_named(name).any(|user| user.has_user_cast)) {
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed")).with_hint(
+                "A field of this name may be a cast to the type, which runs a function that the rules do not list.",
+            );
+            return Err(self.at(refusal, index));
+        }
         if builtin(name) != Some(Builtin::Refused) && self.catalog.functions_named(name).next().is_none() {
+            // A column of a function's result is no field, but may be a call, too.
+            if builtin(name).is_some() && (field || is_volatile(name)) {
+                self.function_use(&[name.to_owned()], index, vec![None], deps.clone(), None)?;
+            }
             return Ok(());
         }
         let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, format!("permission denied for function {name}"))

@@ -8,7 +8,7 @@ use crate::{
     error::Refusal,
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
-    rewrite::{self, Parameters, Place, Searched},
+    rewrite::{self, Declared, Parameters, Place, Searched},
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -36,8 +36,8 @@ pub enum Protocol {
     Simple,
     /// A Parse message: at most one statement.
     Extended,
-    /// The same, where the client declares only common types ([`rewrite::is_known_parameter`]).
-    Typed,
+    /// The same, where the client declares only common types ([`rewrite::is_known_parameter`]), these among them.
+    Typed(Declared),
     /// The same, where the client leaves the types of its parameters to the statement, or declares such as no cast fails on
     /// ([`rewrite::is_plain_parameter`]).
     Inferred,
@@ -48,8 +48,9 @@ impl Protocol {
     pub fn of_parse(types: impl IntoIterator<Item = u32>) -> Self {
         types.into_iter().fold(Self::Inferred, |protocol, oid| match protocol {
             Self::Inferred if rewrite::is_plain_parameter(oid) => Self::Inferred,
-            Self::Inferred | Self::Typed if rewrite::is_known_parameter(oid) => Self::Typed,
-            Self::Simple | Self::Extended | Self::Typed | Self::Inferred => Self::Extended,
+            Self::Inferred if rewrite::is_known_parameter(oid) => Self::Typed(Declared::default().with(oid)),
+            Self::Typed(declared) if rewrite::is_known_parameter(oid) => Self::Typed(declared.with(oid)),
+            Self::Simple | Self::Extended | Self::Typed(_) | Self::Inferred => Self::Extended,
         })
     }
 
@@ -58,7 +59,7 @@ impl Protocol {
         match self {
             // The parameters of PREPARE have types of their own.
             Self::Simple | Self::Extended => Parameters::Any,
-            Self::Typed => Parameters::Known,
+            Self::Typed(declared) => Parameters::Known(declared),
             Self::Inferred => Parameters::Plain,
         }
     }

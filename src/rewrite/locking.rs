@@ -32,7 +32,7 @@ pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
         let others = job.bound.relations.iter().filter(|other| inside(&other.whole) || inside(&other.name)).count();
         let own = job.tokens.get(block.clone()).unwrap_or(&[]);
         let selects = own.iter().filter(|token| ["select", "values", "table"].iter().any(|word| token.is_word(word)));
-        if others != 1 || selects.count() != 1 || used.whole_row.is_some() {
+        if others != 1 || selects.count() != 1 || used.whole_row.is_some() || takes_conditions(job.tokens, &block) {
             return Locking::Among;
         }
         return Locking::Alone(condition(job.tokens, &block, used.whole.end));
@@ -40,13 +40,8 @@ pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
     let mut inner = block;
     // Each round leaves one pair of brackets.
     while let Some(open) = inner.start.checked_sub(1) {
-        let before = open.checked_sub(1).and_then(|at| job.tokens.get(at));
-        let in_from = before.is_some_and(|token| {
-            matches!(token.kind, Kind::Comma | Kind::Open)
-                || ["from", "join", "lateral"].iter().any(|word| token.is_word(word))
-        });
         let outer = around(job.tokens, open);
-        if !in_from {
+        if !stands_in_from(job.tokens, open) {
             return Locking::No;
         }
         if locks(job.tokens, &outer, None) {
@@ -55,6 +50,23 @@ pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
         inner = outer;
     }
     Locking::No
+}
+
+/// Whether conditions from around the block may come into it, or what it shows before the scope: it is a sub-select without LIMIT. A query of
+/// WITH that locks rows is computed apart.
+fn takes_conditions(tokens: &[Token], block: &Range<usize>) -> bool {
+    let Some(open) = block.start.checked_sub(1) else { return false };
+    let word = |token: &Token, words: &[&str]| words.iter().any(|word| token.is_word(word));
+    let with = open.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|as_| word(as_, &["as", "materialized"]));
+    !with && !level(tokens, block).any(|(_, token)| word(token, &["limit", "fetch"]))
+}
+
+/// Whether the bracket at `open` may be that of an item of FROM.
+fn stands_in_from(tokens: &[Token], open: usize) -> bool {
+    open.checked_sub(1).and_then(|at| tokens.get(at)).is_some_and(|before| {
+        matches!(before.kind, Kind::Comma | Kind::Open)
+            || ["from", "join", "lateral"].iter().any(|word| before.is_word(word))
+    })
 }
 
 /// The refusal of a lock that would take more rows than the client means.

@@ -12,17 +12,20 @@ use std::{
 };
 
 use super::quiet::{Quiet, is_label};
-use crate::sql::{
-    Kind, Nesting, Token,
-    keywords::{self, Category},
+use crate::{
+    bind::Bound,
+    sql::{
+        Kind, Nesting, Token,
+        keywords::{self, Category},
+    },
 };
 
 /// Whether something in the statement can fail on a value of a row that the scope hides.
-pub(super) fn is_loud(quiet: &Quiet<'_>) -> bool {
+pub(super) fn is_loud(quiet: &Quiet<'_>, bound: &Bound) -> bool {
     let tokens = quiet.tokens;
     let writes = ["delete", "insert", "merge", "recursive", "update"];
     if tokens.iter().any(|token| writes.iter().any(|word| token.is_word(word))) {
-        let aside = [select_list(tokens), clause_of_write(tokens, "set"), clause_of_write(tokens, "returning")];
+        let aside = behind_condition(tokens, bound, select_list(tokens));
         let judged = |at: &usize| !aside.iter().any(|range| range.contains(at));
         return (0..tokens.len()).filter(judged).any(|at| quiet.is_loud_at(at));
     }
@@ -33,12 +36,12 @@ pub(super) fn is_loud(quiet: &Quiet<'_>) -> bool {
 
 /// The same where the scope may become a join: PostgreSQL computes columns of sub-selects, and what is grouped, sorted or made distinct, below
 /// it, of rows that the scope hides. So only the outermost select list is aside, of a query that does none of that.
-pub(super) fn is_loud_beside_join(quiet: &Quiet<'_>) -> bool {
+pub(super) fn is_loud_beside_join(quiet: &Quiet<'_>, bound: &Bound) -> bool {
     let tokens = quiet.tokens;
     let sorts = ["distinct", "except", "group", "intersect", "order", "over", "union", "window"];
     let word = |token: &Token| sorts.iter().any(|word| token.is_word(word));
     let list = if tokens.iter().any(word) { 0..0 } else { select_list(tokens) };
-    let aside = [list, clause_of_write(tokens, "set"), clause_of_write(tokens, "returning")];
+    let aside = behind_condition(tokens, bound, list);
     let judged = |at: &usize| !aside.iter().any(|range| range.contains(at));
     (0..tokens.len()).filter(judged).any(|at| quiet.is_loud_at(at))
 }
@@ -418,31 +421,36 @@ fn select_list(tokens: &[Token]) -> Range<usize> {
     0..0
 }
 
-/// What a clause of an UPDATE or DELETE holds, which is computed of rows that have passed its condition; none where a sub-select stands in it,
-/// or the statement is not of that kind alone.
-fn clause_of_write(tokens: &[Token], name: &str) -> Range<usize> {
-    if !["update", "delete"].iter().any(|verb| tokens.first().is_some_and(|token| token.is_word(verb))) {
-        return 0..0;
+/// What is computed of rows that have passed the condition of the statement: `list`, and of an UPDATE or DELETE what it assigns and returns, where
+/// no sub-select stands in it.
+fn behind_condition(tokens: &[Token], bound: &Bound, list: Range<usize>) -> Vec<Range<usize>> {
+    let verb = |word: &str| tokens.first().is_some_and(|token| token.is_word(word));
+    let queries = |range: &Range<usize>| {
+        let words = ["select", "table", "values", "with"];
+        let own = tokens.get(range.clone()).unwrap_or(&[]);
+        own.iter().any(|token| words.iter().any(|word| token.is_word(word)))
+    };
+    let mut aside = vec![list];
+    if verb("update") {
+        aside.extend(bound.assigned.iter().filter(|assigned| assigned.update).filter_map(|one| one.value.clone()));
     }
+    if verb("update") || verb("delete") {
+        aside.push(returning(tokens));
+    }
+    aside.retain(|range| !queries(range));
+    aside
+}
+
+/// What stands behind RETURNING.
+fn returning(tokens: &[Token]) -> Range<usize> {
     let mut depth = 0_usize;
-    let mut start = None;
-    let mut end = tokens.len();
-    for (at, token) in tokens.iter().enumerate() {
+    let found = tokens.iter().enumerate().find(|(at, token)| {
         match token.kind.nesting() {
             Nesting::Opens => depth += 1,
             Nesting::Closes => depth = depth.saturating_sub(1),
             Nesting::Stays => {}
         }
-        let word = |words: &[&str]| !is_label(tokens, at) && words.iter().any(|word| token.is_word(word));
-        match start {
-            None if depth == 0 && word(&[name]) => start = Some(at + 1),
-            Some(_) if word(&["select", "table", "values", "with"]) => return 0..0,
-            Some(_) if depth == 0 && word(&["from", "where", "returning"]) => {
-                end = at;
-                break;
-            }
-            None | Some(_) => {}
-        }
-    }
-    start.map_or(0..0, |start| start..end)
+        depth == 0 && token.is_word("returning") && !is_label(tokens, *at)
+    });
+    found.map_or(0..0, |(at, _)| at + 1..tokens.len())
 }

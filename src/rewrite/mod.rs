@@ -31,7 +31,7 @@ pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_lo
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
-pub use quiet::{Parameters, is_known_parameter, is_plain_parameter};
+pub use quiet::{Declared, Parameters, is_known_parameter, is_plain_parameter};
 pub use scope::{added_scope, updates_on_conflict};
 pub use stored::SIGN as STORED_MASK;
 pub use target::{returned_star, row_of, shows_target};

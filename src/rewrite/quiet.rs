@@ -21,8 +21,8 @@ const QUIET_FUNCTIONS: &[&str] = &["lower", "upper"];
 /// Words that stand for what can fail on a value: functions, operators, and expressions that choose a type for values of several
 /// (the server casts them then, and the client's own values may be what fails).
 const LOUD: &[&str] = &[
-    "case", "cast", "collate", "escape", "having", "ilike", "like", "natural", "operator", "overlaps", "similar",
-    "using", "values", "window",
+    "case", "cast", "collate", "escape", "having", "ilike", "json", "like", "natural", "operator", "overlaps",
+    "similar", "using", "values", "window",
 ];
 /// System columns: an `oid` among them, to which a `bigint` beside it is cast.
 const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
@@ -78,10 +78,51 @@ const UNITS: &[(&str, usize)] =
 pub enum Parameters {
     /// Of any type: a cast may fail on their values, and be evaluated row by row, and a column may be cast to their type.
     Any,
-    /// Of types to which no column of another is cast that could fail: see [`is_known_parameter`].
-    Known,
+    /// Of types to and from which only some casts fail: see [`is_known_parameter`].
+    Known(Declared),
     /// Of the types that the statement gives them, or integers and booleans: see [`is_plain_parameter`].
     Plain,
+}
+
+/// Types that a client declares parameters to be, and whose values may be cast to another and fail, or those of another to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Declared(u8);
+
+impl Declared {
+    /// `date`
+    pub const DATE: Self = Self(1);
+    /// `timestamp`
+    pub const TIMESTAMP: Self = Self(2);
+    /// `timestamptz`
+    pub const ZONED: Self = Self(4);
+    /// `numeric`
+    pub const NUMERIC: Self = Self(8);
+    /// All of them.
+    pub const ANY: Self = Self(15);
+
+    /// These, and what this type is of them.
+    #[must_use]
+    pub fn with(self, oid: u32) -> Self {
+        let more = match oid {
+            1082 | 1182 => Self::DATE,
+            1114 | 1115 => Self::TIMESTAMP,
+            1184 | 1185 => Self::ZONED,
+            1700 | 1231 => Self::NUMERIC,
+            _other => Self::default(),
+        };
+        Self(self.0 | more.0)
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of `other` is among them.
+    pub fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 /// Whether values of a type that a client declares a parameter to be (0: what the statement says) pass every cast to the types that
@@ -90,7 +131,7 @@ pub fn is_plain_parameter(oid: u32) -> bool {
     matches!(oid, 0 | 16 | 21 | 23 | 2950)
 }
 
-/// Whether no number of a column is cast to this type to be compared: all common ones but `float4`, `float8` and `oid`, and their arrays.
+/// Whether it is known what is cast to and from this type: all common ones but `float4`, `float8` and `oid`, and their arrays.
 pub fn is_known_parameter(oid: u32) -> bool {
     let array =
         matches!(oid, 1000 | 1001 | 1005 | 1007 | 1009 | 1014..=1016 | 1115 | 1182 | 1183 | 1185 | 1231 | 2951 | 3807);
@@ -128,7 +169,7 @@ pub(super) struct Quiet<'a> {
 impl<'a> Quiet<'a> {
     pub fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, parameters: Parameters) -> Self {
         let cast = match parameters {
-            Parameters::Any | Parameters::Known => BTreeSet::new(),
+            Parameters::Any | Parameters::Known(_) => BTreeSet::new(),
             Parameters::Plain => cast_parameters(tokens, catalog),
         };
         let anything = brings_conversions(catalog);
@@ -285,7 +326,12 @@ impl<'a> Quiet<'a> {
                 let zone = listed(&["at"])
                     && tokens.get(at + 1).is_some_and(|next| next.is_word("time") || next.is_word("local"));
                 let system = SYSTEM_COLUMNS.contains(&token.name());
-                called || listed(LOUD) || system || scalar || zone || counts || fetches || frames
+                // `(o.total).int4` calls what has the name of a field.
+                let field = is_label(tokens, at)
+                    && at
+                        .checked_sub(2)
+                        .is_some_and(|at| self.is_kind(at, Kind::Close) || self.is_kind(at, Kind::CloseBracket));
+                field || called || listed(LOUD) || system || scalar || zone || counts || fetches || frames
             }
             Kind::Text => before(at).is_some_and(|before| {
                 before.kind == Kind::Quoted
@@ -377,6 +423,13 @@ fn brings_conversions(catalog: &CatalogSnapshot) -> bool {
     let operators = QUIET_OPERATORS.iter().flat_map(|name| catalog.operators_named(name));
     let mut own = operators.filter(|operator| operator.extension.is_none());
     catalog.data().casts_implicitly || own.any(|operator| built_in(operator.left) && built_in(Some(operator.right)))
+}
+
+/// Whether a parameter stands in several places: each may want another type of it, and the server casts the one that it has.
+pub(super) fn repeats_parameters(tokens: &[Token]) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut parameters = tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Parameter);
+    parameters.any(|(_, token)| !seen.insert(token.name()))
 }
 
 /// Parameters whose every use is the operand of a cast to the same type: the statement gives them that type, or the client one that

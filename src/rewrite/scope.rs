@@ -12,11 +12,11 @@ use super::{
     Edits, Job,
     loud::{is_loud, is_loud_beside_join},
     names::{protected, relation},
-    quiet::{Parameters, Quiet},
+    quiet::{Declared, Parameters, Quiet, repeats_parameters},
 };
 use crate::{
     bind::{Bound, ColumnMark, RelationUse, Role, Usages},
-    catalog::{CatalogSnapshot, Column},
+    catalog::{CatalogSnapshot, Column, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::{FIRST_USER_OID, quote_ident},
     policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
@@ -78,18 +78,28 @@ impl Scoping {
         if !bound.relations.iter().any(scoped) {
             return Self::default();
         }
-        // What the client declares a parameter to be may be cast to the type of a column, and fail.
         let given = tokens.iter().any(|token| token.kind == Kind::Parameter);
-        let (declared, wide) = (given && parameters != Parameters::Plain, given && parameters == Parameters::Any);
+        let declared = match parameters {
+            Parameters::Any if given => Declared::ANY,
+            Parameters::Known(declared) if given => declared,
+            Parameters::Any | Parameters::Known(_) | Parameters::Plain => Declared::default(),
+        };
+        let casts = Casts {
+            declared,
+            any: given && parameters == Parameters::Any,
+            repeats: repeats_parameters(tokens),
+            united: has_words(tokens, &["except", "intersect", "union"]),
+            used: Used::of(bound, tokens, catalog),
+        };
         let quiet = Quiet::new(tokens, catalog, parameters);
         let mut reads = Reads::default();
-        // A numeric that is compared with one of them is cast to it, and may be too large.
-        let floats = has_floats(tokens) || bound.relations.iter().any(|used| decides_by_float(catalog, used));
-        let loud = bound.relations.iter().any(|used| is_unsure(catalog, used, (declared, floats || wide, wide)))
-            || is_loud(&quiet)
+        let loud = casts.can_fail()
+            || bound.relations.iter().any(|used| is_unsure(catalog, used, &casts))
+            || is_loud(&quiet, bound)
             || !quiet.constants_hold(&mut reads);
-        let loud_beside_join = loud || is_loud_beside_join(&quiet);
-        Self { loud, loud_beside_join, pattern: has_pattern(tokens, (!loud).then_some(&quiet)), reads }
+        let loud_beside_join = loud || is_loud_beside_join(&quiet, bound);
+        let pattern = has_pattern(tokens, (!loud).then_some(&quiet)) || (loud && may_estimate(bound, tokens));
+        Self { loud, loud_beside_join, pattern, reads }
     }
 }
 
@@ -98,15 +108,105 @@ pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
     scope.barrier || job.scoping.loud || (scope.joins && job.scoping.loud_beside_join)
 }
 
-/// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that is
-/// compared with the oid of a system relation is cast.
-fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, (declared, floats, oids): (bool, bool, bool)) -> bool {
-    let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system()) else { return true };
-    let safe = |column: &Column| {
-        let cast = (floats && column.type_name == "numeric") || (oids && column.type_name == "int8");
-        decides_safely(column) && !(declared && is_float(column)) && !cast
+/// What the server may cast without a word of it in the statement, when values of several types meet, and what it may be cast to: a cast
+/// that fails on some values.
+struct Casts {
+    /// What parameters may be.
+    declared: Declared,
+    /// They may be of any type.
+    any: bool,
+    /// One that stands in several places has its type from the first of them, and is cast at the others.
+    repeats: bool,
+    /// Values of columns that are only shown meet each other, too.
+    united: bool,
+    used: Used,
+}
+
+/// Types of columns that conditions use, and of what else may meet them. What calls of functions give is not among them: a statement with one
+/// counts as what can fail.
+struct Used {
+    columns: Declared,
+    floats: bool,
+    /// What something that is no column may be.
+    others: Declared,
+    /// What constants may be besides: they are cast when the statement is planned.
+    constants: Declared,
+}
+
+impl Used {
+    fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot) -> Self {
+        // What a sub-select shows that stands in a condition, or is united with others, meets values there.
+        let queries =
+            tokens.iter().filter(|token| ["select", "table", "values"].iter().any(|word| token.is_word(word)));
+        let shown = queries.count() > 1
+            && has_words(tokens, &["all", "any", "except", "exists", "in", "intersect", "some", "union"]);
+        let decides = |mark: &ColumnMark| mark.usages.any(DECIDES) || (shown && mark.used);
+        let (mut columns, mut floats) = (Declared::default(), has_words(tokens, FLOATS));
+        for used in &bound.relations {
+            let own = catalog.relation(used.oid).into_iter().flat_map(|data| data.columns.iter().zip(&used.marks));
+            for (column, _) in own.filter(|(_, mark)| decides(mark)) {
+                columns = columns.with(column.type_oid.0);
+                floats |= is_float(column);
+            }
+        }
+        let named = [
+            (Declared::ZONED, &["current_timestamp", "now", "timestamptz", "zone"][..]),
+            (Declared::TIMESTAMP, &["localtimestamp", "timestamp"]),
+            (Declared::NUMERIC, &["decimal", "numeric"]),
+        ];
+        let others = named.into_iter().filter(|(_, words)| has_words(tokens, words));
+        let others = others.fold(Declared::default(), |known, (one, _)| known.and(one));
+        let dates = has_words(tokens, &["current_date", "date"]).then_some(Declared::DATE);
+        let numbers = tokens.iter().any(|token| token.kind == Kind::Number).then_some(Declared::NUMERIC);
+        let constants = dates.unwrap_or_default().and(numbers.unwrap_or_default());
+        Self { columns, floats, others, constants }
+    }
+}
+
+const FLOATS: &[&str] = &["double", "float", "float4", "float8", "real"];
+
+impl Casts {
+    /// Whether a column or a parameter may be cast to another type, and fail: a date or a timestamp to one with more, a numeric to a float.
+    fn can_fail(&self) -> bool {
+        let Used { columns, floats, others, constants } = self.used;
+        let given = if self.repeats { others.and(constants) } else { Declared::default() };
+        // Each is cast to those behind it.
+        let varies = columns.and(self.declared).and(given);
+        let met = varies.and(others);
+        let moments = Declared::TIMESTAMP.and(Declared::ZONED);
+        (varies.any(Declared::DATE) && met.any(moments))
+            || (varies.any(Declared::TIMESTAMP) && met.any(Declared::ZONED))
+            || (floats && met.any(Declared::NUMERIC))
+            || (varies.any(Declared::NUMERIC) && self.any)
+    }
+}
+
+/// Whether the statement has one of these words, or names.
+fn has_words(tokens: &[Token], words: &[&str]) -> bool {
+    tokens.iter().any(|token| token.is_name() && words.contains(&token.name()))
+}
+
+/// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that meets an oid is cast, and
+/// a column of a view may be computed.
+fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, casts: &Casts) -> bool {
+    let stored = |kind| match kind {
+        RelationKind::Table
+        | RelationKind::PartitionedTable
+        | RelationKind::MaterializedView
+        | RelationKind::ForeignTable => true,
+        RelationKind::View | RelationKind::Sequence | RelationKind::Toast | RelationKind::Composite => false,
     };
-    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| mark.usages.any(DECIDES) && !safe(column);
+    let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system() && stored(data.kind)) else {
+        return true;
+    };
+    // Since PostgreSQL 18 a generated column may be computed where it is read.
+    let computed = |column: &Column| column.generated_from.is_some() && catalog.data().server_version_num >= 180_000;
+    let safe =
+        |column: &Column| decides_safely(column) && !computed(column) && !(casts.any && column.type_name == "int8");
+    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| {
+        let meets = mark.usages.any(DECIDES) || (casts.united && mark.used);
+        meets && !safe(column)
+    };
     used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
 }
 
@@ -117,17 +217,6 @@ fn is_float(column: &Column) -> bool {
     matches!(column.type_name.as_str(), "float4" | "float8")
 }
 
-fn decides_by_float(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
-    let columns = catalog.relation(used.oid).into_iter().flat_map(|data| data.columns.iter().zip(&used.marks));
-    columns.into_iter().any(|(column, mark)| is_float(column) && mark.used)
-}
-
-/// Whether the statement names one of these types.
-fn has_floats(tokens: &[Token]) -> bool {
-    let names = ["double", "float", "float4", "float8", "real"];
-    tokens.iter().any(|token| token.is_name() && names.contains(&token.name()))
-}
-
 /// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a
 /// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics. `quiet` knows those without.
 fn has_pattern(tokens: &[Token], quiet: Option<&Quiet<'_>>) -> bool {
@@ -136,6 +225,49 @@ fn has_pattern(tokens: &[Token], quiet: Option<&Quiet<'_>>) -> bool {
         (["like", "ilike", "similar"].iter().any(|word| token.is_word(word)) && !held(at))
             || (token.kind == Kind::Operator && token.name().contains('~'))
     })
+}
+
+/// Functions of which PostgreSQL makes no estimate by running them on stored values.
+const NOT_ESTIMATED: &[&str] = &[
+    "abs",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "ceil",
+    "coalesce",
+    "concat",
+    "count",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "floor",
+    "greatest",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "now",
+    "nullif",
+    "right",
+    "round",
+    "row_number",
+    "sum",
+    "to_char",
+    "trim",
+    "upper",
+];
+
+/// Operators of which it makes none either, or one by comparisons.
+const ESTIMATED_QUIETLY: &[&str] =
+    &["!=", "#>", "#>>", "%", "*", "+", "-", "->", "->>", "/", "<", "<=", "<>", "=", ">", ">=", "||"];
+
+/// Whether a function or an operator may be called of which PostgreSQL makes an estimate by running it on stored values, where a pattern or a
+/// path fails, as `textlike(a, '%\')`.
+fn may_estimate(bound: &Bound, tokens: &[Token]) -> bool {
+    let operates = |token: &Token| token.kind == Kind::Operator && !ESTIMATED_QUIETLY.contains(&token.name());
+    bound.functions.iter().any(|call| !NOT_ESTIMATED.contains(&call.name.as_str())) || tokens.iter().any(operates)
 }
 
 /// Refuses the name of a target's row that the text of a condition gives to rows of its own.

@@ -21,6 +21,9 @@ const NAMING: &[&str] = &[
     "44000", "53", "54001", "54011", "54023", "55", "57",
 ];
 
+/// Those of names that were looked up and not found, which a value may have held.
+const LOOKED_UP: &[&str] = &["3D000", "3F000", "42703", "42704", "42725", "42883", "42P01"];
+
 /// Whole messages, or beginnings (`…*`), that say nothing about a value.
 const CONSTANT: &[&str] = &[
     "division by zero",
@@ -75,7 +78,7 @@ pub(super) fn message(body: &[u8]) -> Option<String> {
     let fields = backend::error_fields(body).ok()?;
     let field = |wanted: u8| fields.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
     let text = |wanted: u8| field(wanted).and_then(|text| std::str::from_utf8(text).ok());
-    let message = text(b'M').filter(|message| may_pass(text(b'C').unwrap_or("XX000"), message));
+    let message = text(b'M').filter(|message| may_pass(text(b'C').unwrap_or("XX000"), message, field(b'P').is_some()));
     message.filter(|_| !raised_by_code(field(b'W'), field(b'R'), field(b'F'))).map(str::to_owned)
 }
 
@@ -97,7 +100,7 @@ pub(super) fn scrub(
         condition(sqlstate).replace('_', " ")
     };
     let foreign = raised_by_code(field(b'W'), field(b'R'), field(b'F'));
-    let message = if !foreign && may_pass(sqlstate, message) { message } else { &replaced };
+    let message = if !foreign && may_pass(sqlstate, message, field(b'P').is_some()) { message } else { &replaced };
     let position = field(b'P')
         .and_then(|sent| place(std::str::from_utf8(sent).ok()?.parse().ok()?))
         .map(|position| position.to_string());
@@ -171,9 +174,10 @@ fn raised_by_code(context: Option<&[u8]>, routine: Option<&[u8]>, file: Option<&
         || file == Some(b"pl_exec.c")
 }
 
-fn may_pass(sqlstate: &str, message: &str) -> bool {
-    NAMING.iter().any(|known| if known.len() == 2 { sqlstate.starts_with(known) } else { sqlstate == *known })
-        || is_constant(message)
+/// `placed`: the error says where in the text it is. PostgreSQL looks names up that values hold, too (`regclass(note)`), and then it does not.
+fn may_pass(sqlstate: &str, message: &str, placed: bool) -> bool {
+    let naming = |known: &&str| if known.len() == 2 { sqlstate.starts_with(known) } else { sqlstate == *known };
+    (NAMING.iter().any(naming) && (placed || !LOOKED_UP.contains(&sqlstate))) || is_constant(message)
 }
 
 fn is_constant(message: &str) -> bool {

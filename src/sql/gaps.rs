@@ -14,6 +14,7 @@
 //! | `SET a[1] = …`, `INSERT INTO t (a[1])` | `SET a.GAP = …` |
 //! | `RETURNING WITH (OLD AS o) a` | `RETURNING GAP, a` |
 //! | `FROM ROWS FROM (f(), g())` | `FROM GAP(f(), g())` |
+//! | `FROM f() AS (a int, b text)` | `FROM f() AS GAP (a int, b text)` |
 //! | `WITH RECURSIVE … ) SEARCH … CYCLE …` | `WITH RECURSIVE … )` |
 //! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
 //! | `(expression).*` | `(expression)::GAP` |
@@ -37,7 +38,9 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    Kind, Nesting, Token, gaps_json,
+    Kind, Nesting, Token,
+    gaps_from::{defines_columns, rows_from},
+    gaps_json,
     gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
@@ -117,8 +120,14 @@ pub fn find(tokens: &[Token]) -> Gaps {
         if token.kind == Kind::Open
             && let Some(close) = first_operand(tokens, at + 1)
         {
-            gaps.drop(at + 1..at + 2);
-            gaps.drop(close..close + 1);
+            // `(((SELECT a)) UNION SELECT b)`
+            let deeper = (0..).map_while(|more| {
+                let (open, close) = (at + 1 + more, close.checked_sub(more)?);
+                (more == 0 || is_bracketed(tokens, open, close)).then_some([open, close])
+            });
+            for bracket in deeper.flatten() {
+                gaps.drop(bracket..bracket + 1);
+            }
         }
         if token.kind != Kind::Word || after_dot {
             continue;
@@ -174,6 +183,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
                     gaps.replace(at + 2..close, &[(Kind::Number, "0")]);
                 }
             }
+            "as" if defines_columns(tokens, at) => gaps.replace(at + 1..at + 1, &[(WORD, GAP)]),
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
             "search" | "cycle" if at > 0 && kind(tokens, at - 1) == Some(Kind::Close) => {
                 // A CYCLE behind a SEARCH is in its range.
@@ -241,6 +251,13 @@ fn first_operand(tokens: &[Token], open: usize) -> Option<usize> {
     let close = level_end(tokens, open + 1, |index| any(index, &["order", "limit", "offset", "fetch", "for", "into"]));
     let goes_on = any(close + 1, &["union", "intersect", "except", "order", "limit", "offset", "fetch"]);
     (goes_on && kind(tokens, close) == Some(Kind::Close)).then_some(close)
+}
+
+/// Whether these are brackets that belong together.
+fn is_bracketed(tokens: &[Token], open: usize, close: usize) -> bool {
+    kind(tokens, open) == Some(Kind::Open)
+        && kind(tokens, close) == Some(Kind::Close)
+        && level_end(tokens, open + 1, |_| false) == close
 }
 
 /// Operators that the parser knows before ANY and ALL.
@@ -322,20 +339,6 @@ fn operand_follows(tokens: &[Token], at: usize) -> bool {
 /// Reserved words, with which no item of FROM can end.
 const EXPRESSION_FOLLOWS: &[&str] =
     &["select", "distinct", "where", "and", "or", "not", "on", "case", "when", "then", "else", "having", "returning"];
-
-/// `ROWS FROM (f(…)`, and not a column of that name before a sub-select or a join.
-fn rows_from(tokens: &[Token], at: usize) -> bool {
-    if !(word(tokens, at + 1, "from") && kind(tokens, at + 2) == Some(Kind::Open)) {
-        return false;
-    }
-    let mut name = at + 3;
-    while kind(tokens, name + 1) == Some(Kind::Dot) {
-        name += 2;
-    }
-    let called = tokens.get(name).is_some_and(names) && kind(tokens, name + 1) == Some(Kind::Open);
-    let close = level_end(tokens, name + 2, |_| false);
-    called && matches!(kind(tokens, close + 1), Some(Kind::Comma | Kind::Close))
-}
 
 /// What stands behind a query of WITH RECURSIVE.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ pub mod emit;
 mod escapes;
 pub mod forms;
 pub mod gaps;
+mod gaps_from;
 mod gaps_json;
 mod gaps_writes;
 mod gaps_xml;

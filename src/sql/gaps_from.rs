@@ -1,0 +1,32 @@
+//! Functions in FROM of forms that the parser does not know ([`super::gaps`]).
+
+use super::{
+    Kind, Token,
+    gaps::{kind, level_end, names, word},
+};
+
+/// `ROWS FROM (f(…)`, and not a column of that name before a sub-select or a join.
+pub(super) fn rows_from(tokens: &[Token], at: usize) -> bool {
+    if !(word(tokens, at + 1, "from") && kind(tokens, at + 2) == Some(Kind::Open)) {
+        return false;
+    }
+    let mut name = at + 3;
+    while kind(tokens, name + 1) == Some(Kind::Dot) {
+        name += 2;
+    }
+    let called = tokens.get(name).is_some_and(names) && kind(tokens, name + 1) == Some(Kind::Open);
+    let close = level_end(tokens, name + 2, |_| false);
+    called && matches!(kind(tokens, close + 1), Some(Kind::Comma | Kind::Close))
+}
+
+/// Whether AS at `at` stands between a function in FROM and the definitions of its columns, without a name for the whole:
+/// `FROM jsonb_to_record(…) AS (a int, b text)`. What stands in the brackets of a WITH query is a statement.
+pub(super) fn defines_columns(tokens: &[Token], at: usize) -> bool {
+    let called = at.checked_sub(1).is_some_and(|before| kind(tokens, before) == Some(Kind::Close));
+    let statement = ["select", "with", "values", "table", "insert", "update", "delete", "merge"];
+    called
+        && kind(tokens, at + 1) == Some(Kind::Open)
+        && tokens.get(at + 2).is_some_and(Token::is_name)
+        && !statement.iter().any(|first| word(tokens, at + 2, first))
+        && tokens.get(at + 3).is_some_and(Token::is_name)
+}
