@@ -11,7 +11,7 @@ VERSIONS ?=
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side relay server-cost memory \
+.PHONY: help demo test test-long lint test-venv test-drivers test-medusa test-upstream test-versions journey bench side-by-side relay profile server-cost memory \
     mask-cost count count-check clean
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench          how long plans take, the lexer, and frames'
 	@echo 'make side-by-side   pgbench through pgscrim, PgBouncer and HAProxy in turn: a table and a plot in bench/results'
 	@echo 'make relay          what a round trip takes: instructions and system calls, beside PgBouncer (Linux)'
+	@echo 'make profile        where the processor time of a round trip goes, beside PgBouncer (Linux, with perf)'
 	@echo 'make test-medusa    a Medusa shop through pgscrim (npm)'
 	@echo 'make server-cost    what masks cost the server, against masks written by hand'
 	@echo 'make mask-cost      what each mask costs the server per value'
@@ -134,6 +135,12 @@ relay:
 	@sh scripts/need.sh cc postgres python proxies valgrind strace
 	$(CARGO) build --locked --release
 	python3 bench/relay.py
+
+# Where the time of a round trip goes.
+profile:
+	@sh scripts/need.sh cc postgres python proxies perf
+	$(CARGO) build --locked --release
+	python3 bench/profile.py
 
 # What masks cost the server, against the same masks written by hand.
 server-cost:

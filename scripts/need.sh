@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that programs are there: installs what is missing with apt-get (as root or through sudo) or Homebrew, and says so.
-# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith|proxies|valgrind|strace]…
+# usage: scripts/need.sh [cc|postgres|python|openssl|kill|perl|npm|drivers|sqlsmith|proxies|valgrind|strace|perf]…
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -52,6 +52,7 @@ for what in "$@"; do
             need 'PgBouncer and HAProxy,' 'pgbouncer haproxy' 'pgbouncer haproxy'
         ;;
     valgrind) { command -v valgrind && command -v callgrind_annotate; } >/dev/null || need valgrind, valgrind '' ;;
+    perf) command -v perf >/dev/null || need perf, linux-perf '' ;;
     strace) command -v strace >/dev/null || need strace, strace '' ;;
     perl) command -v perl >/dev/null || need perl, perl perl ;;
     sqlsmith) command -v sqlsmith >/dev/null || need sqlsmith, sqlsmith '' ;;

@@ -134,6 +134,30 @@ fn what_the_server_made_under_a_name_of_the_session_is_not_read() {
             queries(&["FETCH ALL FROM x"]),
         ]
         .concat(),
+        // By way of a statement that takes the name away.
+        [
+            vec![bound(&[wire::parse("k", "CLOSE stash", &[])])],
+            queries(&["BEGIN", declare, "EXECUTE k", OPENS, "FETCH ALL FROM stash"]),
+        ]
+        .concat(),
+        [
+            vec![bound(&[wire::parse("k", "ROLLBACK TO s", &[])])],
+            queries(&["BEGIN", "SAVEPOINT s", declare, "EXECUTE k", OPENS, "FETCH ALL FROM stash"]),
+        ]
+        .concat(),
+        [
+            vec![bound(&[wire::parse("k", "DEALLOCATE stash", &[])])],
+            vec![bound(&[wire::parse("stash", "SELECT 1", &[])])],
+            queries(&["EXECUTE k", PREPARES, "EXECUTE stash"]),
+            vec![bound(&[wire::bind("", "stash", &[], &[], &[]), wire::execute("", 0)])],
+        ]
+        .concat(),
+        [
+            queries(&["BEGIN", declare]),
+            vec![bound(&[wire::parse("", "CLOSE stash", &[]), wire::bind("p", "", &[], &[], &[])])],
+            queries(&["FETCH 1 FROM p", OPENS, "FETCH ALL FROM stash"]),
+        ]
+        .concat(),
         // A portal that goes, of a statement that names something that stays.
         [
             queries(&["BEGIN", "DECLARE c CURSOR FOR SELECT 1", "SAVEPOINT s"]),
@@ -293,6 +317,25 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
             assert_eq!(answers[0], answers[1], "{sql} of {script:?}");
         }
     }
+    // What the protocol prepared, named by SQL: a query is run; what changes the session is refused, as that would not be taken in.
+    restricted.send(
+        &[
+            wire::parse("q", "SELECT $1::int + 1", &[]),
+            wire::parse("k", "CLOSE ALL", &[]),
+            wire::parse("", "SELECT generate_series(1, 3)", &[]),
+            wire::sync(),
+        ]
+        .concat(),
+    );
+    restricted.until_ready();
+    assert_eq!(lines(&restricted.simple("EXECUTE q(41)")), ["42"]);
+    restricted.simple("BEGIN");
+    restricted.send(&[wire::bind("p", "", &[], &[], &[]), wire::sync()].concat());
+    restricted.until_ready();
+    assert_eq!(lines(&restricted.simple("FETCH 2 FROM p")), ["1", "2"]);
+    restricted.simple("ROLLBACK");
+    let refused = restricted.simple("EXECUTE k");
+    assert!(wire::describe(&refused).contains("PGS0106"), "{}", wire::describe(&refused));
     // Rows of a cursor by the protocol open it not again.
     for client in [&mut restricted, &mut owner] {
         for sql in ["BEGIN", declare, "SAVEPOINT s"] {

@@ -89,7 +89,7 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
             }
             match (used.role, &policy.scope) {
                 // Nothing of the rows that are there is read where rows are inserted.
-                (Role::Insert, Some(_)) if !updates_on_conflict(bound, used) => {}
+                (Role::Insert, Some(_)) if !updates_on_conflict(bound, id) => {}
                 (Role::Update | Role::Delete | Role::Insert, Some(scope)) => {
                     let captured = scope.sql.captures().iter().any(|name| **name == *used.alias);
                     added.extend(added_scope(job, used, scope).filter(|_| !captured)?);

@@ -75,9 +75,9 @@ pub(super) fn verify_again(printed: &Printed, client: &[Token], bound: &Bound, r
         })
     };
     let hidden_columns = |id, policy| hidden_columns(&own, id, &references, policy, &trusted, &bare).map_err(failed);
-    for used in &bound.relations {
+    for (id, used) in bound.relations.iter().enumerate() {
         if let Some(scope) = protected(run.role, used).and_then(|policy| policy.scope.as_ref())
-            && !keeps(printed, scope, used, (client, bound))
+            && !keeps(printed, scope, (id, used), (client, bound))
         {
             return Err(failed("rows that the role may see"));
         }
@@ -171,12 +171,17 @@ fn hidden_columns(
 }
 
 /// Whether text of ours keeps a relation of the client's statement to a scope.
-fn keeps(printed: &Printed, scope: &Scope, used: &RelationUse, (client, bound): (&[Token], &Bound)) -> bool {
+fn keeps(
+    printed: &Printed,
+    scope: &Scope,
+    (id, used): (usize, &RelationUse),
+    (client, bound): (&[Token], &Bound),
+) -> bool {
     let few = reads_few(client);
     let condition = match used.role {
         Role::Source => scope_clause(scope, few, false),
         // Nothing of the rows that are there is read or changed.
-        Role::Insert if !updates_on_conflict(bound, used) => return true,
+        Role::Insert if !updates_on_conflict(bound, id) => return true,
         Role::Update | Role::Delete | Role::Insert => {
             scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few })
         }

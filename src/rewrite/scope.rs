@@ -281,7 +281,7 @@ pub(super) fn check_capture(sql: &SqlTemplate, row: &str) -> Result<(), Refusal>
 
 /// Keeps UPDATE and DELETE to the rows that the role sees; what cannot be kept to them is refused.
 pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
-    for used in &job.bound.relations {
+    for (id, used) in job.bound.relations.iter().enumerate() {
         let Some(scope) = protected(job.role, used).and_then(|policy| policy.scope.as_ref()) else { continue };
         let refuse = |what: &str| {
             let name = relation(job, used).map(|data| data.name.clone()).unwrap_or_default();
@@ -296,7 +296,7 @@ pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         match used.role {
             Role::Merge => return refuse("MERGE"),
             Role::Source => {}
-            Role::Insert if !updates_on_conflict(job.bound, used) => {}
+            Role::Insert if !updates_on_conflict(job.bound, id) => {}
             Role::Update | Role::Delete | Role::Insert => {
                 check_capture(&scope.sql, &used.alias)?;
                 if !add(job, used, scope, edits) {
@@ -310,10 +310,9 @@ pub(super) fn targets(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether rows of a target of INSERT are changed that are there already.
-pub fn updates_on_conflict(bound: &Bound, used: &RelationUse) -> bool {
-    let id = bound.relations.iter().position(|other| std::ptr::eq(other, used));
-    bound.assigned.iter().any(|assigned| Some(assigned.relation) == id && assigned.update)
+/// Whether rows of a target of INSERT are changed that are there already; `id` is its number in [`Bound::relations`].
+pub fn updates_on_conflict(bound: &Bound, id: usize) -> bool {
+    bound.assigned.iter().any(|assigned| assigned.relation == id && assigned.update)
 }
 
 /// Adds the scope to the condition of the statement; false when it has none that can be added to.

@@ -58,25 +58,48 @@ impl Named {
     }
 }
 
+impl Named {
+    /// Whether running what stands under the name is all told by what that reads and writes. What else it changes in the session (its cursors and
+    /// statements, transactions, settings, temporary tables, or what it names in turn) would not be taken in.
+    fn passes_through(&self, found: &PlannedStatement) -> bool {
+        match &found.effect {
+            Effect::Prepare(name, _) => matches!(self, Self::Statement(own) if *own == Name::new(name.as_bytes())),
+            Effect::DeclareCursor { name, .. } => {
+                matches!(self, Self::Opened(own) if *own == Name::new(name.as_bytes()))
+            }
+            Effect::None => QUERIES.contains(&found.kind),
+            Effect::Execute(_)
+            | Effect::Fetch(_)
+            | Effect::Deallocate(_)
+            | Effect::CloseCursor(_)
+            | Effect::SearchPath
+            | Effect::Purpose(_)
+            | Effect::PurposeGiven(_)
+            | Effect::DiscardAll
+            | Effect::Temporary(_)
+            | Effect::Catalog => false,
+        }
+    }
+}
+
+/// What reads and writes, and changes nothing of the session.
+const QUERIES: &[&str] = &["DELETE", "EXPLAIN", "INSERT", "MERGE", "SELECT", "SHOW", "UPDATE"];
+
 impl Relay {
     /// The refusal of an EXECUTE or FETCH whose statement or cursor this session has not made. Code of the server may have: that
     /// was never judged.
     pub(super) fn names_nothing(&self, planned: &PlannedStatement) -> Option<Refusal> {
-        let (found, sqlstate, what, name) = match Named::by(&planned.effect)? {
-            Named::Opened(name) => (self.model.portal(&name), "34000", "cursor", name),
-            Named::Statement(name) => (self.model.statement(&name), "26000", "prepared statement", name),
+        let named = Named::by(&planned.effect)?;
+        let (found, sqlstate, what, name) = match &named {
+            Named::Opened(name) => (self.model.portal(name), "34000", "cursor", name),
+            Named::Statement(name) => (self.model.statement(name), "26000", "prepared statement", name),
         };
         if let Some(found) = found {
-            // What is recorded, counted and looked at is what the name stands for, not what that names again.
-            let deeper = found.planned.as_ref().and_then(|planned| Named::by(&planned.effect))?;
-            let what = match deeper {
-                Named::Opened(_) => "FETCH",
-                Named::Statement(_) => "EXECUTE",
-            };
-            let message = format!("{} of a prepared {what} is not supported", planned.kind);
+            let found = found.planned.as_ref().filter(|found| !named.passes_through(found))?;
+            let message = format!("{} of a prepared {} is not supported", planned.kind, found.kind);
             return Some(
                 Refusal::new(RefusalCode::Unsupported, message)
-                    .with_hint("Execute the statement, or fetch from the cursor, that it names itself."),
+                    .with_hint("Send the statement that it names itself, or execute it by the protocol."),
             );
         }
         let name = String::from_utf8_lossy(name.bytes());

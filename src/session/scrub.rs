@@ -324,12 +324,16 @@ mod tests {
             ("P0001", "phone is 0901", "raise exception"),
             ("42601", "syntax error at or near \"0901\"", "syntax error"),
             ("22001", "value too long for type character varying(5)", "value too long for type character varying(5)"),
-            ("42P01", "relation \"x\" does not exist", "relation \"x\" does not exist"),
+            // A value may hold the name, as that of `note::regclass`.
+            ("42P01", "relation \"0901\" does not exist", "undefined table"),
+            ("42883", "function \"0901\" does not exist", "undefined function"),
             ("99999", "0901", "error"),
         ] {
             let shown = scrubbed(&[(b'C', code), (b'M', message)], true);
             assert_eq!(shown, [pair(b'C', code), pair(b'M', expected)]);
         }
+        let placed = scrubbed(&[(b'C', "42P01"), (b'M', "relation \"x\" does not exist"), (b'P', "15")], true);
+        assert!(placed.contains(&pair(b'M', "relation \"x\" does not exist")));
     }
 
     #[test]
