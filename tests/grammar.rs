@@ -39,7 +39,7 @@ use generator::Generator;
 use pgscrim::{
     engine::{Inputs, QueryContext, plan},
     policy::Treatment,
-    sql::{Kind, Reads, Token, emit, lex},
+    sql::{Kind, Reads, Token, emit, forms, lex, parse},
 };
 use serde_json::{Value, json};
 
@@ -239,8 +239,8 @@ fn rest(name: &str) -> String {
     name.chars().skip(1).collect()
 }
 
-/// One line for the judge.
-fn case(sql: &str, plans: &[(&Inputs, &QueryContext, bool)]) -> Value {
+/// One line for the judge. `original`: whether the text is as somebody wrote it, and not mutated.
+fn case(sql: &str, plans: &[(&Inputs, &QueryContext, bool)], original: bool) -> Value {
     let tokens = lex::lex(sql).ok();
     let character = |byte: u32| sql[..byte as usize].chars().count();
     let list: Option<Vec<Value>> = tokens
@@ -254,7 +254,9 @@ fn case(sql: &str, plans: &[(&Inputs, &QueryContext, bool)]) -> Value {
         .filter(|_| !is_own_setting(tokens.as_deref().unwrap_or_default()))
         .map(|(plan, masked)| json!([sql, plan.permit.text().to_string(), masked]))
         .collect();
-    json!({ "sql": sql, "tokens": list, "printed": printed, "sent": sent })
+    let parses = |tokens: &Vec<Token>| parse::parse_statement(&forms::plain(tokens), 0).is_ok();
+    let parsed = tokens.as_ref().filter(|_| original).map(parses);
+    json!({ "sql": sql, "tokens": list, "printed": printed, "sent": sent, "parsed": parsed })
 }
 
 /// `SHOW pgscrim.purpose`, in the place of which a SELECT is sent.
@@ -341,14 +343,19 @@ fn texts_have_the_tokens_and_trees_that_postgresql_sees() {
     texts.extend(own(if common::long() { 20_000 } else { 900 }));
     let mut verdict = Verdict::default();
     for sql in &texts {
-        verdict.add(case(sql, &[]));
+        verdict.add(case(sql, &[], true));
     }
     let first: u64 = std::env::var("PGSCRIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     for round in 0..if common::long() { 10 } else { 4 } {
         for (number, text) in texts.iter().enumerate() {
-            verdict.add(case(&mutated(text, first + round * 1_000_003 + number as u64), &[]));
+            verdict.add(case(&mutated(text, first + round * 1_000_003 + number as u64), &[], false));
         }
     }
+    verdict.judge();
+    // What cannot be parsed is refused, whatever it names: hardly anything may be.
+    let count = |name: &str| verdict.counts.get(name).copied().unwrap_or(0);
+    let (all, unknown) = (count("queries and writes"), count("queries and writes that pgscrim cannot parse"));
+    assert!(all > 1_000 && (!given || unknown * 1_000 < all), "{unknown} of {all} statements cannot be parsed");
     verdict.end("lexer", &[("same tokens", 5_000), ("same tree printed", 3_000)]);
 }
 
@@ -374,7 +381,7 @@ fn plans_send_the_tree_that_the_client_wrote() {
         let rounds = if common::long() { 8 } else { 3 };
         forms.extend((0..rounds).map(|round| mutated(text, round * 7_000_003 + number as u64)));
         for sql in forms {
-            verdict.add(case(&sql, &[(&all, &open, false), (&inputs, &masked, true)]));
+            verdict.add(case(&sql, &[(&all, &open, false), (&inputs, &masked, true)], false));
         }
     }
     verdict.end("plans", &[("same tree sent", 1_500), ("same tree sent, masked", 1_000)]);

@@ -317,12 +317,13 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
             assert_eq!(answers[0], answers[1], "{sql} of {script:?}");
         }
     }
-    // What the protocol prepared, named by SQL: a query is run; what changes the session is refused, as that would not be taken in.
+    // What the protocol prepared, named by SQL: a query is run; what changes the session is refused, as that would not be taken in, and
+    // a portal, whose rows are proved, counted and limited when it is executed.
     restricted.send(
         &[
             wire::parse("q", "SELECT $1::int + 1", &[]),
             wire::parse("k", "CLOSE ALL", &[]),
-            wire::parse("", "SELECT generate_series(1, 3)", &[]),
+            wire::parse("r", "SELECT generate_series(1, 3)", &[]),
             wire::sync(),
         ]
         .concat(),
@@ -330,9 +331,10 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
     restricted.until_ready();
     assert_eq!(lines(&restricted.simple("EXECUTE q(41)")), ["42"]);
     restricted.simple("BEGIN");
-    restricted.send(&[wire::bind("p", "", &[], &[], &[]), wire::sync()].concat());
+    restricted.send(&[wire::bind("p", "r", &[], &[], &[]), wire::sync()].concat());
     restricted.until_ready();
-    assert_eq!(lines(&restricted.simple("FETCH 2 FROM p")), ["1", "2"]);
+    let refused = restricted.simple("FETCH 2 FROM p");
+    assert!(wire::describe(&refused).contains("PGS0106"), "{}", wire::describe(&refused));
     restricted.simple("ROLLBACK");
     let refused = restricted.simple("EXECUTE k");
     assert!(wire::describe(&refused).contains("PGS0106"), "{}", wire::describe(&refused));

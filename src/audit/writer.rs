@@ -20,8 +20,9 @@ use super::{
 
 /// The most events that are written at once.
 pub(super) const BATCH: usize = 512;
-/// How long events gather after a write, if they are not enough before. One that comes alone is written at once.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long events gather after a write, if they are not enough before: each write takes a processor from somebody who waits for an answer. One that
+/// comes alone is written at once.
+const GATHER: Duration = Duration::from_millis(50);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

@@ -145,7 +145,8 @@ const SETTINGS: &[(&str, Values)] = &[
     ("extra_float_digits", Values::Any),
     ("from_collapse_limit", Values::Any),
     ("geqo*", Values::Any),
-    ("gin_fuzzy_search_limit", Values::Any),
+    // Another value drops rows at random, also of what conditions read.
+    ("gin_fuzzy_search_limit", Values::OneOf(&["0"])),
     ("hash_mem_multiplier", Values::Any),
     ("idle_in_transaction_session_timeout", Values::Any),
     ("idle_session_timeout", Values::Any),
@@ -191,6 +192,16 @@ const SETTINGS: &[(&str, Values)] = &[
     ("work_mem", Values::Any),
     ("xmlbinary", Values::Any),
     ("xmloption", Values::Any),
+    // Of extensions: how far searches of theirs go.
+    ("hnsw.ef_search", Values::Any),
+    ("hnsw.iterative_scan", Values::Any),
+    ("hnsw.max_scan_tuples", Values::Any),
+    ("ivfflat.iterative_scan", Values::Any),
+    ("ivfflat.max_probes", Values::Any),
+    ("ivfflat.probes", Values::Any),
+    ("pg_trgm.similarity_threshold", Values::Any),
+    ("pg_trgm.strict_word_similarity_threshold", Values::Any),
+    ("pg_trgm.word_similarity_threshold", Values::Any),
 ];
 
 /// The setting by which a session chooses one of its role's purposes. PostgreSQL keeps its value, so that SET LOCAL, RESET
@@ -309,6 +320,7 @@ mod tests {
             ("extra_float_digits", "2"),
             ("standard_conforming_strings", "on"),
             ("search_path", "public, pg_catalog"),
+            ("pg_trgm.similarity_threshold", "0.4"),
             ("enable_seqscan", "off"),
             ("statement_timeout", "0"),
             ("client_min_messages", "WARNING"),
@@ -324,6 +336,7 @@ mod tests {
             ("client_encoding", "utf8; sjis"),
             ("standard_conforming_strings", "off"),
             ("client_min_messages", "debug5"),
+            ("gin_fuzzy_search_limit", "1"),
             ("session_preload_libraries", "x"),
             ("log_statement", "all"),
             ("debug_print_parse", "on"),

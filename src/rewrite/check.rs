@@ -244,25 +244,37 @@ fn assigned(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Names the column that is read and the one that would take its mask in, and points to where it is read.
+/// Names the column that is read and the one that would take its mask in, as far as that is known, and points to where it is read.
 fn masked_source(job: &Job<'_>, assigned: &Assigned, id: usize, position: usize) -> Refusal {
     let name = |id: usize, position: usize| {
         let used = job.bound.relations.get(id)?;
         relation(job, used).ok()?.columns.get(position).map(|column| column.name.as_str())
     };
-    let (read, stored) = (name(id, position), name(assigned.relation, assigned.column));
-    let message = match (read, stored) {
-        (Some(read), Some(stored)) => format!("a masked value of column {read} would be stored in column {stored}"),
-        (_, _) => "a masked value would be stored".to_owned(),
-    };
-    let refusal = Refusal::new(RefusalCode::MaskedSource, message).with_hint(
-        "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
-    );
     let reads = |reference: &&Reference| {
         let inside = assigned.value.as_ref().is_none_or(|value| value.contains(&reference.tokens.start));
         inside && reference.relation == id && reference.column == Some(position)
     };
     let place = job.bound.references.iter().find(reads).map(|reference| reference.tokens.start);
+    // Every source of an INSERT counts for every column; where its values stand says which.
+    let takes_in = |other: &&Assigned| {
+        let rows = other.rows.iter().flatten();
+        other.relation == assigned.relation && rows.into_iter().any(|row| place.is_some_and(|at| row.contains(&at)))
+    };
+    let alone = || {
+        let mut inserted =
+            job.bound.assigned.iter().filter(|other| other.relation == assigned.relation && !other.update);
+        inserted.next().filter(|_| inserted.next().is_none())
+    };
+    let target = if assigned.update { Some(assigned) } else { job.bound.assigned.iter().find(takes_in).or_else(alone) };
+    let stored = target.and_then(|target| name(target.relation, target.column));
+    let message = match (name(id, position), stored) {
+        (Some(read), Some(stored)) => format!("a masked value of column {read} would be stored in column {stored}"),
+        (Some(read), None) => format!("a masked value of column {read} would be stored"),
+        (None, _) => "a masked value would be stored".to_owned(),
+    };
+    let refusal = Refusal::new(RefusalCode::MaskedSource, message).with_hint(
+        "A column that this role does not see in clear cannot be the source of a write: it would destroy data.",
+    );
     match place.or_else(|| job.bound.relations.get(id).map(|used| used.name.start)) {
         Some(token) => at(job, refusal, token),
         None => refusal,

@@ -59,6 +59,8 @@ pub(super) const MOST_OPEN: usize = 4000;
 /// does not take all places in the audit queue. The server holds back less than 8 KiB of answers, of at least 5 bytes each:
 /// with this many outstanding, some have been sent.
 const MOST_UNANSWERED: usize = 4096;
+/// With so many outstanding the server has sent an answer, and what waits for one is not forgotten: 8 KiB of 5 bytes each.
+const SENT_FOR_SURE: usize = 1640;
 
 impl Relay {
     /// Takes in what the client has said.
@@ -129,7 +131,11 @@ impl Relay {
             }
             return Ok(Now::Done(Step::Next));
         }
-        if self.model.queue.len() >= MOST_UNANSWERED && !matches!(header.kind, b'd' | b'c' | b'f' | b'X') {
+        let ends_copy = matches!(header.kind, b'c' | b'f');
+        let full = self.model.queue.len() >= MOST_UNANSWERED && !(ends_copy && self.model.copying);
+        let shared =
+            self.model.queue.len() >= SENT_FOR_SURE && header.kind == b'E' && !self.exempt && !self.share.has_room(1);
+        if (full || shared) && !matches!(header.kind, b'd' | b'X') && self.model.is_answering() {
             return Ok(Now::Done(Step::Wait));
         }
         match header.kind {
@@ -137,7 +143,8 @@ impl Relay {
             b'c' | b'f' => {
                 if self.model.copying {
                     self.model.copying = false;
-                } else {
+                } else if self.model.is_answering() {
+                    // The end of what the server may be about to take; else it ignores it.
                     self.model.queue.push_back(Entry::CopyEnd);
                 }
                 self.client_passing = header.total;
@@ -210,6 +217,9 @@ impl Relay {
             return Ok(Step::More);
         }
         if matches!(header.kind, b'Q' | b'P') {
+            if self.rests_before_path() {
+                return Ok(Step::Wait);
+            }
             let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
             let text = match header.kind {
                 _any if !self.path.is_unsure() => Vec::new(),
@@ -451,6 +461,13 @@ impl Relay {
             self.server.output.extend_from_slice(whole);
             return Ok(());
         };
+        if self.writes_from_older_tables(&prepared) {
+            let refusal =
+                Refusal::new(RefusalCode::TemporaryTable, "a temporary table has changed since the portal was bound")
+                    .with_hint("Bind it again: what the table has taken in may not be what may be stored.");
+            self.refuse(refused(refusal, planned), "", false, None).await;
+            return Ok(());
+        }
         if !self.exempt
             && let Err(refused) = self.executable(planned).await?
         {
@@ -465,6 +482,17 @@ impl Relay {
             Err(refusal) => self.refuse(refused(refusal, planned), "", false, None).await,
         }
         Ok(())
+    }
+
+    /// Whether a portal writes, and reads temporary tables of which more has become known since it was judged: they may have taken in masks.
+    pub(super) fn writes_from_older_tables(&self, prepared: &Prepared) -> bool {
+        let writes = |planned: &Arc<PlannedStatement>| {
+            matches!(planned.kind, "INSERT" | "UPDATE" | "DELETE" | "MERGE")
+                && planned.access.relations.iter().any(|name| name.starts_with("pg_temp."))
+        };
+        !self.exempt
+            && prepared.planned.as_ref().is_some_and(writes)
+            && !self.temporary.is_current(prepared.origin.stamp.overlay.as_ref())
     }
 
     async fn function_call(&mut self, header: Header) -> Result<Step, Stop> {

@@ -191,6 +191,11 @@ impl Model {
         !self.open && !self.skipping && !self.copying && self.queue.iter().all(|entry| matches!(entry, Entry::CopyEnd))
     }
 
+    /// Whether an answer to something is waited for.
+    pub fn is_answering(&self) -> bool {
+        self.queue.iter().any(|entry| !matches!(entry, Entry::CopyEnd))
+    }
+
     /// Whether the answer to a question of our own is waited for.
     pub fn is_asked(&self) -> bool {
         self.queue.iter().any(|entry| matches!(entry, Entry::Question(_)))

@@ -11,6 +11,7 @@ use super::{
     inflight::{Name, Prepared, is_made},
     limits::Allowance,
     names::{Expected, Named, Names},
+    outstanding::Held,
     planning::Origin,
     purpose,
     relay::{Relay, Stop},
@@ -26,10 +27,15 @@ use crate::{
     policy::{Grant, Policy, RoleId, RolePolicy},
 };
 
+/// A message of so many statements is sent whatever else of its login is on its way.
+const ALWAYS: usize = 64;
+
 /// One statement that was sent.
 #[derive(Debug)]
 pub(super) struct Run {
     slot: AuditSlot,
+    /// One of those that its login may have; none of an exempt role.
+    _held: Option<Held>,
     pub planned: Arc<PlannedStatement>,
     /// Of the connection, with the purpose that it is run for.
     pub facts: Arc<ConnectionFacts>,
@@ -123,7 +129,13 @@ impl Run {
 impl Relay {
     /// Places in the audit queue for all statements of a text. Each is looked at for the purpose that holds when it is run.
     pub(super) async fn runs(&mut self, origin: &Arc<Origin>) -> Result<Result<VecDeque<Run>, Box<Refused>>, Stop> {
-        let mut runs = VecDeque::with_capacity(origin.statements().len());
+        let statements = origin.statements();
+        if let Some(first) = statements.first().filter(|_| !self.exempt && statements.len() > ALWAYS)
+            && !self.share.has_room(statements.len())
+        {
+            return Ok(Err(refused(self.too_many(), first)));
+        }
+        let mut runs = VecDeque::with_capacity(statements.len());
         let tables = self.path.foresight.of_tables();
         for planned in origin.statements() {
             let mut made = false;
@@ -150,6 +162,15 @@ impl Relay {
             }
         }
         Ok(Ok(runs))
+    }
+
+    fn too_many(&self) -> Refusal {
+        let most = self.share.most();
+        Refusal::new(RefusalCode::StatementNotAllowed, "too many statements on their way")
+            .with_sqlstate("54000")
+            .with_hint(format!(
+                "All sessions of a login may have {most} on their way, a quarter of audit.queue. Send fewer at once."
+            ))
     }
 
     /// Records that a statement is about to be sent; its parameters compare `bound` values.
@@ -258,6 +279,7 @@ impl Relay {
         let (time, started) = (self.clock.time(), self.clock.last());
         Run {
             slot,
+            _held: (!self.exempt).then(|| self.share.hold()),
             planned,
             facts: Arc::clone(&self.facts),
             counters: Arc::clone(&self.counters),

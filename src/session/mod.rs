@@ -21,6 +21,7 @@ mod names;
 mod negotiate;
 mod opened;
 mod options;
+mod outstanding;
 mod path;
 mod planning;
 mod prepared;
@@ -48,7 +49,7 @@ use tokio::{
 };
 
 pub use self::workers::Workers;
-use self::{link::Leg, options::Request, relay::Relay, turns::Turns};
+use self::{link::Leg, options::Request, outstanding::Outstanding, relay::Relay, turns::Turns};
 use crate::{
     audit::AuditHandle,
     config::Config,
@@ -92,6 +93,8 @@ pub struct Shared {
     long: Turns,
     /// Texts of middling length that are judged at once.
     aside: Turns,
+    /// Statements of restricted logins that wait for their answers.
+    outstanding: Outstanding,
     /// Names connections within the audit log: start of the process and a counter.
     started: String,
     counter: AtomicU64,
@@ -115,6 +118,7 @@ impl Shared {
             beyond: Arc::new(Semaphore::new(BEYOND)),
             long: Turns::new(LONG, 1),
             aside: Turns::new(ASIDE, 2),
+            outstanding: Outstanding::new(config.audit.queue),
             config,
             inputs,
             audit,

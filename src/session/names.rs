@@ -67,7 +67,8 @@ impl Named {
             Effect::DeclareCursor { name, .. } => {
                 matches!(self, Self::Opened(own) if *own == Name::new(name.as_bytes()))
             }
-            Effect::None => QUERIES.contains(&found.kind),
+            // A portal of the protocol is proved, counted and limited when it is executed.
+            Effect::None => matches!(self, Self::Statement(_)) && QUERIES.contains(&found.kind),
             Effect::Execute(_)
             | Effect::Fetch(_)
             | Effect::Deallocate(_)
@@ -96,7 +97,8 @@ impl Relay {
         };
         if let Some(found) = found {
             let found = found.planned.as_ref().filter(|found| !named.passes_through(found))?;
-            let message = format!("{} of a prepared {} is not supported", planned.kind, found.kind);
+            let what = if matches!(named, Named::Opened(_)) { "portal of" } else { "prepared" };
+            let message = format!("{} of a {what} {} is not supported", planned.kind, found.kind);
             return Some(
                 Refusal::new(RefusalCode::Unsupported, message)
                     .with_hint("Send the statement that it names itself, or execute it by the protocol."),

@@ -112,6 +112,12 @@ impl Relay {
         self.ask_when_possible(Asked::Path)
     }
 
+    /// Whether the path is looked at when the server has come to rest, whatever comes next. A long text is not read again at each answer until then.
+    pub(super) fn rests_before_path(&self) -> bool {
+        let moves = self.path.is_unsure() && self.path.failed.is_none() && !self.exempt;
+        moves && !self.model.is_idle() && (self.model.comes_to_rest() || self.model.fails_before_sync())
+    }
+
     fn ask_when_possible(&mut self, asked: Asked) -> Settled {
         let idle = self.model.is_idle();
         // What comes behind a refused message is skipped as soon as that has failed.

@@ -115,6 +115,10 @@ impl Relay {
         if !Arc::ptr_eq(&inputs, &self.stamp.inputs) {
             // Another order or another set of roles may have come into force.
             self.act_for_purpose(&inputs)?;
+            // `"$user"`, or a schema that was not there before.
+            if !self.exempt && inputs.catalog.data().schemas != self.stamp.inputs.catalog.data().schemas {
+                self.path.stale = true;
+            }
         }
         let known = self.shared.inputs.known(&inputs);
         let overlay = self.temporary.overlay(&inputs, self.role, &self.facts.purpose);

@@ -223,6 +223,7 @@ impl Relay {
         if !self.is_matched()
             || self.may_change_purpose()
             || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
+            || self.writes_from_older_tables(&prepared)
         {
             return Now::Later;
         }

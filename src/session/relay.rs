@@ -23,6 +23,7 @@ use super::{
     limits::Meter,
     link::{HIGH, Leg},
     options::Request,
+    outstanding::Share,
     path::SearchPath,
     planning::Stamp,
     prepared::Variants,
@@ -68,6 +69,8 @@ pub(super) struct Relay {
     /// The purpose that the session has asked for; empty for the default.
     pub asked_purpose: String,
     pub facts: Arc<ConnectionFacts>,
+    /// Statements of the login that wait for their answers.
+    pub share: Share,
     pub counters: Arc<RoleMetrics>,
     pub stamp: Arc<Stamp>,
     pub path: SearchPath,
@@ -132,6 +135,7 @@ impl Relay {
         let known = shared.inputs.known(&inputs);
         let relay = Self {
             counters: shared.metrics.role(&facts.role),
+            share: shared.outstanding.of(&facts.user),
             stamp: Arc::new(Stamp::new(inputs, role, Arc::clone(&schemas), known, None)),
             path: SearchPath::new(schemas, !exempt),
             temporary: Temporary::default(),

@@ -1,6 +1,6 @@
 //! Stage `session`: errors and notices. In: an ErrorResponse or NoticeResponse of the server, or a [`Refusal`]. Out: what
-//! a restricted role may read of it. Invariant: DETAIL, HINT, WHERE and internal query never pass, and a MESSAGE passes
-//! only when its SQLSTATE says that it names schema objects, or when it is a constant.
+//! a restricted role may read of it. Invariant: HINT, WHERE and internal query never pass, nor does DETAIL, of which the names of a violated key's columns are
+//! left; a MESSAGE passes only when its SQLSTATE says that it names schema objects, or when it is a constant.
 
 use bytes::BytesMut;
 
@@ -104,6 +104,8 @@ pub(super) fn scrub(
     let position = field(b'P')
         .and_then(|sent| place(std::str::from_utf8(sent).ok()?.parse().ok()?))
         .map(|position| position.to_string());
+    let key = field(b'D').and_then(|detail| std::str::from_utf8(detail).ok()).filter(|_| !foreign);
+    let key = key.and_then(|detail| violated_key(sqlstate, detail));
     build::error(
         out,
         kind,
@@ -113,11 +115,26 @@ pub(super) fn scrub(
             // Drivers prepare a statement anew when they read this, and not the message.
             b'R' if *value == REPLAN && sqlstate == "0A000" && !foreign => Some((*kind, *value)),
             b'M' => Some((b'M', message.as_bytes())),
+            b'D' => Some((b'D', key.as_ref()?.as_bytes())),
             b'P' => Some((b'P', position.as_ref()?.as_bytes())),
             _ => None,
         }),
     );
     Ok(())
+}
+
+/// The DETAIL of a violated unique or foreign key with its values left out, by which applications know the columns; none for others, and in
+/// other languages than English. The values stand before the last of the words that are looked for.
+fn violated_key(sqlstate: &str, detail: &str) -> Option<String> {
+    let (columns, values) = detail.strip_prefix("Key (")?.split_once(")=(")?;
+    let ends: &[&str] = match sqlstate {
+        "23505" => &[") already exists."],
+        "23503" => &[") is not present in table \"", ") is still referenced from table \""],
+        _other => return None,
+    };
+    let end = ends.iter().filter_map(|end| values.rfind(end)).max()?;
+    let end = values.get(end..)?;
+    (sqlstate != "23505" || ends.contains(&end)).then(|| ["Key (", columns, ")=(***", end].concat())
 }
 
 /// Why a cast of pgscrim's own failed.
@@ -278,6 +295,35 @@ mod tests {
                 pair(b'n', "k"),
             ]
         );
+    }
+
+    #[test]
+    fn a_violated_key_keeps_its_columns() {
+        let detail = |code, detail| {
+            let shown = scrubbed(&[(b'C', code), (b'D', detail)], false);
+            shown.into_iter().find(|(kind, _)| *kind == b'D').map(|(_, text)| text)
+        };
+        let keeps = |code, text, kept: &str| assert_eq!(detail(code, text).as_deref(), Some(kept), "{text}");
+        keeps("23505", "Key (phone)=(0901) already exists.", "Key (phone)=(***) already exists.");
+        keeps(
+            "23505",
+            "Key (lower(email::text), \"a b\")=(x)=(y, ) already exists.) already exists.",
+            "Key (lower(email::text), \"a b\")=(***) already exists.",
+        );
+        keeps(
+            "23503",
+            "Key (id)=(0901) is not present in table \"0902\") is still referenced from table \"orders\".",
+            "Key (id)=(***) is still referenced from table \"orders\".",
+        );
+        for (code, text) in [
+            ("23514", "Key (phone)=(0901) already exists."),
+            ("23505", "Key (phone)=(0901) is duplicated."),
+            ("23P01", "Key (r)=(0901) conflicts with existing key (r)=(0902)."),
+            ("23502", "Failing row contains (1, 0901)."),
+            ("23505", "Schlüssel »(phone)=(0901)« existiert bereits."),
+        ] {
+            assert_eq!(detail(code, text), None, "{text}");
+        }
     }
 
     #[test]

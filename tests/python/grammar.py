@@ -329,6 +329,11 @@ def writes(node):
     return any(f'"{kind}Stmt"' in text for kind in ("Insert", "Update", "Delete", "Merge"))
 
 
+def is_query(statement):
+    """Whether a statement reads or writes rows."""
+    return any(f"{kind}Stmt" in statement for kind in ("Select", "Insert", "Update", "Delete", "Merge"))
+
+
 def main():
     global MASKS
     counts = Counter()
@@ -358,6 +363,9 @@ def main():
             if [kind for kind, _ in mine] != ([kind for kind, _ in again] if isinstance(again, list) else again):
                 out.append({"what": "printed tokens differ", "printed": case["printed"], "again": again, **found})
             before, after = tree(sql), tree(case["printed"])
+            if case["parsed"] is not None and before is not None and len(before) == 1 and is_query(before[0]):
+                counts["queries and writes"] += 1
+                counts["queries and writes that pgscrim cannot parse"] += not case["parsed"]
             if before is None and after is None:
                 counts["no SQL"] += 1
             elif before == after:

@@ -1,0 +1,71 @@
+//! What one session has on its way keeps no other from its answers, and ends what waits for nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{
+    shop,
+    wire::{self, lines},
+};
+
+/// Each statement that waits for its answer holds a place in the audit queue, without which nobody's is sent.
+#[test]
+fn one_message_of_a_restricted_role_leaves_places_to_others() {
+    let (_postgres, proxy) = shop::start();
+    let mut support = proxy.connect("support", shop::DATABASE);
+    let mut other = proxy.connect("owner", shop::DATABASE);
+    let slow = "SELECT count(*) FROM generate_series(1, 5000000)";
+    let many = |count: usize| format!("{slow}{}", "; SELECT 1".repeat(count));
+    support.send(&wire::frame(b'Q', &[many(9000).as_bytes(), b"\0"].concat()));
+    let begun = Instant::now();
+    assert_eq!(lines(&other.simple("SELECT 2")), ["2"]);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    let refused = support.until_ready();
+    let error = wire::error(&refused).unwrap();
+    assert_eq!(error.field(b'C').as_deref(), Some("54000"), "{}", wire::describe(&refused));
+    // The session goes on, and what is within its share is run.
+    assert_eq!(lines(&support.simple(&many(1000))).len(), 1001);
+    // An exempt role has no share.
+    assert_eq!(lines(&other.simple(&"SELECT 1; ".repeat(3000))).len(), 3000);
+}
+
+/// The server ignores the end of COPY data that it did not ask for.
+#[test]
+fn ends_of_data_that_nobody_takes_are_waited_for_by_nobody() {
+    let (_postgres, proxy) = shop::start();
+    for user in ["support", "owner"] {
+        let mut client = proxy.connect(user, shop::DATABASE);
+        client.set_read_timeout(Duration::from_secs(20));
+        client.send(&wire::frame(b'c', b"").repeat(5000));
+        assert_eq!(lines(&client.simple("SELECT 1")), ["1"], "{user}");
+        client.send(&[wire::query("SELECT 2"), wire::frame(b'c', b"").repeat(5000), wire::query("SELECT 3")].concat());
+        assert_eq!(lines(&client.until_ready()), ["2"], "{user}");
+        assert_eq!(lines(&client.until_ready()), ["3"], "{user}");
+    }
+}
+
+/// A portal is not run again by what was known of its tables when it was bound.
+#[test]
+fn a_portal_writes_no_masks_that_a_table_took_in_since() {
+    let (postgres, proxy) = shop::start();
+    postgres.sql(shop::DATABASE, "CREATE TABLE kept (x text); GRANT ALL ON kept TO support");
+    let mut client = proxy.connect("support", shop::DATABASE);
+    let made = client.simple("CREATE TEMP TABLE taken (x text)");
+    assert!(wire::error(&made).is_none(), "{}", wire::describe(&made));
+    assert_eq!(lines(&client.simple("INSERT INTO kept SELECT x FROM taken RETURNING 1")), Vec::<String>::new());
+    client.simple("BEGIN");
+    let insert = "INSERT INTO kept SELECT x FROM taken RETURNING x";
+    client.send(&[wire::parse("", insert, &[]), wire::bind("p", "", &[], &[], &[]), wire::sync()].concat());
+    let bound = client.until_ready();
+    assert!(wire::error(&bound).is_none(), "{}", wire::describe(&bound));
+    let filled = client.simple("INSERT INTO taken SELECT phone FROM customers");
+    assert!(wire::error(&filled).is_none(), "{}", wire::describe(&filled));
+    client.send(&[wire::execute("p", 0), wire::sync()].concat());
+    let refused = client.until_ready();
+    assert!(wire::describe(&refused).contains("PGS0218"), "{}", wire::describe(&refused));
+    client.simple("COMMIT");
+    assert!(postgres.sql(shop::DATABASE, "SELECT x FROM kept").is_empty());
+}
