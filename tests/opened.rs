@@ -336,6 +336,13 @@ fn what_the_session_made_stays_as_long_as_with_postgresql() {
     let refused = restricted.simple("FETCH 2 FROM p");
     assert!(wire::describe(&refused).contains("PGS0106"), "{}", wire::describe(&refused));
     restricted.simple("ROLLBACK");
+    restricted.simple("BEGIN");
+    restricted.send(&[wire::bind("p", "r", &[], &[], &[]), wire::sync()].concat());
+    restricted.until_ready();
+    assert_eq!(wire::error(&restricted.simple("MOVE FORWARD 2 p")).map(|error| error.field(b'C')), None);
+    restricted.send(&[wire::execute("p", 0), wire::sync()].concat());
+    assert_eq!(lines(&restricted.until_ready()), ["3"]);
+    restricted.simple("ROLLBACK");
     let refused = restricted.simple("EXECUTE k");
     assert!(wire::describe(&refused).contains("PGS0106"), "{}", wire::describe(&refused));
     // Rows of a cursor by the protocol open it not again.

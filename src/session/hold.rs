@@ -38,9 +38,10 @@ impl Relay {
             return false;
         }
         let Some(run) = self.current_run().filter(|run| !run.proved) else { return false };
-        let known = run.origin.stamp.known.clone();
+        let judged = [Some(&run.origin), run.inner.as_ref()];
+        let judged = judged.map(|origin| origin.map(|origin| origin.stamp.known.clone()));
         let fills = run.planned.access.fills;
-        if self.shared.inputs.must_hold(known.as_ref(), fills) {
+        if judged.iter().flatten().any(|known| self.shared.inputs.must_hold(known.as_ref(), fills)) {
             return true;
         }
         if let Some(run) = self.current_run() {

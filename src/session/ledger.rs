@@ -237,8 +237,9 @@ impl Relay {
         let mut run = self.begun(slot, planned, documents, Arc::clone(origin));
         (run.allowance, run.observes) = (allowance, observed.is_some());
         run.names = Names { unchecked: named.is_some(), named, portal: None };
-        // A cursor keeps the rows that it was opened with.
-        if let Effect::Execute(_) = run.planned.effect {
+        // A cursor keeps the rows that it was opened with, which were proved then; a portal of the protocol was not.
+        let portal = |prepared: &Prepared| prepared.planned.as_ref().is_some_and(|found| found.effect == Effect::None);
+        if matches!(run.planned.effect, Effect::Execute(_)) || inner.as_ref().is_some_and(portal) {
             run.inner = inner.map(|prepared| Arc::clone(&prepared.origin));
         }
         self.foresee(&run.planned)?;

@@ -83,6 +83,17 @@ impl Named {
     }
 }
 
+/// Whether MOVE in a portal of the protocol says no more than Execute would, as drivers send it (asyncpg): how many rows there are. It is proved as
+/// Execute is; searches are counted when a portal is executed, and what a write may take from temporary tables is looked at then.
+fn is_moved_in(found: &PlannedStatement) -> bool {
+    let access = &found.access;
+    found.effect == Effect::None
+        && found.kind == "SELECT"
+        && access.searched.constants == 0
+        && access.searched.parameters.is_empty()
+        && !access.relations.iter().any(|name| name.starts_with("pg_temp."))
+}
+
 /// What reads and writes, and changes nothing of the session.
 const QUERIES: &[&str] = &["DELETE", "EXPLAIN", "INSERT", "MERGE", "SELECT", "SHOW", "UPDATE"];
 
@@ -96,7 +107,11 @@ impl Relay {
             Named::Statement(name) => (self.model.statement(name), "26000", "prepared statement", name),
         };
         if let Some(found) = found {
-            let found = found.planned.as_ref().filter(|found| !named.passes_through(found))?;
+            let moves = planned.kind == "MOVE";
+            let found = found
+                .planned
+                .as_ref()
+                .filter(|found| !named.passes_through(found) && !(moves && is_moved_in(found)))?;
             let what = if matches!(named, Named::Opened(_)) { "portal of" } else { "prepared" };
             let message = format!("{} of a {what} {} is not supported", planned.kind, found.kind);
             return Some(

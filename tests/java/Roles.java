@@ -166,7 +166,7 @@ public class Roles {
             refused("42703", () -> statement.executeQuery("SELECT nothing FROM customers"));
             PSQLException conflict = refused("23505", () -> statement.execute("INSERT INTO customers (id, full_name) VALUES (1, 'x')"));
             same("customers_pkey", conflict.getServerErrorMessage().getConstraint());
-            same(MASKED, conflict.getServerErrorMessage().getDetail() == null);
+            same(MASKED, conflict.getServerErrorMessage().getDetail().contains("(***)"));
             if (MASKED) refused("42501", () -> statement.executeQuery("SELECT note FROM customers"));
             statement.setQueryTimeout(1);
             refused("57014", () -> statement.executeQuery("SELECT count(*) FROM generate_series(1, 100000000000)"));

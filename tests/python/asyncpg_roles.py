@@ -114,7 +114,7 @@ async def copies(conn):
 async def errors(conn):
     error = await refused(asyncpg.UniqueViolationError, conn.execute("INSERT INTO customers (id, full_name) VALUES ($1, 'x')", 1))
     assert (error.constraint_name, error.table_name) == ("customers_pkey", "customers")
-    assert (error.detail is None) == MASKED
+    assert ("(***)" in error.detail) == MASKED
     await refused(asyncpg.UndefinedColumnError, conn.fetch("SELECT nothing FROM customers"))
     await refused(asyncpg.UndefinedTableError, conn.fetch("SELECT * FROM nowhere"))
     await refused(asyncpg.PostgresSyntaxError, conn.fetch("SELEC 1"))

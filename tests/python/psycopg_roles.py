@@ -152,7 +152,7 @@ def errors(conn):
     conn.rollback()
     error = refused("23505", lambda: conn.execute("INSERT INTO customers (id, full_name) VALUES (1, 'x')"))
     assert error.diag.constraint_name == "customers_pkey" and error.diag.table_name == "customers"
-    assert (error.diag.message_detail is None) == MASKED
+    assert ("(***)" in error.diag.message_detail) == MASKED
     conn.rollback()
     error = refused("23502", lambda: conn.execute("UPDATE customers SET full_name = NULL WHERE id = 1"))
     assert "0901234001" not in str(error) or not MASKED

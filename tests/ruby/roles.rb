@@ -64,7 +64,7 @@ db.copy_data('COPY orders FROM STDIN') { db.put_copy_data("69600\t1\t2.5\t2025-0
 same(1, db.exec('DELETE FROM orders WHERE id = 69600').cmd_tuples)
 refused('42703') { db.exec('SELECT nothing FROM customers') }
 conflict = refused('23505') { db.exec("INSERT INTO customers (id, full_name) VALUES (1, 'x')") }
-same(MASKED, conflict.result.error_field(PG::Result::PG_DIAG_MESSAGE_DETAIL).nil?)
+same(MASKED, conflict.result.error_field(PG::Result::PG_DIAG_MESSAGE_DETAIL).include?("(***)"))
 refused('42501') { db.exec('SELECT note FROM customers') } if MASKED
 db.exec("LISTEN parcels; NOTIFY parcels, 'x'")
 db.wait_for_notify(10) { |_, _, payload| same(MASKED ? '' : 'x', payload.to_s) } || raise('no notification')
