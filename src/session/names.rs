@@ -111,7 +111,7 @@ impl Relay {
             let found = found
                 .planned
                 .as_ref()
-                .filter(|found| !named.passes_through(found) && !(moves && is_moved_in(found)))?;
+                .filter(|found| !(named.passes_through(found) || (moves && is_moved_in(found))))?;
             let what = if matches!(named, Named::Opened(_)) { "portal of" } else { "prepared" };
             let message = format!("{} of a {what} {} is not supported", planned.kind, found.kind);
             return Some(
