@@ -58,14 +58,21 @@ fn a_portal_writes_no_masks_that_a_table_took_in_since() {
     assert_eq!(lines(&client.simple("INSERT INTO kept SELECT x FROM taken RETURNING 1")), Vec::<String>::new());
     client.simple("BEGIN");
     let insert = "INSERT INTO kept SELECT x FROM taken RETURNING x";
-    client.send(&[wire::parse("", insert, &[]), wire::bind("p", "", &[], &[], &[]), wire::sync()].concat());
-    let bound = client.until_ready();
-    assert!(wire::error(&bound).is_none(), "{}", wire::describe(&bound));
+    let within = format!("WITH w AS ({insert}) SELECT x FROM w");
+    for (portal, sql) in [("p", insert), ("q", &*within)] {
+        client.send(&[wire::parse("", sql, &[]), wire::bind(portal, "", &[], &[], &[]), wire::sync()].concat());
+        let bound = client.until_ready();
+        assert!(wire::error(&bound).is_none(), "{}", wire::describe(&bound));
+    }
     let filled = client.simple("INSERT INTO taken SELECT phone FROM customers");
     assert!(wire::error(&filled).is_none(), "{}", wire::describe(&filled));
-    client.send(&[wire::execute("p", 0), wire::sync()].concat());
-    let refused = client.until_ready();
-    assert!(wire::describe(&refused).contains("PGS0218"), "{}", wire::describe(&refused));
+    client.simple("SAVEPOINT t");
+    for portal in ["q", "p"] {
+        client.send(&[wire::execute(portal, 0), wire::sync()].concat());
+        let refused = client.until_ready();
+        assert!(wire::describe(&refused).contains("PGS0218"), "{portal}: {}", wire::describe(&refused));
+        client.simple("ROLLBACK TO t");
+    }
     client.simple("COMMIT");
     assert!(postgres.sql(shop::DATABASE, "SELECT x FROM kept").is_empty());
 }

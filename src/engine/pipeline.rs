@@ -154,7 +154,7 @@ impl Acting<'_> {
             | Effect::Catalog => {}
         }
         // Which purpose they were made for was looked up for the first.
-        if purpose != self.run.role.purpose && uses_temporary(planned) {
+        if purpose != self.run.role.purpose && planned.uses_temporary() {
             return Err(Refusal::new(
                 RefusalCode::TemporaryTable,
                 "pgscrim.purpose changes earlier in the same message",
@@ -166,14 +166,10 @@ impl Acting<'_> {
     }
 }
 
-fn uses_temporary(planned: &PlannedStatement) -> bool {
-    planned.access.relations.iter().any(|name| name.starts_with("pg_temp."))
-}
-
 /// Nor may a temporary table that it uses be made or dropped.
 fn has_its_tables(planned: &PlannedStatement, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
     let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
-    if !uses_temporary(planned) || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
+    if !planned.uses_temporary() || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
         return Ok(());
     }
     Err(Refusal::new(RefusalCode::TemporaryTable, "a temporary table is made or dropped earlier in the same message")

@@ -158,6 +158,13 @@ pub struct PlannedStatement {
     pub outputs: Option<Vec<OutputColumn>>,
 }
 
+impl PlannedStatement {
+    /// Whether it uses temporary tables of the session.
+    pub fn uses_temporary(&self) -> bool {
+        self.access.relations.iter().any(|name| name.starts_with("pg_temp."))
+    }
+}
+
 /// The part of an audit event that a plan determines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {

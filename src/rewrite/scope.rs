@@ -144,9 +144,11 @@ impl Used {
         let (mut columns, mut floats) = (Declared::default(), has_words(tokens, FLOATS));
         for used in &bound.relations {
             let own = catalog.relation(used.oid).into_iter().flat_map(|data| data.columns.iter().zip(&used.marks));
-            for (column, _) in own.filter(|(_, mark)| decides(mark)) {
-                columns = columns.with(column.type_oid.0);
+            for (column, mark) in own.filter(|(_, mark)| mark.used) {
                 floats |= is_float(column);
+                if decides(mark) {
+                    columns = columns.with(column.type_oid.0);
+                }
             }
         }
         let named = [

@@ -91,7 +91,7 @@ fn is_moved_in(found: &PlannedStatement) -> bool {
         && found.kind == "SELECT"
         && access.searched.constants == 0
         && access.searched.parameters.is_empty()
-        && !access.relations.iter().any(|name| name.starts_with("pg_temp."))
+        && !found.uses_temporary()
 }
 
 /// What reads and writes, and changes nothing of the session.
