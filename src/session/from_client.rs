@@ -484,19 +484,6 @@ impl Relay {
         Ok(())
     }
 
-    /// Whether a portal writes, and reads temporary tables of which more has become known since it was judged: they may have taken in masks.
-    pub(super) fn writes_from_older_tables(&self, prepared: &Prepared) -> bool {
-        // A query may write in its WITH: what could be a word for that counts.
-        let writes = || {
-            let text = prepared.origin.text.to_ascii_lowercase();
-            ["insert", "update", "delete", "merge"].iter().any(|word| text.contains(word))
-        };
-        !self.exempt
-            && prepared.planned.as_ref().is_some_and(|planned| planned.uses_temporary())
-            && !self.temporary.is_current(prepared.origin.stamp.overlay.as_ref())
-            && writes()
-    }
-
     async fn function_call(&mut self, header: Header) -> Result<Step, Stop> {
         if !self.exempt {
             self.client_dropping = header.total;
