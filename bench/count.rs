@@ -10,7 +10,7 @@ use std::{hint::black_box, sync::Arc};
 use pgscrim::{
     bind::{Bound, bind_statement},
     engine::{Inputs, PlanCache, QueryContext, plan},
-    rewrite::{Job, Parameters, Printed, rewrite},
+    rewrite::{Job, Printed, rewrite},
     sql::{Token, lex, parse},
 };
 use sqlparser::{ast::Statement, dialect::PostgreSqlDialect, parser::Parser};
@@ -77,14 +77,7 @@ fn main() {
         let statement = stage_parse(&tokens);
         let bound = stage_bind(&statement, &tokens, &inputs, &context);
         let role = inputs.policy.role(context.role).unwrap();
-        black_box(stage_rewrite(&Job::new(
-            &bound,
-            &tokens,
-            &inputs.catalog,
-            role,
-            &context.search_path,
-            Parameters::Any,
-        )));
+        black_box(stage_rewrite(&Job::new(&bound, &tokens, &inputs.catalog, role, &context.search_path)));
         stage_plan(&sql, &inputs, &context);
         stage_exact(&cache, &sql, &inputs, &context);
         stage_shape(&cache, &cases::numbered(&sql, round), &inputs, &context);

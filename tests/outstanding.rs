@@ -47,6 +47,45 @@ fn ends_of_data_that_nobody_takes_are_waited_for_by_nobody() {
     }
 }
 
+/// What waits for an answer that the client has not asked for, and what it keeps prepared, has a bound.
+#[test]
+fn texts_of_prepared_statements_take_no_memory_without_bound() {
+    const MIB: u64 = 1024 * 1024;
+    let (_postgres, proxy) = shop::start();
+    let long = |number: usize| format!("SELECT {number} AS n, '{}' AS x", "x".repeat(1024 * 1024));
+    for user in ["support", "owner"] {
+        let mut client = proxy.connect(user, shop::DATABASE);
+        let before = proxy.memory().0 * 1024;
+        for number in 0..300 {
+            client.send(&wire::parse("", &long(number), &[]));
+        }
+        let grown = (proxy.memory().0 * 1024).saturating_sub(before);
+        assert!(grown < 160 * MIB, "{user}: {} MiB", grown / MIB);
+        client.send(&[wire::bind("", "", &[], &[], &[]), wire::execute("", 0), wire::sync()].concat());
+        let answer = client.until_ready();
+        assert!(wire::error(&answer).is_none(), "{user}: {}", wire::describe(&answer).get(..200).unwrap_or_default());
+        let first = lines(&answer);
+        assert!(first[0].starts_with("299"), "{user}");
+    }
+    let mut client = proxy.connect("support", shop::DATABASE);
+    let mut refused = 0;
+    for number in 0..60 {
+        client.send(&[wire::parse(&format!("s{number}"), &long(number), &[]), wire::sync()].concat());
+        if let Some(error) = wire::error(&client.until_ready()) {
+            assert_eq!(error.field(b'C').as_deref(), Some("54000"));
+            refused += 1;
+        }
+    }
+    assert!((20..40).contains(&refused), "{refused}");
+    assert_eq!(
+        wire::error(&client.simple(&format!("PREPARE t AS {}", long(1)))).unwrap().field(b'C').as_deref(),
+        Some("54000")
+    );
+    client.simple("DEALLOCATE ALL");
+    client.send(&[wire::parse("s", &long(1), &[]), wire::sync()].concat());
+    assert!(wire::error(&client.until_ready()).is_none());
+}
+
 /// A portal is not run again by what was known of its tables when it was bound.
 #[test]
 fn a_portal_writes_no_masks_that_a_table_took_in_since() {

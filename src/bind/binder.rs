@@ -13,7 +13,9 @@ use super::{
     bound::{Bound, Clause, ColumnMark, Deps, Output, Reference, RelationUse, Role, Usages, WholeUse},
     budget::KEPT,
     compare::Place,
+    failing::Judge,
     marks::mark_deps,
+    parameters::Parameters,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -46,6 +48,8 @@ pub struct Binder<'a> {
     pub(super) queries: HashMap<usize, Vec<Typed>, FixedState>,
     /// Numbers of the parameters that stand in several places, once that was asked.
     pub(super) repeated: Option<BTreeSet<Option<u32>>>,
+    /// What can fail on a value, where that is asked.
+    pub(super) judge: Option<Box<Judge>>,
 }
 
 /// Where an expression stands.
@@ -74,6 +78,23 @@ pub fn bind_statement(
     path: &[String],
 ) -> Result<Bound, Refusal> {
     let mut binder = Binder::new(tokens, catalog, path);
+    let (outputs, returns_rows) = binder.statement(statement, None)?;
+    Ok(binder.finish(outputs, returns_rows))
+}
+
+/// As [`bind_statement`], and says what in it can fail on a value ([`Bound::failing`]) if its parameters are such.
+///
+/// # Errors
+/// As [`bind_statement`].
+pub fn bind_judged(
+    statement: &Statement,
+    tokens: &[Token],
+    catalog: &CatalogSnapshot,
+    path: &[String],
+    parameters: Parameters,
+) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, path);
+    binder.judge = Some(Box::new(Judge::new(tokens, &gaps::find(tokens), catalog, parameters)));
     let (outputs, returns_rows) = binder.statement(statement, None)?;
     Ok(binder.finish(outputs, returns_rows))
 }
@@ -154,6 +175,7 @@ impl<'a> Binder<'a> {
             own_text: false,
             queries: HashMap::default(),
             repeated: None,
+            judge: None,
         }
     }
 
@@ -171,6 +193,7 @@ impl<'a> Binder<'a> {
         }
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;
+        self.bound.failing = self.judge.take().map(|judge| judge.finish(self.tokens));
         self.bound
     }
 
@@ -303,6 +326,7 @@ impl<'a> Binder<'a> {
                 merged: None,
                 doubtful: false,
                 typed: Typed::Any,
+                nature: self.stored_nature(relation.kind, column),
             })
             .collect();
         self.bound.relations.push(RelationUse {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::failing::{Failing, Nature};
 use crate::{catalog::overloads::Typed, names::Oid, sql::Reads};
 
 /// Position of a column in [`crate::catalog::Relation::columns`].
@@ -43,6 +44,8 @@ pub struct Bound {
     pub accounted: Vec<bool>,
     /// Literals whose content decided something.
     pub reads: Reads,
+    /// What can fail on a value; none where that was not asked.
+    pub failing: Option<Failing>,
 }
 
 impl Bound {
@@ -365,6 +368,15 @@ pub struct Output {
     pub plain: Option<(usize, ColumnIndex)>,
     /// Its type, where something may depend on that.
     pub typed: Typed,
+    /// What is known of it, where row scopes may depend on that.
+    pub nature: Nature,
+}
+
+impl Output {
+    /// One of which neither the type nor what can fail in it is known.
+    pub(super) fn unknown(name: Option<&str>, deps: Deps) -> Self {
+        Self { name: name.map(str::to_owned), deps, plain: None, typed: Typed::Any, nature: Nature::default() }
+    }
 }
 
 /// A RETURNING item without alias, or an item of a select list whose name is the one of a column in it.

@@ -134,7 +134,9 @@ impl Binder<'_> {
             let OnInsert::OnConflict(OnConflict { conflict_target, action }) = on else {
                 return Err(Self::unsupported("this form of ON"));
             };
-            self.on_conflict(conflict_target.as_ref(), action, id, &item, parent.as_ref())?;
+            self.in_condition(|binder| {
+                binder.on_conflict(conflict_target.as_ref(), action, id, &item, parent.as_ref())
+            })?;
         }
         self.returning(returning.as_deref(), &item, std::slice::from_ref(&item), parent)
     }
@@ -258,7 +260,7 @@ impl Binder<'_> {
         }
         let (parts, tokens) = self.parts(name)?;
         let relation = self.relation(&parts, &tokens)?;
-        let whole = self.target_name(&tokens, inheritance.as_ref())?;
+        let whole = self.whole_name(&tokens, inheritance.as_ref())?;
         let alias = self.target_alias(alias.as_ref())?;
         Ok(self.use_relation(relation, role, tokens, whole, alias.as_deref(), None))
     }

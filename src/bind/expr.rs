@@ -59,6 +59,7 @@ impl Binder<'_> {
         };
         self.compared(expression, place, before);
         self.operators(expression, context)?;
+        self.judge_failing(expression, context)?;
         Ok(deps)
     }
 
@@ -143,9 +144,18 @@ impl Binder<'_> {
                     self.all([&**a, b], context)
                 }
             }
-            Expr::BinaryOp { left, op: _, right }
-            | Expr::AnyOp { left, compare_op: _, right, is_some: _ }
-            | Expr::AllOp { left, compare_op: _, right } => self.all([&**left, right], context),
+            Expr::BinaryOp { left, op: _, right } => self.all([&**left, right], context),
+            Expr::AnyOp { left, compare_op: _, right, is_some: _ } | Expr::AllOp { left, compare_op: _, right } => {
+                let mut deps = self.expr(left, context)?;
+                // A sub-select may have any number of rows here.
+                let more = if let Expr::Subquery(query) = &**right {
+                    self.subquery(query, context)?
+                } else {
+                    self.expr(right, context)?
+                };
+                merge(&mut deps, &more);
+                Ok(deps)
+            }
             Expr::In { expr, target, negated: _, global } => {
                 if *global {
                     return Err(Self::unsupported("GLOBAL IN"));
@@ -326,10 +336,11 @@ impl Binder<'_> {
         let early = matches!(context.clause, Clause::Where | Clause::On | Clause::Group) || context.aggregate;
         let grouped = context.scope.block.filter(|_| !early);
         self.grouped.extend(grouped);
-        let outputs = self.query(query, Some(context.scope.clone()));
+        let outputs = self.in_expression(context.clause, |binder| binder.query(query, Some(context.scope.clone())));
         self.grouped.truncate(self.grouped.len() - usize::from(grouped.is_some()));
         let outputs = outputs?;
         self.keep_types(query, &outputs);
+        self.keep_natures(query, &outputs);
         let mut deps = Deps::new();
         for output in &outputs {
             merge(&mut deps, &output.deps);

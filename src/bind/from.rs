@@ -11,7 +11,7 @@ use super::{
     binder::{Binder, Context},
     bound::{Clause, Deps, Output, Role, Usages, WholeUse},
     budget::KEPT,
-    query::columns_of,
+    query::{columns_of, rename},
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -159,6 +159,7 @@ impl Binder<'_> {
             let (one, other) = (find(&left)?, find(&right)?);
             let (one_type, other_type) = (self.shown_type(one), self.shown_type(other));
             compared.push((Some(one_type), other_type));
+            let (one_nature, other_nature) = (one.nature, other.nature);
             let mut deps = one.deps.clone();
             merge(&mut deps, &other.deps);
             let of_side = side.map(|side| if side == Side::Left { one } else { other });
@@ -166,6 +167,10 @@ impl Binder<'_> {
             // Where the types differ the merged column may have another one than the column of its side.
             let qualifier = of_side.and_then(|column| column.qualifier.clone()).filter(|_| self.same_type(one, other));
             self.mark(&deps, Usages::JOIN);
+            let nature = self.united(one_nature, other_nature, Clause::On);
+            if nature.fails {
+                self.fails(Clause::On);
+            }
             for (id, position) in &deps {
                 self.mark_used(*id, *position, true);
                 self.mark_merged(*id, *position);
@@ -178,6 +183,7 @@ impl Binder<'_> {
                 merged,
                 doubtful: false,
                 typed: self.common(one_type, other_type),
+                nature,
             });
         }
         self.word_use(word, compared);
@@ -259,6 +265,10 @@ impl Binder<'_> {
                 if foreign {
                     return Err(Self::unsupported("this form of a table reference"));
                 }
+                if args.is_some() || sample.is_some() {
+                    // What functions compute, and what a sample is taken by.
+                    self.fails(Clause::Other);
+                }
                 if let Some(TableFunctionArgs { args, settings: None }) = args {
                     return self.function_item(name, args, alias.as_ref(), *with_ordinality, &lateral(scope, left));
                 }
@@ -273,23 +283,25 @@ impl Binder<'_> {
                     return Err(Self::unsupported("TABLESAMPLE of a sub-select"));
                 }
                 let parent = if *is_lateral { Some(Rc::new(lateral(scope, left))) } else { scope.parent.clone() };
-                let outputs = self.query(subquery, parent)?;
+                let outputs = self.named(|binder| binder.query(subquery, parent))?;
                 Ok(vec![self.derived(outputs, alias.as_ref())?])
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
+                self.fails(Clause::Other);
                 self.function_item(name, args, alias.as_ref(), *with_ordinality, &lateral(scope, left))
             }
             TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality } => {
                 if *with_offset || with_offset_alias.is_some() {
                     return Err(Self::unsupported("WITH OFFSET"));
                 }
+                self.fails(Clause::Other);
                 let context = Context::new(Rc::new(lateral(scope, left)), Clause::Other);
                 let mut outputs = Vec::new();
                 for array in array_exprs {
                     let deps = self.expr(array, &context)?;
                     self.mark(&deps, Usages::ARGUMENT);
                     let typed = self.element_type(array, &context)?;
-                    outputs.push(Output { name: Some("unnest".to_owned()), deps, plain: None, typed });
+                    outputs.push(Output { typed, ..Output::unknown(Some("unnest"), deps) });
                 }
                 let composite = array_exprs.len() == 1;
                 self.function_result(outputs, alias.as_ref(), *with_ordinality, composite, None).map(|item| vec![item])
@@ -314,6 +326,7 @@ impl Binder<'_> {
                         name: Some(column.name.to_string()),
                         deps: column.deps,
                         plain: None,
+                        nature: column.nature,
                     })
                     .collect::<Vec<_>>();
                 for item in &items {
@@ -341,6 +354,7 @@ impl Binder<'_> {
             | TableFactor::MatchRecognize { .. }
             | TableFactor::SemanticView { .. } => Err(Self::unsupported("this form of a table reference")),
             TableFactor::XmlTable { namespaces: _, row_expression: _, passing: _, columns: _, alias: _ } => {
+                self.fails(Clause::Other);
                 self.xml_table(factor, &lateral(scope, left))
             }
         }
@@ -425,7 +439,11 @@ impl Binder<'_> {
     }
 
     /// The name with `ONLY`, its parentheses, and a trailing `*`.
-    fn whole_name(&self, name: &Range<usize>, inheritance: Option<&TableInheritance>) -> Result<Range<usize>, Refusal> {
+    pub(super) fn whole_name(
+        &self,
+        name: &Range<usize>,
+        inheritance: Option<&TableInheritance>,
+    ) -> Result<Range<usize>, Refusal> {
         let mut whole = name.clone();
         let unexpected = || self.at(Self::unsupported("this form of ONLY"), name.start);
         match inheritance {
@@ -552,15 +570,6 @@ impl Binder<'_> {
         let (visible, names) = self.alias(alias)?;
         if names.is_empty() { Ok(visible) } else { Err(Self::unsupported("a column list on a target")) }
     }
-
-    /// The whole name of a target with `ONLY` and `*`.
-    pub(super) fn target_name(
-        &self,
-        name: &Range<usize>,
-        inheritance: Option<&TableInheritance>,
-    ) -> Result<Range<usize>, Refusal> {
-        self.whole_name(name, inheritance)
-    }
 }
 
 fn few(items: usize) -> Result<(), Refusal> {
@@ -578,17 +587,4 @@ fn visible(items: &[ScopeItem]) -> impl Iterator<Item = &ScopeColumn> {
 /// What a LATERAL item sees.
 fn lateral(scope: &Scope, left: &[ScopeItem]) -> Scope {
     Scope { items: scope.items.iter().chain(left).cloned().collect(), parent: scope.parent.clone(), block: scope.block }
-}
-
-fn rename(columns: &[ScopeColumn], names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
-    let qualifier: Rc<str> = qualifier.into();
-    columns
-        .iter()
-        .enumerate()
-        .map(|(position, column)| ScopeColumn {
-            name: names.get(position).map_or_else(|| column.name.clone(), |name| name.as_str().into()),
-            qualifier: Some(qualifier.clone()),
-            ..column.clone()
-        })
-        .collect()
 }

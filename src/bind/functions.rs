@@ -14,11 +14,7 @@ use super::{
     query::columns_of,
     scope::{Scope, ScopeItem, merge},
 };
-use crate::{
-    catalog::{functions::builtin_out_names, overloads::Typed},
-    error::Refusal,
-    sql::gaps,
-};
+use crate::{catalog::functions::builtin_out_names, error::Refusal, sql::gaps};
 
 impl Binder<'_> {
     /// A function in FROM.
@@ -204,12 +200,7 @@ impl Binder<'_> {
             first.name = Some(visible.clone());
         }
         if with_ordinality {
-            outputs.push(Output {
-                name: Some("ordinality".to_owned()),
-                deps: Deps::new(),
-                plain: None,
-                typed: Typed::Any,
-            });
+            outputs.push(Output::unknown(Some("ordinality"), Deps::new()));
         }
         // Without an alias it has the name of the function, which a single column has, too.
         let function = called.map(str::to_owned).or_else(|| outputs.first().and_then(|output| output.name.clone()));
@@ -217,7 +208,7 @@ impl Binder<'_> {
         let mut names = names;
         let base = outputs.len();
         while names.len() > base && composite && outputs.len() < names.len() {
-            outputs.push(Output { name: None, deps: deps.clone(), plain: None, typed: Typed::Any });
+            outputs.push(Output::unknown(None, deps.clone()));
         }
         names.truncate(outputs.len());
         let columns = columns_of(outputs, &names, name.as_deref().unwrap_or(""));
@@ -236,5 +227,5 @@ impl Binder<'_> {
 }
 
 fn output(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None, typed: Typed::Any }
+    Output::unknown(Some(name), deps.clone())
 }

@@ -16,7 +16,6 @@ use super::{
     scope::ScopeItem,
 };
 use crate::{
-    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{Kind, Nesting, Token, keywords, parse},
 };
@@ -59,8 +58,9 @@ impl Binder<'_> {
                 self.fields(expr, dot, context, outputs)?;
             }
             SelectItem::UnnamedExpr(expression) => {
-                let before = self.bound.references.len();
+                let (before, failing) = (self.bound.references.len(), self.items_failing());
                 let deps = self.expr(expression, context)?;
+                let nature = self.item_nature(expression, failing, context)?;
                 let plain = self.plain(expression, before, &deps);
                 let name = figure::column_name(expression);
                 let start = figure::first_token(expression);
@@ -70,15 +70,16 @@ impl Binder<'_> {
                 }
                 self.named_by_reference(expression, before, name.as_deref(), context);
                 let typed = self.output_type(expression, context)?;
-                outputs.push(Output { name, deps, plain, typed });
+                outputs.push(Output { name, deps, plain, typed, nature });
             }
             SelectItem::ExprWithAlias { expr, alias } => {
-                let before = self.bound.references.len();
+                let (before, failing) = (self.bound.references.len(), self.items_failing());
                 let deps = self.expr(expr, context)?;
+                let nature = self.item_nature(expr, failing, context)?;
                 self.take_new(alias)?;
                 let plain = self.plain(expr, before, &deps);
                 let typed = self.output_type(expr, context)?;
-                outputs.push(Output { name: Some(alias.value.clone()), deps, plain, typed });
+                outputs.push(Output { name: Some(alias.value.clone()), deps, plain, typed, nature });
             }
             SelectItem::ExprWithAliases { expr: _, aliases: _ } => return Err(Self::unsupported("a list of aliases")),
             SelectItem::QualifiedWildcard(kind, options) => {
@@ -106,7 +107,8 @@ impl Binder<'_> {
                     SelectItemQualifiedWildcardKind::Expr(expression) => {
                         // (c).*: every field, in an order that the server knows.
                         let deps = self.expr(expression, context)?;
-                        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
+                        self.fails(context.clause);
+                        outputs.push(Output::unknown(None, deps));
                     }
                 }
             }
@@ -142,7 +144,8 @@ impl Binder<'_> {
         }
         // Every field, in an order that the server knows.
         let deps = self.expr(expression, context)?;
-        outputs.push(Output { name: None, deps, plain: None, typed: Typed::Any });
+        self.fails(context.clause);
+        outputs.push(Output::unknown(None, deps));
         Ok(())
     }
 
@@ -303,7 +306,8 @@ impl Binder<'_> {
                 }
                 if column.doubtful {
                     star.complete = false;
-                    outputs.push(Output { name: None, deps: column.deps.clone(), plain: None, typed: Typed::Any });
+                    self.fails(context.clause);
+                    outputs.push(Output::unknown(None, column.deps.clone()));
                     continue;
                 }
                 if let Some((id, _)) = column.origin
@@ -321,10 +325,12 @@ impl Binder<'_> {
                     deps: if ignored { Deps::new() } else { column.deps.clone() },
                     plain: column.origin.filter(|_| !ignored),
                     typed: self.shown_type(column),
+                    nature: self.starred(column, context.clause),
                 });
             }
             if item.open {
-                outputs.push(Output { name: None, deps: item.all_deps(), plain: None, typed: Typed::Any });
+                self.fails(context.clause);
+                outputs.push(Output::unknown(None, item.all_deps()));
             }
             star.relations.extend(item.relation.filter(|id| !star.relations.contains(id)));
         }

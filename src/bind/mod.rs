@@ -11,6 +11,7 @@ mod compare;
 mod conflict;
 mod dml;
 mod expr;
+mod failing;
 mod figure;
 mod from;
 mod functions;
@@ -21,6 +22,7 @@ mod marks;
 mod merge;
 mod notation;
 mod operands;
+mod parameters;
 mod query;
 mod recursive;
 mod returning;
@@ -29,8 +31,10 @@ mod typed;
 mod types;
 pub mod views;
 
-pub use binder::{Binder, bind_expressions, bind_own, bind_query, bind_statement};
+pub use binder::{Binder, bind_expressions, bind_judged, bind_own, bind_query, bind_statement};
 pub use bound::{
     Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Compared, Constant, Deps, FunctionUse, Item, OperatorUse,
     Output, Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
 };
+pub use failing::Failing;
+pub use parameters::{Declared, Parameters, is_known_parameter, is_plain_parameter};

@@ -12,6 +12,7 @@ use super::{
     binder::{Binder, Context},
     bound::{Block, Clause, Deps, Output, Usages},
     budget::BESIDE,
+    failing::Nature,
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
 use crate::{
@@ -40,7 +41,8 @@ impl Binder<'_> {
             return Ok((self.delete(delete, parent)?, delete.returning.is_some()));
         }
         if let Statement::Merge(merge) = statement {
-            return Ok((self.merge_statement(merge, parent.as_ref())?, merge.output.is_some()));
+            let outputs = self.in_condition(|binder| binder.merge_statement(merge, parent.as_ref()))?;
+            return Ok((outputs, merge.output.is_some()));
         }
         Err(Self::unsupported("a statement of this kind"))
     }
@@ -79,9 +81,11 @@ impl Binder<'_> {
                         return Err(Self::unsupported("LIMIT BY"));
                     }
                     if let Some(limit) = limit {
+                        self.counts(limit);
                         self.expr_used(limit, &context)?;
                     }
                     if let Some(offset) = offset {
+                        self.counts(&offset.value);
                         self.expr_used(&offset.value, &context)?;
                     }
                 }
@@ -116,6 +120,7 @@ impl Binder<'_> {
 
     /// The number of rows in FETCH FIRST: a constant, or an expression in brackets, which the parser did not see.
     fn fetched(&mut self, quantity: &Expr, context: &Context) -> Result<(), Refusal> {
+        self.counts(quantity);
         if let Expr::Value(value) = quantity
             && let Some(open) = parse::token_index(value.span)
             && self.tokens.get(open).is_some_and(|token| token.kind == Kind::Open)
@@ -164,14 +169,17 @@ impl Binder<'_> {
                     for output in outputs.iter().chain(&right) {
                         merge(&mut all, &output.deps);
                     }
+                    self.fails(Clause::Group);
                     for output in outputs.iter_mut().chain(&mut right) {
                         output.deps.clone_from(&all);
+                        output.nature = Nature::default();
                     }
                 }
                 for (output, other) in outputs.iter_mut().zip(&right) {
                     merge(&mut output.deps, &other.deps);
                     output.plain = None;
                     output.typed = self.common(output.typed, other.typed);
+                    output.nature = self.united(output.nature, other.nature, Clause::Group);
                     // All but UNION ALL compare rows.
                     if !matches!((op, set_quantifier), (SetOperator::Union, SetQuantifier::All)) {
                         self.mark(&output.deps, Usages::GROUP);
@@ -185,18 +193,22 @@ impl Binder<'_> {
                 let mut outputs: Vec<Output> = Vec::new();
                 for row in &values.rows {
                     for (position, expression) in row.content.iter().enumerate() {
+                        let failing = self.items_failing();
                         let deps = self.expr(expression, &context)?;
                         let typed = self.output_type(expression, &context)?;
+                        let nature = self.item_nature(expression, failing, &context)?;
                         match outputs.get_mut(position) {
                             Some(output) => {
                                 merge(&mut output.deps, &deps);
                                 output.typed = self.common(output.typed, typed);
+                                output.nature = self.united(output.nature, nature, Clause::Select);
                             }
                             None => outputs.push(Output {
                                 name: Some(format!("column{}", position + 1)),
                                 deps,
                                 plain: None,
                                 typed,
+                                nature,
                             }),
                         }
                     }
@@ -228,7 +240,7 @@ impl Binder<'_> {
                 if order_by.is_some() {
                     return Err(Self::unsupported("ORDER BY of a data-modifying statement"));
                 }
-                let (outputs, _) = self.statement(statement, parent)?;
+                let (outputs, _) = self.in_condition(|binder| binder.statement(statement, parent))?;
                 Ok((outputs, None))
             }
             SetExpr::Table(_) => Err(Self::unsupported("TABLE inside a set operation")),
@@ -360,7 +372,7 @@ impl Binder<'_> {
         self.group_by(group_by, &at(Clause::Group), &outputs, first, block)?;
         if let Some(condition) = having {
             // HAVING is a predicate, but its columns must be grouped.
-            let deps = self.expr(condition, &at(Clause::Select))?;
+            let deps = self.in_condition(|binder| binder.expr(condition, &at(Clause::Select)))?;
             self.mark(&deps, Usages::PREDICATE);
         }
         for NamedWindowDefinition(name, window) in named_window {
@@ -427,7 +439,12 @@ impl Binder<'_> {
                 use sqlparser::ast::WindowFrameBound::{CurrentRow, Following, Preceding};
                 match bound {
                     CurrentRow | Preceding(None) | Following(None) => {}
-                    Preceding(Some(value)) | Following(Some(value)) => self.expr_used(value, context)?,
+                    Preceding(Some(value)) | Following(Some(value)) => {
+                        if !matches!(&**value, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
+                            self.fails(context.clause);
+                        }
+                        self.expr_used(value, context)?;
+                    }
                 }
             }
         }
@@ -511,6 +528,21 @@ pub(super) fn columns_of(outputs: Vec<Output>, names: &[String], qualifier: &str
             merged: None,
             doubtful: false,
             typed: output.typed,
+            nature: Nature { shape: output.nature.shape.settled(), ..output.nature },
+        })
+        .collect()
+}
+
+/// The columns with the names that an alias gives them.
+pub(super) fn rename(columns: &[ScopeColumn], names: &[String], qualifier: &str) -> Rc<[ScopeColumn]> {
+    let qualifier: Rc<str> = qualifier.into();
+    columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| ScopeColumn {
+            name: names.get(position).map_or_else(|| column.name.clone(), |name| name.as_str().into()),
+            qualifier: Some(qualifier.clone()),
+            ..column.clone()
         })
         .collect()
 }

@@ -15,7 +15,6 @@ use super::{
     scope::{Cte, Scope, ScopeColumn, merge},
 };
 use crate::{
-    catalog::overloads::Typed,
     error::{Refusal, RefusalCode},
     sql::{gaps, parse},
 };
@@ -73,10 +72,10 @@ impl Binder<'_> {
             self.not_reserved(&name, *index)?;
             added.push(name);
         }
-        let mut outputs = match place {
-            Some(place) => self.recursive(query, parent.cloned(), place, &names, &added)?,
-            None => self.query(query, parent.cloned())?,
-        };
+        let mut outputs = self.named(|binder| match place {
+            Some(place) => binder.recursive(query, parent.cloned(), place, &names, &added),
+            None => binder.query(query, parent.cloned()),
+        })?;
         if let Some(clauses) = clauses {
             let columns = columns_of(outputs.clone(), &names, &alias.name.value);
             let mut deps = Deps::new();
@@ -223,7 +222,7 @@ fn with_added(columns: Rc<[ScopeColumn]>, count: usize) -> Rc<[ScopeColumn]> {
 }
 
 fn added_column(name: &str, deps: &Deps) -> Output {
-    Output { name: Some(name.to_owned()), deps: deps.clone(), plain: None, typed: Typed::Any }
+    Output::unknown(Some(name), deps.clone())
 }
 
 /// The tokens of a query of WITH, from its name to its closing bracket.

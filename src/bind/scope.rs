@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use super::bound::{ColumnIndex, Deps};
+use super::{
+    bound::{ColumnIndex, Deps},
+    failing::Nature,
+};
 use crate::catalog::overloads::Typed;
 
 /// A column that expressions can name.
@@ -20,6 +23,8 @@ pub(super) struct ScopeColumn {
     pub doubtful: bool,
     /// Its type, where it is no base column.
     pub typed: Typed,
+    /// What is known of it, where row scopes may depend on that.
+    pub nature: Nature,
 }
 
 /// One FROM item, or the unnamed result of a join.

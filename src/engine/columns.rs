@@ -11,7 +11,7 @@ use crate::{
     catalog::data::TypeData,
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    rewrite::{Job, Parameters, rewrite, sets_path},
+    rewrite::{Job, rewrite, sets_path},
     sql::{Kind, Nesting, Token, emit, parse},
 };
 
@@ -271,7 +271,7 @@ fn default(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Result<(
     let expressions = parse::parse_expressions(own, 0)?;
     let [_] = expressions.as_slice() else { return Err(at(form("this default"), own)) };
     let bound = bind_expressions(&expressions, own, &run.inputs.catalog, run.path)?;
-    let job = Job::new(&bound, own, &run.inputs.catalog, run.role, run.path, Parameters::Any);
+    let job = Job::new(&bound, own, &run.inputs.catalog, run.role, run.path);
     let mut edits = rewrite(&job)?;
     if !bound.relations.is_empty() || sets_path(&bound, own, &mut edits.reads) {
         return Err(at(form("this default"), own));

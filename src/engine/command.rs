@@ -14,7 +14,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_literal,
     policy::settings::{PURPOSE, Permitted, is_tracked, setting_allowed},
-    rewrite::{self, Configured, Edits, Job, Parameters, Searched, Value, own_role, rewrite, sets_path},
+    rewrite::{self, Configured, Edits, Job, Searched, Value, own_role, rewrite, sets_path},
     sql::{
         Kind, RESERVED_PREFIX, Reads, Token,
         command::{Command, classify},
@@ -68,7 +68,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let list = tokens.get(args.clone()).unwrap_or(&[]);
             let expressions = parse::parse_expressions(list, 0)?;
             let bound = bind_expressions(&expressions, list, &run.inputs.catalog, run.path)?;
-            let job = Job::new(&bound, list, &run.inputs.catalog, run.role, run.path, Parameters::Any);
+            let job = Job::new(&bound, list, &run.inputs.catalog, run.role, run.path);
             let mut edits = rewrite(&job)?;
             if sets_path(&bound, list, &mut edits.reads) {
                 return Err(Refusal::new(

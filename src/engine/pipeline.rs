@@ -12,10 +12,10 @@ use super::{
     verify::verify,
 };
 use crate::{
-    bind::{Bound, bind_statement},
+    bind::{Bound, Parameters, bind_judged, bind_statement},
     error::{Refusal, RefusalCode, Source},
     policy::{RoleId, RolePolicy},
-    rewrite::{Edits, Job, Parameters, Place, Printed, Searched, rewrite, sets_path},
+    rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
     sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
@@ -259,8 +259,13 @@ fn purpose_not_given() -> Refusal {
 pub(super) fn rewrite_alone(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten, Refusal> {
     let tokens = &*forms::plain(tokens);
     let statement = parse::parse_statement(tokens, 0)?;
-    let bound = bind_statement(&statement, tokens, &run.inputs.catalog, run.path)?;
-    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role, run.path, run.parameters);
+    let (catalog, path) = (&run.inputs.catalog, run.path);
+    let bound = if run.role.scopes > 0 {
+        bind_judged(&statement, tokens, catalog, path, run.parameters)?
+    } else {
+        bind_statement(&statement, tokens, catalog, path)?
+    };
+    let job = Job::new(&bound, tokens, &run.inputs.catalog, run.role, run.path);
     let edits = rewrite(&job)?;
     let printed = edits.print(tokens, 0..tokens.len());
     verify(&printed, &job, run)?;

@@ -4,11 +4,12 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::template::Template;
 use crate::{
+    bind::{Declared, Parameters, is_known_parameter, is_plain_parameter},
     catalog::CatalogSnapshot,
     error::Refusal,
     names::{AttNum, Oid},
     policy::{Grant, Policy, RoleId, RolePolicy},
-    rewrite::{self, Declared, Parameters, Place, Searched},
+    rewrite::{self, Place, Searched},
 };
 
 /// What every decision depends on; published atomically by [`crate::reload`].
@@ -36,10 +37,10 @@ pub enum Protocol {
     Simple,
     /// A Parse message: at most one statement.
     Extended,
-    /// The same, where the client declares only common types ([`rewrite::is_known_parameter`]), these among them.
+    /// The same, where the client declares only common types ([`is_known_parameter`]), these among them.
     Typed(Declared),
     /// The same, where the client leaves the types of its parameters to the statement, or declares such as no cast fails on
-    /// ([`rewrite::is_plain_parameter`]).
+    /// ([`is_plain_parameter`]).
     Inferred,
 }
 
@@ -47,9 +48,9 @@ impl Protocol {
     /// Of a Parse message with these types of parameters.
     pub fn of_parse(types: impl IntoIterator<Item = u32>) -> Self {
         types.into_iter().fold(Self::Inferred, |protocol, oid| match protocol {
-            Self::Inferred if rewrite::is_plain_parameter(oid) => Self::Inferred,
-            Self::Inferred if rewrite::is_known_parameter(oid) => Self::Typed(Declared::default().with(oid)),
-            Self::Typed(declared) if rewrite::is_known_parameter(oid) => Self::Typed(declared.with(oid)),
+            Self::Inferred if is_plain_parameter(oid) => Self::Inferred,
+            Self::Inferred if is_known_parameter(oid) => Self::Typed(Declared::default().with(oid)),
+            Self::Typed(declared) if is_known_parameter(oid) => Self::Typed(declared.with(oid)),
             Self::Simple | Self::Extended | Self::Typed(_) | Self::Inferred => Self::Extended,
         })
     }

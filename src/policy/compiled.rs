@@ -61,6 +61,8 @@ pub struct RolePolicy {
     /// materialized views, partitions and inheritance relatives). For exempt roles too, so that accesses are audited;
     /// there every treatment is `Clear`.
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
+    /// Of how many relations it sees some rows only.
+    pub scopes: usize,
     /// Columns by which rows lead to their subject, where that decides what the role sees; also of relations that are not governed.
     pub leading: HashMap<Oid, Leading, FixedState>,
     /// Relations that decide what the role sees, and which writes of them could show it more. For all purposes of the role.

@@ -16,9 +16,7 @@ mod exact;
 mod functions;
 mod inline;
 mod locking;
-mod loud;
 mod names;
-mod quiet;
 mod scope;
 mod stored;
 mod target;
@@ -31,7 +29,6 @@ pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_lo
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
-pub use quiet::{Declared, Parameters, is_known_parameter, is_plain_parameter};
 pub use scope::{added_scope, updates_on_conflict};
 pub use stored::SIGN as STORED_MASK;
 pub use target::{returned_star, row_of, shows_target};
@@ -91,7 +88,6 @@ impl<'a> Job<'a> {
         catalog: &'a CatalogSnapshot,
         role: &'a RolePolicy,
         path: &'a [String],
-        parameters: Parameters,
     ) -> Self {
         let mut job = Self {
             bound,
@@ -103,7 +99,7 @@ impl<'a> Job<'a> {
             inline: Vec::new(),
             items: Vec::new(),
             reach: Vec::new(),
-            scoping: scope::Scoping::of(bound, tokens, catalog, role, parameters),
+            scoping: scope::Scoping::of(bound, tokens, catalog, role),
         };
         job.inline = inline::decide(&job);
         job.items = (0..bound.items.len()).collect();

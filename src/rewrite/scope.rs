@@ -10,15 +10,13 @@ use std::ops::Range;
 
 use super::{
     Edits, Job,
-    loud::{is_loud, is_loud_beside_join},
     names::{protected, relation},
-    quiet::{Declared, Parameters, Quiet, repeats_parameters},
 };
 use crate::{
-    bind::{Bound, ColumnMark, RelationUse, Role, Usages},
+    bind::{Bound, RelationUse, Role},
     catalog::{CatalogSnapshot, Column, data::RelationKind},
     error::{Refusal, RefusalCode},
-    names::{FIRST_USER_OID, quote_ident},
+    names::quote_ident,
     policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
     sql::{Kind, Nesting, Reads, Token},
 };
@@ -46,12 +44,6 @@ pub(super) fn compares_safely(column: &Column) -> bool {
         )
 }
 
-/// Types whose comparisons fail on no value either, with which no other type is compared by a cast that could.
-fn decides_safely(column: &Column) -> bool {
-    let more = matches!(column.type_name.as_str(), "bytea" | "cidr" | "inet" | "interval" | "jsonb");
-    compares_safely(column) || column.type_kind == 'e' || (more && column.type_oid < FIRST_USER_OID)
-}
-
 /// What a statement means for scopes; nothing where no relation of it has one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scoping {
@@ -67,38 +59,22 @@ pub(super) struct Scoping {
 
 impl Scoping {
     /// Of a bound statement, for a role.
-    pub fn of(
-        bound: &Bound,
-        tokens: &[Token],
-        catalog: &CatalogSnapshot,
-        role: &RolePolicy,
-        parameters: Parameters,
-    ) -> Self {
+    pub fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot, role: &RolePolicy) -> Self {
         let scoped = |used| protected(role, used).is_some_and(|policy| policy.scope.is_some());
         if !bound.relations.iter().any(scoped) {
             return Self::default();
         }
-        let given = tokens.iter().any(|token| token.kind == Kind::Parameter);
-        let declared = match parameters {
-            Parameters::Any if given => Declared::ANY,
-            Parameters::Known(declared) if given => declared,
-            Parameters::Any | Parameters::Known(_) | Parameters::Plain => Declared::default(),
-        };
-        let casts = Casts {
-            declared,
-            any: given && parameters == Parameters::Any,
-            repeats: repeats_parameters(tokens),
-            united: has_words(tokens, &["except", "intersect", "union"]),
-            used: Used::of(bound, tokens, catalog),
-        };
-        let quiet = Quiet::new(tokens, catalog, parameters);
         let mut reads = Reads::default();
-        let loud = casts.can_fail()
-            || bound.relations.iter().any(|used| is_unsure(catalog, used, &casts))
-            || is_loud(&quiet, bound)
-            || !quiet.constants_hold(&mut reads);
-        let loud_beside_join = loud || is_loud_beside_join(&quiet, bound);
-        let pattern = has_pattern(tokens, (!loud).then_some(&quiet)) || (loud && may_estimate(bound, tokens));
+        // What was not asked is not known.
+        let quiet = bound.failing.as_ref().filter(|failing| {
+            !failing.conditions
+                && !bound.relations.iter().any(|used| is_unsure(catalog, used))
+                && failing.constants_hold(tokens, &mut reads)
+        });
+        let loud = quiet.is_none();
+        let loud_beside_join = quiet.is_none_or(|failing| failing.below_joins);
+        let pattern =
+            has_pattern(tokens, quiet.map_or(0, |failing| failing.patterns)) || (loud && may_estimate(bound, tokens));
         Self { loud, loud_beside_join, pattern, reads }
     }
 }
@@ -108,89 +84,8 @@ pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
     scope.barrier || job.scoping.loud || (scope.joins && job.scoping.loud_beside_join)
 }
 
-/// What the server may cast without a word of it in the statement, when values of several types meet, and what it may be cast to: a cast
-/// that fails on some values.
-struct Casts {
-    /// What parameters may be.
-    declared: Declared,
-    /// They may be of any type.
-    any: bool,
-    /// One that stands in several places has its type from the first of them, and is cast at the others.
-    repeats: bool,
-    /// Values of columns that are only shown meet each other, too.
-    united: bool,
-    used: Used,
-}
-
-/// Types of columns that conditions use, and of what else may meet them. What calls of functions give is not among them: a statement with one
-/// counts as what can fail.
-struct Used {
-    columns: Declared,
-    floats: bool,
-    /// What something that is no column may be.
-    others: Declared,
-    /// What constants may be besides: they are cast when the statement is planned.
-    constants: Declared,
-}
-
-impl Used {
-    fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot) -> Self {
-        // What a sub-select shows that stands in a condition, or is united with others, meets values there.
-        let queries =
-            tokens.iter().filter(|token| ["select", "table", "values"].iter().any(|word| token.is_word(word)));
-        let shown = queries.count() > 1
-            && has_words(tokens, &["all", "any", "except", "exists", "in", "intersect", "some", "union"]);
-        let decides = |mark: &ColumnMark| mark.usages.any(DECIDES) || (shown && mark.used);
-        let (mut columns, mut floats) = (Declared::default(), has_words(tokens, FLOATS));
-        for used in &bound.relations {
-            let own = catalog.relation(used.oid).into_iter().flat_map(|data| data.columns.iter().zip(&used.marks));
-            for (column, mark) in own.filter(|(_, mark)| mark.used) {
-                floats |= is_float(column);
-                if decides(mark) {
-                    columns = columns.with(column.type_oid.0);
-                }
-            }
-        }
-        let named = [
-            (Declared::ZONED, &["current_timestamp", "now", "timestamptz", "zone"][..]),
-            (Declared::TIMESTAMP, &["localtimestamp", "timestamp"]),
-            (Declared::NUMERIC, &["decimal", "numeric"]),
-        ];
-        let others = named.into_iter().filter(|(_, words)| has_words(tokens, words));
-        let others = others.fold(Declared::default(), |known, (one, _)| known.and(one));
-        let dates = has_words(tokens, &["current_date", "date"]).then_some(Declared::DATE);
-        let numbers = tokens.iter().any(|token| token.kind == Kind::Number).then_some(Declared::NUMERIC);
-        let constants = dates.unwrap_or_default().and(numbers.unwrap_or_default());
-        Self { columns, floats, others, constants }
-    }
-}
-
-const FLOATS: &[&str] = &["double", "float", "float4", "float8", "real"];
-
-impl Casts {
-    /// Whether a column or a parameter may be cast to another type, and fail: a date or a timestamp to one with more, a numeric to a float.
-    fn can_fail(&self) -> bool {
-        let Used { columns, floats, others, constants } = self.used;
-        let given = if self.repeats { others.and(constants) } else { Declared::default() };
-        // Each is cast to those behind it.
-        let varies = columns.and(self.declared).and(given);
-        let met = varies.and(others);
-        let moments = Declared::TIMESTAMP.and(Declared::ZONED);
-        (varies.any(Declared::DATE) && met.any(moments))
-            || (varies.any(Declared::TIMESTAMP) && met.any(Declared::ZONED))
-            || (floats && met.any(Declared::NUMERIC))
-            || (varies.any(Declared::NUMERIC) && self.any)
-    }
-}
-
-/// Whether the statement has one of these words, or names.
-fn has_words(tokens: &[Token], words: &[&str]) -> bool {
-    tokens.iter().any(|token| token.is_name() && words.contains(&token.name()))
-}
-
-/// Comparing rows fails on a column without equality, and some types compare only some of their values; a bigint that meets an oid is cast, and
-/// a column of a view may be computed.
-fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, casts: &Casts) -> bool {
+/// Comparing rows fails on a column without equality, and what a view or a relation of the system computes is not looked at.
+fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
     let stored = |kind| match kind {
         RelationKind::Table
         | RelationKind::PartitionedTable
@@ -198,35 +93,17 @@ fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse, casts: &Casts) -> bo
         | RelationKind::ForeignTable => true,
         RelationKind::View | RelationKind::Sequence | RelationKind::Toast | RelationKind::Composite => false,
     };
-    let Some(data) = catalog.relation(used.oid).filter(|data| !data.is_system() && stored(data.kind)) else {
-        return true;
-    };
-    // Since PostgreSQL 18 a generated column may be computed where it is read.
-    let computed = |column: &Column| column.generated_from.is_some() && catalog.data().server_version_num >= 180_000;
-    let safe =
-        |column: &Column| decides_safely(column) && !computed(column) && !(casts.any && column.type_name == "int8");
-    let unsafe_mark = |(column, mark): (&Column, &ColumnMark)| {
-        let meets = mark.usages.any(DECIDES) || (casts.united && mark.used);
-        meets && !safe(column)
-    };
-    used.whole_row.is_some() || data.columns.iter().zip(&used.marks).any(unsafe_mark)
+    let known = catalog.relation(used.oid).is_some_and(|data| !data.is_system() && stored(data.kind));
+    !known || used.whole_row.is_some()
 }
 
-/// What is grouped, sorted or stored has passed the conditions.
-const DECIDES: Usages = Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::ARGUMENT.0);
-
-fn is_float(column: &Column) -> bool {
-    matches!(column.type_name.as_str(), "float4" | "float8")
-}
-
-/// Whether the statement holds a pattern: PostgreSQL's estimates try it on stored values when it plans, barrier or not, and a
-/// backslash at its end fails on those that reach it. Then no column may be seen as one with statistics. `quiet` knows those without.
-fn has_pattern(tokens: &[Token], quiet: Option<&Quiet<'_>>) -> bool {
-    let held = |at: usize| quiet.is_some_and(|quiet| quiet.is_constant_pattern(at));
-    tokens.iter().enumerate().any(|(at, token)| {
-        (["like", "ilike", "similar"].iter().any(|word| token.is_word(word)) && !held(at))
-            || (token.kind == Kind::Operator && token.name().contains('~'))
-    })
+/// Whether the statement holds a pattern that may fail on stored values: PostgreSQL's estimates try it on them when it plans, barrier or not, and
+/// a backslash at its end fails on those that reach it. Then no column may be seen as one with statistics. So many are known not to.
+fn has_pattern(tokens: &[Token], known: usize) -> bool {
+    let held = |token: &&Token| ["like", "ilike"].iter().any(|word| token.is_word(word));
+    let others =
+        |token: &Token| token.is_word("similar") || (token.kind == Kind::Operator && token.name().contains('~'));
+    tokens.iter().filter(held).count() != known || tokens.iter().any(others)
 }
 
 /// Functions of which PostgreSQL makes no estimate by running them on stored values.

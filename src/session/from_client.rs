@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{
     inflight::{Batch, Entry, Name, Prepared, Stand},
+    kept::{MOST_OPEN, too_many_open, too_much_kept},
     ledger::{attributed, refused},
     link::consume,
     path::Settled,
@@ -50,10 +51,6 @@ pub(super) enum Now {
     /// Nothing yet: something has to be asked or waited for.
     Later,
 }
-
-/// Cursors and portals that a session of a restricted role may have: what each was opened for is remembered, until it is closed or the
-/// transaction ends, also when the server has dropped it before.
-pub(super) const MOST_OPEN: usize = 4000;
 
 /// Messages that may wait for an answer in one session; then answers are read before more is sent, so that a long pipeline
 /// does not take all places in the audit queue. The server holds back less than 8 KiB of answers, of at least 5 bytes each:
@@ -135,7 +132,8 @@ impl Relay {
         let full = self.model.queue.len() >= MOST_UNANSWERED && !(ends_copy && self.model.copying);
         let shared =
             self.model.queue.len() >= SENT_FOR_SURE && header.kind == b'E' && !self.exempt && !self.share.has_room(1);
-        if (full || shared) && !matches!(header.kind, b'd' | b'X') && self.model.is_answering() {
+        let held = (full || shared) && !matches!(header.kind, b'd' | b'X') && self.model.is_answering();
+        if held || self.waits_for_texts(header) {
             return Ok(Now::Done(Step::Wait));
         }
         match header.kind {
@@ -421,6 +419,10 @@ impl Relay {
             self.refuse(refused(purpose::not_given(), planned), text, false, Some(parse.name)).await;
             return Ok(());
         }
+        if !parse.name.is_empty() && !self.model.can_keep(origin.bytes()) {
+            self.refuse(too_much_kept().into(), "", false, Some(parse.name)).await;
+            return Ok(());
+        }
         let Some(permit) = origin.permit() else { return Err(violation("statement without a permit")) };
         build::parse(&mut self.server.output, parse.name, permit, parse.types);
         let prepared = Prepared::first(origin, Some(parse.types.into()));
@@ -531,6 +533,11 @@ impl Relay {
         {
             return Ok(Err(refused(too_many_open(), planned)));
         }
+        if let Effect::Prepare(_, text) = &planned.effect
+            && !self.model.can_keep(2 * text.len())
+        {
+            return Ok(Err(refused(too_much_kept(), planned)));
+        }
         let Effect::Execute(name) = &planned.effect else { return Ok(Ok(())) };
         let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { return Ok(Ok(())) };
         Ok(match self.again(&prepared).await? {
@@ -575,12 +582,6 @@ impl Relay {
 fn not_utf8() -> Refusal {
     Refusal::new(RefusalCode::NotUtf8, "invalid byte sequence for encoding \"UTF8\"")
         .with_hint("Send statements in UTF-8.")
-}
-
-pub(super) fn too_many_open() -> Refusal {
-    Refusal::new(RefusalCode::StatementNotAllowed, format!("more than {MOST_OPEN} cursors or portals in one session"))
-        .with_sqlstate("54000")
-        .with_hint("Close those that are no longer needed, with CLOSE ALL if need be, or end the transaction.")
 }
 
 fn other_purpose(what: &str) -> Refusal {

@@ -6,16 +6,12 @@
 //! While it takes COPY data it skips Sync and Flush; CopyDone and CopyFail outside COPY are skipped too.
 //! <https://www.postgresql.org/docs/current/protocol-flow.html>
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::Deref,
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::Deref, sync::Arc};
 
-use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::{
+    kept::Statements,
     ledger::Run,
     names::{Expected, Named},
     opened::Opened,
@@ -160,7 +156,7 @@ pub(super) struct Stand {
 #[derive(Debug)]
 pub(super) struct Model {
     pub queue: VecDeque<Entry>,
-    statements: HashMap<Name, Prepared, RandomState>,
+    pub statements: Statements,
     /// Portals and cursors.
     pub open_names: Opened,
     /// The server skips to the next Sync, which has not been sent yet.
@@ -177,7 +173,7 @@ impl Model {
     pub fn new(transaction: char) -> Self {
         Self {
             queue: VecDeque::new(),
-            statements: HashMap::default(),
+            statements: Statements::default(),
             open_names: Opened::default(),
             skipping: false,
             open: false,
@@ -337,11 +333,11 @@ impl Model {
             | Entry::Question(_)
             | Entry::Refused(_) => false,
         };
-        if let Some(known) = self.statements.get_mut(name)
+        if let Some(known) = self.statements.get(name)
             && !Arc::ptr_eq(&known.origin, &prepared.origin)
             && !self.queue.iter().any(redefined)
         {
-            *known = prepared.clone();
+            self.statements.insert(name.clone(), prepared.clone());
         }
     }
 
@@ -355,7 +351,7 @@ impl Model {
 
     /// DEALLOCATE ALL and DISCARD ALL leave the unnamed statement.
     fn keep_unnamed(&mut self) {
-        self.statements.retain(|name, _| name.is_unnamed());
+        self.statements.clear_named();
     }
 
     pub fn forget_portal(&mut self, name: &Name) {

@@ -14,6 +14,7 @@ mod from_client;
 mod from_server;
 mod hold;
 mod inflight;
+mod kept;
 mod ledger;
 mod limits;
 mod link;

@@ -70,6 +70,11 @@ impl Origin {
         self.plan.as_ref().filter(|_| !self.exempt).map(|plan| &plan.permit)
     }
 
+    /// Bytes of the texts that it keeps.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.plan.as_ref().map_or(0, |plan| plan.permit.text().len())
+    }
+
     /// The statements in the text, in order.
     pub fn statements(&self) -> &[Arc<PlannedStatement>] {
         match &self.plan {

@@ -10,8 +10,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    from_client::{MOST_OPEN, Now, SMALL, Step, too_many_open},
+    from_client::{Now, SMALL, Step},
     inflight::{Entry, Judged, Name, Prepared},
+    kept::{MOST_OPEN, too_many_open},
     ledger::refused,
     limits::searched,
     path::Settled,

@@ -72,6 +72,11 @@ pub struct Step {
 }
 
 impl Gaps {
+    /// Whether the parser sees the tokens as they are.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// What happens at token `index`.
     pub fn at(&self, index: usize) -> Option<&Step> {
         self.steps.get(&index)

@@ -87,6 +87,11 @@ pub fn question(out: &mut BytesMut, name: &[u8], text: &'static str, rests: bool
     frame(out, if rests { b'S' } else { b'H' }, |_| {});
 }
 
+/// A Flush: what was answered is sent.
+pub fn flush(out: &mut BytesMut) {
+    frame(out, b'H', |_| {});
+}
+
 /// A Sync.
 pub fn sync(out: &mut BytesMut) {
     frame(out, b'S', |_| {});

@@ -4,11 +4,11 @@
 
 use super::*;
 use crate::{
-    bind::bind_statement,
+    bind::{Parameters, bind_judged, bind_statement},
     catalog::{CatalogSnapshot, testing},
     engine::{Inputs, guard, verify::verify_again},
     policy::rules::{RuleFile, RuleSet},
-    rewrite::{Edits, Job, Parameters, rewrite},
+    rewrite::{Edits, Job, rewrite},
 };
 
 const RULES: &str = r#"
@@ -54,8 +54,8 @@ fn verdicts(sql: &str, inputs: &Inputs, change: impl Fn(&mut Printed)) -> (bool,
     let run = Run { inputs, role: &inputs.policy.roles[0], path: &path, parameters: Parameters::Any };
     let tokens = lex(sql).unwrap();
     let statement = parse::parse_statement(&tokens, 0).unwrap();
-    let bound = bind_statement(&statement, &tokens, &inputs.catalog, &path).unwrap();
-    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path, Parameters::Any);
+    let bound = bind_judged(&statement, &tokens, &inputs.catalog, &path, Parameters::Plain).unwrap();
+    let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path);
     let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
     if sql.contains("/* as written */") {
         printed = Edits::default().print(&tokens, 0..tokens.len());
@@ -177,7 +177,7 @@ fn a_write_without_its_guard_does_not_pass() {
     let bound = bind_statement(&parse::parse_statement(&tokens, 0).unwrap(), &tokens, &scoped.catalog, &path).unwrap();
     let printed = Edits::default().print(&tokens, 0..tokens.len());
     for (inputs, stands) in [(&scoped, false), (&masks, true)] {
-        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0], &[], Parameters::Any);
+        let job = Job::new(&bound, &tokens, &inputs.catalog, &inputs.policy.roles[0], &[]);
         assert_eq!(guard::stand(&printed, &job), stands);
     }
 }

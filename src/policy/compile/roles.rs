@@ -88,6 +88,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         settings: settings::settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
+        scopes: governed.values().filter(|policy| policy.scope.is_some()).count(),
         governed,
         leading,
         deciding: Arc::default(),

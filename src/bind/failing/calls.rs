@@ -1,0 +1,133 @@
+//! Calls that fail on no value. In: a call. Out: whether it can fail by itself, and its type. Invariant: a function that is not listed here can,
+//! and so can one of whose name the database has another.
+
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+};
+
+use super::{
+    quiet::{keyword_value, moment_named, only_word, string_token},
+    shape,
+    shape::Shape,
+};
+use crate::{
+    bind::binder::{Binder, Context},
+    error::Refusal,
+    names::Oid,
+};
+
+/// A call of one of the functions that are known here.
+enum Call<'a> {
+    /// A keyword without brackets.
+    Keyword(&'a str),
+    Now,
+    /// `lower`, `upper`
+    Folds(&'a Expr),
+    Counts,
+    /// `min`, `max`
+    Extreme(&'a Expr),
+    /// `coalesce`, `greatest`, `least`
+    Chooses(Vec<&'a Expr>),
+}
+
+impl Binder<'_> {
+    pub(super) fn is_quiet_call(&mut self, function: &Function, context: &Context) -> Result<bool, Refusal> {
+        Ok(match self.call(function) {
+            None => false,
+            Some(Call::Keyword(_) | Call::Now | Call::Counts) => true,
+            Some(Call::Folds(argument)) => {
+                let shape = self.shape_of(argument, context)?;
+                shape == Shape::Literal || shape.is_text()
+            }
+            Some(Call::Extreme(argument)) => {
+                matches!(self.shape_of(argument, context)?, Shape::Of(_) | Shape::Number)
+            }
+            Some(Call::Chooses(arguments)) => {
+                let shapes = self.shapes_of(arguments.into_iter(), context)?;
+                self.agree(&shapes).is_some()
+            }
+        })
+    }
+
+    pub(super) fn shape_of_call(&mut self, function: &Function, context: &Context) -> Result<Shape, Refusal> {
+        Ok(match self.call(function) {
+            None => Shape::Unknown,
+            Some(Call::Keyword(word)) => keyword_value(word).map_or(Shape::Unknown, |nature| nature.shape),
+            Some(Call::Now) => Shape::Moment(shape::TIMESTAMPTZ, None),
+            Some(Call::Folds(_)) => Shape::Of(shape::TEXT),
+            Some(Call::Counts) => Shape::Of(shape::INT8),
+            Some(Call::Extreme(argument)) => match self.shape_of(argument, context)? {
+                Shape::Of(oid) if Shape::Of(oid).is_text() => Shape::Of(shape::TEXT),
+                known @ Shape::Of(_) => known,
+                Shape::Number => Shape::Of(shape::NUMERIC),
+                Shape::Unknown | Shape::Literal | Shape::Parameter(_) | Shape::Moment(..) | Shape::Elements(_) => {
+                    Shape::Unknown
+                }
+            },
+            Some(Call::Chooses(arguments)) => self.shape_of_choice(arguments, context)?,
+        })
+    }
+
+    /// Which of the known functions is called.
+    fn call<'e>(&self, function: &'e Function) -> Option<Call<'e>> {
+        let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+            function;
+        let name = only_word(name)?;
+        let plain = !uses_odbc_syntax
+            && matches!(parameters, FunctionArguments::None)
+            && within_group.is_empty()
+            && null_treatment.is_none();
+        if !plain || self.catalog.functions_named(name).next().is_some() {
+            return None;
+        }
+        let FunctionArgumentList { duplicate_treatment, args, clauses } = match args {
+            FunctionArguments::None => return keyword_value(name).map(|_| Call::Keyword(name)),
+            FunctionArguments::Subquery(_) => return None,
+            FunctionArguments::List(list) => list,
+        };
+        if !clauses.is_empty() {
+            return None;
+        }
+        let expression = |argument: &'e FunctionArg| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+            FunctionArg::Unnamed(
+                FunctionArgExpr::QualifiedWildcard(_)
+                | FunctionArgExpr::Wildcard
+                | FunctionArgExpr::WildcardWithOptions(_),
+            )
+            | FunctionArg::Named { name: _, arg: _, operator: _ }
+            | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => None,
+        };
+        let expressions = || args.iter().map(expression).collect::<Option<Vec<_>>>();
+        // DISTINCT compares what is counted.
+        let all = !matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct));
+        let alone = filter.is_none() && over.is_none() && duplicate_treatment.is_none();
+        match (name, args.as_slice()) {
+            ("now", []) if alone => Some(Call::Now),
+            ("lower" | "upper", [argument]) if alone => expression(argument).map(Call::Folds),
+            ("count", [FunctionArg::Unnamed(FunctionArgExpr::Expr(_) | FunctionArgExpr::Wildcard)]) if all => {
+                Some(Call::Counts)
+            }
+            ("max" | "min", [argument]) => expression(argument).map(Call::Extreme),
+            ("coalesce" | "greatest" | "least", [_, ..]) if alone => expressions().map(Call::Chooses),
+            _ => None,
+        }
+    }
+
+    /// The literal of `lower('…')` or `upper('…')`.
+    pub(super) fn folded_constant(&self, function: &Function) -> Option<usize> {
+        match self.call(function)? {
+            Call::Folds(argument) => string_token(argument),
+            Call::Keyword(_) | Call::Now | Call::Counts | Call::Extreme(_) | Call::Chooses(_) => None,
+        }
+    }
+
+    /// The type of a call that gives the moment at hand, or its day.
+    pub(super) fn moment_called(&self, function: &Function) -> Option<Oid> {
+        match self.call(function)? {
+            Call::Now => Some(shape::TIMESTAMPTZ),
+            Call::Keyword(word) => moment_named(word),
+            Call::Folds(_) | Call::Counts | Call::Extreme(_) | Call::Chooses(_) => None,
+        }
+    }
+}
