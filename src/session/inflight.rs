@@ -27,12 +27,19 @@ use crate::{
 const NAME_BYTES: usize = 63;
 
 /// A name of a statement or portal as the server compares it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name(SmallVec<[u8; 24]>);
+
+// Copied at once: what is derived copies byte by byte.
+impl Clone for Name {
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl Name {
     pub fn new(name: &[u8]) -> Self {
-        Self(name.get(..NAME_BYTES).unwrap_or(name).into())
+        Self(SmallVec::from_slice(name.get(..NAME_BYTES).unwrap_or(name)))
     }
 
     pub fn bytes(&self) -> &[u8] {
