@@ -254,7 +254,10 @@ fn case(sql: &str, plans: &[(&Inputs, &QueryContext, bool)], original: bool) -> 
         .filter(|_| !is_own_setting(tokens.as_deref().unwrap_or_default()))
         .map(|(plan, masked)| json!([sql, plan.permit.text().to_string(), masked]))
         .collect();
-    let understood = |tokens: &Vec<Token>| parse::parse_statement(&forms::plain(tokens), 0).is_ok();
+    let understood = |tokens: &Vec<Token>| {
+        let end = tokens.iter().rposition(|token| token.kind != Kind::Semicolon).map_or(0, |last| last + 1);
+        parse::parse_statement(&forms::plain(&tokens[..end]), 0).is_ok()
+    };
     let parsed = tokens.as_ref().filter(|_| original).map(understood);
     json!({ "sql": sql, "tokens": list, "printed": printed, "sent": sent, "parsed": parsed })
 }

@@ -101,6 +101,11 @@ fn what_could_fill_or_shadow_is_refused() {
         ("CREATE TEMP TABLE _text (a int)", "PGS0218"),
         ("CREATE TEMP TABLE pg_temp.customers AS SELECT 1 AS a", "PGS0218"),
         ("(SELECT phone INTO TEMP t FROM customers)", "PGS0106"),
+        // No SQL, of which none is made.
+        ("CREATE TEMP TABLE t (a int, b text", "PGS0218"),
+        ("CREATE TEMP TABLE t (a numeric(3, b text)", "PGS0218"),
+        ("CREATE TEMP TABLE t (a int, as text)", "PGS0218"),
+        ("CREATE TEMP TABLE t (a int, left text)", "PGS0218"),
         ("EXPLAIN CREATE TEMP TABLE t AS SELECT 1", "PGS0205"),
         ("DROP TABLE customers", "PGS0205"),
         ("CREATE INDEX ON ONLY customers (phone)", "PGS0205"),

@@ -21,9 +21,10 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     sql::{
-        Kind, RESERVED_PREFIX, Token,
-        command::{Command, after_brackets, classify},
+        Kind, Nesting, RESERVED_PREFIX, Token,
+        command::{Command, classify},
         forms,
+        keywords::{Category, category},
     },
 };
 
@@ -68,25 +69,43 @@ impl<'a> Reader<'a> {
         found
     }
 
+    /// A name as columns and tables have it: no word that the grammar keeps to itself.
     pub fn name(&mut self) -> Option<&'a Token> {
+        let kept = |token: &Token| {
+            let category = if token.kind == Kind::Word { category(token.name()) } else { None };
+            matches!(category, Some(Category::Reserved | Category::TypeOrFunction))
+        };
+        self.label().filter(|token| !kept(token))
+    }
+
+    /// A name behind a dot.
+    fn label(&mut self) -> Option<&'a Token> {
         let token = self.peek().filter(|token| token.is_name())?;
         self.at += 1;
         Some(token)
     }
 
-    /// What stands in the brackets that open here, without them.
+    /// What stands in the brackets that open here, without them; none where they are not closed.
     pub fn brackets(&mut self) -> Option<Range<usize>> {
         self.peek().filter(|token| token.kind == Kind::Open)?;
-        let start = self.at + 1;
-        self.at = after_brackets(self.tokens, self.at);
-        Some(start..self.at.checked_sub(1)?)
+        let (start, mut depth) = (self.at + 1, 0_usize);
+        let inside = self.tokens.iter().skip(self.at).position(|token| {
+            match token.kind.nesting() {
+                Nesting::Opens => depth += 1,
+                Nesting::Closes => depth = depth.saturating_sub(1),
+                Nesting::Stays => {}
+            }
+            depth == 0
+        })?;
+        self.at += inside + 1;
+        Some(start..self.at - 1)
     }
 
     /// A name with its dots.
     pub fn dotted(&mut self) -> Option<Vec<String>> {
         let mut parts = vec![self.name()?.name().to_owned()];
         while self.kind(Kind::Dot) {
-            parts.push(self.name()?.name().to_owned());
+            parts.push(self.label()?.name().to_owned());
         }
         Some(parts)
     }

@@ -333,6 +333,11 @@ def made(statement):
     if leaf:
         into = leaf.pop("intoClause")
         statement = {"CreateTableAsStmt": {"query": statement, "into": into, "objtype": "OBJECT_TABLE"}}
+    for name in statement.get("DropStmt", {}).get("objects", []):
+        # What is dropped is named where it can only be the session's.
+        items = name.get("List", {}).get("items", [])
+        if items[:1] == [{"String": {"sval": "pg_temp"}}]:
+            del items[0]
     create = statement.get("CreateTableAsStmt", {}).get("into", {}).get("rel") or statement.get("CreateStmt", {}).get("relation")
     if create and create.get("schemaname") == "pg_temp":
         create["relpersistence"] = "t"
@@ -446,6 +451,7 @@ def main():
                 out.append({"what": "what is sent is no SQL", "given": given, "sent": sent, **found})
                 continue
             before = [made(statement) for statement in before]
+            after = [made(statement) if "DropStmt" in statement else statement for statement in after]
             kind = "writes" if writes(before) else "COPY" if any("CopyStmt" in s for s in before) else ""
             before, after = rows(unqualified(plain(before))), rows(MASKS.taken_out(unqualified(plain(after))))
             if masked:
