@@ -52,13 +52,6 @@ pub(super) enum Now {
     Later,
 }
 
-/// Messages that may wait for an answer in one session; then answers are read before more is sent, so that a long pipeline
-/// does not take all places in the audit queue. The server holds back less than 8 KiB of answers, of at least 5 bytes each:
-/// with this many outstanding, some have been sent.
-const MOST_UNANSWERED: usize = 4096;
-/// With so many outstanding the server has sent an answer, and what waits for one is not forgotten: 8 KiB of 5 bytes each.
-const SENT_FOR_SURE: usize = 1640;
-
 impl Relay {
     /// Takes in what the client has said.
     pub(super) async fn take_from_client(&mut self) -> Result<(), Stop> {
@@ -128,12 +121,7 @@ impl Relay {
             }
             return Ok(Now::Done(Step::Next));
         }
-        let ends_copy = matches!(header.kind, b'c' | b'f');
-        let full = self.model.queue.len() >= MOST_UNANSWERED && !(ends_copy && self.model.copying);
-        let shared =
-            self.model.queue.len() >= SENT_FOR_SURE && header.kind == b'E' && !self.exempt && !self.share.has_room(1);
-        let held = (full || shared) && !matches!(header.kind, b'd' | b'X') && self.model.is_answering();
-        if held || self.waits_for_texts(header) {
+        if self.holds_back(header) {
             return Ok(Now::Done(Step::Wait));
         }
         match header.kind {

@@ -1,6 +1,6 @@
-//! Stage `session`: what prepared statements and cursors take. In: the statements of one session, those that wait for ParseComplete included. Out: whether it may
-//! have one more. Invariant: the texts that a session of a restricted role keeps have a bound in bytes, and so have those that wait for their answer,
-//! whatever the client sends before it asks for one.
+//! Stage `session`: what one session takes. In: its prepared statements and cursors, and what waits for an answer. Out: whether it may have one more, or has to
+//! wait. Invariant: the texts that a session of a restricted role keeps have a bound in bytes, and so have those that wait for their answer, and what waits in
+//! number, whatever the client sends before it asks for one.
 
 use std::collections::HashMap;
 
@@ -20,6 +20,9 @@ use crate::{
 pub(super) const MOST_OPEN: usize = 4000;
 /// Bytes of the texts of named statements, the client's and what the server got, that a session of a restricted role may have.
 const MOST_KEPT: usize = 64 * 1024 * 1024;
+/// Messages that may wait for an answer in one session; then answers are read before more is sent, so that a long pipeline does not take all places in
+/// the audit queue.
+const MOST_UNANSWERED: usize = 4096;
 /// Bytes of texts that may wait for ParseComplete.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
 /// Messages of which so many can wait that they come near that.
@@ -73,16 +76,22 @@ impl Model {
 }
 
 impl Relay {
-    /// Whether a Parse has to wait until the server has confirmed others. It does so only when it is asked to, or has much to say.
-    pub(super) fn waits_for_texts(&mut self, header: Header) -> bool {
-        let much = header.kind == b'P'
-            && header.total > BRIEF
-            && self.model.is_answering()
-            && self.model.waiting() > MOST_WAITING;
-        if much {
+    /// Whether a message has to wait until the server has answered others, which is asked to then: it does so by itself only at a Sync, or when
+    /// it has much to say.
+    pub(super) fn holds_back(&mut self, header: Header) -> bool {
+        let full = match header.kind {
+            b'd' | b'X' => false,
+            b'c' | b'f' if self.model.copying => false,
+            // A login's own statements wait for each other.
+            b'E' if !self.exempt && !self.share.has_room(1) => true,
+            b'P' if header.total > BRIEF && self.model.waiting() > MOST_WAITING => true,
+            _any => self.model.queue.len() >= MOST_UNANSWERED,
+        };
+        let held = full && self.model.is_answering();
+        if held {
             build::flush(&mut self.server.output);
         }
-        much
+        held
     }
 }
 

@@ -8,6 +8,7 @@ mod links;
 pub mod privileges;
 mod recorded;
 mod roles;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +59,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         NOT_NEEDED,
         Level::Note,
         "A login may write on the server what decides what its role sees; pgscrim refuses such writes, and the privilege serves nothing else.",
+    ),
+    (
+        FOLLOWS_SETTINGS,
+        Level::Warning,
+        "A condition of the rules may mean something else under another time zone, date style or language of the client's session.",
     ),
     (ENDED, Level::Note, "A grant of a legal duty has ended: it opens nothing any more."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
@@ -140,6 +146,7 @@ const APPLICATIONS: &str = "PGC107";
 const SHOWS_MORE: &str = "PGC108";
 const NOT_NEEDED: &str = "PGC109";
 const ENDED: &str = "PGC110";
+const FOLLOWS_SETTINGS: &str = "PGC111";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
@@ -207,6 +214,7 @@ pub fn find(
     links::find(&mut pass);
     privileges::find(&mut pass);
     recorded::find(&mut pass);
+    settings::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
     }

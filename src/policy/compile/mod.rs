@@ -192,6 +192,24 @@ impl RuleSet {
         conditions.chain([keyed::FUNCTION]).collect::<Vec<_>>().join(" ")
     }
 
+    /// All conditions that the rules write as SQL: where, on what, and their texts.
+    pub fn conditions(&self) -> Vec<(Arc<str>, String, &str)> {
+        let mut all = Vec::new();
+        for role in &self.roles {
+            for rows in &role.settings.rows {
+                all.push((self.origin(rows.at), format!("role {}", role.name), rows.condition.as_str()));
+            }
+        }
+        let named = self.consent.iter().map(|named| ("consent", &named.records));
+        let named = named.chain(self.refusal.iter().map(|named| ("refusal", &named.records)));
+        for (what, records) in named.chain(self.erasure.iter().map(|records| ("erasure", records))) {
+            if let Some((condition, at)) = &records.condition {
+                all.push((self.origin(*at), format!("[{what}]"), condition.as_str()));
+            }
+        }
+        all
+    }
+
     fn category_name(&self, category: CategoryId) -> Arc<str> {
         self.categories.get(category.0).map_or_else(|| "".into(), |category| category.name.clone())
     }
