@@ -137,10 +137,14 @@ relay:
 	python3 bench/relay.py
 
 # Where the time of a round trip goes.
-profile:
+profile: target/tools/bin/inferno-flamegraph
 	@sh scripts/need.sh cc postgres python proxies perf
 	$(CARGO) build --locked --release
 	python3 bench/profile.py
+
+# Draws flame graphs.
+target/tools/bin/inferno-flamegraph:
+	$(CARGO) install --quiet --locked --version 0.12.8 --no-default-features --features cli --root target/tools inferno
 
 # What masks cost the server, against the same masks written by hand.
 server-cost:

@@ -5,8 +5,9 @@
     CLIENTS=64 MODES=simple WORKERS=1 python3 bench/profile.py
 
 In: the release binary, PostgreSQL's programs, pgbouncer, perf. Out: bench/results/profile.md, microseconds of the proxy's process a
-transaction of `pgbench -S` by what the samples stand in, and bench/results/profile-*.txt with every function. The time comes from
-the kernel's accounts of a run without perf; samples share it out.
+transaction of `pgbench -S` by what the samples stand in, bench/results/profile-*.txt with every function, and of pgscrim
+bench/results/flame-*.svg, where inferno is at hand (`make profile` installs it). The time comes from the kernel's accounts of a run
+without perf; samples share it out.
 """
 
 import collections
@@ -21,6 +22,7 @@ CLIENTS = os.environ.get("CLIENTS", "16")
 MODES = os.environ.get("MODES", "simple prepared").split()
 SECONDS = os.environ.get("SECONDS", "5")
 WORKERS = os.environ.get("WORKERS")
+INFERNO = os.path.join(HERE, "target/tools/bin/inferno-")
 
 # What a function belongs to, by the beginning of its name; the first that fits.
 PARTS = [
@@ -75,6 +77,26 @@ def sampled(stage, port, pid, user, mode, name):
     return {name: share / total for name, share in parts.items()}
 
 
+def flame(stage, port, pid, user, mode, name):
+    """A flame graph: who called whom, wide as the share of samples. Stacks are unwound from copies of them, so fewer are taken."""
+    data = os.path.join(stage.folder, "perf-stacks.data")
+    perf = subprocess.Popen(["perf", "record", "-e", "cpu-clock", "-F", "499", "--call-graph", "dwarf,16384", "-o", data, "-p", str(pid)],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.3)
+    pgbench(stage, port, user, mode, "-c", CLIENTS, "-j", "2", "-T", "2")
+    perf.send_signal(2)
+    perf.wait()
+    with open(os.path.join(HERE, f"bench/results/flame-{name}-{mode}.svg"), "w") as out:
+        stacks = subprocess.Popen(["perf", "script", "-i", data, "--no-inline"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        folded = subprocess.Popen([INFERNO + "collapse-perf"], stdin=stacks.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        title = f"{name}, pgbench -S, {mode}, {CLIENTS} clients"
+        subprocess.run([INFERNO + "flamegraph", "--title", title], stdin=folded.stdout, stdout=out, stderr=subprocess.DEVNULL, check=True)
+        stacks.stdout.close()
+        folded.stdout.close()
+        stacks.wait()
+        folded.wait()
+
+
 def part(program_or_library, function):
     if program_or_library.startswith(("libc", "[vdso]", "ld-")):
         return "libc and the way into the kernel"
@@ -107,6 +129,8 @@ def main():
                 rows["all, µs a transaction"][column] = f"{in_user + in_kernel:.1f}"
                 rows["kernel"][column] = f"{in_kernel:.1f}"
                 shares = sampled(stage, port, pid, user, mode, re.sub(r"\W+", "-", name))
+                if name.startswith("pgscrim") and os.path.exists(INFERNO + "flamegraph"):
+                    flame(stage, port, pid, user, mode, re.sub(r"\W+", "-", name))
                 for what, share in sorted(shares.items(), key=lambda one: -one[1]):
                     rows[what][column] = f"{share * in_user:.1f}"
         lines = [f"pgbench -S, {CLIENTS} clients, {WORKERS or 'as many workers as processors'}; microseconds of the proxy's process a transaction", ""]
