@@ -142,6 +142,22 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "SELECT count(*) FROM # JOIN (VALUES (now()), (current_date)) v (at) ON v.at > #.made",
         "SELECT count(*) FROM # JOIN (VALUES (1), (2.5)) v (n) ON v.n > #.f",
         "SELECT count(*) FROM # GROUP BY big HAVING sum(total) > 5",
+        // A parameter has its type from what it is paired with first.
+        "SELECT count(*) FROM # WHERE id = 2 AND $1 BETWEEN 0.5 AND f",
+        "SELECT count(*) FROM # WHERE id = 2 AND $1 IN (2.5, 1, f)",
+        "SELECT count(*) FROM # WHERE id = 2 AND f = ANY (ARRAY[$1, 2.5])",
+        "SELECT count(*) FROM # WHERE id = 2 AND 2.5 NOT IN ($1, f) AND f <> $1",
+        "SELECT count(*) FROM # WHERE id = 2 AND CASE 2.5 WHEN $1 THEN 1 WHEN f THEN 2 ELSE 3 END > 2 AND f <> $1",
+        "SELECT count(*) FROM # WHERE id = 2 AND $1 NOT BETWEEN current_date AND made AND coalesce($1, made) = made",
+        "SELECT count(*) FROM # WHERE id = 2 AND current_date NOT IN ($1, made) AND coalesce($1, made) > made",
+        "SELECT count(*) FROM # WHERE id = 2 AND total <> $1 AND f > $01",
+        "SELECT count(*) FROM # WHERE id = 2 AND txt <> $1 AND txt = ANY ($1::text[])",
+        "SELECT count(*) FROM # WHERE id = 2 AND txt <> $1::text AND txt = ANY ($1::text[])",
+        "SELECT count(*) FROM # WHERE id = 2 AND coalesce($1, txt) >= ANY ($1::text[])",
+        // A number is cast when rows are united.
+        "SELECT count(*) FROM # WHERE id = 2 AND EXISTS (SELECT 1e400 UNION ALL SELECT #.f)",
+        "SELECT count(*) FROM # WHERE id = 2 AND f = ANY (SELECT 1e400 UNION ALL SELECT 2.5 UNION ALL SELECT #.f)",
+        "SELECT count(*) FROM # WHERE id = 2 AND f IN (SELECT n FROM (SELECT 1e400 AS n UNION ALL SELECT f FROM numbers) q WHERE n > #.f)",
         // What the parser was shown otherwise than it is written.
         "SELECT count(*) FROM # WHERE txt ~ ANY (ARRAY['(', 'a'])",
         "SELECT count(*) FROM # WHERE made AT LOCAL > '2026-01-01'",
@@ -209,6 +225,8 @@ fn what_cannot_fail_has_none() {
         "SELECT id FROM # JOIN plain USING (id) WHERE id = ANY ('{1,2}'::int[]) AND id = ANY (ARRAY[1, 2]::int[])",
         "SELECT v.n FROM # JOIN (VALUES (1, 'a'), (2, 'b')) v (n, t) ON v.n = #.id AND v.t = #.txt",
         "SELECT id FROM # WHERE (id, txt) IN ((1, 'a'), (2, 'b')) AND (id, big) IN (SELECT id, id FROM plain)",
+        "SELECT id FROM # WHERE id BETWEEN 1 AND $1 AND day BETWEEN '2026-01-01' AND $2 AND lower(txt) = lower($3)",
+        "SELECT id FROM # WHERE txt LIKE 'a\\%%' AND txt ILIKE '%b\\\\'",
         "SELECT txt, count(*) FROM # GROUP BY txt HAVING count(*) > 1 AND max(total) < 5",
         "SELECT mx FROM (SELECT txt, max(id) AS mx FROM # GROUP BY txt) q WHERE mx > 3",
         "SELECT id FROM # WHERE txt LIKE 'a%' AND lower(txt) = 'a' AND total IS DISTINCT FROM 3 AND txt::text <> ''",
@@ -233,6 +251,14 @@ fn what_cannot_fail_has_none() {
     assert!(world.sent(compared, Protocol::of_parse([1700, 26])).contains("OFFSET 0"));
     assert!(!world.sent(compared, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
     assert!(!world.sent(compared, Protocol::of_parse([])).contains("OFFSET 0"));
+    let chosen = "SELECT id FROM items WHERE coalesce($1, id) > f";
+    for oid in [1700, 26, 701] {
+        assert!(world.sent(chosen, Protocol::of_parse([oid])).contains("OFFSET 0"), "{oid}");
+    }
+    assert!(!world.sent(chosen, Protocol::of_parse([])).contains("OFFSET 0"));
+    let floats = "SELECT id FROM items WHERE f > $1 AND big = $2";
+    assert!(!world.sent(floats, Protocol::of_parse([701, 20])).contains("OFFSET 0"));
+    assert!(world.sent(floats, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
     let since = "SELECT id FROM items WHERE made > $1 AND txt = $2";
     assert!(!world.sent(since, Protocol::of_parse([1184, 1043])).contains("OFFSET 0"));
     assert!(world.sent(since, Protocol::of_parse([1082, 1043])).contains("OFFSET 0"));
@@ -263,6 +289,17 @@ fn locks_in_sub_selects_tell_of_no_hidden_row() {
             true,
         ),
         ("SELECT id FROM (SELECT id, total FROM # WHERE id = 3 FOR UPDATE) q WHERE q.id = 3", true),
+        // What else stands in FROM has conditions of its own.
+        ("SELECT d.id FROM # d JOIN abs(5) g ON d.id = 2 AND 1000/(d.total-2000) > g FOR UPDATE OF d", false),
+        (
+            "SELECT d.id FROM # d JOIN abs(5) g ON d.id = 2 AND 1000/(d.total-2000) > g FOR SHARE OF d SKIP LOCKED",
+            false,
+        ),
+        ("SELECT d.id FROM # d, abs(1000/(d.total-2000)) g WHERE g = 7 FOR UPDATE OF d", false),
+        (
+            "WITH q AS (SELECT id FROM plain) SELECT x.id FROM (SELECT d.id FROM # d JOIN q ON d.id = 2 AND 1000/(d.total-2000) > 0 FOR UPDATE OF d LIMIT 3) x",
+            false,
+        ),
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table);

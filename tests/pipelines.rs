@@ -160,7 +160,15 @@ fn pipelines_are_answered_as_by_the_server() {
         let mut random = Generator::new(seed);
         let [ours, theirs] = pipeline(&mut random);
         let largest = [usize::MAX >> 1, 200, 40, 7][random.below(4)].min(ours.len());
-        let expected = answer(direct(), &theirs, &mut Generator::new(0), theirs.len());
+        let mut expected = answer(direct(), &theirs, &mut Generator::new(0), theirs.len());
+        // A statement among COPY data ends a session: the server says so twice.
+        if let [.., one, other, closed] = expected.as_slice()
+            && one == "E 08P01"
+            && one == other
+            && closed == "closed"
+        {
+            expected.remove(expected.len() - 2);
+        }
         let found = answer(proxy.connect("support", shop::DATABASE), &ours, &mut random, largest);
         assert_eq!(found, expected, "PGSCRIM_SEED={seed}, sent: {:?}", String::from_utf8_lossy(&ours));
         messages += found.len();

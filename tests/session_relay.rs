@@ -218,16 +218,19 @@ async fn long_statements_and_function_calls_are_refused_and_the_session_goes_on(
 #[tokio::test]
 async fn copy_in_swallows_sync_and_a_late_end_is_harmless() {
     let (mut script, _) = world(limits()).session("owner").await;
-    // The Sync behind Execute is swallowed by COPY; the one behind CopyDone counts.
+    // The Sync behind Execute waits until it is known that COPY swallows it; the one behind CopyDone counts.
     let copy = [parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), sync()].concat();
     script.say(&copy).await;
-    script.server_sees("PBES").await;
+    script.server_sees("PBEH").await;
     script.reply(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', b"\0\0\0")]).await;
     script.client_sees("12G").await;
     script.say(&[frame(b'd', b"1\n"), frame(b'c', b""), sync()].concat()).await;
-    script.server_sees("dcS").await;
-    script.reply(&[complete("COPY 1"), ready(b'I')]).await;
-    script.client_sees("CZ").await;
+    script.server_sees("dcH").await;
+    script.reply(&[complete("COPY 1")]).await;
+    script.client_sees("C").await;
+    script.server_sees("S").await;
+    script.reply(&[ready(b'I')]).await;
+    script.client_sees("Z").await;
     // The server gives up in the middle; the client's end comes too late and means nothing.
     script.say(&query("COPY t FROM STDIN")).await;
     script.server_sees("Q").await;

@@ -27,6 +27,8 @@ impl Declared {
     pub const ZONED: Self = Self(4);
     /// `numeric`
     pub const NUMERIC: Self = Self(8);
+    /// `float4` and `float8`
+    pub const FLOAT: Self = Self(16);
 
     /// These, and what this type is of them.
     #[must_use]
@@ -36,6 +38,7 @@ impl Declared {
             1114 | 1115 => Self::TIMESTAMP,
             1184 | 1185 => Self::ZONED,
             1700 | 1231 => Self::NUMERIC,
+            700 | 701 | 1021 | 1022 => Self::FLOAT,
             _other => Self::default(),
         };
         Self(self.0 | more.0)
@@ -56,6 +59,7 @@ impl Parameters {
                 shape::TIMESTAMP => !declared.any(&[Declared::DATE, Declared::ZONED]),
                 shape::TIMESTAMPTZ => !declared.any(&[Declared::DATE, Declared::TIMESTAMP]),
                 shape::FLOAT4 | shape::FLOAT8 => !declared.any(&[Declared::NUMERIC]),
+                shape::NUMERIC => !declared.any(&[Declared::FLOAT]),
                 _other => true,
             },
             // A bigint beside an oid is cast to it.
@@ -79,13 +83,32 @@ pub fn is_plain_parameter(oid: u32) -> bool {
     matches!(oid, 0 | 16 | 21 | 23 | 2950)
 }
 
-/// Whether it is known what is cast to and from this type: all common ones but `float4`, `float8` and `oid`, and their arrays.
+/// Whether it is known what is cast to and from this type: all common ones but `oid`, and their arrays.
 pub fn is_known_parameter(oid: u32) -> bool {
-    let array =
-        matches!(oid, 1000 | 1001 | 1005 | 1007 | 1009 | 1014..=1016 | 1115 | 1182 | 1183 | 1185 | 1231 | 2951 | 3807);
+    let array = matches!(
+        oid,
+        1000 | 1001 | 1005 | 1007 | 1009 | 1014..=1016 | 1021 | 1022 | 1115 | 1182 | 1183 | 1185 | 1231 | 2951 | 3807
+    );
     array
         || matches!(
             oid,
-            0 | 16..=21 | 23 | 25 | 114 | 1042 | 1043 | 1082 | 1083 | 1114 | 1184 | 1186 | 1266 | 1700 | 2950 | 3802
+            0 | 16
+                ..=21
+                    | 23
+                    | 25
+                    | 114
+                    | 700
+                    | 701
+                    | 1042
+                    | 1043
+                    | 1082
+                    | 1083
+                    | 1114
+                    | 1184
+                    | 1186
+                    | 1266
+                    | 1700
+                    | 2950
+                    | 3802
         )
 }

@@ -28,11 +28,10 @@ pub(super) enum Locking {
 pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
     let block = around(job.tokens, used.whole.start);
     if locks(job.tokens, &block, Some(&used.alias)) {
-        let inside = |range: &Range<usize>| block.start <= range.start && range.end <= block.end;
-        let others = job.bound.relations.iter().filter(|other| inside(&other.whole) || inside(&other.name)).count();
         let own = job.tokens.get(block.clone()).unwrap_or(&[]);
         let selects = own.iter().filter(|token| ["select", "values", "table"].iter().any(|word| token.is_word(word)));
-        if others != 1 || selects.count() != 1 || used.whole_row.is_some() || takes_conditions(job.tokens, &block) {
+        let alone = is_all_of_from(job.tokens, &block, used) && selects.count() == 1;
+        if !alone || used.whole_row.is_some() || takes_conditions(job.tokens, &block) {
             return Locking::Among;
         }
         return Locking::Alone(condition(job.tokens, &block, used.whole.end));
@@ -51,6 +50,22 @@ pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
     }
     Locking::No
 }
+
+/// Whether FROM of the block holds the source and nothing else: no join, no function, no query of WITH.
+fn is_all_of_from(tokens: &[Token], block: &Range<usize>, used: &RelationUse) -> bool {
+    let word =
+        |at: usize, words: &[&str]| tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)));
+    let from = used.whole.start.checked_sub(1).is_some_and(|from| word(from, &["from"]));
+    let mut end = used.whole.end;
+    if used.has_alias {
+        end += 1 + usize::from(word(end, &["as"]));
+    }
+    let ends = end >= block.end || word(end, &["where"]) || word(end, &BEHIND_WHERE);
+    from && ends && used.sample.is_none()
+}
+
+/// Words that end a condition.
+const BEHIND_WHERE: [&str; 8] = ["order", "limit", "offset", "fetch", "for", "group", "having", "window"];
 
 /// Whether conditions from around the block may come into it, or what it shows before the scope: it is a sub-select without LIMIT. A query of
 /// WITH that locks rows is computed apart.
@@ -133,9 +148,9 @@ fn locks(tokens: &[Token], block: &Range<usize>, name: Option<&str>) -> bool {
 
 /// The tokens behind WHERE of a block.
 fn condition(tokens: &[Token], block: &Range<usize>, from: usize) -> Option<Range<usize>> {
-    const BEHIND: [&str; 8] = ["order", "limit", "offset", "fetch", "for", "group", "having", "window"];
     let mut behind = level(tokens, block).filter(|(at, _)| *at >= from);
     let (start, _) = behind.find(|(_, token)| token.is_word("where"))?;
-    let end = behind.find(|(_, token)| token.kind == Kind::Semicolon || BEHIND.iter().any(|word| token.is_word(word)));
+    let end =
+        behind.find(|(_, token)| token.kind == Kind::Semicolon || BEHIND_WHERE.iter().any(|word| token.is_word(word)));
     Some(start + 1..end.map_or(block.end, |(at, _)| at))
 }

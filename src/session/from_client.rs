@@ -109,6 +109,9 @@ impl Relay {
 
     /// What can be done with a frame at once, which is nearly always all: nothing is asked, and nobody waited for.
     fn at_once(&mut self, header: Header) -> Result<Now, Stop> {
+        if let Some(now) = self.during_copy(header)? {
+            return Ok(now);
+        }
         if header.total > SMALL && header.total > self.longest(header.kind) {
             return Ok(Now::Later);
         }
@@ -127,9 +130,7 @@ impl Relay {
         match header.kind {
             b'd' => self.client_passing = header.total,
             b'c' | b'f' => {
-                if self.model.copying {
-                    self.model.copying = false;
-                } else if self.model.is_answering() {
+                if self.model.is_answering() {
                     // The end of what the server may be about to take; else it ignores it.
                     self.model.queue.push_back(Entry::CopyEnd);
                 }
@@ -153,37 +154,48 @@ impl Relay {
         }
     }
 
+    /// A malformed message of an exempt role: the server says what it thinks of it, and goes on behind the next Sync.
+    pub(super) fn fails_by_itself(&mut self) -> Result<(), Stop> {
+        if !self.exempt {
+            return Err(violation("malformed message"));
+        }
+        self.model.open = true;
+        self.model.queue.push_back(Entry::Describe(Arc::clone(&self.facts.purpose)));
+        Ok(())
+    }
+
     /// A message that says nothing of data.
     fn plain(&mut self, header: Header) -> Result<Step, Stop> {
         let Some(whole) = self.client.input.get(..header.total) else { return Ok(Step::More) };
+        let empty = header.total == frame::HEADER;
         match header.kind {
             b'D' => {
                 self.model.open = true;
                 self.model.queue.push_back(Entry::Describe(Arc::clone(&self.facts.purpose)));
             }
             b'C' => {
-                match frontend::target(frame::body(whole)) {
-                    Ok((b'S', name)) => self.model.queue.push_back(Entry::CloseStatement(Name::new(name))),
-                    Ok((_, name)) => self.model.queue.push_back(Entry::ClosePortal(Name::new(name))),
-                    Err(_) if self.exempt => {}
-                    Err(_) => return Err(violation("malformed Close message")),
+                let entry = frontend::target(frame::body(whole)).map(|(kind, name)| match kind {
+                    b'S' => Entry::CloseStatement(Name::new(name)),
+                    _portal => Entry::ClosePortal(Name::new(name)),
+                });
+                match entry {
+                    Ok(entry) => self.model.queue.push_back(entry),
+                    Err(_) => self.fails_by_itself()?,
                 }
                 self.model.open = true;
             }
-            b'S' => {
-                // In the middle of COPY data the server ignores it.
-                if !self.model.copying {
-                    self.model.queue.push_back(Entry::Sync);
-                    self.model.open = false;
-                    self.model.skipping = false;
-                }
+            b'S' if empty || self.exempt => {
+                self.model.queue.push_back(Entry::Sync);
+                self.model.open = false;
+                self.model.skipping = false;
             }
-            b'H' => {}
+            b'H' if empty => {}
+            b'S' | b'H' => self.fails_by_itself()?,
             b'X' => self.goodbye = true,
             _ if self.exempt => {}
             _ => return Err(violation("unexpected message type")),
         }
-        self.server.output.extend_from_slice(whole);
+        self.server.output.extend_from_slice(self.client.input.get(..header.total).unwrap_or_default());
         consume(&mut self.client.input, header.total);
         Ok(Step::Next)
     }
@@ -269,7 +281,7 @@ impl Relay {
                 let origin = not_analysed(Protocol::Simple, stamp);
                 let runs = self.runs(&origin).await?;
                 match runs {
-                    Ok(runs) => self.model.queue.push_back(Entry::Query(Batch { runs })),
+                    Ok(runs) => self.model.queue.push_back(Entry::Query(Batch { runs, answered: false })),
                     Err(refused) => {
                         self.client_dropping = header.total;
                         self.refuse(refused, "", true, None).await;
@@ -322,7 +334,7 @@ impl Relay {
             };
             match runs {
                 Ok(runs) => {
-                    self.model.queue.push_back(Entry::Query(Batch { runs }));
+                    self.model.queue.push_back(Entry::Query(Batch { runs, answered: false }));
                     self.server.output.extend_from_slice(whole);
                 }
                 Err(refused) => self.refuse(refused, "", true, None).await,
@@ -349,7 +361,7 @@ impl Relay {
         match (self.runs(&origin).await?, origin.permit()) {
             (Ok(runs), Some(permit)) => {
                 build::query(&mut self.server.output, permit);
-                self.model.queue.push_back(Entry::Query(Batch { runs }));
+                self.model.queue.push_back(Entry::Query(Batch { runs, answered: false }));
             }
             (Ok(_), None) => return Err(violation("statement without a permit")),
             (Err(refused), _) => self.refuse(refused, text, true, None).await,
@@ -517,7 +529,7 @@ impl Relay {
             return Ok(Err(refused(other_purpose("cursor"), planned)));
         }
         if let Effect::DeclareCursor { .. } = &planned.effect
-            && self.model.opened() >= MOST_OPEN
+            && (self.model.opened() >= MOST_OPEN || !self.model.can_keep(2 * planned.access.text.len()))
         {
             return Ok(Err(refused(too_many_open(), planned)));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{
     auth::parameter_passes,
+    copying::Given,
     inflight::{Batch, Entry},
     link::consume,
     names::{Expected, Named},
@@ -109,8 +110,8 @@ impl Relay {
     fn take_row(&mut self, header: Header) -> Result<(), Stop> {
         let Some(run) = self.current_run() else {
             // An empty text has no rows: something else is open under the name of its portal.
-            let empty = matches!(self.model.front(), Some(Entry::Execute(None)));
-            return if empty && !self.exempt { Err(self.server_broke()) } else { Ok(()) };
+            let own = matches!(self.model.front(), Some(Entry::Question(_)));
+            return if self.exempt || own { Ok(()) } else { Err(self.server_broke()) };
         };
         if run.names.unchecked {
             self.names_what_was_made()?;
@@ -164,6 +165,9 @@ impl Relay {
             self.client.output.extend_from_slice(before);
             self.take_answer(kind, body)?;
             return Ok(false);
+        }
+        if !self.fits(kind) {
+            return Err(self.server_broke());
         }
         match kind {
             b'1' => {
@@ -260,11 +264,6 @@ impl Relay {
             _ if self.exempt => Ok(true),
             _ => Err(self.server_broke()),
         }
-    }
-
-    /// An answer that fits nothing that was asked. For an exempt role only the record suffers.
-    fn unexpected(&self) -> Result<bool, Stop> {
-        if self.exempt { Ok(true) } else { Err(self.server_broke()) }
     }
 
     /// A message that may come at any time, for a restricted role.
@@ -385,6 +384,7 @@ impl Relay {
                 _ => None,
             },
             Some(Entry::Query(batch)) => {
+                batch.answered = true;
                 // How many statements a text holds that was not understood, only its end tells.
                 let last = batch.runs.len() == 1;
                 match batch.runs.front_mut() {
@@ -398,6 +398,7 @@ impl Relay {
             _ => None,
         };
         self.model.copying = false;
+        self.model.given = Given::default();
         if let Some(mut run) = run {
             run.rows = rows.unwrap_or(run.rows);
             self.applied(&run);
@@ -501,6 +502,7 @@ impl Relay {
         let mut skip = true;
         match self.model.front() {
             Some(Entry::Query(batch)) => {
+                batch.answered = true;
                 failed = batch.runs.pop_front();
                 batch.runs.clear();
                 skip = false;
@@ -512,12 +514,15 @@ impl Relay {
             Some(Entry::Refused(refused)) if refused.simple => {
                 let refused = std::mem::replace(refused, Box::new(super::inflight::Stand::none()));
                 if let Some(entry) = self.model.queue.front_mut() {
-                    *entry = Entry::Query(Batch::default());
+                    *entry = Entry::Query(Batch { answered: true, ..Batch::default() });
                 }
                 stand = Some(refused);
                 skip = false;
             }
-            Some(Entry::Sync) | None => skip = false,
+            Some(Entry::Sync) => skip = false,
+            // What ends the session comes unasked.
+            None if self.exempt || said.fatal => skip = false,
+            None => return Err(self.server_broke()),
             Some(
                 Entry::Parse(..)
                 | Entry::Bind(..)
@@ -540,6 +545,7 @@ impl Relay {
             }
             self.model.skip_to_sync();
         }
+        self.send_kept_sync();
         // A guard of ours failed: it is pgscrim that refuses.
         let guarded = if self.exempt || said.fatal { None } else { self.guarded(body)? };
         if let Some(run) = failed {

@@ -11,6 +11,7 @@ use std::{collections::VecDeque, ops::Deref, sync::Arc};
 use smallvec::SmallVec;
 
 use super::{
+    copying::Given,
     kept::Statements,
     ledger::Run,
     names::{Expected, Named},
@@ -147,6 +148,8 @@ pub(super) enum Entry {
 pub(super) struct Batch {
     /// Not finished yet.
     pub runs: VecDeque<Run>,
+    /// The server has answered something of it: ReadyForQuery may follow.
+    pub answered: bool,
 }
 
 /// What the client is told in place of the server's error.
@@ -161,6 +164,7 @@ pub(super) struct Stand {
 
 /// The state of one connection as the proxy knows it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub(super) struct Model {
     pub queue: VecDeque<Entry>,
     pub statements: Statements,
@@ -172,6 +176,10 @@ pub(super) struct Model {
     pub open: bool,
     /// The server takes COPY data, and the client has not ended it.
     pub copying: bool,
+    /// What the client has sent meanwhile.
+    pub given: Given,
+    /// Since the server was asked to say what it has to say, nothing was sent.
+    pub flushed: bool,
     /// `I`, `T` or `E` of the last ReadyForQuery.
     pub transaction: char,
 }
@@ -185,6 +193,8 @@ impl Model {
             skipping: false,
             open: false,
             copying: false,
+            given: Given::default(),
+            flushed: false,
             transaction,
         }
     }
@@ -206,8 +216,7 @@ impl Model {
 
     /// Whether the server takes COPY data, or may before it has answered what was sent: then it cannot be asked.
     pub fn may_copy(&self) -> bool {
-        let copies = |entry: &Entry| matches!(entry, Entry::Execute(Some(run)) if run.planned.kind == "COPY");
-        self.copying || self.queue.iter().any(copies)
+        self.copying || self.ends_in_copy()
     }
 
     /// Whether the server will come to rest without more messages.
@@ -398,8 +407,9 @@ impl Model {
         }
     }
 
-    /// CopyInResponse: messages already sent up to the end of the data are skipped by the server.
+    /// CopyInResponse. Behind a text that was not understood there may be messages already, which the server skips up to the end of the data.
     pub fn begin_copy(&mut self) {
+        self.given = Given::default();
         self.front();
         let mut at = 1;
         loop {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Refusal, RefusalCode},
-    wire::{Header, build},
+    wire::Header,
 };
 
 /// Cursors and portals that a session of a restricted role may have: what each was opened for is remembered, until it is closed or the
@@ -25,8 +25,9 @@ const MOST_KEPT: usize = 64 * 1024 * 1024;
 const MOST_UNANSWERED: usize = 4096;
 /// Bytes of texts that may wait for ParseComplete.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
-/// Messages of which so many can wait that they come near that.
+/// After longer messages that is looked at always, after others every so many.
 const BRIEF: usize = 4 * 1024;
+const OFTEN: usize = 8;
 
 /// The prepared statements that the server has confirmed, and the bytes of their texts.
 #[derive(Debug, Default)]
@@ -69,9 +70,14 @@ impl Model {
         self.queue.iter().map(bytes).sum()
     }
 
-    /// Whether a named statement of so many bytes can be kept beside all others.
+    /// Whether a named statement, or what is opened of one, of so many bytes can be kept beside all others.
     pub fn can_keep(&self, bytes: usize) -> bool {
-        self.statements.bytes + self.waiting() + bytes <= MOST_KEPT
+        self.statements.bytes + self.waiting() + self.open_names.bytes() + bytes <= MOST_KEPT
+    }
+
+    /// Whether a portal of a statement may be opened under a name.
+    pub fn can_open(&self, prepared: &Prepared) -> bool {
+        self.opened() < MOST_OPEN && self.can_keep(prepared.origin.bytes())
     }
 }
 
@@ -81,15 +87,19 @@ impl Relay {
     pub(super) fn holds_back(&mut self, header: Header) -> bool {
         let full = match header.kind {
             b'd' | b'X' => false,
-            b'c' | b'f' if self.model.copying => false,
             // A login's own statements wait for each other.
             b'E' if !self.exempt && !self.share.has_room(1) => true,
-            b'P' if header.total > BRIEF && self.model.waiting() > MOST_WAITING => true,
+            // What is sent on for a short text may be long.
+            b'P' if header.total > BRIEF || self.model.queue.len().is_multiple_of(OFTEN) => {
+                self.model.waiting() > MOST_WAITING || self.model.queue.len() >= MOST_UNANSWERED
+            }
             _any => self.model.queue.len() >= MOST_UNANSWERED,
         };
         let held = full && self.model.is_answering();
         if held {
-            build::flush(&mut self.server.output);
+            self.ask_for_answers();
+        } else {
+            self.model.flushed = false;
         }
         held
     }
@@ -108,7 +118,10 @@ pub(super) fn too_much_kept() -> Refusal {
 
 /// The refusal of one cursor more.
 pub(super) fn too_many_open() -> Refusal {
-    Refusal::new(RefusalCode::StatementNotAllowed, format!("more than {MOST_OPEN} cursors or portals in one session"))
+    let most = MOST_KEPT / (1024 * 1024);
+    let what =
+        format!("more than {MOST_OPEN} cursors or portals in one session, or of statements of more than {most} MiB");
+    Refusal::new(RefusalCode::StatementNotAllowed, what)
         .with_sqlstate("54000")
         .with_hint("Close those that are no longer needed, with CLOSE ALL if need be, or end the transaction.")
 }

@@ -3,7 +3,10 @@
 //! by a statement that was judged; what went with a transaction or a savepoint is forgotten with it, as code of the server could open
 //! another under its name.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use foldhash::fast::RandomState;
 
@@ -40,6 +43,13 @@ impl Opened {
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.named.len() + usize::from(self.unnamed.is_some())
+    }
+
+    /// Bytes of the texts that are kept for them; a text that several have once.
+    pub fn bytes(&self) -> usize {
+        let mut seen = HashSet::new();
+        let all = self.named.values().map(|open| &open.prepared.origin);
+        all.filter(|origin| seen.insert(Arc::as_ptr(origin))).map(|origin| origin.bytes()).sum()
     }
 
     pub fn get(&self, name: &Name) -> Option<&Prepared> {

@@ -12,7 +12,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     from_client::{Now, SMALL, Step},
     inflight::{Entry, Judged, Name, Prepared},
-    kept::{MOST_OPEN, too_many_open},
+    kept::too_many_open,
     ledger::refused,
     limits::searched,
     path::Settled,
@@ -28,6 +28,8 @@ use crate::{
 
 /// The most statements of our own that one session keeps on the server.
 const MOST: usize = 64;
+/// And bytes of their texts, the last apart.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Longest message in an answer to our own questions.
 const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -115,7 +117,7 @@ impl Relay {
                 let prepared = self.model.statement(&statement);
                 self.bound(header, portal, statement, prepared);
             } else {
-                self.model.open = true;
+                self.fails_by_itself()?;
                 self.client_passing = header.total;
             }
             return Ok(Now::Done(Step::Next));
@@ -127,7 +129,7 @@ impl Relay {
         let Some(prepared) = self.model.statement(&statement) else { return Ok(Now::Later) };
         if self.shared.inputs.is_settling()
             || !Arc::ptr_eq(&self.inputs()?, &prepared.origin.stamp)
-            || (!portal.is_unnamed() && self.model.opened() >= MOST_OPEN)
+            || (!portal.is_unnamed() && !self.model.can_open(&prepared))
             || prepared.planned.as_ref().is_some_and(|planned| matches!(planned.effect, Effect::PurposeGiven(_)))
         {
             return Ok(Now::Later);
@@ -189,7 +191,7 @@ impl Relay {
             },
             Again::Refused(refused) => return self.refuse_bind(header, refused).await,
         };
-        if !portal.is_empty() && self.model.opened() >= MOST_OPEN {
+        if !portal.is_empty() && !self.model.can_open(&prepared) {
             return self.refuse_bind(header, too_many_open().into()).await;
         }
         let prepared = match self.given(prepared, self.client.input.get(frame::HEADER..header.total)) {
@@ -382,7 +384,9 @@ impl Relay {
             Ok(false) => return Ok(Found::None),
             Err(refusal) => return Ok(Found::Refused(refusal)),
         }
-        if self.variants.known.len() >= MOST {
+        let bytes =
+            |known: &VecDeque<Variant>| known.iter().map(|known| known.before.len() + known.text.len()).sum::<usize>();
+        while self.variants.known.len() >= MOST || bytes(&self.variants.known) > MOST_BYTES {
             self.variants.gone.extend(self.variants.known.pop_front().map(|oldest| oldest.number));
         }
         let (before, text, types) = (Arc::clone(before.text()), Arc::clone(after.text()), Arc::clone(types));

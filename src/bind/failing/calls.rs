@@ -37,7 +37,9 @@ impl Binder<'_> {
             Some(Call::Keyword(_) | Call::Now | Call::Counts) => true,
             Some(Call::Folds(argument)) => {
                 let shape = self.shape_of(argument, context)?;
-                shape == Shape::Literal || shape.is_text()
+                let given =
+                    matches!(shape, Shape::Parameter(_)) && self.agree(&[Shape::Of(shape::TEXT), shape]).is_some();
+                shape == Shape::Literal || shape.is_text() || given
             }
             Some(Call::Extreme(argument)) => {
                 matches!(self.shape_of(argument, context)?, Shape::Of(_) | Shape::Number)

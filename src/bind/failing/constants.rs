@@ -7,7 +7,7 @@ const UNITS: &[(&str, usize)] =
 /// What a constant must be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A pattern of LIKE without backslashes.
+    /// A pattern of LIKE that does not end with the character that escapes the next.
     Pattern,
     /// A number of units: `30 days`.
     Interval,
@@ -24,7 +24,10 @@ impl Content {
             !digits.is_empty() && digits.len() <= most && digits.bytes().all(|byte| byte.is_ascii_digit())
         };
         match self {
-            Self::Pattern => !text.contains('\\'),
+            Self::Pattern => {
+                let behind = text.len() - text.trim_end_matches('\\').len();
+                behind.is_multiple_of(2)
+            }
             Self::Days => few(text, 6),
             Self::Moment => {
                 let (date, time) = text.split_at_checked(10).unwrap_or((text, ""));

@@ -91,6 +91,29 @@ enum Met {
     Any,
     With(Oid),
     CastTo(Oid),
+    /// The same of arrays of the type.
+    WithElements(Oid),
+    CastToElements(Oid),
+}
+
+impl Met {
+    /// Whether a parameter that has its type from one of the two is cast at the other so that it may fail.
+    fn differs(self, other: Self) -> bool {
+        let texts = |one: Oid, other: Oid| Shape::Of(one).is_text() && Shape::Of(other).is_text();
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => false,
+            (Self::With(one), Self::With(other)) => Shape::Of(one).meets(Shape::Of(other)).is_none(),
+            (Self::CastTo(one), Self::CastTo(other) | Self::With(other)) | (Self::With(one), Self::CastTo(other)) => {
+                one != other && !texts(one, other)
+            }
+            (
+                Self::WithElements(one) | Self::CastToElements(one),
+                Self::WithElements(other) | Self::CastToElements(other),
+            ) => one != other,
+            (Self::WithElements(_) | Self::CastToElements(_), Self::With(_) | Self::CastTo(_))
+            | (Self::With(_) | Self::CastTo(_), Self::WithElements(_) | Self::CastToElements(_)) => true,
+        }
+    }
 }
 
 /// What is kept while a statement is judged.
@@ -163,7 +186,7 @@ impl Judge {
                 && matches!(clause, Clause::Select | Clause::Returning | Clause::Assign))
     }
 
-    /// What all of these become that are compared with each other; none where one may be cast so that it fails.
+    /// What all of these become that are compared with each other, the first with the others; none where one may be cast so that it fails.
     fn agree(&mut self, shapes: &[Shape]) -> Option<Shape> {
         let others = shapes.iter().filter(|shape| !matches!(shape, Shape::Parameter(_) | Shape::Moment(..)));
         let mut known = others.copied().try_fold(Shape::Literal, Shape::meets)?;
@@ -183,17 +206,32 @@ impl Judge {
                 | Shape::Elements(_) => return None,
             }
         }
-        for shape in shapes {
-            let Shape::Parameter(at) = shape else { continue };
-            let oid = match known {
-                Shape::Of(oid) | Shape::Elements(oid) => oid,
-                Shape::Number => shape::NUMERIC,
-                Shape::Literal | Shape::Unknown | Shape::Parameter(_) | Shape::Moment(..) => return None,
-            };
-            if !self.parameters.may_meet(oid) {
+        let mut given =
+            shapes.iter().filter_map(|shape| if let Shape::Parameter(at) = shape { Some(*at) } else { None });
+        let Some(first) = given.next() else { return Some(known) };
+        // A parameter has its type from what it is paired with, and not from all: of several types it could be any.
+        let oid = |shape: &Shape| match shape {
+            Shape::Of(oid) | Shape::Moment(oid, _) => Some(*oid),
+            Shape::Unknown | Shape::Literal | Shape::Number | Shape::Parameter(_) | Shape::Elements(_) => None,
+        };
+        let mut types = shapes.iter().filter_map(oid);
+        let one = types.next();
+        let leads = shapes.first().is_some_and(|shape| oid(shape).is_some());
+        let constants = |wanted: Shape| shapes.contains(&wanted);
+        let mixed = types.any(|other| Some(other) != one)
+            || (one.is_some() && !leads && (constants(Shape::Literal) || constants(Shape::Number)));
+        let oid = match known {
+            Shape::Of(oid) => oid,
+            Shape::Number => shape::NUMERIC,
+            Shape::Elements(_) | Shape::Literal | Shape::Unknown | Shape::Parameter(_) | Shape::Moment(..) => {
                 return None;
             }
-            self.met.insert(*at, Met::With(oid));
+        };
+        if mixed || !self.parameters.may_meet(oid) {
+            return None;
+        }
+        for at in given.chain([first]) {
+            self.met.insert(at, Met::With(oid));
         }
         Some(known)
     }
@@ -201,29 +239,24 @@ impl Judge {
     /// Whether a parameter stands in several places that may want it to be of several types: it has its type from one of them, and is cast at the
     /// others.
     fn repeats(&self, tokens: &[Token]) -> bool {
-        let mut places: BTreeMap<&str, Vec<Option<Met>>> = BTreeMap::new();
+        let mut places: BTreeMap<Option<u32>, Vec<Option<Met>>> = BTreeMap::new();
         for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Parameter) {
-            places.entry(token.name()).or_default().push(self.met.get(&at).copied());
+            // `$01` is `$1`.
+            let number = token.name().trim_start_matches('$').parse::<u32>().ok();
+            let kinds = places.entry(number).or_default();
+            let met = self.met.get(&at).copied();
+            // What stands in one place only is cast to nothing.
+            if !kinds.contains(&met) || kinds.len() == 1 {
+                kinds.push(met);
+            }
         }
-        let differ = |one: Option<Met>, other: Option<Met>| match (one, other) {
-            (None, _) | (_, None) => true,
-            (Some(Met::Any), Some(_)) | (Some(_), Some(Met::Any)) => false,
-            (Some(Met::CastTo(one)), Some(Met::CastTo(other) | Met::With(other)))
-            | (Some(Met::With(one)), Some(Met::CastTo(other))) => {
-                one != other && !(Shape::Of(one).is_text() && Shape::Of(other).is_text())
-            }
-            (Some(Met::With(one)), Some(Met::With(other))) => Shape::Of(one).meets(Shape::Of(other)).is_none(),
-        };
-        // Each with the next would not do: an integer meets both a numeric and a float. All with all would grow with the square.
-        places.values().filter(|all| all.len() > 1).any(|all| {
-            let mut kinds: Vec<Option<Met>> = Vec::new();
-            for met in all {
-                if !kinds.contains(met) {
-                    kinds.push(*met);
-                }
-            }
-            kinds.contains(&None) || kinds.iter().any(|one| kinds.iter().any(|other| differ(*one, *other)))
-        })
+        // Each with the next would not do: an integer meets both a numeric and a float.
+        let differ =
+            |one: &Option<Met>, other: &Option<Met>| one.zip(*other).is_none_or(|(one, other)| one.differs(other));
+        places
+            .values()
+            .filter(|all| all.len() > 1)
+            .any(|all| all.iter().any(|one| all.iter().any(|other| differ(one, other))))
     }
 }
 
@@ -345,7 +378,7 @@ impl Binder<'_> {
     /// What is known of a column in which those of two queries are united, or two of a join merged. What must be cast for it is noted.
     pub(super) fn united(&mut self, one: Nature, other: Nature, clause: Clause) -> Nature {
         let Some(judge) = &mut self.judge else { return Nature::default() };
-        // A parameter has its type from what it is stored in.
+        // A number is cast when the rows are united. A parameter has its type from what it is stored in.
         if let Some(shape) = one.shape.settled_in_list().meets(other.shape.settled_in_list()) {
             return Nature { shape, fails: one.fails || other.fails };
         }

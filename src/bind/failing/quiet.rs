@@ -84,7 +84,11 @@ impl Binder<'_> {
                         self.compare_with_columns(left, &columns, context)?
                     }
                     Expr::Array(Array { elem, named: _ }) => {
-                        self.compare(left, &elem.iter().collect::<Vec<_>>(), context)?
+                        // An array has the type of its elements before it meets anything.
+                        let shapes = self.shapes_of(elem.iter(), context)?;
+                        let given = shapes.iter().filter(|shape| matches!(shape, Shape::Parameter(_))).count();
+                        (given == 0 || given == shapes.len())
+                            && self.compare(left, &elem.iter().collect::<Vec<_>>(), context)?
                     }
                     array => {
                         let elements = match self.shape_of(array, context)? {
@@ -94,7 +98,11 @@ impl Binder<'_> {
                         };
                         let left = self.shape_of(left, context)?;
                         // Of two parameters neither has its type from the other.
-                        self.agree(&[left, elements]).is_some()
+                        let agreed = self.agree(&[left, elements]);
+                        if let (Some(Shape::Of(oid)), Shape::Parameter(at)) = (agreed, elements) {
+                            self.met(at, Met::WithElements(oid));
+                        }
+                        agreed.is_some()
                     }
                 }
             }
@@ -212,6 +220,11 @@ impl Binder<'_> {
             return Ok(Shape::Unknown);
         }
         let shapes = self.shapes_of(values.into_iter(), context)?;
+        // The type that a parameter is declared with may become that of all.
+        let given = shapes.iter().any(|shape| matches!(shape, Shape::Parameter(_)));
+        if given && self.judge.as_ref().is_none_or(|judge| judge.parameters != Parameters::Plain) {
+            return Ok(Shape::Unknown);
+        }
         Ok(self.agree(&shapes).map_or(Shape::Unknown, Shape::settled))
     }
 
@@ -373,8 +386,11 @@ impl Binder<'_> {
                 // An integer may not fit into a smaller one.
                 let narrow = target == Shape::Of(shape::INT2) || target == Shape::Elements(shape::INT2);
                 let plain = self.judge.as_ref().is_some_and(|judge| judge.parameters == Parameters::Plain);
-                let (Shape::Of(oid) | Shape::Elements(oid)) = target else { return Ok(false) };
-                self.met(at, Met::CastTo(oid));
+                match target {
+                    Shape::Of(oid) => self.met(at, Met::CastTo(oid)),
+                    Shape::Elements(oid) => self.met(at, Met::CastToElements(oid)),
+                    _ => return Ok(false),
+                }
                 target == Shape::Of(shape::TEXT) || (plain && !narrow)
             }
             Shape::Unknown | Shape::Elements(_) => false,

@@ -96,8 +96,10 @@ impl Shape {
     /// What it is as an item of a list that is united with others.
     pub fn settled_in_list(self) -> Self {
         match self {
-            Self::Literal | Self::Number => self,
-            Self::Unknown | Self::Parameter(_) | Self::Moment(..) | Self::Of(_) | Self::Elements(_) => self.settled(),
+            Self::Literal => self,
+            Self::Unknown | Self::Number | Self::Parameter(_) | Self::Moment(..) | Self::Of(_) | Self::Elements(_) => {
+                self.settled()
+            }
         }
     }
 

@@ -106,11 +106,19 @@ mod tests {
             let tokens = lex(text).unwrap_or_default();
             tokens.iter().enumerate().filter_map(|(at, token)| following(&tokens, at, token)).collect()
         };
-        assert_eq!(found("seen >= current_date AND pg_catalog.to_char(seen, 'DD') = '01'"), ["current_date", "to_char"]);
+        assert_eq!(
+            found("seen >= current_date AND pg_catalog.to_char(seen, 'DD') = '01'"),
+            ["current_date", "to_char"]
+        );
         assert_eq!(found("seen > '01/02/2026' OR seen > '2026-01-05 10:00'"), ["'01/02/2026'", "'2026-01-05 10:00'"]);
-        for quiet in
-            ["seen > now()", "seen > '2026-01-05 00:00+07'", "day > '2026-01-05'", "c.age > 18", "kind = '1.2.3.4'", "at = 'Z'"]
-        {
+        for quiet in [
+            "seen > now()",
+            "seen > '2026-01-05 00:00+07'",
+            "day > '2026-01-05'",
+            "c.age > 18",
+            "kind = '1.2.3.4'",
+            "at = 'Z'",
+        ] {
             assert_eq!(found(quiet), Vec::<String>::new(), "{quiet}");
         }
     }
