@@ -103,6 +103,23 @@ fn texts_of_prepared_statements_take_no_memory_without_bound() {
     client.simple("DEALLOCATE ALL");
     client.send(&[wire::parse("s", &long(1), &[]), wire::sync()].concat());
     assert!(wire::error(&client.until_ready()).is_none());
+    // So do portals and cursors keep theirs; several of one statement keep one.
+    client.simple("BEGIN");
+    let portals: Vec<u8> = (0..60).flat_map(|number| wire::bind(&format!("p{number}"), "s", &[], &[], &[])).collect();
+    client.send(&[portals, wire::sync()].concat());
+    assert!(wire::error(&client.until_ready()).is_none());
+    let refused = (0..40).find_map(|number| {
+        let portal = format!("q{number}");
+        client.send(
+            &[wire::parse("", &long(number), &[]), wire::bind(&portal, "", &[], &[], &[]), wire::sync()].concat(),
+        );
+        let answer = client.until_ready();
+        wire::error(&answer).map(|error| (number, error.field(b'C')))
+    });
+    assert!(
+        refused.as_ref().is_some_and(|(number, code)| *number > 25 && code.as_deref() == Some("54000")),
+        "{refused:?}"
+    );
 }
 
 /// A portal is not run again by what was known of its tables when it was bound.
