@@ -176,3 +176,40 @@ fn malformed_messages_leave_the_session_in_step_or_end_it() {
         assert!(wire::error(&seen).is_some(), "{what}: {}", wire::describe(&seen));
     }
 }
+
+/// Errors and descriptions of any length are answers, and what they answer is recorded.
+#[test]
+fn long_answers_are_answers() {
+    let (_postgres, proxy) = world();
+    let statement = |sql: &str| {
+        let bound = [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::describe_portal("")];
+        [bound.concat(), wire::execute("", 0), wire::sync()].concat()
+    };
+    let wide: Vec<String> = (0..1000).map(|number| format!("1 AS c{number:04}{}", "z".repeat(55))).collect();
+    for user in ["owner", "support"] {
+        let mut client = proxy.connect(user, shop::DATABASE);
+        client.set_read_timeout(Duration::from_secs(20));
+        for sql in [
+            "SELECT (repeat('x', 70000 + n))::int AS longer FROM generate_series(1, 1) n",
+            "SELECT 1 / (n - 1) AS longer FROM generate_series(1, 1) n",
+        ] {
+            client.send(&statement(sql));
+            assert!(wire::error(&client.until_ready()).is_some(), "{user}");
+            in_step(&mut client, user);
+            assert!(wire::error(&client.simple(sql)).is_some(), "{user}");
+            in_step(&mut client, user);
+        }
+        client.send(&statement(&format!("SELECT {}", wide.join(", "))));
+        assert_eq!(lines(&client.until_ready()).len(), 1, "{user}");
+        client.send(&statement("COPY (SELECT 1) TO STDOUT"));
+        assert!(kinds(&mut client, 1).ends_with("CZ"), "{user}");
+        // One field of COPY data that is longer than what is looked at.
+        client.send(&statement("COPY kept (n) FROM STDIN"));
+        until(&mut client, b'G');
+        let data = ["y".repeat(100_000).as_bytes(), b"\n"].concat();
+        client.send(&[wire::frame(DATA, &data), wire::frame(DONE, b""), wire::sync()].concat());
+        assert!(kinds(&mut client, 1).ends_with("EZ"), "{user}");
+        in_step(&mut client, user);
+    }
+    assert_eq!(events(&proxy, "longer"), 8);
+}

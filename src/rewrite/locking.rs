@@ -40,6 +40,11 @@ pub(super) fn locking(job: &Job<'_>, used: &RelationUse) -> Locking {
     // Each round leaves one pair of brackets.
     while let Some(open) = inner.start.checked_sub(1) {
         let outer = around(job.tokens, open);
+        // `(SELECT …) FOR UPDATE` locks what is in the brackets.
+        let selects = level(job.tokens, &outer).any(|(_, token)| token.is_word("select"));
+        if !selects && locks(job.tokens, &outer, None) {
+            return Locking::Among;
+        }
         if !stands_in_from(job.tokens, open) {
             return Locking::No;
         }

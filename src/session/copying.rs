@@ -23,9 +23,9 @@ pub(super) struct Given {
 }
 
 impl Model {
-    /// Whether the last that was sent is COPY, of which the server has not said how it ended.
+    /// Whether the last that was sent is COPY, or may be as it was not understood, and the server has not said how it ended.
     pub fn ends_in_copy(&self) -> bool {
-        let copies = |run: &Run| run.planned.kind == "COPY";
+        let copies = |run: &Run| run.planned.kind == "COPY" || !run.origin.analysed();
         match self.queue.back() {
             Some(Entry::Execute(Some(run))) => copies(run),
             Some(Entry::Query(batch)) => batch.runs.iter().any(copies),

@@ -5,6 +5,7 @@ use super::{
     inflight::Entry,
     relay::{Relay, Stop},
 };
+use crate::wire::backend;
 
 impl Relay {
     /// Whether an answer may be one to what was asked last but is not answered: where it is not, nobody knows any more what is answered. For an exempt
@@ -43,5 +44,13 @@ impl Relay {
     /// An answer that fits nothing that was asked. For an exempt role only the record suffers.
     pub(super) fn unexpected(&self) -> Result<bool, Stop> {
         if self.exempt { Ok(true) } else { Err(self.server_broke()) }
+    }
+
+    /// Whether a parameter is not `application_name`, or has the value that the client gave at start-up: code on the server
+    /// may set it to anything.
+    pub(super) fn is_own_name(&self, body: &[u8]) -> bool {
+        backend::parameter_status(body).is_ok_and(|(name, value)| {
+            !name.eq_ignore_ascii_case(b"application_name") || value == self.request.application.as_bytes()
+        })
     }
 }

@@ -29,6 +29,8 @@ use crate::{
 const WHOLE: usize = 64 * 1024 * 1024;
 /// Longest message that is held whole only to be recorded, for exempt roles.
 const RECORDED: usize = 64 * 1024;
+/// An ErrorResponse of which nothing is read.
+const UNREAD: &[u8] = b"E\0\0\0\x04";
 
 impl Relay {
     /// Takes in what the server has said.
@@ -65,9 +67,13 @@ impl Relay {
             {
                 break Err(stop);
             }
-            if self.passes_by_header(header) {
-                self.server_passing = header.total;
-                continue;
+            match self.passes_by_header(header) {
+                Ok(true) => {
+                    self.server_passing = header.total;
+                    continue;
+                }
+                Ok(false) => {}
+                Err(stop) => break Err(stop),
             }
             let Some(whole) = rest.get(..header.total) else {
                 if header.total > WHOLE {
@@ -129,14 +135,18 @@ impl Relay {
     }
 
     /// Whether a frame passes without its body being looked at.
-    fn passes_by_header(&mut self, header: Header) -> bool {
+    fn passes_by_header(&mut self, header: Header) -> Result<bool, Stop> {
         if self.answers_question(header.kind) {
-            return false;
+            return Ok(false);
         }
+        let long = self.exempt && header.total > RECORDED;
         match header.kind {
-            b'D' | b'd' | b't' | b'c' => true,
-            b'T' | b'E' | b'C' | b'S' | b'N' | b'A' => self.exempt && header.total > RECORDED,
-            _ => false,
+            b'D' | b'd' | b't' | b'c' => Ok(true),
+            b'S' | b'N' | b'A' => Ok(long),
+            // Whatever they say, they are the answer of what is in front.
+            b'T' if long => Ok(self.described()),
+            b'E' if long => self.error(UNREAD, b""),
+            _ => Ok(false),
         }
     }
 
@@ -215,13 +225,9 @@ impl Relay {
                     };
                     self.tripwire(body, purpose.as_deref())?;
                 }
-                self.described();
-                Ok(true)
+                Ok(self.described())
             }
-            b'n' => {
-                self.described();
-                Ok(true)
-            }
+            b'n' => Ok(self.described()),
             b'C' => {
                 self.names_what_was_made()?;
                 let rows = backend::command_rows(body).ok();
@@ -290,14 +296,6 @@ impl Relay {
             }
         }
         Ok(())
-    }
-
-    /// Whether a parameter is not `application_name`, or has the value that the client gave at start-up: code on the server
-    /// may set it to anything.
-    fn is_own_name(&self, body: &[u8]) -> bool {
-        backend::parameter_status(body).is_ok_and(|(name, value)| {
-            !name.eq_ignore_ascii_case(b"application_name") || value == self.request.application.as_bytes()
-        })
     }
 
     fn note_parameter(&mut self, kind: u8, body: &[u8]) -> Result<(), Stop> {
@@ -370,10 +368,11 @@ impl Relay {
         Err(self.stop_answer(refusal))
     }
 
-    fn described(&mut self) {
+    fn described(&mut self) -> bool {
         if let Some(Entry::Describe(_)) = self.model.front() {
             self.model.queue.pop_front();
         }
+        true
     }
 
     /// CommandComplete, EmptyQueryResponse or PortalSuspended. `rows` are those of the tag.

@@ -124,8 +124,8 @@ async def errors(conn):
         await refused(asyncpg.InsufficientPrivilegeError, conn.fetch("SELECT pg_advisory_lock(hashtext(phone)) FROM customers"))
     # A parameter of the wrong type fails in the driver, a value in the server.
     await refused(asyncpg.DataError, conn.fetch("SELECT phone FROM customers WHERE id = $1", "x"))
-    # The driver sends a cancel request when its time is over.
-    await refused(asyncio.TimeoutError, conn.fetch("SELECT count(*) FROM generate_series(1, 100000000000)", timeout=0.2))
+    # The driver sends a cancel request when its time is over. On a busy machine it may come before the statement: that one ends by itself.
+    await refused(asyncio.TimeoutError, conn.fetch("SELECT count(*) FROM generate_series(1, 100000000)", timeout=0.5))
     assert await conn.fetchval("SELECT 1") == 1
 
 

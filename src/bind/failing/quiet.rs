@@ -84,11 +84,16 @@ impl Binder<'_> {
                         self.compare_with_columns(left, &columns, context)?
                     }
                     Expr::Array(Array { elem, named: _ }) => {
-                        // An array has the type of its elements before it meets anything.
                         let shapes = self.shapes_of(elem.iter(), context)?;
-                        let given = shapes.iter().filter(|shape| matches!(shape, Shape::Parameter(_))).count();
-                        (given == 0 || given == shapes.len())
-                            && self.compare(left, &elem.iter().collect::<Vec<_>>(), context)?
+                        let left = self.shape_of(left, context)?;
+                        let constant = |shape: &Shape| matches!(shape, Shape::Literal | Shape::Number);
+                        if shapes.iter().all(constant) || shapes.iter().all(|one| matches!(one, Shape::Parameter(_))) {
+                            return Ok(self.agree(&[&[left][..], &shapes].concat()).is_some());
+                        }
+                        // It has the type of its elements before it meets anything, and is cast element by element then.
+                        let elements =
+                            shapes.into_iter().map(Shape::settled_in_list).try_fold(Shape::Literal, Shape::meets);
+                        elements.is_some_and(|elements| self.agree(&[left, elements]).is_some())
                     }
                     array => {
                         let elements = match self.shape_of(array, context)? {
@@ -139,6 +144,8 @@ impl Binder<'_> {
                 let results = self.shapes_of(results.chain(else_result.as_deref()), context)?;
                 let compares = match operand {
                     None => true,
+                    // Rows are compared as records here, which fails where types differ.
+                    Some(operand) if matches!(unbracketed(operand), Expr::Tuple(_)) => false,
                     Some(operand) => {
                         let values: Vec<&Expr> = conditions.iter().map(|when| &when.condition).collect();
                         self.compare(operand, &values, context)?
@@ -220,9 +227,8 @@ impl Binder<'_> {
             return Ok(Shape::Unknown);
         }
         let shapes = self.shapes_of(values.into_iter(), context)?;
-        // The type that a parameter is declared with may become that of all.
-        let given = shapes.iter().any(|shape| matches!(shape, Shape::Parameter(_)));
-        if given && self.judge.as_ref().is_none_or(|judge| judge.parameters != Parameters::Plain) {
+        // The type that a parameter is declared with, or has from elsewhere, may become that of all.
+        if shapes.iter().any(|shape| matches!(shape, Shape::Parameter(_))) {
             return Ok(Shape::Unknown);
         }
         Ok(self.agree(&shapes).map_or(Shape::Unknown, Shape::settled))

@@ -60,12 +60,12 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Note,
         "A login may write on the server what decides what its role sees; pgscrim refuses such writes, and the privilege serves nothing else.",
     ),
+    (ENDED, Level::Note, "A grant of a legal duty has ended: it opens nothing any more."),
     (
         FOLLOWS_SETTINGS,
         Level::Warning,
         "A condition of the rules may mean something else under another time zone, date style or language of the client's session.",
     ),
-    (ENDED, Level::Note, "A grant of a legal duty has ended: it opens nothing any more."),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
     (
