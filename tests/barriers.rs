@@ -156,6 +156,7 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "SELECT count(*) FROM # WHERE id = 2 AND coalesce($1, txt) >= ANY ($1::text[])",
         "SELECT count(*) FROM # WHERE id = 2 AND f <> $1 AND coalesce($1, id) <> total",
         "SELECT count(*) FROM # WHERE id = 2 AND 2.5 <> $1 AND coalesce($1, id) <> f",
+        "SELECT count(*) FROM # WHERE id = 2 AND id <> $1 AND big <> $1",
         // Rows are records to CASE, and an array has the type of its elements.
         "SELECT count(*) FROM # WHERE id = 2 AND CASE (id, big) WHEN (2, 3) THEN 1 ELSE 3 END > 2",
         "SELECT count(*) FROM # WHERE id = 2 AND f = ANY (ARRAY[1e400, id])",

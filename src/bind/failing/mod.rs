@@ -102,8 +102,8 @@ impl Met {
         let texts = |one: Oid, other: Oid| Shape::Of(one).is_text() && Shape::Of(other).is_text();
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => false,
-            (Self::With(one), Self::With(other)) => Shape::Of(one).meets(Shape::Of(other)).is_none(),
-            (Self::CastTo(one), Self::CastTo(other) | Self::With(other)) | (Self::With(one), Self::CastTo(other)) => {
+            // Not even an integer and a numeric: which of them it is decides what a third place makes of it.
+            (Self::CastTo(one) | Self::With(one), Self::CastTo(other) | Self::With(other)) => {
                 one != other && !texts(one, other)
             }
             (
@@ -250,7 +250,6 @@ impl Judge {
                 kinds.push(met);
             }
         }
-        // Each with the next would not do: an integer meets both a numeric and a float.
         let differ =
             |one: &Option<Met>, other: &Option<Met>| one.zip(*other).is_none_or(|(one, other)| one.differs(other));
         places
