@@ -17,11 +17,12 @@ use super::{
     marks::mark_deps,
     parameters::Parameters,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
+    typed::is_value_keyword,
 };
 use crate::{
     catalog::{CatalogSnapshot, Relation, overloads::Typed, search_path::resolve_relation},
     error::{Refusal, RefusalCode},
-    sql::{Kind, RESERVED_PREFIX, Token, gaps, keywords, parse},
+    sql::{Kind, RESERVED_PREFIX, Token, gaps, parse},
 };
 
 /// Names of system columns.
@@ -48,6 +49,8 @@ pub struct Binder<'a> {
     pub(super) queries: HashMap<usize, Vec<Typed>, FixedState>,
     /// Numbers of the parameters that stand in several places, once that was asked.
     pub(super) repeated: Option<BTreeSet<Option<u32>>>,
+    /// Whether the parser was shown the tokens as they are.
+    seen: bool,
     /// What can fail on a value, where that is asked.
     pub(super) judge: Option<Box<Judge>>,
 }
@@ -77,9 +80,7 @@ pub fn bind_statement(
     catalog: &CatalogSnapshot,
     path: &[String],
 ) -> Result<Bound, Refusal> {
-    let mut binder = Binder::new(tokens, catalog, path);
-    let (outputs, returns_rows) = binder.statement(statement, None)?;
-    Ok(binder.finish(outputs, returns_rows))
+    Binder::new(tokens, catalog, path).whole(statement)
 }
 
 /// As [`bind_statement`], and says what in it can fail on a value ([`Bound::failing`]) if its parameters are such.
@@ -94,9 +95,8 @@ pub fn bind_judged(
     parameters: Parameters,
 ) -> Result<Bound, Refusal> {
     let mut binder = Binder::new(tokens, catalog, path);
-    binder.judge = Some(Box::new(Judge::new(tokens, &gaps::find(tokens), catalog, parameters)));
-    let (outputs, returns_rows) = binder.statement(statement, None)?;
-    Ok(binder.finish(outputs, returns_rows))
+    binder.judge = Some(Box::new(Judge::new(tokens, binder.seen, catalog, parameters)));
+    binder.whole(statement)
 }
 
 /// Binds a statement that pgscrim itself has printed: every relation is schema-qualified, and names with the reserved
@@ -107,8 +107,7 @@ pub fn bind_judged(
 pub fn bind_own(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
     let mut binder = Binder::new(tokens, catalog, &[]);
     binder.own_text = true;
-    let (outputs, returns_rows) = binder.statement(statement, None)?;
-    Ok(binder.finish(outputs, returns_rows))
+    binder.whole(statement)
 }
 
 /// Binds a query alone.
@@ -157,7 +156,9 @@ pub(super) enum Resolved {
 impl<'a> Binder<'a> {
     fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
         let mut bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
-        for label in gaps::find(tokens).labels {
+        let gaps = gaps::find(tokens);
+        let seen = gaps.is_empty();
+        for label in gaps.labels {
             if let Some(accounted) = bound.accounted.get_mut(label) {
                 *accounted = true;
             }
@@ -175,8 +176,14 @@ impl<'a> Binder<'a> {
             own_text: false,
             queries: HashMap::default(),
             repeated: None,
+            seen,
             judge: None,
         }
+    }
+
+    fn whole(mut self, statement: &Statement) -> Result<Bound, Refusal> {
+        let (outputs, returns_rows) = self.statement(statement, None)?;
+        Ok(self.finish(outputs, returns_rows))
     }
 
     fn finish(mut self, outputs: Vec<Output>, returns_rows: bool) -> Bound {
@@ -576,24 +583,4 @@ impl<'a> Binder<'a> {
     pub(super) fn before(&self, index: usize) -> Option<&'a Token> {
         index.checked_sub(1).and_then(|index| self.tokens.get(index))
     }
-}
-
-/// Keywords that are values without parentheses.
-fn is_value_keyword(word: &str) -> bool {
-    matches!(
-        word,
-        "current_user"
-            | "session_user"
-            | "user"
-            | "current_role"
-            | "current_catalog"
-            | "current_schema"
-            | "current_date"
-            | "current_time"
-            | "current_timestamp"
-            | "localtime"
-            | "localtimestamp"
-            | "default"
-            | "system_user"
-    ) && keywords::is_keyword(word)
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     error::Refusal,
     names::Oid,
-    sql::{Kind, parse},
+    sql::{Kind, keywords, parse},
 };
 
 const BOOL: Typed = Typed::Known(Oid(16));
@@ -459,4 +459,24 @@ impl Binder<'_> {
         }
         Ok(self.function_type(&called.value, &arguments))
     }
+}
+
+/// Keywords that are values without parentheses.
+pub(super) fn is_value_keyword(word: &str) -> bool {
+    matches!(
+        word,
+        "current_user"
+            | "session_user"
+            | "user"
+            | "current_role"
+            | "current_catalog"
+            | "current_schema"
+            | "current_date"
+            | "current_time"
+            | "current_timestamp"
+            | "localtime"
+            | "localtimestamp"
+            | "default"
+            | "system_user"
+    ) && keywords::is_keyword(word)
 }

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     catalog::{CatalogSnapshot, Column, data::RelationKind},
     names::Oid,
-    sql::{Kind, Reads, Token, gaps::Gaps, parse},
+    sql::{Kind, Reads, Token, parse},
 };
 
 /// What was found of one statement.
@@ -135,10 +135,10 @@ pub(super) struct Judge {
 const SORTS: &[&str] = &["distinct", "except", "group", "intersect", "order", "over", "union", "window"];
 
 impl Judge {
-    pub fn new(tokens: &[Token], gaps: &Gaps, catalog: &CatalogSnapshot, parameters: Parameters) -> Self {
+    pub fn new(tokens: &[Token], seen: bool, catalog: &CatalogSnapshot, parameters: Parameters) -> Self {
         let has = |words: &[&str]| tokens.iter().any(|token| words.iter().any(|word| token.is_word(word)));
         // The tree does not show what the parser was not shown, and a query that reads itself computes its lists again.
-        let unseen = !gaps.is_empty() || shape::brings_conversions(catalog) || has(&["recursive"]);
+        let unknown = !seen || shape::brings_conversions(catalog) || has(&["recursive"]);
         Self {
             parameters,
             standing: Standing::Outermost,
@@ -146,7 +146,7 @@ impl Judge {
             items: 0,
             met: BTreeMap::new(),
             queries: HashMap::default(),
-            failing: Failing { conditions: unseen, ..Failing::default() },
+            failing: Failing { conditions: unknown, ..Failing::default() },
         }
     }
 
