@@ -95,6 +95,6 @@ pub fn context(inputs: &Inputs) -> QueryContext {
     QueryContext {
         role: inputs.policy.role_for(&who, &inputs.catalog).unwrap(),
         search_path: vec!["pg_catalog".to_owned(), "public".to_owned()].into(),
-        protocol: Protocol::Extended,
+        protocol: Protocol::EXTENDED,
     }
 }

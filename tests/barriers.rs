@@ -10,7 +10,7 @@ use common::{
     wire::{self, lines},
 };
 use pgscrim::{
-    bind::Declared,
+    bind::Parameters,
     engine::{Inputs, Protocol, QueryContext, plan},
     policy::RoleId,
 };
@@ -49,6 +49,9 @@ functions = FUNCTIONS
 rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "vis" }
 "#;
 
+/// The client declares no types of parameters.
+const INFERRED: Protocol = Protocol::Extended(Parameters::Inferred);
+
 struct World {
     inputs: Inputs,
     postgres: Postgres,
@@ -77,7 +80,7 @@ impl World {
     }
 
     fn is_barrier(&self, sql: &str) -> bool {
-        let sent = self.sent(sql, Protocol::Inferred);
+        let sent = self.sent(sql, INFERRED);
         sent.contains("OFFSET 0") || sent.contains("CASE WHEN")
     }
 }
@@ -100,7 +103,7 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table);
-            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, INFERRED));
             let answer = ghn.simple(&sql);
             let negative = sql.contains("LIMIT") || sql.contains("OFFSET");
             // Visible rows have totals below 2001, too.
@@ -187,7 +190,7 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table);
-            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+            assert!(world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, INFERRED));
         }
     }
     // A scope with a sub-select may be joined, and lists are computed below the join; one on the row alone is a filter of the scan.
@@ -203,7 +206,7 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
     ] {
         let sql = sql.replace('@', fails);
         let (joined, filtered) = (sql.replace('#', "docs"), sql.replace('#', "items"));
-        assert!(world.is_barrier(&joined), "{joined}: {}", world.sent(&joined, Protocol::Inferred));
+        assert!(world.is_barrier(&joined), "{joined}: {}", world.sent(&joined, INFERRED));
         for sql in [joined, filtered] {
             ghn.simple("SET enable_hashjoin = off; SET enable_mergejoin = off");
             let answer = ghn.simple(&sql);
@@ -240,36 +243,99 @@ fn what_cannot_fail_has_none() {
     ] {
         for table in ["docs", "items"] {
             let sql = sql.replace('#', table).replace('@', "1000 / (total - 2000)");
-            assert!(!world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, Protocol::Inferred));
+            assert!(!world.is_barrier(&sql), "{sql}: {}", world.sent(&sql, INFERRED));
         }
     }
     for sql in [
         "WITH source AS (SELECT id, lower(txt) FROM items WHERE id = $1 LIMIT $2 OFFSET $3) SELECT * FROM source",
         "SELECT x.id, lower(txt) FROM (SELECT * FROM items WHERE id = 3) x ORDER BY abs(total)",
     ] {
-        assert!(!world.is_barrier(sql), "{sql}: {}", world.sent(sql, Protocol::Inferred));
+        assert!(!world.is_barrier(sql), "{sql}: {}", world.sent(sql, INFERRED));
     }
-    // What the client declares may be anything.
-    let cast = "SELECT id FROM items WHERE id = $1::int";
-    assert!(world.sent(cast, Protocol::Extended).contains("OFFSET 0"));
-    assert!(world.sent(cast, Protocol::Typed(Declared::default())).contains("OFFSET 0"));
-    let compared = "SELECT id FROM items WHERE total > $1 AND big = $2";
-    assert!(world.sent(compared, Protocol::of_parse([1700, 701])).contains("OFFSET 0"));
-    assert!(world.sent(compared, Protocol::of_parse([1700, 26])).contains("OFFSET 0"));
-    assert!(!world.sent(compared, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
-    assert!(!world.sent(compared, Protocol::of_parse([])).contains("OFFSET 0"));
+}
+
+/// A parameter is of the type that the client declares; only one that is not declared has its type from the statement.
+#[test]
+fn a_declared_parameter_is_of_its_type() {
+    let world = World::new("CREATE DOMAIN few AS int CHECK (value < 30)", "");
+    let oid = |name: &str| {
+        let rows = world.postgres.sql(shop::DATABASE, &format!("SELECT '{name}'::regtype::oid"));
+        rows[0][0].as_deref().unwrap().parse::<u32>().unwrap()
+    };
+    let barrier = |sql: &str, types: &[&str]| {
+        let types: Vec<u32> = types.iter().map(|name| if *name == "-" { 0 } else { oid(name) }).collect();
+        world.sent(sql, Protocol::of_parse(types.into_iter(), sql)).contains("OFFSET 0")
+    };
+    let total = "SELECT id FROM items WHERE total > $1 AND big = $2";
     let chosen = "SELECT id FROM items WHERE coalesce($1, id) > f";
-    for oid in [1700, 26, 701, 0] {
-        assert!(world.sent(chosen, Protocol::of_parse([oid])).contains("OFFSET 0"), "{oid}");
+    let cast = |name: &str| format!("SELECT id FROM items WHERE id = $1::{name}");
+    for (sql, types, quiet) in [
+        // Nothing declared, or less than there are.
+        (total, &[][..], true),
+        (total, &["-", "-"], true),
+        (total, &["numeric"], true),
+        (total, &["-", "int8"], true),
+        (total, &["int2", "int8"], true),
+        (total, &["numeric", "float4"], true),
+        (total, &["float8", "int8"], false),
+        (total, &["-", "oid"], false),
+        (total, &["few"], false),
+        (&cast("int"), &[], true),
+        (&cast("int"), &["int2"], true),
+        (&cast("int"), &["int4"], true),
+        (&cast("int"), &["int8"], false),
+        (&cast("bigint"), &["int8"], true),
+        (&cast("bigint"), &["int2"], true),
+        (&cast("bigint"), &["numeric"], false),
+        (&cast("bigint"), &["text"], false),
+        (&cast("smallint"), &["int4"], false),
+        (&cast("numeric"), &["int8"], true),
+        (&cast("float8"), &["numeric"], false),
+        (&cast("int"), &["few"], false),
+        ("SELECT id FROM items WHERE id = ANY ($1::bigint[])", &["bigint[]"], true),
+        ("SELECT id FROM items WHERE id = ANY ($1::bigint[])", &["text[]"], false),
+        ("SELECT id FROM items WHERE id = ANY ($1)", &["int2[]"], true),
+        ("SELECT id FROM items WHERE f = ANY ($1)", &["numeric[]"], false),
+        ("SELECT id FROM items WHERE txt = $1::text", &["varchar"], true),
+        ("SELECT id FROM items WHERE txt = $1::text AND txt <> $1", &["text"], true),
+        ("SELECT id FROM items WHERE id::text = $1::text", &["json"], false),
+        (chosen, &["numeric"], false),
+        (chosen, &["oid"], false),
+        (chosen, &["float8"], true),
+        (chosen, &[], false),
+        ("SELECT id FROM items WHERE f > $1 AND big = $2", &["float8", "int8"], true),
+        ("SELECT id FROM items WHERE f > $1 AND big = $2", &["numeric", "int8"], false),
+        ("SELECT id FROM items WHERE f > $1 AND total > $1", &["float4"], false),
+        ("SELECT id FROM items WHERE f > $1 AND id > $1 AND big = $1", &["int4"], true),
+        ("SELECT id FROM items WHERE f > $1 AND id > $1", &["-", "int4"], false),
+        ("SELECT id FROM items WHERE made > $1 AND txt = $2", &["timestamptz", "varchar"], true),
+        ("SELECT id FROM items WHERE made > $1 AND txt = $2", &["date", "varchar"], false),
+        ("SELECT id FROM items WHERE made > $1::date", &["date"], false),
+        ("SELECT id FROM items WHERE day > $1::date AND stamp > $2::timestamp", &["date", "timestamp"], true),
+        ("SELECT id FROM docs WHERE mood = $1", &["mood"], true),
+        ("SELECT id FROM docs WHERE mood = $1::mood", &["text"], false),
+        ("SELECT id FROM items WHERE ($1 IS NULL OR id = $1)", &["int8"], true),
+        ("SELECT id FROM items WHERE id = $01", &["oid"], false),
+        // More than the text can hold.
+        ("SELECT id FROM items WHERE id = $1", &["int4"; 30], false),
+    ] {
+        assert_eq!(!barrier(sql, types), quiet, "{sql} {types:?}");
     }
-    let floats = "SELECT id FROM items WHERE f > $1 AND big = $2";
-    assert!(!world.sent(floats, Protocol::of_parse([701, 20])).contains("OFFSET 0"));
-    assert!(world.sent(floats, Protocol::of_parse([1700, 20])).contains("OFFSET 0"));
-    let since = "SELECT id FROM items WHERE made > $1 AND txt = $2";
-    assert!(!world.sent(since, Protocol::of_parse([1184, 1043])).contains("OFFSET 0"));
-    assert!(world.sent(since, Protocol::of_parse([1082, 1043])).contains("OFFSET 0"));
-    assert!(world.sent("SELECT id FROM items WHERE f > $1", Protocol::of_parse([1700])).contains("OFFSET 0"));
-    assert!(!world.sent(cast, Protocol::Inferred).contains("OFFSET 0"));
+    for (sql, quiet) in [
+        ("PREPARE p AS SELECT id FROM items WHERE total > $1", true),
+        ("PREPARE p (numeric) AS SELECT id FROM items WHERE total > $1", true),
+        ("PREPARE p (text, bigint) AS SELECT id FROM items WHERE id = $2::bigint AND txt = $1", true),
+        ("PREPARE p (text, bigint) AS SELECT id FROM items WHERE id = $1::bigint", false),
+        ("PREPARE p (float8) AS SELECT id FROM items WHERE total > $1", false),
+        ("PREPARE p (few) AS SELECT id FROM items WHERE id = $1", false),
+        // Its own commas.
+        ("PREPARE p (numeric(9, 2), date, int) AS SELECT id FROM items WHERE day = $3", false),
+        ("PREPARE p (double precision, int) AS SELECT id FROM items WHERE id = $2", true),
+        ("PREPARE p (double precision, int) AS SELECT id FROM items WHERE total > $1", false),
+    ] {
+        assert_eq!(!world.sent(sql, Protocol::Simple).contains("OFFSET 0"), quiet, "{sql}");
+    }
+    assert!(world.sent(&cast("int"), Protocol::EXTENDED).contains("OFFSET 0"), "nothing is known");
 }
 
 /// What a sub-select that locks its rows shows, and conditions from around it, PostgreSQL evaluates beside the scope.

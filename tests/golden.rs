@@ -181,7 +181,7 @@ fn context(directive: &str, inputs: &Inputs) -> QueryContext {
     for word in words {
         match word.split_once('=') {
             Some(("path", list)) => path = list.split(',').map(str::to_owned).collect(),
-            None if word == "extended" => protocol = Protocol::Extended,
+            None if word == "extended" => protocol = Protocol::EXTENDED,
             None if word == "shadowed" => {}
             _ => panic!("unknown option {word}"),
         }

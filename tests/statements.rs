@@ -307,8 +307,8 @@ fn every_command_has_its_outcome() {
     let inputs = Inputs { catalog, policy: Arc::new(policy) };
     let mut problems = Vec::new();
     for (tag, sql, expected) in STATEMENTS {
-        for protocol in [Protocol::Simple, Protocol::Extended] {
-            let outcome = outcome(sql, &inputs, protocol);
+        for protocol in [Protocol::Simple, Protocol::EXTENDED] {
+            let outcome = outcome(sql, &inputs, protocol.clone());
             if outcome != *expected {
                 problems.push(format!("{tag}: {sql}: {outcome}, not {expected} ({protocol:?})"));
             }

@@ -92,10 +92,10 @@ pub fn bind_judged(
     tokens: &[Token],
     catalog: &CatalogSnapshot,
     path: &[String],
-    parameters: Parameters,
+    parameters: &Parameters,
 ) -> Result<Bound, Refusal> {
     let mut binder = Binder::new(tokens, catalog, path);
-    binder.judge = Some(Box::new(Judge::new(tokens, binder.seen, catalog, parameters)));
+    binder.judge = Some(Box::new(Judge::new(tokens, binder.seen, catalog, parameters.clone())));
     binder.whole(statement)
 }
 
@@ -200,7 +200,7 @@ impl<'a> Binder<'a> {
         }
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;
-        self.bound.failing = self.judge.take().map(|judge| judge.finish(self.tokens));
+        self.bound.failing = self.judge.take().map(|judge| judge.finish(self.tokens, self.catalog));
         self.bound
     }
 

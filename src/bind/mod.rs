@@ -37,4 +37,4 @@ pub use bound::{
     Output, Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
 };
 pub use failing::Failing;
-pub use parameters::{Declared, Parameters, is_known_parameter, is_plain_parameter};
+pub use parameters::Parameters;

@@ -299,7 +299,7 @@ impl Slot {
         } else {
             Kept::Answer(OnceLock::new())
         };
-        let (protocol, path) = (key.context.protocol, Arc::clone(&key.context.search_path));
+        let (protocol, path) = (key.context.protocol.clone(), Arc::clone(&key.context.search_path));
         Self { key: key.bytes.into(), protocol, path, kept }
     }
 
@@ -488,7 +488,7 @@ exempt = true
         let first = context(&inputs);
         let text = "SELECT phone FROM customers";
         assert_eq!(found(&cache, text, &first, &inputs), Found::Miss);
-        let other_protocol = QueryContext { protocol: Protocol::Extended, ..first.clone() };
+        let other_protocol = QueryContext { protocol: Protocol::EXTENDED, ..first.clone() };
         assert_eq!(found(&cache, text, &other_protocol, &inputs), Found::Miss);
         let other_path = QueryContext { search_path: Arc::from(["pg_catalog".to_owned()]), ..first.clone() };
         assert_eq!(found(&cache, text, &other_path, &inputs), Found::Miss);

@@ -9,7 +9,7 @@ use super::{
     tables, temporary,
 };
 use crate::{
-    bind::{Bound, Usages, bind_expressions, bind_statement},
+    bind::{Bound, Parameters, Usages, bind_expressions, bind_statement},
     catalog::data::TypeData,
     error::{Refusal, RefusalCode},
     names::quote_literal,
@@ -58,8 +58,10 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         }
         Command::Prepare(at, body) => {
             reserved(tokens, *at)?;
-            parameter_types(tokens.get(*at + 1..*body).unwrap_or(&[]), run)?;
-            let rewritten = inner(tokens, *body, run)?;
+            let types = tokens.get(*at + 1..*body).unwrap_or(&[]);
+            parameter_types(types, run)?;
+            let parameters = declared_types(types, run);
+            let rewritten = inner(tokens, *body, &Run { parameters: &parameters, ..*run })?;
             let text = rewritten.printed.text.as_str().into();
             Ok(pipeline::planned(kind, Effect::Prepare(name(at), text), tokens, 0..*body, rewritten, run))
         }
@@ -369,6 +371,21 @@ fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
             Err(refusal.at(token.start).with_hint(hint))
         }
     }
+}
+
+/// What the list between the name of PREPARE and AS declares its parameters to be.
+fn declared_types(tokens: &[Token], run: &Run<'_>) -> Parameters {
+    let [open, list @ .., close, _as] = tokens else { return Parameters::Inferred };
+    // `numeric(10, 2)` has a comma of its own.
+    let nested = list.iter().any(|token| matches!(token.kind, Kind::Open | Kind::Close));
+    if open.kind != Kind::Open || close.kind != Kind::Close || nested {
+        return Parameters::Any;
+    }
+    let declared = |words: &[Token]| match words {
+        [word] if run.inputs.catalog.types_named(word.name()).next().is_none() => Parameters::named(word.name()),
+        _ => Parameters::OTHER,
+    };
+    Parameters::declared(list.split(|token| token.kind == Kind::Comma).map(declared), usize::MAX)
 }
 
 fn reserved(tokens: &[Token], at: usize) -> Result<(), Refusal> {

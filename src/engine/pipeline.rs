@@ -25,8 +25,8 @@ pub(super) struct Run<'a> {
     pub inputs: &'a Inputs,
     pub role: &'a RolePolicy,
     pub path: &'a [String],
-    /// What the parameters of the statement may have been declared to be.
-    pub parameters: Parameters,
+    /// What the parameters of the statement are declared to be.
+    pub parameters: &'a Parameters,
 }
 
 /// One planned statement and its text.
@@ -242,8 +242,7 @@ pub(super) struct Rewritten {
 
 /// As [`rewrite_alone`], for what stands within something else: nothing of it may be left to be judged at Bind.
 pub(super) fn rewrite_statement(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten, Refusal> {
-    // Nor is what Parse declares what the parameters of PREPARE are.
-    let rewritten = rewrite_alone(tokens, &Run { parameters: Parameters::Any, ..*run })?;
+    let rewritten = rewrite_alone(tokens, run)?;
     let takes = matches!(command::configured(tokens, run, &mut Reads::default()), Effect::PurposeGiven(_));
     if rewritten.sets_path && takes { Err(purpose_not_given()) } else { Ok(rewritten) }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::template::Template;
 use crate::{
-    bind::{Declared, Parameters, is_known_parameter, is_plain_parameter},
+    bind::Parameters,
     catalog::CatalogSnapshot,
     error::Refusal,
     names::{AttNum, Oid},
@@ -31,37 +31,37 @@ impl Inputs {
 }
 
 /// How a statement reaches the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// A Query message: any number of statements.
     Simple,
-    /// A Parse message: at most one statement.
-    Extended,
-    /// The same, where the client declares only common types ([`is_known_parameter`]), these among them.
-    Typed(Declared),
-    /// The same, where the client leaves the types of its parameters to the statement, or declares such as no cast fails on
-    /// ([`is_plain_parameter`]).
-    Inferred,
+    /// A Parse message: at most one statement, with parameters that are declared so.
+    Extended(Parameters),
 }
 
 impl Protocol {
-    /// Of a Parse message with these types of parameters.
-    pub fn of_parse(types: impl IntoIterator<Item = u32>) -> Self {
-        types.into_iter().fold(Self::Inferred, |protocol, oid| match protocol {
-            Self::Inferred if is_plain_parameter(oid) => Self::Inferred,
-            Self::Inferred if is_known_parameter(oid) => Self::Typed(Declared::default().with(oid)),
-            Self::Typed(declared) if is_known_parameter(oid) => Self::Typed(declared.with(oid)),
-            Self::Simple | Self::Extended | Self::Typed(_) | Self::Inferred => Self::Extended,
-        })
+    /// A Parse message of whose parameters nothing is known.
+    pub const EXTENDED: Self = Self::Extended(Parameters::Any);
+
+    /// Of a Parse message with this text and these types of parameters.
+    pub fn of_parse(types: impl Iterator<Item = u32> + Clone, text: &str) -> Self {
+        Self::Extended(Parameters::declared(types.map(Oid), text.len()))
+    }
+
+    /// The same for plans of this role: without row scopes types make no difference.
+    #[must_use]
+    pub fn planned_for(&self, role: &RolePolicy) -> Self {
+        match self {
+            Self::Extended(_) if role.observed.as_deref().unwrap_or(role).scopes == 0 => Self::EXTENDED,
+            Self::Simple | Self::Extended(_) => self.clone(),
+        }
     }
 
     /// What the client may have declared the parameters to be.
-    pub(super) fn parameters(self) -> Parameters {
+    pub(super) fn parameters(&self) -> &Parameters {
         match self {
-            // The parameters of PREPARE have types of their own.
-            Self::Simple | Self::Extended => Parameters::Any,
-            Self::Typed(declared) => Parameters::Known(declared),
-            Self::Inferred => Parameters::Plain,
+            Self::Simple => &Parameters::Any,
+            Self::Extended(parameters) => parameters,
         }
     }
 }

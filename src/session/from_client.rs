@@ -289,7 +289,7 @@ impl Relay {
                     }
                 }
             } else if header.kind == b'P' {
-                let origin = not_analysed(Protocol::Extended, stamp);
+                let origin = not_analysed(Protocol::EXTENDED, stamp);
                 self.model.open = true;
                 // Its name is beyond the bytes at hand only for a hostile client; the record then says UNKNOWN.
                 let name = self.client.input.get(frame::HEADER..).and_then(|start| {
@@ -375,8 +375,8 @@ impl Relay {
         if self.exempt {
             let text = parsed.ok().and_then(|parse| std::str::from_utf8(parse.text).ok());
             let origin = match text {
-                Some(text) => self.judge(text, Protocol::Extended).await?,
-                None => Ok(not_analysed(Protocol::Extended, self.inputs()?)),
+                Some(text) => self.judge(text, Protocol::EXTENDED).await?,
+                None => Ok(not_analysed(Protocol::EXTENDED, self.inputs()?)),
             };
             let name = Name::new(parsed.map(|parse| parse.name).unwrap_or_default());
             if let Ok(origin) = origin {
@@ -400,7 +400,7 @@ impl Relay {
             self.refuse(refusal.into(), "", false, None).await;
             return Ok(());
         }
-        let protocol = Protocol::of_parse(frontend::types(parse.types));
+        let protocol = Protocol::of_parse(frontend::types(parse.types), text);
         let origin = match self.judge(text, protocol).await? {
             Ok(origin) => origin,
             Err(refused) => {
@@ -440,7 +440,7 @@ impl Relay {
         let known = self.model.portal(&name);
         let prepared = match known {
             Some(prepared) => prepared,
-            None if self.exempt => Prepared::first(not_analysed(Protocol::Extended, self.inputs()?), None),
+            None if self.exempt => Prepared::first(not_analysed(Protocol::EXTENDED, self.inputs()?), None),
             // The server skips it, as it did the Bind.
             None if self.model.fails_before_sync() => return Ok(()),
             None => {
@@ -570,7 +570,7 @@ impl Relay {
         self.statements += 1;
         let access = Access { decision: "refuse", ..access };
         let planned = Arc::new(PlannedStatement { kind, access, effect: Effect::None, outputs: None });
-        let protocol = if simple { Protocol::Simple } else { Protocol::Extended };
+        let protocol = if simple { Protocol::Simple } else { Protocol::EXTENDED };
         let origin = not_analysed(protocol, Arc::clone(&self.stamp));
         let documents = self.documents_in_force();
         let run = self.begun(slot, planned, documents, origin);

@@ -98,7 +98,7 @@ impl Relay {
                 let _ = self.shared.inputs.refresh().await;
             }
             let text = Arc::clone(&origin.text);
-            match self.judge(&text, origin.protocol).await? {
+            match self.judge(&text, origin.protocol.clone()).await? {
                 Ok(again) if again.sends_the_same(&origin) => origin = again,
                 Ok(_) | Err(_) => return Ok(false),
             }

@@ -166,7 +166,7 @@ impl Relay {
             self.settled().await;
         }
         let mut stamp = self.inputs()?;
-        let mut result = self.ask(text, protocol, &stamp).await;
+        let mut result = self.ask(text, &protocol, &stamp).await;
         if let Err(refused) = &result
             && !self.exempt
             && may_be_stale(&refused.refusal)
@@ -177,7 +177,7 @@ impl Relay {
             self.clock.look();
             if !Arc::ptr_eq(&fresh, &stamp) {
                 stamp = fresh;
-                result = self.ask(text, protocol, &stamp).await;
+                result = self.ask(text, &protocol, &stamp).await;
             }
         }
         // A table that takes in masks holds them from now on, also for other statements of the same text.
@@ -186,7 +186,7 @@ impl Relay {
             && plan.statements.iter().any(|planned| self.temporary.mask(&planned.access.keeps_masks))
         {
             stamp = self.inputs()?;
-            result = self.ask(text, protocol, &stamp).await;
+            result = self.ask(text, &protocol, &stamp).await;
         }
         if let Ok(plan) = &result
             && !self.exempt
@@ -208,8 +208,10 @@ impl Relay {
     }
 
     /// Asks the cache or the engine.
-    async fn ask(&mut self, text: &str, protocol: Protocol, stamp: &Arc<Stamp>) -> Answer {
+    async fn ask(&mut self, text: &str, protocol: &Protocol, stamp: &Arc<Stamp>) -> Answer {
         let started = self.clock.last();
+        let role = stamp.inputs.policy.role(self.role);
+        let protocol = role.map_or_else(|| protocol.clone(), |role| protocol.planned_for(role));
         let context = QueryContext { role: self.role, search_path: Arc::clone(&stamp.path), protocol };
         let overlay = stamp.overlay.as_ref().filter(|overlay| overlay.may_concern(text));
         let (plans, inputs) = match overlay {

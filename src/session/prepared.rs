@@ -338,7 +338,7 @@ impl Relay {
             return Ok(if same { Again::Same(prepared.clone()) } else { Again::Refused(replan(prepared)) });
         }
         let text = Arc::clone(&prepared.origin.text);
-        let origin = match self.judge(&text, prepared.origin.protocol).await? {
+        let origin = match self.judge(&text, prepared.origin.protocol.clone()).await? {
             Ok(origin) => origin,
             Err(refused) => return Ok(Again::Refused(refused)),
         };

@@ -41,7 +41,7 @@ pub fn parse(body: &[u8]) -> Result<Parse<'_>, Malformed> {
 }
 
 /// The OIDs in [`Parse::types`]; 0 where the server chooses.
-pub fn types(types: &[u8]) -> impl Iterator<Item = u32> + '_ {
+pub fn types(types: &[u8]) -> impl Iterator<Item = u32> + Clone + '_ {
     types.get(2..).unwrap_or_default().chunks_exact(4).filter_map(|oid| Some(u32::from_be_bytes(oid.try_into().ok()?)))
 }
 

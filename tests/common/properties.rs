@@ -143,7 +143,7 @@ impl Planner {
         };
         let exempt = plan(text, &context(1, Protocol::Simple), &self.inputs).expect("exempt roles are never refused");
         assert_eq!(&**exempt.permit.text(), text);
-        let extended = plan(text, &context(0, Protocol::Extended), &self.inputs);
+        let extended = plan(text, &context(0, Protocol::EXTENDED), &self.inputs);
         let simple = plan(text, &context(0, Protocol::Simple), &self.inputs);
         let Ok(simple) = simple else {
             assert!(extended.is_err(), "{text:?}");

@@ -23,7 +23,7 @@ use self::shape::Shape;
 use super::{
     binder::{Binder, Context},
     bound::{Clause, Output},
-    parameters::Parameters,
+    parameters::{self, Parameters},
     query::unbracketed,
     scope::ScopeColumn,
 };
@@ -151,8 +151,8 @@ impl Judge {
     }
 
     /// What was found, at the end of the statement.
-    pub fn finish(mut self, tokens: &[Token]) -> Failing {
-        self.failing.conditions |= self.repeats(tokens);
+    pub fn finish(mut self, tokens: &[Token], catalog: &CatalogSnapshot) -> Failing {
+        self.failing.conditions |= self.repeats(tokens, catalog);
         self.failing.below_joins |= self.failing.conditions;
         self.failing
     }
@@ -227,7 +227,7 @@ impl Judge {
                 return None;
             }
         };
-        if mixed || !self.parameters.may_meet(oid) {
+        if mixed {
             return None;
         }
         for at in given.chain([first]) {
@@ -238,12 +238,12 @@ impl Judge {
 
     /// Whether a parameter stands in several places that may want it to be of several types: it has its type from one of them, and is cast at the
     /// others.
-    fn repeats(&self, tokens: &[Token]) -> bool {
-        let mut places: BTreeMap<Option<u32>, Vec<Option<Met>>> = BTreeMap::new();
+    fn repeats(&self, tokens: &[Token], catalog: &CatalogSnapshot) -> bool {
+        let mut places: BTreeMap<Option<usize>, Vec<Option<Met>>> = BTreeMap::new();
         for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Parameter) {
-            // `$01` is `$1`.
-            let number = token.name().trim_start_matches('$').parse::<u32>().ok();
-            let kinds = places.entry(number).or_default();
+            // One that is declared has the same type everywhere.
+            let Shape::Parameter(_) = self.parameters.shape(token.name(), at, catalog) else { continue };
+            let kinds = places.entry(parameters::number(token.name())).or_default();
             let met = self.met.get(&at).copied();
             // What stands in one place only is cast to nothing.
             if !kinds.contains(&met) || kinds.len() == 1 {

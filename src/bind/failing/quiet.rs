@@ -12,7 +12,6 @@ use super::{Content, Met, Nature, shape, shape::Shape};
 use crate::{
     bind::{
         binder::{Binder, Context, Resolved},
-        parameters::Parameters,
         query::unbracketed,
     },
     error::Refusal,
@@ -52,7 +51,7 @@ impl Binder<'_> {
             | Expr::IsNotUnknown(_) => true,
             Expr::IsNull(operand) | Expr::IsNotNull(operand) => {
                 if let Shape::Parameter(at) = self.shape_of(operand, context)? {
-                    self.met(at, Met::Any);
+                    self.meet(at, Met::Any);
                 }
                 true
             }
@@ -105,7 +104,7 @@ impl Binder<'_> {
                         // Of two parameters neither has its type from the other.
                         let agreed = self.agree(&[left, elements]);
                         if let (Some(Shape::Of(oid)), Shape::Parameter(at)) = (agreed, elements) {
-                            self.met(at, Met::WithElements(oid));
+                            self.meet(at, Met::WithElements(oid));
                         }
                         agreed.is_some()
                     }
@@ -169,7 +168,9 @@ impl Binder<'_> {
                 Value::Number(..) => Shape::Number,
                 Value::SingleQuotedString(_) | Value::Null => Shape::Literal,
                 Value::Boolean(_) => Shape::Of(shape::BOOL),
-                Value::Placeholder(_) => parse::token_index(value.span).map_or(Shape::Unknown, Shape::Parameter),
+                Value::Placeholder(ref name) => parse::token_index(value.span)
+                    .zip(self.judge.as_ref())
+                    .map_or(Shape::Unknown, |(at, judge)| judge.parameters.shape(name, at, self.catalog)),
                 _ => Shape::Unknown,
             },
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
@@ -307,10 +308,12 @@ impl Binder<'_> {
         self.judge.as_mut()?.agree(shapes)
     }
 
-    fn met(&mut self, at: usize, met: Met) {
+    /// Notes what a parameter meets; always true.
+    fn meet(&mut self, at: usize, met: Met) -> bool {
         if let Some(judge) = &mut self.judge {
             judge.met.insert(at, met);
         }
+        true
     }
 
     /// Notes a constant by whose content something fails on no value; always true.
@@ -387,19 +390,20 @@ impl Binder<'_> {
         }
         Ok(match self.shape_of(operand, context)? {
             Shape::Literal | Shape::Number => true,
-            Shape::Of(_) | Shape::Moment(..) => target == Shape::Of(shape::TEXT) || target == Shape::Of(shape::VARCHAR),
-            Shape::Parameter(at) => {
-                // An integer may not fit into a smaller one.
-                let narrow = target == Shape::Of(shape::INT2) || target == Shape::Elements(shape::INT2);
-                let plain = self.judge.as_ref().is_some_and(|judge| judge.parameters == Parameters::Plain);
-                match target {
-                    Shape::Of(oid) => self.met(at, Met::CastTo(oid)),
-                    Shape::Elements(oid) => self.met(at, Met::CastToElements(oid)),
-                    _ => return Ok(false),
-                }
-                target == Shape::Of(shape::TEXT) || (plain && !narrow)
+            // To text, or to a type that it becomes beside values of that.
+            Shape::Of(oid) | Shape::Moment(oid, _) => {
+                let becomes = |wanted| shape::common(oid, wanted) == Some(wanted);
+                matches!(target, Shape::Of(shape::TEXT | shape::VARCHAR))
+                    || matches!(target, Shape::Of(wanted) if becomes(wanted))
             }
-            Shape::Unknown | Shape::Elements(_) => false,
+            // Of that type, if it is so wherever it stands.
+            Shape::Parameter(at) => match target {
+                Shape::Of(oid) => self.meet(at, Met::CastTo(oid)),
+                Shape::Elements(oid) => self.meet(at, Met::CastToElements(oid)),
+                Shape::Unknown | Shape::Literal | Shape::Number | Shape::Parameter(_) | Shape::Moment(..) => false,
+            },
+            elements @ Shape::Elements(_) => elements == target,
+            Shape::Unknown => false,
         })
     }
 

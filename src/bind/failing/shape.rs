@@ -2,7 +2,7 @@
 //! without a cast that fails on some values. Invariant: of what is not listed here nothing is known, and it meets nothing.
 
 use crate::{
-    catalog::{CatalogSnapshot, Column},
+    catalog::{CatalogSnapshot, Column, data::TypeData},
     names::{FIRST_USER_OID, Oid},
 };
 
@@ -72,7 +72,51 @@ pub enum Shape {
     Elements(Oid),
 }
 
+/// Types of arrays that parameters are declared as, and those of their elements.
+const ARRAYS: &[(Oid, Oid)] = &[
+    (Oid(1000), BOOL),
+    (Oid(1001), BYTEA),
+    (Oid(1007), INT4),
+    (Oid(1009), TEXT),
+    (Oid(1016), INT8),
+    (Oid(1022), FLOAT8),
+    (Oid(1115), TIMESTAMP),
+    (Oid(1182), DATE),
+    (Oid(1183), TIME),
+    (Oid(1185), TIMESTAMPTZ),
+    (Oid(1187), INTERVAL),
+    (Oid(1231), NUMERIC),
+    (Oid(2951), UUID),
+    (Oid(3807), JSONB),
+];
+
+/// The type that stands for all of which the same can fail as of a type that a parameter is declared to be, so that one plan serves them.
+pub fn representative(oid: Oid) -> Oid {
+    match oid {
+        INT2 => INT4,
+        FLOAT4 => FLOAT8,
+        VARCHAR | BPCHAR => TEXT,
+        // Arrays of these.
+        Oid(1005) => Oid(1007),
+        Oid(1021) => Oid(1022),
+        Oid(1014 | 1015) => Oid(1009),
+        other => other,
+    }
+}
+
 impl Shape {
+    /// That of a parameter which is declared to be of a type.
+    pub fn of_declared(oid: Oid, catalog: &CatalogSnapshot) -> Self {
+        if COMPARABLE.contains(&oid) {
+            return Self::Of(oid);
+        }
+        if let Some((_, element)) = ARRAYS.iter().find(|(array, _)| *array == oid) {
+            return Self::Elements(*element);
+        }
+        let is_enum = |found: &TypeData| found.oid == oid && found.kind == 'e' && oid >= FIRST_USER_OID;
+        if catalog.data().types.iter().any(is_enum) { Self::Of(oid) } else { Self::Unknown }
+    }
+
     /// That of a column.
     pub fn of_column(column: &Column) -> Self {
         let stored = COMPARABLE.contains(&column.type_oid) && column.collation.is_none();
@@ -142,7 +186,7 @@ const FLOATS: &[Oid] = &[FLOAT4, FLOAT8];
 const TEXTS: &[Oid] = &[TEXT, VARCHAR, BPCHAR, NAME];
 
 /// The type that values of two types have in common, to which both are cast without failing. A numeric may not fit a float, nor a date a timestamp.
-fn common(one: Oid, other: Oid) -> Option<Oid> {
+pub fn common(one: Oid, other: Oid) -> Option<Oid> {
     let both = |types: &[Oid]| types.contains(&one) && types.contains(&other);
     let between = |types: &[Oid], wide: &[Oid]| {
         (types.contains(&one) && wide.contains(&other)) || (wide.contains(&one) && types.contains(&other))

@@ -51,10 +51,10 @@ fn inputs_by(rules: &str) -> Inputs {
 /// What the two verifications say of `sql` when its printed form was changed by `change`.
 fn verdicts(sql: &str, inputs: &Inputs, change: impl Fn(&mut Printed)) -> (bool, bool) {
     let path = ["pg_catalog".to_owned(), "public".to_owned()];
-    let run = Run { inputs, role: &inputs.policy.roles[0], path: &path, parameters: Parameters::Any };
+    let run = Run { inputs, role: &inputs.policy.roles[0], path: &path, parameters: &Parameters::Any };
     let tokens = lex(sql).unwrap();
     let statement = parse::parse_statement(&tokens, 0).unwrap();
-    let bound = bind_judged(&statement, &tokens, &inputs.catalog, &path, Parameters::Plain).unwrap();
+    let bound = bind_judged(&statement, &tokens, &inputs.catalog, &path, &Parameters::Inferred).unwrap();
     let job = Job::new(&bound, &tokens, &inputs.catalog, run.role, run.path);
     let mut printed = rewrite(&job).unwrap().print(&tokens, 0..tokens.len());
     if sql.contains("/* as written */") {
@@ -329,7 +329,7 @@ fn defects_of_the_rewriter_are_not_recognised() {
 fn items_that_look_elsewhere_are_not_known() {
     let inputs = inputs();
     let path = [];
-    let run = Run { inputs: &inputs, role: &inputs.policy.roles[0], path: &path, parameters: Parameters::Any };
+    let run = Run { inputs: &inputs, role: &inputs.policy.roles[0], path: &path, parameters: &Parameters::Any };
     let relation = inputs.catalog.relation_named("public", "customers").unwrap();
     let known = |item: &str| shows_one_column(item, relation, 2, &run);
     assert!(known("phone"));
