@@ -84,6 +84,7 @@ fn event(statement: u64, outcome: Outcome) -> AuditEvent {
                 searched: Searched::default(),
                 login: None,
                 observed: None,
+                typed_by: Box::default(),
                 oids: Vec::new(),
                 text,
                 relations: vec!["public.customers".into()],

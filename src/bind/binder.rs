@@ -200,7 +200,8 @@ impl<'a> Binder<'a> {
         }
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;
-        self.bound.failing = self.judge.take().map(|judge| judge.finish(self.tokens, self.catalog));
+        self.bound.failing =
+            self.judge.take().map(|judge| judge.finish(self.tokens, self.catalog, self.bound.relations.len()));
         self.bound
     }
 

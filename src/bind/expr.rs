@@ -5,7 +5,8 @@ use std::rc::Rc;
 use sqlparser::ast::{
     AccessExpr, Array, CaseWhen, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, InTarget, Interval,
-    JsonPath, JsonPathElem, ListAggOnOverflow, ObjectNamePart, Query, Subscript, TypedString, Value, WindowType,
+    JsonPath, JsonPathElem, ListAggOnOverflow, ObjectNamePart, OrderByExpr, Query, Subscript, TypedString, Value,
+    WindowType,
 };
 
 use super::{
@@ -475,8 +476,7 @@ impl Binder<'_> {
             self.mark(&deps, Usages::ARGUMENT);
         }
         for item in within_group {
-            self.order_options(item)?;
-            let more = self.expr(&item.expr, &inner)?;
+            let more = self.aggregated_in_order(item, &inner)?;
             merge(&mut deps, &more);
         }
         if let Some(filter) = filter {
@@ -499,6 +499,17 @@ impl Binder<'_> {
         Ok(deps)
     }
 
+    /// What an aggregate orders its rows by: since PostgreSQL 16 they may be sorted before they are joined.
+    fn aggregated_in_order(&mut self, item: &OrderByExpr, context: &Context) -> Result<Deps, Refusal> {
+        let before = self.found_failing();
+        self.order_options(item)?;
+        let deps = self.expr(&item.expr, context)?;
+        if self.found_failing() > before {
+            self.fails(Clause::Order);
+        }
+        Ok(deps)
+    }
+
     /// Whether a function of this name may return rows; one that is not known may.
     fn returns_set(&self, name: &str) -> bool {
         is_set_returning(name) || self.catalog.functions_named(name).any(|user| user.returns_set)
@@ -509,8 +520,7 @@ impl Binder<'_> {
             FunctionArgumentClause::OrderBy(items) => {
                 let mut deps = Deps::new();
                 for item in items {
-                    self.order_options(item)?;
-                    let more = self.expr(&item.expr, context)?;
+                    let more = self.aggregated_in_order(item, context)?;
                     self.mark(&more, Usages::ORDER);
                     merge(&mut deps, &more);
                 }

@@ -382,6 +382,7 @@ impl Binder<'_> {
             if sample.is_some() || inheritance.is_some() {
                 return Err(self.at(Self::unsupported("this use of a common table expression"), tokens.start));
             }
+            self.reads_named(&cte);
             let (visible, names) = self.alias(alias)?;
             let visible = visible.unwrap_or_else(|| cte.name.clone());
             let columns = rename(&cte.columns, &names, &visible);
@@ -398,6 +399,7 @@ impl Binder<'_> {
             });
         }
         let relation = self.relation(&parts, &tokens)?;
+        self.reads(relation, sample.is_some());
         let whole = self.whole_name(&tokens, inheritance)?;
         let (visible, names) = self.alias(alias)?;
         let (id, mut item) =

@@ -72,8 +72,8 @@ impl Binder<'_> {
     ) -> Result<(), Refusal> {
         if let Some(output) = self.position(expression, outputs)? {
             grouped.extend(output.plain);
-            let deps = output.deps.clone();
-            self.mark(&deps, Usages::GROUP);
+            self.mark(&output.deps, Usages::GROUP);
+            self.sorted_by(output.nature);
             return Ok(());
         }
         if let Expr::Identifier(ident) = unbracketed(expression)
@@ -82,8 +82,8 @@ impl Binder<'_> {
         {
             self.take(ident)?;
             grouped.extend(output.plain);
-            let deps = output.deps.clone();
-            self.mark(&deps, Usages::GROUP);
+            self.mark(&output.deps, Usages::GROUP);
+            self.sorted_by(output.nature);
             return Ok(());
         }
         if let Expr::Identifier(ident) = expression {

@@ -58,7 +58,7 @@ impl Binder<'_> {
                 self.fields(expr, dot, context, outputs)?;
             }
             SelectItem::UnnamedExpr(expression) => {
-                let (before, failing) = (self.bound.references.len(), self.items_failing());
+                let (before, failing) = (self.bound.references.len(), self.found_failing());
                 let deps = self.expr(expression, context)?;
                 let nature = self.item_nature(expression, failing, context)?;
                 let plain = self.plain(expression, before, &deps);
@@ -73,7 +73,7 @@ impl Binder<'_> {
                 outputs.push(Output { name, deps, plain, typed, nature });
             }
             SelectItem::ExprWithAlias { expr, alias } => {
-                let (before, failing) = (self.bound.references.len(), self.items_failing());
+                let (before, failing) = (self.bound.references.len(), self.found_failing());
                 let deps = self.expr(expr, context)?;
                 let nature = self.item_nature(expr, failing, context)?;
                 self.take_new(alias)?;

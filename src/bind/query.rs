@@ -100,6 +100,9 @@ impl Binder<'_> {
                 self.fetched(quantity, &context)?;
             }
         }
+        if !locks.is_empty() {
+            self.locks();
+        }
         for lock in locks {
             if let Some(of) = &lock.of {
                 let (parts, tokens) = self.parts(of)?;
@@ -193,7 +196,7 @@ impl Binder<'_> {
                 let mut outputs: Vec<Output> = Vec::new();
                 for row in &values.rows {
                     for (position, expression) in row.content.iter().enumerate() {
-                        let failing = self.items_failing();
+                        let failing = self.found_failing();
                         let deps = self.expr(expression, &context)?;
                         let typed = self.output_type(expression, &context)?;
                         let nature = self.item_nature(expression, failing, &context)?;
@@ -260,7 +263,8 @@ impl Binder<'_> {
                 self.position(&item.expr, outputs)?
                     .ok_or_else(|| Self::unsupported("ORDER BY an expression of a set operation"))?
             };
-            let deps = found.deps.clone();
+            let (deps, nature) = (found.deps.clone(), found.nature);
+            self.sorted_by(nature);
             self.order_options(item)?;
             self.mark(&deps, Usages::ORDER);
         }
@@ -369,6 +373,7 @@ impl Binder<'_> {
         for item in projection {
             self.select_item(item, &at(Clause::Select), &mut outputs)?;
         }
+        self.note_single_row(select, first, &at(Clause::Select));
         self.group_by(group_by, &at(Clause::Group), &outputs, first, block)?;
         if let Some(condition) = having {
             // HAVING is a predicate, but its columns must be grouped.
@@ -410,13 +415,13 @@ impl Binder<'_> {
             && let Some(output) = outputs.iter().find(|output| output.name.as_deref() == Some(&ident.value))
         {
             self.take(ident)?;
-            let deps = output.deps.clone();
-            self.mark(&deps, Usages::ORDER);
+            self.mark(&output.deps, Usages::ORDER);
+            self.sorted_by(output.nature);
             return Ok(());
         }
         if let Some(output) = self.position(expression, outputs)? {
-            let deps = output.deps.clone();
-            self.mark(&deps, Usages::ORDER);
+            self.mark(&output.deps, Usages::ORDER);
+            self.sorted_by(output.nature);
             return Ok(());
         }
         self.expr_used(expression, context)

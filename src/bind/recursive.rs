@@ -32,7 +32,7 @@ impl Binder<'_> {
         }
         for cte in cte_tables {
             let name = cte.alias.name.value.clone();
-            self.ctes.push(Cte { name, columns: Rc::from([]), open: false, later: true });
+            self.ctes.push(Cte { name, columns: Rc::from([]), open: false, later: true, shows: false });
         }
         for number in self.order(cte_tables) {
             let Some(cte) = cte_tables.get(number) else { continue };
@@ -72,6 +72,7 @@ impl Binder<'_> {
             self.not_reserved(&name, *index)?;
             added.push(name);
         }
+        let before = self.found_failing();
         let mut outputs = self.named(|binder| match place {
             Some(place) => binder.recursive(query, parent.cloned(), place, &names, &added),
             None => binder.query(query, parent.cloned()),
@@ -96,6 +97,7 @@ impl Binder<'_> {
             open: outputs.iter().any(|output| output.name.is_none()),
             columns: with_added(columns_of(outputs, &names, &alias.name.value), added.len()),
             later: false,
+            shows: self.found_failing() > before,
         })
     }
 
@@ -188,7 +190,8 @@ impl Binder<'_> {
         visible.extend(added.iter().map(|name| added_column(name, &all)));
         let open = visible.iter().any(|output| output.name.is_none());
         let columns = with_added(columns_of(visible, names, &name), added.len());
-        let own = Cte { columns, name, open, later: false };
+        // Whatever stands in WITH RECURSIVE counts as what can fail anyway.
+        let own = Cte { columns, name, open, later: false, shows: false };
         if let Some(slot) = self.ctes.get_mut(place) {
             *slot = own;
         }

@@ -64,6 +64,8 @@ pub(super) struct Cte {
     pub open: bool,
     /// Declared later in a WITH RECURSIVE: using it is not handled.
     pub later: bool,
+    /// Whether it can be told that it is run, for it can fail, or locks rows: it is run only where something reads it.
+    pub shows: bool,
 }
 
 /// Adds `more` to `deps`, without repetition; both are in order.

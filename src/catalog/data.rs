@@ -117,6 +117,9 @@ pub struct RelationData {
     /// Whether `CREATE RULE` gave it a rule for INSERT, UPDATE or DELETE: writing to it runs other statements.
     #[serde(default)]
     pub has_rules: bool,
+    /// `relrowsecurity`: its row-level policies are run for every statement that reads it.
+    #[serde(default)]
+    pub has_policies: bool,
 }
 
 /// One `pg_depend` edge from a view to a column.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use foldhash::fast::FixedState;
 
 use super::{
-    data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RoleData, TypeData},
+    data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RelationKind, RoleData, TypeData},
     temporary::{TEMPORARY_SCHEMA, TemporaryRelation},
 };
 use crate::names::{AttNum, FIRST_USER_OID, Oid};
@@ -163,6 +163,19 @@ impl CatalogSnapshot {
     /// Direct children by inheritance or partitioning.
     pub fn children(&self, parent: Oid) -> &[Oid] {
         self.shared.children.get(&parent).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a relation that belongs to this one, or itself, is read as more than a table: on another server, or with policies of its own.
+    pub fn reads_more(&self, oid: Oid) -> bool {
+        let mut open = vec![oid];
+        while let Some(next) = open.pop() {
+            let more = |found: &Relation| found.kind == RelationKind::ForeignTable || found.has_policies;
+            if self.relation(next).is_none_or(more) {
+                return true;
+            }
+            open.extend(self.children(next));
+        }
+        false
     }
 
     /// Direct parents by inheritance or partitioning.

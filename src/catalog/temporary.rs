@@ -72,6 +72,7 @@ pub fn temporary_relation(oid: Oid, name: &str, columns: &[String]) -> Relation 
         uses_functions: Vec::new(),
         comment: None,
         has_rules: false,
+        has_policies: false,
     }
 }
 

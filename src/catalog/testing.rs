@@ -60,6 +60,7 @@ pub fn relation(data: &mut CatalogData, name: &str, kind: RelationKind, columns:
         uses_functions: Vec::new(),
         comment: None,
         has_rules: false,
+        has_policies: false,
     });
     oid
 }

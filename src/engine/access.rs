@@ -31,6 +31,16 @@ const USAGES: &[(Usages, Usage)] = &[
 /// Behind the treatment of a column that is used otherwise too, and compared by its stored value.
 pub const AND_EXACT: &str = " + exact";
 
+/// The columns that a statement uses, with their types.
+pub(super) fn typed_by(bound: &Bound, run: &Run<'_>) -> Box<str> {
+    let used = bound.relations.iter().filter_map(|used| Some((used, run.inputs.catalog.relation(used.oid)?)));
+    let columns = used.flat_map(|(used, relation)| {
+        let columns = relation.columns.iter().zip(&used.marks).filter(|(_, mark)| mark.usages != Usages::default());
+        columns.map(|(column, _)| format!("{}.{}:{} ", relation.name, column.name, column.type_oid.0))
+    });
+    columns.collect::<BTreeSet<_>>().into_iter().collect::<String>().into()
+}
+
 /// The access of one statement.
 ///
 /// `exact` lists the columns whose stored values the statement compares, `searched` says with how many values.
@@ -127,6 +137,7 @@ pub(super) fn access(
         searched,
         login: None,
         observed: None,
+        typed_by: Box::default(),
         rules: rules.into_iter().collect(),
     }
 }

@@ -410,7 +410,11 @@ fn statement_weight(statement: &PlannedStatement) -> usize {
 
 fn access_weight(access: &Access) -> usize {
     let names = |list: &[Arc<str>]| list.iter().map(|name| 32 + name.len()).sum::<usize>();
-    access.text.len() + names(&access.relations) + names(&access.rules) + access.columns.len() * 160
+    access.text.len()
+        + access.typed_by.len()
+        + names(&access.relations)
+        + names(&access.rules)
+        + access.columns.len() * 160
 }
 
 #[cfg(test)]

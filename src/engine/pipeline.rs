@@ -16,7 +16,7 @@ use crate::{
     error::{Refusal, RefusalCode, Source},
     policy::{RoleId, RolePolicy},
     rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
-    sql::{Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
+    sql::{Kind, Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
 };
 
 /// What every step needs.
@@ -303,6 +303,9 @@ pub(super) fn planned(
     access.stored = access::stored(&bound, own_kind, run);
     access.fills = access::fills(&bound, run);
     access.keeps_masks = access::keeps_masks(&bound, run);
+    if run.role.scopes > 0 && all.iter().any(|token| token.kind == Kind::Parameter) {
+        access.typed_by = access::typed_by(&bound, run);
+    }
     let outputs = outputs(&bound, run);
     Planned { text, places, statement: PlannedStatement { kind, access, effect, outputs }, fillable: None }
 }

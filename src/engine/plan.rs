@@ -199,6 +199,9 @@ pub struct Access {
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.
     pub masked_outputs: u32,
+    /// What the server gives parameters their types by, once for all: the columns with their types. Of statements of roles with row scopes that
+    /// have parameters, for it was judged by them what can fail.
+    pub typed_by: Box<str>,
 }
 
 /// Whether personal data reaches a temporary table in clear, from which it may be read again and again.

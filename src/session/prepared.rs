@@ -58,6 +58,7 @@ struct Variant {
     before: Arc<str>,
     text: Arc<str>,
     types: Arc<[u8]>,
+    typed_by: Box<str>,
     number: u64,
 }
 
@@ -72,11 +73,13 @@ enum Found {
 }
 
 impl Variants {
-    fn find(&self, before: &Permit, after: &Permit, types: &[u8]) -> Option<Vec<u8>> {
-        let known = self
-            .known
-            .iter()
-            .find(|known| *known.before == **before.text() && *known.text == **after.text() && *known.types == *types);
+    fn find(&self, before: &Permit, after: &Permit, types: &[u8], typed_by: &str) -> Option<Vec<u8>> {
+        let known = self.known.iter().find(|known| {
+            *known.before == **before.text()
+                && *known.text == **after.text()
+                && *known.types == *types
+                && *known.typed_by == *typed_by
+        });
         known.map(|known| name(known.number))
     }
 }
@@ -96,6 +99,11 @@ fn replan(prepared: &Prepared) -> Box<Refused> {
         Some(planned) => refused(Refusal::replan(), planned),
         None => Refusal::replan().into(),
     }
+}
+
+/// What the server has given the parameters of a statement their types by.
+fn typed_by(planned: Option<&Arc<PlannedStatement>>) -> &str {
+    planned.map_or("", |planned| &planned.access.typed_by)
 }
 
 fn does_not_exist() -> Box<Refused> {
@@ -351,6 +359,11 @@ impl Relay {
         };
         let planned = origin.statements().iter().find(same).cloned();
         let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
+        let (before, after) = (typed_by(prepared.planned.as_ref()), typed_by(planned.as_ref()));
+        if unchanged && before != after && !before.is_empty() && !after.is_empty() {
+            // The server has given the parameters their types, and keeps to that.
+            return Ok(Again::Refused(replan(prepared)));
+        }
         let purpose = Arc::clone(&origin.stamp.purpose);
         let prepared = Judged { origin, purpose, planned, types: prepared.types.clone() }.into();
         Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
@@ -369,7 +382,8 @@ impl Relay {
         if effect(&client) != effect(wanted) {
             return Ok(Found::None);
         }
-        if let Some(known) = self.variants.find(before, after, types) {
+        let typed_by = typed_by(wanted.planned.as_ref());
+        if let Some(known) = self.variants.find(before, after, types, typed_by) {
             return Ok(Found::Name(known));
         }
         if !wanted.origin.stamp.takes_parameters(types) || self.model.transaction == 'E' {
@@ -390,7 +404,7 @@ impl Relay {
             self.variants.gone.extend(self.variants.known.pop_front().map(|oldest| oldest.number));
         }
         let (before, text, types) = (Arc::clone(before.text()), Arc::clone(after.text()), Arc::clone(types));
-        self.variants.known.push_back(Variant { before, text, types, number });
+        self.variants.known.push_back(Variant { before, text, types, typed_by: typed_by.into(), number });
         Ok(Found::Name(name(number)))
     }
 

@@ -32,7 +32,11 @@ pub(super) const COLUMN: &str = r"pg_catalog.json_build_object('pid', pg_catalog
        'type_sql', pg_catalog.format_type(a.atttypid, a.atttypmod),
        'type_sql_plain', pg_catalog.format_type(a.atttypid, NULL), 'type_name', t.typname,
        'type_kind', t.typtype::pg_catalog.text, 'type_category', t.typcategory::pg_catalog.text,
-       'not_null', a.attnotnull, 'generated_from', NULL, 'collation', NULL, 'comment', NULL) ORDER BY a.attnum)
+       'not_null', a.attnotnull, 'generated_from', NULL,
+       'collation', CASE WHEN a.attcollation OPERATOR(pg_catalog.<>) t.typcollation THEN (
+         SELECT pg_catalog.concat(pg_catalog.quote_ident(cn.nspname), '.', pg_catalog.quote_ident(co.collname))
+         FROM pg_catalog.pg_collation co JOIN pg_catalog.pg_namespace cn ON cn.oid OPERATOR(pg_catalog.=) co.collnamespace
+         WHERE co.oid OPERATOR(pg_catalog.=) a.attcollation) END, 'comment', NULL) ORDER BY a.attnum)
      FROM pg_catalog.pg_attribute a
      JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
      WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped),

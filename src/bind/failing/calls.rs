@@ -6,18 +6,18 @@ use sqlparser::ast::{
 };
 
 use super::{
-    quiet::{keyword_value, moment_named, only_word, string_token},
+    dates::is_dated,
+    quiet::{keyword_value, only_word, string_token},
     shape,
     shape::Shape,
 };
 use crate::{
     bind::binder::{Binder, Context},
     error::Refusal,
-    names::Oid,
 };
 
 /// A call of one of the functions that are known here.
-enum Call<'a> {
+pub(super) enum Call<'a> {
     /// A keyword without brackets.
     Keyword(&'a str),
     Now,
@@ -28,12 +28,18 @@ enum Call<'a> {
     Extreme(&'a Expr),
     /// `coalesce`, `greatest`, `least`
     Chooses(Vec<&'a Expr>),
+    /// `length` and the like of a text
+    Measures(&'a Expr),
+    /// `date(…)`
+    Day(&'a Expr),
+    /// `date_trunc(unit, moment)`
+    Truncates(&'a Expr, &'a Expr),
 }
 
 impl Binder<'_> {
     pub(super) fn is_quiet_call(&mut self, function: &Function, context: &Context) -> Result<bool, Refusal> {
         Ok(match self.call(function) {
-            None => false,
+            None | Some(Call::Truncates(..)) => false,
             Some(Call::Keyword(_) | Call::Now | Call::Counts) => true,
             Some(Call::Folds(argument)) => {
                 let shape = self.shape_of(argument, context)?;
@@ -48,12 +54,16 @@ impl Binder<'_> {
                 let shapes = self.shapes_of(arguments.into_iter(), context)?;
                 self.agree(&shapes).is_some()
             }
+            Some(Call::Measures(argument)) => self.shape_of(argument, context)?.is_text(),
+            Some(Call::Day(argument)) => {
+                matches!(self.shape_of(argument, context)?, Shape::Of(oid) | Shape::Moment(oid, None) if is_dated(oid))
+            }
         })
     }
 
     pub(super) fn shape_of_call(&mut self, function: &Function, context: &Context) -> Result<Shape, Refusal> {
         Ok(match self.call(function) {
-            None => Shape::Unknown,
+            None | Some(Call::Truncates(..)) => Shape::Unknown,
             Some(Call::Keyword(word)) => keyword_value(word).map_or(Shape::Unknown, |nature| nature.shape),
             Some(Call::Now) => Shape::Moment(shape::TIMESTAMPTZ, None),
             Some(Call::Folds(_)) => Shape::Of(shape::TEXT),
@@ -67,11 +77,13 @@ impl Binder<'_> {
                 }
             },
             Some(Call::Chooses(arguments)) => self.shape_of_choice(arguments, context)?,
+            Some(Call::Measures(_)) => Shape::Of(shape::INT4),
+            Some(Call::Day(_)) => Shape::Of(shape::DATE),
         })
     }
 
     /// Which of the known functions is called.
-    fn call<'e>(&self, function: &'e Function) -> Option<Call<'e>> {
+    pub(super) fn call<'e>(&self, function: &'e Function) -> Option<Call<'e>> {
         let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
             function;
         let name = only_word(name)?;
@@ -111,6 +123,13 @@ impl Binder<'_> {
                 Some(Call::Counts)
             }
             ("max" | "min", [argument]) => expression(argument).map(Call::Extreme),
+            ("length" | "char_length" | "character_length" | "octet_length", [argument]) if alone => {
+                expression(argument).map(Call::Measures)
+            }
+            ("date", [argument]) if alone => expression(argument).map(Call::Day),
+            ("date_trunc", [unit, moment]) if alone => {
+                expression(unit).zip(expression(moment)).map(|(unit, moment)| Call::Truncates(unit, moment))
+            }
             ("coalesce" | "greatest" | "least", [_, ..]) if alone => expressions().map(Call::Chooses),
             _ => None,
         }
@@ -120,16 +139,14 @@ impl Binder<'_> {
     pub(super) fn folded_constant(&self, function: &Function) -> Option<usize> {
         match self.call(function)? {
             Call::Folds(argument) => string_token(argument),
-            Call::Keyword(_) | Call::Now | Call::Counts | Call::Extreme(_) | Call::Chooses(_) => None,
-        }
-    }
-
-    /// The type of a call that gives the moment at hand, or its day.
-    pub(super) fn moment_called(&self, function: &Function) -> Option<Oid> {
-        match self.call(function)? {
-            Call::Now => Some(shape::TIMESTAMPTZ),
-            Call::Keyword(word) => moment_named(word),
-            Call::Folds(_) | Call::Counts | Call::Extreme(_) | Call::Chooses(_) => None,
+            Call::Keyword(_)
+            | Call::Now
+            | Call::Counts
+            | Call::Extreme(_)
+            | Call::Chooses(_)
+            | Call::Measures(_)
+            | Call::Day(_)
+            | Call::Truncates(..) => None,
         }
     }
 }

@@ -4,6 +4,10 @@
 const UNITS: &[(&str, usize)] =
     &[("second", 6), ("minute", 6), ("hour", 6), ("day", 4), ("week", 4), ("month", 4), ("year", 3)];
 
+/// What every moment can be cut off to.
+const TRUNCATED: &[&str] =
+    &["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century"];
+
 /// What a constant must be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -15,6 +19,10 @@ pub enum Content {
     Days,
     /// A date of these millennia, with or without a time: `2026-01-01 00:00:00+07`.
     Moment,
+    /// What a moment is cut off to.
+    Unit,
+    /// `1`, or `0`.
+    One,
 }
 
 impl Content {
@@ -29,6 +37,8 @@ impl Content {
                 behind.is_multiple_of(2)
             }
             Self::Days => few(text, 6),
+            Self::Unit => TRUNCATED.contains(&text),
+            Self::One => text == "1" || text == "0",
             Self::Moment => {
                 let (date, time) = text.split_at_checked(10).unwrap_or((text, ""));
                 let digits =

@@ -10,10 +10,12 @@
 
 mod calls;
 mod constants;
+mod dates;
 mod quiet;
+mod rows;
 pub(super) mod shape;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 use sqlparser::ast::{Expr, Query, Spanned, Value};
@@ -25,10 +27,10 @@ use super::{
     bound::{Clause, Output},
     parameters::{self, Parameters},
     query::unbracketed,
-    scope::ScopeColumn,
+    scope::{Cte, ScopeColumn},
 };
 use crate::{
-    catalog::{CatalogSnapshot, Column, data::RelationKind},
+    catalog::{CatalogSnapshot, Column, Relation, data::RelationKind},
     names::Oid,
     sql::{Kind, Reads, Token, parse},
 };
@@ -120,19 +122,27 @@ impl Met {
 pub(super) struct Judge {
     parameters: Parameters,
     standing: Standing,
-    /// Whether rows are sorted, grouped or united somewhere: then lists are computed below joins, too.
+    /// Whether rows are sorted, grouped or united somewhere: what they are sorted by is computed below joins.
     sorts: bool,
-    /// How much was found so far in lists of queries that have names.
-    items: usize,
+    /// Whether all of a list may be what rows are sorted by, as they are told apart, united, or seen through windows somewhere.
+    compares_lists: bool,
+    /// How much was found so far outside conditions.
+    found: usize,
+    /// Whether a sub-select in FROM or WITH locks its rows.
+    locks_named: bool,
     /// By the token of a parameter.
     met: BTreeMap<usize, Met>,
     /// By the first token of a sub-select, its columns.
     queries: HashMap<usize, Vec<Nature>, FixedState>,
+    /// The first tokens of queries that give one row.
+    single_rows: HashSet<usize, FixedState>,
     failing: Failing,
 }
 
-/// What sorts rows, or sets them beside each other.
-const SORTS: &[&str] = &["distinct", "except", "group", "intersect", "order", "over", "union", "window"];
+/// What sorts rows by what it names.
+const SORTS: &[&str] = &["group", "order"];
+/// What may sort them by all that is in a list.
+const COMPARES_LISTS: &[&str] = &["distinct", "except", "intersect", "over", "union", "window"];
 
 impl Judge {
     pub fn new(tokens: &[Token], seen: bool, catalog: &CatalogSnapshot, parameters: Parameters) -> Self {
@@ -142,16 +152,21 @@ impl Judge {
         Self {
             parameters,
             standing: Standing::Outermost,
-            sorts: has(SORTS),
-            items: 0,
+            sorts: has(SORTS) || has(COMPARES_LISTS),
+            compares_lists: has(COMPARES_LISTS),
+            found: 0,
+            locks_named: false,
             met: BTreeMap::new(),
             queries: HashMap::default(),
+            single_rows: HashSet::default(),
             failing: Failing { conditions: unknown, ..Failing::default() },
         }
     }
 
     /// What was found, at the end of the statement.
-    pub fn finish(mut self, tokens: &[Token], catalog: &CatalogSnapshot) -> Failing {
+    pub fn finish(mut self, tokens: &[Token], catalog: &CatalogSnapshot, relations: usize) -> Failing {
+        // Where it reads all that there is, no join elsewhere decides which rows it locks.
+        self.failing.below_joins |= self.locks_named && relations > 1;
         self.failing.conditions |= self.repeats(tokens, catalog);
         self.failing.below_joins |= self.failing.conditions;
         self.failing
@@ -162,20 +177,31 @@ impl Judge {
         let failing = &mut self.failing;
         let list = match clause {
             Clause::Where | Clause::On | Clause::Other => None,
-            Clause::Select | Clause::Returning | Clause::Assign => Some(self.sorts),
+            Clause::Select | Clause::Returning | Clause::Assign => Some(self.compares_lists),
             Clause::Group | Clause::Order => Some(true),
             // It is not evaluated.
             Clause::Conflict => return,
         };
         match (self.standing, list) {
             (Standing::Condition, _) | (_, None) => failing.conditions = true,
-            (Standing::Named, Some(_)) => {
-                self.items += 1;
+            (Standing::Named | Standing::Value, Some(_)) => {
+                self.found += 1;
                 failing.below_joins = true;
             }
-            (Standing::Value, Some(_)) => failing.below_joins = true,
-            (Standing::Outermost, Some(below)) => failing.below_joins |= below,
+            (Standing::Outermost, Some(below)) => {
+                self.found += 1;
+                failing.below_joins |= below;
+            }
         }
+    }
+
+    /// Notes that it can be told whether the query at hand is run, or how far: it can fail whatever rows it has, or locks some.
+    fn shows(&mut self) {
+        match self.standing {
+            Standing::Condition => self.failing.conditions = true,
+            Standing::Outermost | Standing::Value | Standing::Named => self.failing.below_joins = true,
+        }
+        self.found += 1;
     }
 
     /// Whether it matters at all what stands in the clause.
@@ -286,6 +312,51 @@ impl Binder<'_> {
         }
     }
 
+    /// Notes what is read: a sample fails for a share that is none, and with some relations more is run than the statement shows: queries and
+    /// policies of the database, or another server.
+    pub(super) fn reads(&mut self, relation: &Relation, sampled: bool) {
+        let Some(judge) = &mut self.judge else { return };
+        let runs_more = match relation.kind {
+            RelationKind::View => true,
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => {
+                self.catalog.reads_more(relation.oid)
+            }
+            RelationKind::MaterializedView | RelationKind::Sequence | RelationKind::Toast | RelationKind::Composite => {
+                false
+            }
+        };
+        if sampled || runs_more {
+            judge.shows();
+        }
+    }
+
+    /// The same of a query of WITH, which is run only where something reads it.
+    pub(super) fn reads_named(&mut self, cte: &Cte) {
+        if let Some(judge) = self.judge.as_mut().filter(|_| cte.shows) {
+            judge.shows();
+        }
+    }
+
+    /// Notes that rows are locked: the outermost query locks what it returns.
+    pub(super) fn locks(&mut self) {
+        let Some(judge) = &mut self.judge else { return };
+        match judge.standing {
+            Standing::Outermost => {}
+            Standing::Condition => judge.failing.conditions = true,
+            Standing::Named | Standing::Value => {
+                judge.locks_named = true;
+                judge.found += 1;
+            }
+        }
+    }
+
+    /// Notes that rows are sorted by an item of a list.
+    pub(super) fn sorted_by(&mut self, nature: Nature) {
+        if nature.fails {
+            self.fails(Clause::Order);
+        }
+    }
+
     /// Runs something for which the query at hand stands elsewhere.
     pub(super) fn standing<T>(
         &mut self,
@@ -331,9 +402,9 @@ impl Binder<'_> {
         self.standing(chosen, run)
     }
 
-    /// How much was found in lists so far, to be asked again behind an item by [`Self::item_nature`].
-    pub(super) fn items_failing(&self) -> usize {
-        self.judge.as_ref().map_or(0, |judge| judge.items)
+    /// How much was found outside conditions so far, to be asked again behind an item or a query.
+    pub(super) fn found_failing(&self) -> usize {
+        self.judge.as_ref().map_or(0, |judge| judge.found)
     }
 
     /// What is known of an item of a list, of which `before` was found before it.
@@ -345,7 +416,7 @@ impl Binder<'_> {
     ) -> Result<Nature, crate::error::Refusal> {
         let judged = self.judge.as_ref().filter(|judge| !judge.is_aside(context.clause));
         let Some(judge) = judged else { return Ok(Nature::default()) };
-        let fails = judge.items > before;
+        let fails = judge.found > before;
         Ok(Nature { shape: self.shape_of(expression, context)?, fails })
     }
 
@@ -411,6 +482,8 @@ impl Binder<'_> {
         let at = parse::token_index(value.span).filter(|_| matches!(value.value, Value::Placeholder(_)));
         let Some(at) = at.filter(|_| judge.standing != Standing::Condition) else { return judge.fails(Clause::Other) };
         judge.met.insert(at, Met::With(shape::INT8));
-        judge.failing.below_joins |= judge.standing != Standing::Outermost;
+        if judge.standing != Standing::Outermost {
+            judge.shows();
+        }
     }
 }

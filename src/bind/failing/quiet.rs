@@ -4,18 +4,22 @@
 //! here can, and of its type nothing is known.
 
 use sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, InTarget, Interval,
-    ObjectNamePart, TimezoneInfo, TypedString, UnaryOperator, Value,
+    Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, ExtractSyntax,
+    InTarget, Interval, ObjectNamePart, TimezoneInfo, TypedString, UnaryOperator, Value,
 };
 
-use super::{Content, Met, Nature, shape, shape::Shape};
+use super::{
+    Content, Met, Nature,
+    dates::{dated, has_field, is_dated},
+    shape,
+    shape::Shape,
+};
 use crate::{
     bind::{
         binder::{Binder, Context, Resolved},
         query::unbracketed,
     },
     error::Refusal,
-    names::Oid,
     sql::parse,
 };
 
@@ -57,11 +61,8 @@ impl Binder<'_> {
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: _ } => self.shape_of(expression, context)? == Shape::Number,
             Expr::BinaryOp { left, op, right } if is_comparison(op) => self.compare(left, &[right], context)?,
-            Expr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } => {
-                match self.moment(left, right, context) {
-                    Some((_, at, holds)) => self.note(at, holds),
-                    None => false,
-                }
+            Expr::BinaryOp { left: _, op: BinaryOperator::Plus | BinaryOperator::Minus, right: _ } => {
+                self.is_quiet_moment(expression, context)
             }
             Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
                 self.compare(left, &[right], context)?
@@ -136,8 +137,12 @@ impl Binder<'_> {
                 literal && self.constant_type(&INTERVAL_TYPE).is_some()
             }
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
-                self.is_quiet_cast(expr, data_type, context)?
+                self.is_quiet_moment(expression, context) || self.is_quiet_cast(expr, data_type, context)?
             }
+            Expr::Extract { field, syntax: ExtractSyntax::From, expr } => {
+                has_field(self.shape_of(expr, context)?, field)
+            }
+            Expr::Subquery(query) => self.has_single_row(query),
             Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
                 let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
                 let results = self.shapes_of(results.chain(else_result.as_deref()), context)?;
@@ -152,7 +157,9 @@ impl Binder<'_> {
                 };
                 compares && self.agree(&results).is_some()
             }
-            Expr::Function(function) => self.is_quiet_call(function, context)?,
+            Expr::Function(function) => {
+                self.is_quiet_moment(expression, context) || self.is_quiet_call(function, context)?
+            }
             _ => false,
         })
     }
@@ -194,18 +201,29 @@ impl Binder<'_> {
             | Expr::BinaryOp { left: _, op: BinaryOperator::And | BinaryOperator::Or, right: _ }
             | Expr::UnaryOp { op: UnaryOperator::Not, expr: _ } => Shape::Of(shape::BOOL),
             Expr::BinaryOp { left: _, op, right: _ } if is_comparison(op) => Shape::Of(shape::BOOL),
-            Expr::BinaryOp { left, op: BinaryOperator::Plus | BinaryOperator::Minus, right } => {
-                self.moment(left, right, context).map_or(Shape::Unknown, |(oid, ..)| Shape::Moment(oid, None))
+            Expr::BinaryOp { left: _, op: BinaryOperator::Plus | BinaryOperator::Minus, right: _ } => {
+                self.reckoned(expression, context).map_or(Shape::Unknown, |reckoned| Shape::Moment(reckoned.oid, None))
             }
+            Expr::Extract { field: _, syntax: ExtractSyntax::From, expr: _ } => Shape::Of(shape::NUMERIC),
+            Expr::Subquery(query) => match *self.columns_of_query(query) {
+                [column] => column,
+                _ => Shape::Unknown,
+            },
             Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }) => {
                 let at = parse::token_index(value.span);
                 dated(self.constant_type(data_type).unwrap_or_default(), at)
             }
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
-                dated(self.constant_type(data_type).unwrap_or_default(), string_token(unbracketed(expr)))
+                match self.reckoned(expression, context) {
+                    Some(reckoned) => Shape::Moment(reckoned.oid, None),
+                    None => dated(self.constant_type(data_type).unwrap_or_default(), string_token(unbracketed(expr))),
+                }
             }
             Expr::Interval(_) => self.constant_type(&INTERVAL_TYPE).unwrap_or_default(),
-            Expr::Function(function) => self.shape_of_call(function, context)?,
+            Expr::Function(function) => match self.reckoned(expression, context) {
+                Some(reckoned) => Shape::Moment(reckoned.oid, None),
+                None => self.shape_of_call(function, context)?,
+            },
             Expr::Case { case_token: _, end_token: _, operand: _, conditions, else_result } => {
                 let results = conditions.iter().map(|CaseWhen { condition: _, result }| result);
                 self.shape_of_choice(results.chain(else_result.as_deref()).collect(), context)?
@@ -316,15 +334,24 @@ impl Binder<'_> {
         true
     }
 
+    /// Whether an expression is reckoned from the moment at hand, if its constants hold what they should.
+    fn is_quiet_moment(&mut self, expression: &Expr, context: &Context) -> bool {
+        let Some(reckoned) = self.reckoned(expression, context) else { return false };
+        for (at, content) in reckoned.constants {
+            self.note(at, content);
+        }
+        true
+    }
+
     /// Notes a constant by whose content something fails on no value; always true.
-    fn note(&mut self, at: usize, content: Content) -> bool {
+    pub(super) fn note(&mut self, at: usize, content: Content) -> bool {
         if let Some(judge) = &mut self.judge {
             judge.failing.constants.push((at, content));
         }
         true
     }
 
-    fn has_operators(&self, names: &[&str]) -> bool {
+    pub(super) fn has_operators(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.catalog.operators_named(name).next().is_some())
     }
 
@@ -344,42 +371,6 @@ impl Binder<'_> {
         Ok(self.note(at, Content::Pattern))
     }
 
-    /// `now() - interval '30 days'`, `current_timestamp - '30 days'::interval`, `current_date - 30`: the type, and the token of the constant by
-    /// whose content it fails on no value.
-    fn moment(&self, left: &Expr, right: &Expr, context: &Context) -> Option<(Oid, usize, Content)> {
-        if self.has_operators(&["+", "-"]) {
-            return None;
-        }
-        let now = match unbracketed(left) {
-            Expr::Function(function) => self.moment_called(function)?,
-            Expr::Identifier(ident) if ident.quote_style.is_none() => {
-                // A column may have the name.
-                let found = self.bare(&ident.value, context, 0).ok()?;
-                found.is_none().then(|| moment_named(&ident.value))??
-            }
-            _ => return None,
-        };
-        let interval = self.constant_type(&INTERVAL_TYPE).is_some();
-        match unbracketed(right) {
-            Expr::Value(value) if now == shape::DATE && matches!(value.value, Value::Number(..)) => {
-                Some((now, parse::token_index(value.span)?, Content::Days))
-            }
-            Expr::Interval(Interval {
-                value,
-                leading_field: None,
-                leading_precision: None,
-                last_field: None,
-                fractional_seconds_precision: None,
-            }) if interval => Some((with_time(now), string_token(value)?, Content::Interval)),
-            Expr::Cast { kind: CastKind::DoubleColon, expr, data_type, format: None }
-                if interval && self.constant_type(data_type) == Some(Shape::Of(shape::INTERVAL)) =>
-            {
-                Some((with_time(now), string_token(expr)?, Content::Interval))
-            }
-            _ => None,
-        }
-    }
-
     /// Whether a cast fails on no value: of a constant, which is cast when the statement is planned, or not at all; to text, of what is known; of
     /// a parameter that the statement gives its type.
     fn is_quiet_cast(&mut self, operand: &Expr, data_type: &DataType, context: &Context) -> Result<bool, Refusal> {
@@ -390,11 +381,13 @@ impl Binder<'_> {
         }
         Ok(match self.shape_of(operand, context)? {
             Shape::Literal | Shape::Number => true,
-            // To text, or to a type that it becomes beside values of that.
+            // To text, to a type that it becomes beside values of that, or to its day.
             Shape::Of(oid) | Shape::Moment(oid, _) => {
-                let becomes = |wanted| shape::common(oid, wanted) == Some(wanted);
-                matches!(target, Shape::Of(shape::TEXT | shape::VARCHAR))
-                    || matches!(target, Shape::Of(wanted) if becomes(wanted))
+                let Shape::Of(target) = target else { return Ok(false) };
+                target == shape::TEXT
+                    || target == shape::VARCHAR
+                    || shape::common(oid, target) == Some(target)
+                    || (target == shape::DATE && is_dated(oid))
             }
             // Of that type, if it is so wherever it stands.
             Shape::Parameter(at) => match target {
@@ -408,7 +401,7 @@ impl Binder<'_> {
     }
 
     /// The type that a name of a type means, if constants are read as it and no other type of the database has the name.
-    fn constant_type(&self, data_type: &DataType) -> Option<Shape> {
+    pub(super) fn constant_type(&self, data_type: &DataType) -> Option<Shape> {
         let (oid, name) = match data_type {
             DataType::Array(
                 ArrayElemTypeDef::SquareBracket(inner, None) | ArrayElemTypeDef::Qualified(inner, None),
@@ -448,7 +441,7 @@ impl Binder<'_> {
     }
 }
 
-const INTERVAL_TYPE: DataType = DataType::Interval { fields: None, precision: None };
+pub(super) const INTERVAL_TYPE: DataType = DataType::Interval { fields: None, precision: None };
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "all others can fail, or belong to the database")]
 fn is_comparison(operator: &BinaryOperator) -> bool {
@@ -483,29 +476,6 @@ pub(super) fn keyword_value(word: &str) -> Option<Nature> {
         _other => return None,
     };
     Some(Nature { shape, fails: false })
-}
-
-/// The type of a keyword that is the moment at hand, or its day.
-pub(super) fn moment_named(word: &str) -> Option<Oid> {
-    match word {
-        "current_date" => Some(shape::DATE),
-        "current_timestamp" => Some(shape::TIMESTAMPTZ),
-        "localtimestamp" => Some(shape::TIMESTAMP),
-        _other => None,
-    }
-}
-
-/// The type of a moment of this type with an interval added.
-fn with_time(oid: Oid) -> Oid {
-    if oid == shape::DATE { shape::TIMESTAMP } else { oid }
-}
-
-/// A constant of such a type that may be cast to one with more.
-fn dated(shape: Shape, at: Option<usize>) -> Shape {
-    match (shape, at) {
-        (Shape::Of(oid @ (shape::DATE | shape::TIMESTAMP | shape::TIMESTAMPTZ)), Some(_)) => Shape::Moment(oid, at),
-        _ => shape,
-    }
 }
 
 /// The only part of a name that is not quoted.

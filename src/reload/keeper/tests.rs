@@ -49,6 +49,7 @@ fn table(oid: u32, name: &str, columns: &[&str]) -> RelationData {
         uses_functions: Vec::new(),
         comment: None,
         has_rules: false,
+        has_policies: false,
     }
 }
 

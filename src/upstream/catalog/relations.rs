@@ -16,7 +16,7 @@ SELECT oid, nspname::text FROM pg_namespace
 
 const RELATIONS: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind, d.description,
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1')
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1'), c.relrowsecurity
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
@@ -169,10 +169,10 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
         .rows("relations", RELATIONS, |row| {
             let oid = Oid(row.try_get(0)?);
             let names: (String, String) = (row.try_get(1)?, row.try_get(2)?);
-            Ok((oid, names, letter(row, 3)?, row.try_get(4)?, row.try_get(5)?))
+            Ok((oid, names, letter(row, 3)?, row.try_get(4)?, (row.try_get(5)?, row.try_get(6)?)))
         })
         .await?;
-    for (oid, (schema, name), kind, comment, has_rules) in relations {
+    for (oid, (schema, name), kind, comment, (has_rules, has_policies)) in relations {
         let Some(kind) = relation_kind(kind) else { continue };
         data.relations.push(RelationData {
             oid,
@@ -186,6 +186,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
             uses_functions: uses_functions.remove(&oid).unwrap_or_default(),
             comment,
             has_rules,
+            has_policies,
         });
     }
     data.inherits = reader
