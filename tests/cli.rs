@@ -133,6 +133,20 @@ fn explain_finds_roles_by_name_and_by_user() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// What a session may send, the commands may be given: long chains need room.
+#[test]
+fn long_statements_are_explained() {
+    let folder = Folder::new("explain-long");
+    for sql in [
+        format!("SELECT id FROM customers WHERE {}", vec!["1=1"; 5000].join(" AND ")),
+        format!("SELECT 1{}", "+1".repeat(10_000)),
+    ] {
+        let output =
+            folder.run(&["explain", "--rules", "rules", "--catalog", "catalog.json", "--role", "packing", &sql]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+}
+
 #[test]
 fn audit_tail_filters_follows_rotations_and_hides_terminal_controls() {
     let folder = Folder::new("tail");

@@ -17,6 +17,7 @@ use super::{
     marks::mark_deps,
     parameters::Parameters,
     scope::{Cte, Scope, ScopeColumn, ScopeItem, merge},
+    typed::Kept,
     typed::is_value_keyword,
 };
 use crate::{
@@ -45,6 +46,8 @@ pub struct Binder<'a> {
     pub(super) grouped: Vec<usize>,
     /// Whether names with the reserved prefix may stand in the text: only in our own.
     pub(super) own_text: bool,
+    /// What was found of operators and calls, of which each is asked for again by the one around it.
+    pub(super) kept: Kept,
     /// By the first token of a sub-select, the types of its columns.
     pub(super) queries: HashMap<usize, Vec<Typed>, FixedState>,
     /// Numbers of the parameters that stand in several places, once that was asked.
@@ -174,6 +177,7 @@ impl<'a> Binder<'a> {
             merges: 0,
             grouped: Vec::new(),
             own_text: false,
+            kept: Kept::default(),
             queries: HashMap::default(),
             repeated: None,
             seen,
@@ -238,9 +242,12 @@ impl<'a> Binder<'a> {
     }
 
     /// Parses the tokens of expressions that the parser did not see.
-    pub(super) fn expressions(&mut self, tokens: Range<usize>) -> Result<Vec<Expr>, Refusal> {
+    pub(super) fn expressions(&mut self, tokens: Range<usize>) -> Result<Rc<[Expr]>, Refusal> {
         self.spend(tokens.len())?;
-        parse::parse_expressions(self.tokens.get(tokens.clone()).unwrap_or(&[]), tokens.start)
+        let parsed = parse::parse_expressions(self.tokens.get(tokens.clone()).unwrap_or(&[]), tokens.start)?;
+        let parsed: Rc<[Expr]> = parsed.into();
+        self.kept.parsed.push(Rc::clone(&parsed));
+        Ok(parsed)
     }
 
     /// As [`Self::take`], for a name that the client makes up: it may not have the reserved prefix.

@@ -83,8 +83,8 @@ impl Binder<'_> {
             at = end + 1;
         }
         if let Some(condition) = target.condition {
-            for expression in self.expressions(condition)? {
-                self.expr(&expression, &context)?;
+            for expression in self.expressions(condition)?.iter() {
+                self.expr(expression, &context)?;
             }
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Binder<'_> {
             }
         } else {
             let expressions = self.expressions(start..start + head)?;
-            let [expression] = expressions.as_slice() else { return Err(unsupported(self)) };
+            let [expression] = &*expressions else { return Err(unsupported(self)) };
             self.expr(expression, context)?;
         }
         let collated = tokens.get(head).is_some_and(|token| token.is_word("collate"));

@@ -325,8 +325,8 @@ impl Binder<'_> {
         let mut start = open + 1;
         loop {
             let end = self.find_level(start, |_, token| token.kind == Kind::Colon);
-            for bound in self.expressions(start..end)? {
-                let more = self.expr(&bound, context)?;
+            for bound in self.expressions(start..end)?.iter() {
+                let more = self.expr(bound, context)?;
                 merge(deps, &more);
             }
             match self.tokens.get(end).map(|token| token.kind) {

@@ -26,11 +26,13 @@ impl Binder<'_> {
         match expression {
             Expr::BinaryOp { left, op, right } => {
                 let pairs = self.pairs(left, &[&**right], context)?;
-                self.operator_use(&op.to_string(), false, [first_token(left), first_token(right)], pairs);
+                let place = [self.start(left), self.start(right)];
+                self.operator_use(&op.to_string(), false, place, pairs);
             }
             Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
                 let operand = self.type_of(expr, context)?;
-                self.operator_use(&op.to_string(), false, [first_token(expr); 2], vec![(None, operand)]);
+                let place = [self.start(expr); 2];
+                self.operator_use(&op.to_string(), false, place, vec![(None, operand)]);
             }
             Expr::AnyOp { left, compare_op, right, is_some: _ } | Expr::AllOp { left, compare_op, right } => {
                 let one = self.type_of(left, context)?;
@@ -42,13 +44,13 @@ impl Binder<'_> {
                     }
                     (_, other) => other,
                 };
-                let place = [first_token(left), first_token(right)];
+                let place = [self.start(left), self.start(right)];
                 self.operator_use(&compare_op.to_string(), true, place, vec![(Some(one), many)]);
             }
             Expr::In { expr, target, negated: _, global: _ } => match target {
                 InTarget::List(list) => {
                     let pairs = self.pairs(expr, &list.iter().collect::<Vec<_>>(), context)?;
-                    let place = [first_token(expr), list.first().and_then(first_token)];
+                    let place = [self.start(expr), list.first().and_then(first_token)];
                     self.operator_use("in", false, place, pairs);
                 }
                 InTarget::Subquery(query) => {
@@ -63,16 +65,19 @@ impl Binder<'_> {
                         }
                         _ => pairs.push((Some(self.type_of(expr, context)?), self.query_type(query))),
                     }
-                    self.operator_use("in", false, [first_token(expr), at], pairs);
+                    let place = [self.start(expr), at];
+                    self.operator_use("in", false, place, pairs);
                 }
                 InTarget::Unnest(_) | InTarget::Table { name: _, args: _ } => {}
             },
             Expr::Position { expr, r#in } => {
-                self.operator_use("in", false, [first_token(expr), first_token(r#in)], Vec::new());
+                let place = [self.start(expr), self.start(r#in)];
+                self.operator_use("in", false, place, Vec::new());
             }
             Expr::Between { expr, negated: _, low, high } => {
                 let pairs = self.pairs(expr, &[&**low, &**high], context)?;
-                self.operator_use("between", false, [first_token(expr), first_token(low)], pairs);
+                let place = [self.start(expr), self.start(low)];
+                self.operator_use("between", false, place, pairs);
             }
             Expr::Like { negated: _, any: _, expr, pattern, escape_char: _ } => {
                 self.word_between("like", expr, pattern, context)?;
@@ -117,7 +122,8 @@ impl Binder<'_> {
 
     fn word_between(&mut self, word: &str, left: &Expr, right: &Expr, context: &Context) -> Result<(), Refusal> {
         let pairs = self.pairs(left, &[right], context)?;
-        self.operator_use(word, false, [first_token(left), first_token(right)], pairs);
+        let place = [self.start(left), self.start(right)];
+        self.operator_use(word, false, place, pairs);
         Ok(())
     }
 

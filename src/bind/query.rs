@@ -129,8 +129,8 @@ impl Binder<'_> {
             && self.tokens.get(open).is_some_and(|token| token.kind == Kind::Open)
         {
             let close = self.find_level(open + 1, |_, _| false);
-            for expression in self.expressions(open..close + 1)? {
-                self.expr_used(&expression, context)?;
+            for expression in self.expressions(open..close + 1)?.iter() {
+                self.expr_used(expression, context)?;
             }
             return Ok(());
         }

@@ -1,8 +1,12 @@
 //! What is known of the types of expressions. In: expressions that were bound. Out: [`Typed`]. Only where the database has functions or operators whose names `pg_catalog` has too: elsewhere
 //! nothing depends on types. Invariant: a type that is answered is the one that PostgreSQL finds; [`Typed::Any`] is always right.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
+use foldhash::fast::FixedState;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     ObjectNamePart, Query, Spanned, Subscript, TypedString, UnaryOperator, Value,
@@ -12,6 +16,7 @@ use super::{
     binder::{Binder, Context, Resolved},
     bound::Output,
     expr::column_names,
+    figure::first_token,
     query::unbracketed,
     scope::ScopeColumn,
 };
@@ -27,6 +32,27 @@ use crate::{
 
 const BOOL: Typed = Typed::Known(Oid(16));
 const TEXT: Oid = Oid(25);
+/// What it costs to find what an operator or a call means, against a column that is looked at.
+const RESOLVED: usize = 64;
+
+/// What was found of operators and calls, by their addresses in the tree, which stays where it is as long as there is a binder.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The first token.
+    starts: HashMap<usize, Option<usize>, FixedState>,
+    types: HashMap<usize, Typed, FixedState>,
+    /// What an operator gives between these types.
+    operators: HashMap<(String, Option<Typed>, Typed), Typed, FixedState>,
+    /// What was parsed beside the tree. It stays, too, for its addresses must not come to mean something else.
+    pub parsed: Vec<Rc<[Expr]>>,
+}
+
+impl Kept {
+    /// The address of an expression of the tree, or of [`Binder::expressions`].
+    fn address(expression: &Expr) -> usize {
+        std::ptr::from_ref(expression).addr()
+    }
+}
 
 impl Binder<'_> {
     /// What types are told by; none where nothing depends on them.
@@ -214,13 +240,15 @@ impl Binder<'_> {
             | Expr::Exists { subquery: _, negated: _ }
             | Expr::BinaryOp { left: _, op: BinaryOperator::And | BinaryOperator::Or, right: _ }
             | Expr::UnaryOp { op: UnaryOperator::Not, expr: _ } => BOOL,
-            Expr::BinaryOp { left, op, right } => {
-                let (left, right) = (self.type_of(left, context)?, self.type_of(right, context)?);
-                self.operator_type(&op.to_string(), Some(left), right)
-            }
+            Expr::BinaryOp { left, op, right } => self.once(expression, |binder| {
+                let (left, right) = (binder.type_of(left, context)?, binder.type_of(right, context)?);
+                Ok(binder.operator_type(op.to_string(), Some(left), right))
+            })?,
             Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
-                let operand = self.type_of(expr, context)?;
-                self.operator_type(&op.to_string(), None, operand)
+                self.once(expression, |binder| {
+                    let operand = binder.type_of(expr, context)?;
+                    Ok(binder.operator_type(op.to_string(), None, operand))
+                })?
             }
             Expr::Extract { field: _, syntax: _, expr: _ } => self.known(Oid(1700)),
             Expr::Position { expr: _, r#in: _ } => self.known(Oid(23)),
@@ -266,9 +294,38 @@ impl Binder<'_> {
                 }
                 Typed::Any | Typed::Literal | Typed::Parameter | Typed::Row => Typed::Any,
             },
-            Expr::Function(function) => self.result_type(function, context)?,
+            Expr::Function(function) => self.once(expression, |binder| binder.result_type(function, context))?,
             _ => Typed::Any,
         })
+    }
+
+    /// The type of an operator or a call: each is asked for again by the one around it, and resolved once.
+    fn once(
+        &mut self,
+        expression: &Expr,
+        find: impl FnOnce(&mut Self) -> Result<Typed, Refusal>,
+    ) -> Result<Typed, Refusal> {
+        let address = Kept::address(expression);
+        if let Some(known) = self.kept.types.get(&address) {
+            return Ok(*known);
+        }
+        self.spend(RESOLVED)?;
+        let found = find(self)?;
+        self.kept.types.insert(address, found);
+        Ok(found)
+    }
+
+    /// The first token of an expression, without looking through all of it.
+    pub(super) fn start(&mut self, expression: &Expr) -> Option<usize> {
+        let expression = unbracketed(expression);
+        let Expr::BinaryOp { left, op: _, right } = expression else { return first_token(expression) };
+        let address = Kept::address(expression);
+        if let Some(known) = self.kept.starts.get(&address) {
+            return *known;
+        }
+        let start = self.start(left).or_else(|| self.start(right));
+        self.kept.starts.insert(address, start);
+        start
     }
 
     /// The type of what subscripts choose.
@@ -377,13 +434,19 @@ impl Binder<'_> {
         number(text).is_some() && !all.contains(&number(text))
     }
 
-    fn operator_type(&self, name: &str, left: Option<Typed>, right: Typed) -> Typed {
+    fn operator_type(&mut self, name: String, left: Option<Typed>, right: Typed) -> Typed {
+        let asked = (name, left, right);
+        if let Some(known) = self.kept.operators.get(&asked) {
+            return *known;
+        }
         let Some(overloads) = self.overloads() else { return Typed::Any };
-        match overloads.operator(name, left, right, self.catalog.operators_named(name), None) {
+        let found = match overloads.operator(&asked.0, left, right, self.catalog.operators_named(&asked.0), None) {
             Choice::Builtin(result) => result,
             Choice::User(user) => user.result.map_or(Typed::Any, |oid| self.known(oid)),
             Choice::Unclear => Typed::Any,
-        }
+        };
+        self.kept.operators.insert(asked, found);
+        found
     }
 
     fn function_type(&self, name: &str, arguments: &[Typed]) -> Typed {

@@ -287,6 +287,10 @@ pub struct TypeData {
     /// The type that a domain is made of (`typbasetype`): another domain, too.
     #[serde(default)]
     pub base_oid: Option<Oid>,
+    /// Functions that belong to no extension and compare its values where no operator is written: in ORDER BY, DISTINCT, GROUP BY, in arrays
+    /// and rows.
+    #[serde(default)]
+    pub compared_by: Vec<Oid>,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

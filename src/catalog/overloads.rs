@@ -16,7 +16,7 @@ const UNKNOWN: Oid = Oid(705);
 const STRINGS: char = 'S';
 
 /// What is known of the type of an expression before it is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Typed {
     /// Nothing.
     #[default]

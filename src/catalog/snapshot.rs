@@ -152,7 +152,8 @@ impl CatalogSnapshot {
     /// Whether a column of this type, in a table of the session's own, runs no user's function when it gets a value or none.
     pub fn is_harmless_column(&self, oid: Oid) -> bool {
         let known = self.shared.data.types.iter().find(|kind| kind.oid == oid);
-        self.is_harmless_parameter(oid) && known.is_none_or(|kind| !kind.has_computed_default)
+        self.is_harmless_parameter(oid)
+            && known.is_none_or(|kind| !kind.has_computed_default && kind.compared_by.is_empty())
     }
 
     /// The role with this name.

@@ -29,7 +29,7 @@ use std::{ffi::OsString, fmt, io::Write, process::ExitCode};
 
 use clap::Command;
 
-use crate::diagnostic::Diagnostics;
+use crate::{diagnostic::Diagnostics, engine::LONG_STACK};
 
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug)]
@@ -98,9 +98,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => serve::run(matches),
         Some(("discover", matches)) => discover::run(matches),
         Some(("check", matches)) => check_command::run(matches),
-        Some(("test", matches)) => test::run(matches),
-        Some(("diff", matches)) => diff::run(matches),
-        Some(("explain", matches)) => explain::run(matches),
+        Some(("test", matches)) => with_room(|| test::run(matches)),
+        Some(("diff", matches)) => with_room(|| diff::run(matches)),
+        Some(("explain", matches)) => with_room(|| explain::run(matches)),
         Some(("audit", matches)) => audit::run(matches),
         Some(("catalog", matches)) => catalog::run(matches),
         Some(("install", matches)) => install::run(matches),
@@ -117,6 +117,15 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// Runs what judges statements, which need room on the stack as far as they are nested.
+fn with_room(work: impl FnOnce() -> Result<(), Failure> + Send) -> Result<(), Failure> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(LONG_STACK).spawn_scoped(scope, work);
+        let ended = thread.map_err(|error| Failure::new(format!("no thread could be started: {error}")))?.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// The whole command line.

@@ -11,7 +11,7 @@ use crate::{
     catalog::data::TypeData,
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    rewrite::{Job, rewrite, sets_path},
+    rewrite::{Job, is_compared_by_unlisted, rewrite, sets_path},
     sql::{Kind, Nesting, Token, emit, parse},
 };
 
@@ -153,7 +153,8 @@ fn column_type(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Resu
                 | Kind::Comma
                 | Kind::Dot
         );
-        let runs = token.is_name() && run.inputs.catalog.types_named(token.name()).any(runs_a_function);
+        let runs_some = |kind: &TypeData| runs_a_function(kind) || is_compared_by_unlisted(run.role, kind);
+        let runs = token.is_name() && run.inputs.catalog.types_named(token.name()).any(runs_some);
         if runs {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {} is not allowed", token.name()));
             return Err(

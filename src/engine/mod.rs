@@ -29,6 +29,10 @@ pub use plan::{
 
 use crate::error::{Refusal, RefusalCode};
 
+/// Stack, in bytes, on which any text may be judged: nesting is limited by the engine, and deep nesting needs room. Texts up to
+/// [`LONGEST_KEPT`] need no more than a thread has.
+pub const LONG_STACK: usize = 256 * 1024 * 1024;
+
 /// Judges one text for one context.
 ///
 /// # Errors

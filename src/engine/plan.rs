@@ -26,7 +26,9 @@ impl Inputs {
     /// that the rules do not list could be taken for it.
     pub fn takes_parameter(&self, role: RoleId, oid: Oid) -> bool {
         let operates = || self.policy.role(role).is_none_or(|role| rewrite::takes_operand(&self.catalog, role, oid));
-        self.catalog.is_harmless_parameter(oid) && !operates()
+        let kind = self.catalog.data().types.iter().find(|kind| kind.oid == oid);
+        let compares = |kind| self.policy.role(role).is_none_or(|role| rewrite::is_compared_by_unlisted(role, kind));
+        self.catalog.is_harmless_parameter(oid) && !kind.is_some_and(compares) && !operates()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     names::quote_ident,
+    rewrite,
     sql::{
         Kind, Nesting, RESERVED_PREFIX, Token,
         command::{Command, classify},
@@ -446,6 +447,11 @@ fn create_index(mut reader: Reader<'_>, unique: bool, tokens: &[Token], run: &Ru
         return Err(reader.here(not_allowed("CREATE INDEX … ON ONLY")));
     }
     let relation = own_table(&mut reader, "CREATE INDEX", run)?;
+    let types = &run.inputs.catalog.data().types;
+    let unlisted = |oid| types.iter().any(|kind| kind.oid == oid && rewrite::is_compared_by_unlisted(run.role, kind));
+    if relation.columns.iter().any(|column| unlisted(column.type_oid)) {
+        return Err(reader.here(form("an index of a table with a type that functions of the database compare")));
+    }
     let mut method = String::new();
     if reader.words(&["using"]) {
         let token = reader.name().filter(|token| ["btree", "hash", "brin"].contains(&token.name()));

@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Refusal, RefusalCode},
     names::FIRST_USER_OID,
-    policy::{ColumnPolicy, Search, Treatment, WriteBack},
+    policy::{ColumnPolicy, RolePolicy, Search, Treatment, WriteBack},
     sql::{Kind, Nesting, Token},
 };
 
@@ -35,6 +35,11 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
                 .with_hint("A cast of this type runs a function that the rules do not list.");
             return Err(at(job, refusal, tokens.start));
         }
+        if job.catalog.types_named(name).any(|user| is_compared_by_unlisted(job.role, user)) {
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed"))
+                .with_hint(COMPARED_BY_UNLISTED);
+            return Err(at(job, refusal, tokens.start));
+        }
     }
     casts(job)?;
     assigned(job)
@@ -46,8 +51,9 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
 fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
     let checks = |kind: &TypeData| kind.has_user_cast && kind.oid >= FIRST_USER_OID;
-    let running: Vec<_> =
-        job.catalog.data().types.iter().filter(|kind| kind.casts_implicitly || checks(kind)).collect();
+    let compares = |kind: &TypeData| is_compared_by_unlisted(job.role, kind);
+    let types = job.catalog.data().types.iter();
+    let running: Vec<_> = types.filter(|kind| kind.casts_implicitly || checks(kind) || compares(kind)).collect();
     if running.is_empty() {
         return Ok(());
     }
@@ -55,6 +61,17 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
         let columns = relation(job, used)?.columns.iter().zip(&used.marks);
         for (position, (column, mark)) in columns.enumerate() {
             let Some(kind) = running.iter().find(|kind| kind.oid == column.type_oid) else { continue };
+            let comparing =
+                Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0 | Usages::ARGUMENT.0);
+            let alone = !mark.usages.any(comparing) && is_shown_alone(job, id, position);
+            if compares(kind) && (used.whole_row.is_some() || (mark.used && !alone)) {
+                let refusal = Refusal::new(
+                    RefusalCode::TypeNotAllowed,
+                    format!("column {} is of a type that is not allowed", column.name),
+                )
+                .with_hint(COMPARED_BY_UNLISTED);
+                return Err(at(job, refusal, used.name.start));
+            }
             let checks = checks(kind);
             let parts = matches!(column.type_category, 'A' | 'C' | 'R');
             let whole = used.whole_row.is_some() && checks && (parts || column.type_kind == 'd');
@@ -75,6 +92,14 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+const COMPARED_BY_UNLISTED: &str = "PostgreSQL compares its values by functions that the rules do not list. A column may be shown as it is, by a \
+                                    query without others inside.";
+
+/// Whether values of a type are compared by functions of the database that the rules do not list, also where no operator is written.
+pub fn is_compared_by_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
+    kind.compared_by.iter().any(|function| !role.functions.contains(function))
 }
 
 /// Whether every reference to a column is an output on its own, of a statement that is a single query block.

@@ -23,6 +23,7 @@ mod target;
 mod tokens;
 
 pub use calls::{own_role, sets_path};
+pub use check::is_compared_by_unlisted;
 pub use configured::{Configured, Value, configured};
 pub use deciding::{SIGN as SHOWS_MORE, shows_more};
 pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_long};

@@ -1,6 +1,6 @@
 //! What only the tokens show: operators that run functions of the database, and names that nobody accounted for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Edits, Job, names::lacks_equality};
 use crate::{
@@ -117,7 +117,8 @@ impl<'a> Operators<'a, '_> {
             uses.iter().filter(|used| used.array == array).map(|used| used.place).collect::<BTreeSet<_>>().len()
         };
         let complete = written(false) == bound(false) && written(true) == bound(true);
-        let builtin = complete && operators.iter().all(|operator| uses.iter().all(|used| self.stays(operator, used)));
+        let operands = operands(&uses);
+        let builtin = complete && operators.iter().all(|operator| self.stays(operator, &operands));
         self.judged.push((name, builtin));
         builtin
     }
@@ -137,21 +138,19 @@ impl<'a> Operators<'a, '_> {
             operator && !is_qualified_operator(job.tokens, *index)
         };
         let bound = uses.iter().map(|used| used.place).collect::<BTreeSet<_>>().len();
-        let pairs = |used: &&OperatorUse| {
-            used.operands.iter().all(|(left, right)| {
-                let others = job.catalog.operators_named(name);
-                matches!(overloads.operator(name, *left, *right, others, Some(job.path)), Choice::Builtin(_))
-            })
+        let is_builtin = |(left, right): &(Option<Typed>, Typed)| {
+            let others = job.catalog.operators_named(name);
+            matches!(overloads.operator(name, *left, *right, others, Some(job.path)), Choice::Builtin(_))
         };
-        (0..job.tokens.len()).filter(written).count() == bound && uses.iter().all(pairs)
+        (0..job.tokens.len()).filter(written).count() == bound && operands(&uses).iter().all(is_builtin)
     }
 
     /// Whether an operator means none of the database that may not run, by the types that it stands between: on the session's path, and
     /// were all schemas on it.
-    fn stays(&self, operator: &str, used: &OperatorUse) -> bool {
+    fn stays(&self, operator: &str, operands: &HashSet<(Option<Typed>, Typed)>) -> bool {
         let Some(overloads) = &self.job.catalog.data().overloads else { return false };
         let others = || self.job.catalog.operators_named(operator);
-        used.operands.iter().all(|(left, right)| {
+        operands.iter().all(|(left, right)| {
             let mut made = self.made(operator).filter(|own| overloads.operates(own, *left, *right));
             made.next().is_none()
                 || [Some(self.job.path), None].into_iter().all(|path| {
@@ -163,6 +162,11 @@ impl<'a> Operators<'a, '_> {
                 })
         })
     }
+}
+
+/// What operators stand between, each pair once: there are few, however many operators there are.
+fn operands(uses: &[&OperatorUse]) -> HashSet<(Option<Typed>, Typed)> {
+    uses.iter().flat_map(|used| used.operands.iter().copied()).collect()
 }
 
 /// Whether an operator of the database may run: an extension's, or one of which the rules list the function, and those of the operators
@@ -228,8 +232,17 @@ fn implies(tokens: &[Token], index: usize) -> bool {
     match token.name() {
         // SELECT DISTINCT, count(DISTINCT a): by the operator class of the type.
         "distinct" => word(1, "is") || (word(1, "not") && word(2, "is")),
+        // The frame of a window compares by the operator class of the type, too.
+        "between" if ["rows", "range", "groups"].iter().any(|unit| word(1, unit)) => !bounds_frame(tokens, index),
         name => !keywords::implied_operators(name).is_empty(),
     }
+}
+
+/// Whether what stands between BETWEEN and its AND is a bound of a window frame, and not a value.
+fn bounds_frame(tokens: &[Token], between: usize) -> bool {
+    let and = (between..tokens.len()).find(|at| tokens.get(*at).is_some_and(|token| token.is_word("and")));
+    let last = and.and_then(|and| tokens.get(and.checked_sub(1)?));
+    last.is_some_and(|token| ["preceding", "following", "row"].iter().any(|word| token.is_word(word)))
 }
 
 /// Whether the operator at `index` stands before ANY or ALL.

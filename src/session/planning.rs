@@ -13,8 +13,8 @@ use super::{
 use crate::{
     audit::event::Basis,
     engine::{
-        self, Access, Answer, Effect, Found, Inputs, LONGEST_KEPT, Permit, Plan, PlanCache, PlannedStatement, Protocol,
-        QueryContext, Refused,
+        self, Access, Answer, Effect, Found, Inputs, LONG_STACK, LONGEST_KEPT, Permit, Plan, PlanCache,
+        PlannedStatement, Protocol, QueryContext, Refused,
     },
     error::{Refusal, RefusalCode},
     metrics::{CacheResult, PlanStage},
@@ -26,9 +26,6 @@ use crate::{
 
 /// Longest text that is judged on the thread of the session; others of the thread wait for that.
 const JUDGED_AT_ONCE: usize = 1024;
-/// Stack of the thread of its own on which a text longer than [`LONGEST_KEPT`] is judged, so that it does not hold up other
-/// sessions: nesting is limited by the engine, and deep nesting needs room.
-const LONG_STACK: usize = 256 * 1024 * 1024;
 
 /// What a judgement depended on.
 #[derive(Debug)]

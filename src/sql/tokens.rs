@@ -112,13 +112,17 @@ impl Kind {
 /// differs in other literals only, so nothing outside `sql` sees a literal's content without leaving a trace here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
+    /// In ascending order.
     starts: Vec<u32>,
 }
 
 impl Reads {
     fn note(&mut self, start: u32) {
-        if !self.starts.contains(&start) {
+        // Most are read in the order of the text.
+        if self.starts.last().is_none_or(|last| *last < start) {
             self.starts.push(start);
+        } else if let Err(place) = self.starts.binary_search(&start) {
+            self.starts.insert(place, start);
         }
     }
 
@@ -127,7 +131,7 @@ impl Reads {
         more.starts.iter().for_each(|start| self.note(*start));
     }
 
-    /// First bytes of the literals that were read, in no order.
+    /// First bytes of the literals that were read, in ascending order.
     pub fn starts(&self) -> &[u32] {
         &self.starts
     }

@@ -77,6 +77,17 @@ WITH RECURSIVE user_function AS (
     SELECT type FROM user_cast
     UNION
     SELECT p.whole FROM tainted t JOIN part p ON p.part = t.type WHERE t.type >= 16384
+), compared AS (
+    SELECT o.opcintype AS type, f.function
+      FROM pg_opclass o
+      JOIN pg_am m ON m.oid = o.opcmethod AND m.amname IN ('btree', 'hash')
+     CROSS JOIN LATERAL (
+           SELECT p.amproc::oid AS function FROM pg_amproc p WHERE p.amprocfamily = o.opcfamily
+           UNION SELECT op.oprcode::oid FROM pg_amop a JOIN pg_operator op ON op.oid = a.amopopr
+                  WHERE a.amopfamily = o.opcfamily) f
+     WHERE o.opcdefault AND f.function IN (SELECT oid FROM user_function)
+    UNION
+    SELECT p.whole, c.function FROM compared c JOIN part p ON p.part = c.type
 )
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
        EXISTS (SELECT FROM tainted u WHERE u.type = t.oid),
@@ -84,7 +95,8 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
                   WHERE e.enumtypid = t.oid), '{}'),
        EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
                   AND k.castfunc IN (SELECT oid FROM user_function)),
-       coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0), nullif(t.typbasetype, 0)
+       coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0), nullif(t.typbasetype, 0),
+       coalesce((SELECT array_agg(DISTINCT c.function) FROM compared c WHERE c.type = t.oid), '{}')
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -94,7 +106,7 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
  WHERE n.nspname !~ '^pg_(toast_)?temp_'
    AND (n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND (t.typtype <> 'c' OR c.relkind = 'c')
         AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
-        OR EXISTS (SELECT FROM tainted u WHERE u.type = t.oid))
+        OR EXISTS (SELECT FROM tainted u WHERE u.type = t.oid) OR EXISTS (SELECT FROM compared c WHERE c.type = t.oid))
  ORDER BY t.oid";
 
 /// Implicit casts that neither the server nor an extension brings, and that do more than to take the bytes as they are.
@@ -155,6 +167,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 has_computed_default: row.try_get(8)?,
                 array_oid: row.try_get::<_, Option<u32>>(9)?.map(Oid),
                 base_oid: row.try_get::<_, Option<u32>>(10)?.map(Oid),
+                compared_by: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
             })
         })
         .await?;
