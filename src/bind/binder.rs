@@ -415,7 +415,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn resolved(
+    pub(super) fn resolved(
         &mut self,
         resolved: Resolved,
         tokens: Range<usize>,

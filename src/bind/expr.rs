@@ -11,7 +11,7 @@ use sqlparser::ast::{
 
 use super::{
     binder::{Binder, Context},
-    bound::{Clause, Constant, Deps, FunctionUse, Usages, WholeUse},
+    bound::{Clause, Constant, Deps, FunctionUse, Usages},
     compare::Place,
     figure,
     scope::merge,
@@ -262,7 +262,8 @@ impl Binder<'_> {
                 Ok(deps)
             }
             Expr::Exists { subquery, negated: _ } | Expr::Subquery(subquery) => self.subquery(subquery, context),
-            Expr::Tuple(items) | Expr::Array(Array { elem: items, named: _ }) => self.all(items, context),
+            Expr::Array(Array { elem: items, named: _ }) => self.all(items, context),
+            Expr::Tuple(items) => self.row(items, context),
             Expr::Interval(Interval {
                 value,
                 leading_field: _,
@@ -270,17 +271,7 @@ impl Binder<'_> {
                 last_field: _,
                 fractional_seconds_precision: _,
             }) => self.expr(value, context),
-            Expr::QualifiedWildcard(name, _token) => {
-                let (parts, tokens) = self.parts(name)?;
-                let [table] = parts.as_slice() else {
-                    return Err(self.at(Self::unsupported("a name of this form"), tokens.start));
-                };
-                let Some(item) = Self::item(table, None, context) else {
-                    return Err(self.at(Self::unsupported("a star of an unknown name"), tokens.start));
-                };
-                self.mark_row(&item, WholeUse::Expression(tokens.start));
-                Ok(item.all_deps())
-            }
+            Expr::QualifiedWildcard(name, _token) => self.starred_row(name, false, context),
             Expr::Prefixed { prefix: _, value: _ }
             | Expr::Convert { .. }
             | Expr::RLike { .. }
@@ -349,10 +340,11 @@ impl Binder<'_> {
         Ok(deps)
     }
 
-    /// Arguments of a call: what they are computed from, and the literals among them.
+    /// Arguments of a call, or of ROW: what they are computed from, and the literals among them.
     pub(super) fn arguments(
         &mut self,
         args: &[FunctionArg],
+        in_row: bool,
         context: &Context,
     ) -> Result<(Deps, Vec<Option<Constant>>), Refusal> {
         let mut deps = Deps::new();
@@ -382,18 +374,7 @@ impl Binder<'_> {
             constants.push(constant(value));
             let more = match value {
                 FunctionArgExpr::Expr(expression) => self.expr(expression, context)?,
-                FunctionArgExpr::QualifiedWildcard(name) => {
-                    let (parts, tokens) = self.parts(name)?;
-                    let item = match parts.as_slice() {
-                        [table] => Self::item(table, None, context),
-                        _ => None,
-                    };
-                    let Some(item) = item else {
-                        return Err(self.at(Self::unsupported("a star of this name"), tokens.start));
-                    };
-                    self.mark_row(&item, WholeUse::Expression(tokens.start));
-                    item.all_deps()
-                }
+                FunctionArgExpr::QualifiedWildcard(name) => self.starred_row(name, in_row, context)?,
                 FunctionArgExpr::Wildcard => Deps::new(),
                 FunctionArgExpr::WildcardWithOptions(_) => return Err(Self::unsupported("this form of *")),
             };
@@ -439,7 +420,7 @@ impl Binder<'_> {
             && self.gap(ident).is_some_and(|at| self.tokens.get(at).is_some_and(|token| token.is_word("collation")))
         {
             // COLLATION FOR: a construct of the grammar, which no function can take the place of.
-            return Ok(self.arguments(&list.args, context)?.0);
+            return Ok(self.arguments(&list.args, false, context)?.0);
         }
         let (parts, tokens) = self.parts(name)?;
         if let Some(deps) = self.functional_notation(&parts, tokens.start, args, context)? {
@@ -452,7 +433,7 @@ impl Binder<'_> {
             FunctionArguments::None => (Deps::new(), Vec::new()),
             FunctionArguments::Subquery(query) => (self.subquery(query, &inner)?, vec![None]),
             FunctionArguments::List(FunctionArgumentList { duplicate_treatment: _, args, clauses }) => {
-                let (mut deps, constants) = self.arguments(args, &inner)?;
+                let (mut deps, constants) = self.arguments(args, base == "row" && self.is_keyword(&tokens), &inner)?;
                 for clause in clauses {
                     let more = self.argument_clause(clause, &inner)?;
                     merge(&mut deps, &more);

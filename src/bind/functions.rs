@@ -38,7 +38,7 @@ impl Binder<'_> {
             return self.json_table(at, args, alias, &context);
         }
         let (parts, tokens) = self.parts(name)?;
-        let (deps, constants) = self.arguments(args, &context)?;
+        let (deps, constants) = self.arguments(args, false, &context)?;
         self.mark(&deps, Usages::ARGUMENT);
         let asked = self.argument_types(args, tokens.end - 1, &context)?;
         let known_types = self.result_types(&parts, asked.as_deref());
@@ -163,7 +163,7 @@ impl Binder<'_> {
     ) -> Result<Vec<ScopeItem>, Refusal> {
         let columns = gaps::json_columns(self.tokens, at);
         let columns = columns.ok_or_else(|| self.at(Self::unsupported("this form of JSON_TABLE"), at))?;
-        let (deps, _) = self.arguments(args, context)?;
+        let (deps, _) = self.arguments(args, false, context)?;
         self.mark(&deps, Usages::ARGUMENT);
         for (id, _) in &deps {
             // PostgreSQL gives no collations to expressions in it, which masks may need.

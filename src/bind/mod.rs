@@ -27,6 +27,7 @@ mod query;
 mod recursive;
 mod returning;
 mod scope;
+mod stars;
 mod typed;
 mod types;
 pub mod views;

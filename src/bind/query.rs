@@ -197,7 +197,7 @@ impl Binder<'_> {
                 for row in &values.rows {
                     for (position, expression) in row.content.iter().enumerate() {
                         let failing = self.found_failing();
-                        let deps = self.expr(expression, &context)?;
+                        let deps = self.row(std::slice::from_ref(expression), &context)?;
                         let typed = self.output_type(expression, &context)?;
                         let nature = self.item_nature(expression, failing, &context)?;
                         match outputs.get_mut(position) {
