@@ -399,6 +399,51 @@ fn clients_use_them_as_they_are_used_to() {
     assert_eq!(refused(&client.simple("SELECT b FROM w")), "PGS0102");
 }
 
+/// What a transaction dropped, or made in the place of another, is what it was when that is rolled back.
+#[test]
+fn what_is_rolled_back_is_there_again() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    done(&client.simple("CREATE TEMP TABLE r (x text)"));
+    done(&client.simple("INSERT INTO r VALUES ('a')"));
+    for again in ["CREATE TEMP TABLE r (y int)", "CREATE TEMP TABLE other (y int)", "SELECT 1"] {
+        done(&client.simple("BEGIN"));
+        done(&client.simple("SAVEPOINT s"));
+        done(&client.simple("DROP TABLE r"));
+        done(&client.simple(again));
+        assert_eq!(
+            refused(&client.simple("SELECT x FROM r")),
+            if again.contains(" r ") { "PGS0103" } else { "PGS0102" }
+        );
+        done(&client.simple("ROLLBACK TO s"));
+        assert_eq!(value(&client.simple("SELECT x FROM r")), "a");
+        done(&client.simple("DROP TABLE r"));
+        done(&client.simple(again));
+        done(&client.simple("ROLLBACK"));
+        assert_eq!(value(&client.simple("SELECT x FROM r")), "a");
+    }
+    // Whether it holds masks is kept, as it was last.
+    done(&client.simple("BEGIN"));
+    done(&client.simple("SAVEPOINT s"));
+    done(&client.simple("DROP TABLE r"));
+    done(&client.simple("CREATE TEMP TABLE r (y int)"));
+    done(&client.simple("ROLLBACK TO s"));
+    done(&client.simple("INSERT INTO r SELECT phone FROM customers"));
+    done(&client.simple("SAVEPOINT t"));
+    done(&client.simple("DROP TABLE r"));
+    done(&client.simple("CREATE TEMP TABLE r (y int)"));
+    done(&client.simple("ROLLBACK TO t"));
+    let store = "UPDATE customers SET email = r.x FROM r";
+    assert_eq!(refused(&client.simple(store)), "PGS0206");
+    done(&client.simple("ROLLBACK"));
+    // A committed DROP is for good.
+    done(&client.simple("BEGIN"));
+    done(&client.simple("DROP TABLE r"));
+    done(&client.simple("COMMIT"));
+    assert_eq!(refused(&client.simple("SELECT x FROM r")), "PGS0102");
+}
+
 #[test]
 fn an_observed_session_is_told_what_enforcement_would_do() {
     let postgres = shop::postgres();

@@ -176,7 +176,7 @@ impl Relay {
                 .with_hint("Mend the settings of the role or database with ALTER ROLE or ALTER DATABASE."),
             ));
         };
-        if self.temporary.learn(&tables, &mut schemas).is_none() {
+        if self.temporary.learn(&tables, self.model.transaction != 'I', &mut schemas).is_none() {
             let refusal = Refusal::new(RefusalCode::NotReady, "the temporary tables of the session could not be read");
             self.path.failed = Some(refusal.with_hint("Send the statement again."));
             return Ok(());

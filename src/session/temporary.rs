@@ -20,6 +20,9 @@ use crate::{
 /// Memory for plans that mention temporary tables, of one session.
 const PLANS: usize = 1024 * 1024;
 
+/// The most tables of which it is known what they were when a transaction that dropped them is rolled back.
+const MOST_GONE: usize = 1000;
+
 /// The question, as one column of text.
 pub(super) const COLUMN: &str = r"pg_catalog.json_build_object('pid', pg_catalog.pg_backend_pid(), 'schema', (
  SELECT nspname FROM pg_catalog.pg_namespace
@@ -98,6 +101,8 @@ struct Made {
 #[derive(Debug, Default)]
 pub(super) struct Temporary {
     learned: Arc<[Learned]>,
+    /// Were there, and come back when the transaction at hand, or a part of it, is rolled back.
+    gone: Vec<Learned>,
     /// Since the server was asked.
     made: Vec<Made>,
     /// Names of tables that statements fill with masks, since the server was asked.
@@ -118,8 +123,9 @@ pub(super) struct Overlay {
 }
 
 impl Temporary {
-    /// Takes in an answer, and calls the session's own schema in `path` what it is called here. None when it cannot be read.
-    pub fn learn(&mut self, answer: &str, path: &mut [String]) -> Option<()> {
+    /// Takes in an answer that was given within a transaction or not, and calls the session's own schema in `path` what it is called here.
+    /// None when it cannot be read.
+    pub fn learn(&mut self, answer: &str, within: bool, path: &mut [String]) -> Option<()> {
         let Answer { pid, schema, relations } = serde_json::from_str(answer).ok()?;
         self.pooled |= self.pid.replace(pid).is_some_and(|before| before != pid);
         for own in path.iter_mut().filter(|own| Some(own.as_str()) == schema.as_deref()) {
@@ -130,7 +136,8 @@ impl Temporary {
             .unwrap_or_default()
             .into_iter()
             .map(|Seen { relation, plain, type_taken, computed }| {
-                let known = self.learned.iter().find(|known| known.relation.oid == relation.oid);
+                let mut known = self.learned.iter().chain(&self.gone);
+                let known = known.find(|known| known.relation.oid == relation.oid);
                 let (made_for, masked) = match known {
                     Some(known) => (known.made_for.clone(), known.masked),
                     None => self.origin(&relation.name, &made, &filling),
@@ -151,6 +158,13 @@ impl Temporary {
                 Learned { relation, bar, made_for, masked }
             })
             .collect();
+        let is_there = |old: &Learned| learned.iter().any(|known| known.relation.oid == old.relation.oid);
+        for old in self.learned.iter().filter(|old| !is_there(old)) {
+            // What it was last counts.
+            self.gone.retain(|known| known.relation.oid != old.relation.oid);
+            self.gone.push(old.clone());
+        }
+        self.gone.truncate(if within { MOST_GONE } else { 0 });
         if *self.learned != *learned {
             self.learned = learned;
         }
