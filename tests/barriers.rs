@@ -182,6 +182,9 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "SELECT count(*) FROM # WHERE id = (SELECT id FROM plain FETCH FIRST 1 ROW WITH TIES)",
         "SELECT count(*) FROM # WHERE id = (SELECT max(id) FROM plain GROUP BY id)",
         "SELECT count(*) FROM # WHERE id = (SELECT max(id) OVER () FROM plain)",
+        "SELECT count(*) FROM # d WHERE d.big = (SELECT count(*) FILTER (WHERE d.id > 0) FROM plain)",
+        "SELECT count(*) FROM # d WHERE d.id = (SELECT max(p.id) FILTER (WHERE p.id > 0) FROM plain p)",
+        "SELECT count(*) FROM # WHERE (current_date - 999999) IS NULL",
         "SELECT txt FROM # d GROUP BY txt HAVING max(d.id) > 3 AND (SELECT max(d.id) FROM plain) = 3",
         // What the parser was shown otherwise than it is written.
         "SELECT count(*) FROM # WHERE txt ~ ANY (ARRAY['(', 'a'])",

@@ -105,6 +105,23 @@ fn rows_of_an_insert() {
 }
 
 #[test]
+fn signs() {
+    // Each is an operator of its own.
+    for sign in ["+", "-+", "+ -", "*+"] {
+        let sql = |count| format!("SELECT 1 {}'1'", sign.repeat(count));
+        let inputs = inputs();
+        let time = |count: usize| {
+            let started = Instant::now();
+            let _ = plan(&sql(count), &context(), &inputs);
+            started.elapsed()
+        };
+        let best = |count| (0..3).map(|_| time(count)).min().unwrap();
+        let (small, large) = (best(2_000), best(8_000));
+        assert!(large < Duration::from_millis(200) + small * 10, "{sign}: {small:?}, {large:?}");
+    }
+}
+
+#[test]
 fn unions() {
     grows_evenly("unions", 300, |count| {
         repeated("SELECT id, phone FROM customers", count, |_| " UNION SELECT id, phone FROM customers".to_owned(), "")

@@ -36,6 +36,9 @@ CREATE TABLE refs (id int PRIMARY KEY, c rank, many rank[], own ranked);
 INSERT INTO refs SELECT n, row(n)::rank, ARRAY[row(n)::rank], row(n)::rank FROM generate_series(1, 3) n;
 CREATE TABLE plain (id int);
 INSERT INTO plain VALUES (1), (2);
+CREATE FUNCTION give_rank(int) RETURNS rank LANGUAGE sql IMMUTABLE AS 'SELECT row($1)::public.rank';
+CREATE FUNCTION give_ranks() RETURNS TABLE (x rank) LANGUAGE sql AS 'SELECT c FROM public.refs';
+CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 GRANT ALL ON ALL TABLES IN SCHEMA public TO support;
 ";
 
@@ -138,6 +141,42 @@ fn functions_of_operator_classes_run_when_they_are_listed() {
             "{sql}: {}",
             wire::describe(&answer)
         );
+    }
+}
+
+/// What shows in no column and no name of the text.
+#[test]
+fn values_of_such_types_come_from_functions_and_expressions() {
+    let listed = r#"["public.give_rank", "public.give_ranks", "public.one"]"#;
+    let (_postgres, proxy) = start(listed);
+    let mut support = proxy.connect("support", shop::DATABASE);
+    for (sql, runs) in [
+        ("SELECT give_rank(id) FROM plain ORDER BY 1", false),
+        ("SELECT x FROM give_ranks() ORDER BY x", false),
+        ("SELECT one() FROM plain ORDER BY 1", true),
+        ("SELECT json_build_object('r', id)::text FROM plain ORDER BY 1", true),
+    ] {
+        let answer = support.simple(sql);
+        assert_eq!(wire::error(&answer).is_none(), runs, "{sql}: {}", wire::describe(&answer));
+    }
+    // A member of the family of integers that compares them with something else runs for no integers.
+    let beside = "CREATE FUNCTION beside(int, rank) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+        ALTER OPERATOR FAMILY integer_ops USING btree ADD FUNCTION 1 (int4, rank) beside(int, rank);";
+    let of_json = "CREATE FUNCTION json_lt(json, json) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1::text < $2::text';
+        CREATE FUNCTION json_cmp(json, json) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.bttextcmp($1::text, $2::text)';
+        CREATE OPERATOR <# (LEFTARG = json, RIGHTARG = json, FUNCTION = json_lt);
+        CREATE OPERATOR CLASS json_ops DEFAULT FOR TYPE json USING btree AS OPERATOR 1 <#, FUNCTION 1 json_cmp(json, json);";
+    let sorted = "SELECT id FROM plain ORDER BY json_build_object('r', id)";
+    for (more, functions, sql, code) in [
+        (beside, "[]", "SELECT id FROM plain WHERE id > 0 ORDER BY id", None),
+        (of_json, "[]", sorted, Some("42501")),
+        (of_json, "[]", "SELECT id FROM plain", Some("42501")),
+        (of_json, r#"["public.json_lt", "public.json_cmp"]"#, sorted, Some("42883")),
+    ] {
+        let (_postgres, proxy) = shop::start_other(&[SCHEMA, more], &RULES.replace("FUNCTIONS", functions));
+        let answer = proxy.connect("support", shop::DATABASE).simple(sql);
+        let given = wire::error(&answer).and_then(|error| error.field(b'C'));
+        assert_eq!(given.as_deref(), code, "{sql}: {}", wire::describe(&answer));
     }
 }
 

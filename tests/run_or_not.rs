@@ -7,8 +7,12 @@
 mod common;
 
 use common::{
-    Postgres, Proxy, shop,
+    Postgres, Proxy, planner, shop,
     wire::{self, lines},
+};
+use pgscrim::{
+    engine::{Protocol, QueryContext, plan},
+    policy::RoleId,
 };
 
 const SCHEMA: &str = r#"
@@ -31,6 +35,13 @@ INSERT INTO texts VALUES ('a', 'b');
 INSERT INTO guarded VALUES (1);
 GRANT ALL ON ALL TABLES IN SCHEMA public TO ghn;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ghn;
+CREATE TABLE tenants (id int PRIMARY KEY, tenant int);
+CREATE TABLE texted (id int PRIMARY KEY, t text, who text);
+CREATE TABLE ratioed (id int PRIMARY KEY, a int, b int);
+INSERT INTO tenants SELECT n, n FROM generate_series(1, 2500) n;
+INSERT INTO texted SELECT n, CASE n WHEN 2000 THEN 'x' ELSE '0' END, 'other' FROM generate_series(1, 2000) n;
+INSERT INTO ratioed SELECT n, 1, n % 2000 FROM generate_series(1, 2000) n;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO ghn;
 ANALYZE;
 "#;
 
@@ -47,7 +58,7 @@ exempt = true
 name = "carrier"
 match = { user = ["ghn"] }
 settings = ["app.*"]
-rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "owner IN ('ghn', 'a', 'b', 'c', 'd', 'e', 'f', 'g')" }
+rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "owner IN ('ghn', 'a', 'b', 'c', 'd', 'e', 'f', 'g')", "public.tenants" = "tenant = (SELECT current_setting('app.none')::int)", "public.texted" = "t::int > 0 OR who = session_user", "public.ratioed" = "a / b > 0" }
 "#;
 
 fn start() -> (Postgres, Proxy) {
@@ -175,6 +186,57 @@ fn whether_a_sub_select_was_run_does_not_tell() {
                 (seen(&proxy, &[sql.replace('@', "2000")], None), seen(&proxy, &[sql.replace('@', "2001")], None));
             assert_eq!(there, not, "{sql}");
         }
+    }
+}
+
+/// The condition of a scope may itself fail: on a row, or for the want of a setting.
+#[test]
+fn whether_a_scope_failed_does_not_tell() {
+    let (_postgres, proxy) = start();
+    for sql in [
+        "SELECT count(*) FROM texted WHERE id = @",
+        "SELECT count(*) FROM ratioed WHERE id = @",
+        "SELECT count(*) FROM tenants WHERE id = @ + 500",
+        "UPDATE texted SET who = 'x' WHERE id = @",
+        "DELETE FROM ratioed WHERE id = @",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM tenants)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM texted)",
+        "WITH q AS MATERIALIZED (SELECT 1 FROM ratioed) SELECT count(*) FROM docs d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM q)",
+        "SELECT count(*) FROM docs d JOIN ratioed r ON r.id = d.id AND d.total = @",
+    ] {
+        let with = |value: &str| seen(&proxy, &[sql.replace('@', value)], None);
+        assert_eq!(with("2000"), with("2001"), "{sql}");
+    }
+}
+
+/// What scopes usually are fails on no row, so the client's conditions are found by index as well.
+#[test]
+fn scopes_that_fail_on_no_row_need_no_barrier() {
+    let (postgres, _proxy) = start();
+    for (scope, barrier) in [
+        ("tenant = current_setting('app.tenant')::int", false),
+        ("tenant = nullif(pg_catalog.current_setting('app.tenant', true), '')::int AND id > 0", false),
+        ("current_setting('app.tenant')::bigint = tenant OR tenant = 0", false),
+        ("tenant::text = current_setting('app.tenant')", false),
+        (
+            "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = tenants.id AND a.who = current_setting('app.user'))",
+            false,
+        ),
+        ("tenant IN (1, 2, 3) AND id BETWEEN 1 AND 1000", false),
+        ("tenant = (SELECT current_setting('app.tenant')::int)", true),
+        ("current_setting('app.all')::bool OR tenant = 1", true),
+        ("current_setting('app.tenant')::int = 5 OR tenant = 1", true),
+        ("10 / tenant > 1", true),
+        ("CASE WHEN current_setting('app.a') = 'x' THEN 1 ELSE tenant END = 1", true),
+    ] {
+        let rules = RULES.replace("tenant = (SELECT current_setting('app.none')::int)", scope);
+        let inputs = planner::inputs(&postgres, shop::DATABASE, &rules);
+        let role = inputs.policy.roles.iter().position(|role| role.name == "carrier").unwrap();
+        let search_path = ["pg_catalog".to_owned(), "public".to_owned()].into();
+        let context =
+            QueryContext { role: RoleId(u16::try_from(role).unwrap()), search_path, protocol: Protocol::Simple };
+        let sent = plan("SELECT id FROM tenants WHERE id = 3", &context, &inputs).unwrap();
+        assert_eq!(sent.permit.text().contains("OFFSET 0"), barrier, "{scope}: {}", sent.permit.text());
     }
 }
 

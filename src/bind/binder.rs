@@ -113,6 +113,17 @@ pub fn bind_own(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapsh
     binder.whole(statement)
 }
 
+/// As [`bind_own`], of what a condition of the rules reads, and says whether that can fail on a value ([`Bound::failing`]).
+///
+/// # Errors
+/// As [`bind_statement`].
+pub fn bind_condition(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, &[]);
+    binder.own_text = true;
+    binder.judge = Some(Box::new(Judge::of_rules(tokens, binder.seen, catalog)));
+    binder.whole(statement)
+}
+
 /// Binds a query alone.
 ///
 /// # Errors

@@ -34,9 +34,10 @@ impl Binder<'_> {
     pub(super) fn row(&mut self, items: &[Expr], context: &Context) -> Result<Deps, Refusal> {
         let mut deps = Deps::new();
         for item in items {
-            let more = match item {
-                Expr::QualifiedWildcard(name, _token) => self.starred_row(name, true, context)?,
-                other => self.expr(other, context)?,
+            let more = if let Expr::QualifiedWildcard(name, _token) = item {
+                self.starred_row(name, true, context)?
+            } else {
+                self.expr(item, context)?
             };
             merge(&mut deps, &more);
         }

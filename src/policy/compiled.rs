@@ -170,6 +170,8 @@ pub struct Scope {
     pub needs: Vec<Oid>,
     /// Whether it is always evaluated before what the client wrote.
     pub barrier: bool,
+    /// Whether it can fail on a row: then it can be told whether the relation is read where something else is asked for first.
+    pub fails: bool,
     /// Whether it holds a sub-select: PostgreSQL may make a join of that, and compute expressions of the row below the join.
     pub joins: bool,
     /// The determining rule, as `file:line`.

@@ -10,7 +10,7 @@ use crate::{
     bind::{Assigned, Reference, RelationUse, Role, Usages},
     catalog::{
         Relation,
-        data::{RelationKind, TypeData},
+        data::{FunctionData, RelationKind, TypeData},
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
@@ -42,7 +42,36 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         }
     }
     casts(job)?;
+    compared(job)?;
     assigned(job)
+}
+
+/// Types that functions of the database compare, where neither a column nor a name in the text shows that there are values of one: what
+/// functions of the database return, and any expression, if the type is built-in.
+fn compared(job: &Job<'_>) -> Result<(), Refusal> {
+    let types = job.catalog.data().types.iter();
+    let unlisted: Vec<&TypeData> = types.filter(|kind| is_compared_by_unlisted(job.role, kind)).collect();
+    if unlisted.is_empty() {
+        return Ok(());
+    }
+    if let Some(kind) = unlisted.iter().find(|kind| kind.oid < FIRST_USER_OID) {
+        let message = format!("functions of the database compare all values of type {}", kind.name);
+        return Err(Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(
+            "They are in its default operator class. List them for this role, or no statement of it can be told not to run them.",
+        ));
+    }
+    for function in &job.bound.functions {
+        let gives = |user: &FunctionData| {
+            let named = user.result_type.is_none_or(|result| unlisted.iter().any(|kind| kind.oid == result));
+            user.extension.is_none() && (named || !user.out_names.is_empty())
+        };
+        if job.catalog.functions_named(&function.name).any(gives) {
+            let message = format!("function {} may give values of a type that is not allowed", function.name);
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(COMPARED_BY_UNLISTED);
+            return Err(at(job, refusal, function.token));
+        }
+    }
+    Ok(())
 }
 
 /// Columns whose type runs a user's function without a cast in the text: when it is cast without being asked, or when a constant that

@@ -65,9 +65,13 @@ impl Scoping {
             return Self::default();
         }
         let mut reads = Reads::default();
+        let fails =
+            |used| protected(role, used).is_some_and(|policy| policy.scope.as_ref().is_some_and(|scope| scope.fails));
+        let read_beside = bound.relations.len() > 1 && bound.relations.iter().any(fails);
         // What was not asked is not known.
         let quiet = bound.failing.as_ref().filter(|failing| {
             !failing.conditions
+                && !read_beside
                 && !bound.relations.iter().any(|used| is_unsure(catalog, used))
                 && failing.constants_hold(tokens, &mut reads)
         });

@@ -127,6 +127,19 @@ pub struct Lexer<'a> {
     zero: bool,
     /// Whether a comment was dropped.
     pub commented: bool,
+    /// The characters of operators at hand, which may be several operators.
+    run: Run,
+}
+
+/// Characters of operators without a gap.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    start: usize,
+    end: usize,
+    /// Behind the last character after which a `+` or `-` may end an operator.
+    distinctive: usize,
+    /// Behind the last that is neither `+` nor `-`.
+    unsigned: usize,
 }
 
 /// `name` cut as PostgreSQL cuts it: to 63 bytes, at a character.
@@ -156,6 +169,7 @@ impl<'a> Lexer<'a> {
             at: 0,
             zero: memchr::memchr(0, text.as_bytes()).is_some(),
             commented: false,
+            run: Run::default(),
         }
     }
 
@@ -273,22 +287,13 @@ impl<'a> Lexer<'a> {
 
     fn operator(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
-        let mut end = start;
-        while let Some(&byte) = self.bytes.get(end) {
-            let next = self.bytes.get(end + 1).copied().unwrap_or(0);
-            if !is(byte, OPERATOR) || (byte == b'-' && next == b'-') || (byte == b'/' && next == b'*') {
-                break;
-            }
-            end += 1;
+        // Looked through once, however many operators it is.
+        if !(self.run.start..self.run.end).contains(&start) {
+            self.run = self.run_at(start);
         }
-        // A trailing + or - belongs to the operator only after one of these characters (scan.l).
-        let distinctive = |body: &[u8]| body.iter().any(|byte| b"~!@#^&|`?%".contains(byte));
-        while end - start > 1
-            && matches!(self.bytes.get(end - 1), Some(b'+' | b'-'))
-            && !distinctive(self.bytes.get(start..end - 1).unwrap_or(&[]))
-        {
-            end -= 1;
-        }
+        let run = self.run;
+        // A trailing + or - belongs to the operator only after certain characters (scan.l).
+        let end = if run.distinctive > start { run.end } else { run.unsigned.max(start + 1) };
         if end - start > MAX_IDENTIFIER {
             return Err(bad(start, "operator too long"));
         }
@@ -299,6 +304,24 @@ impl<'a> Lexer<'a> {
             other => (Kind::Operator, other),
         };
         Ok(self.lexeme(kind, start, Body::Plain(value)))
+    }
+
+    fn run_at(&self, start: usize) -> Run {
+        let mut run = Run { start, end: start, ..Run::default() };
+        while let Some(&byte) = self.bytes.get(run.end) {
+            let next = self.bytes.get(run.end + 1).copied().unwrap_or(0);
+            if !is(byte, OPERATOR) || (byte == b'-' && next == b'-') || (byte == b'/' && next == b'*') {
+                break;
+            }
+            run.end += 1;
+            if b"~!@#^&|`?%".contains(&byte) {
+                run.distinctive = run.end;
+            }
+            if !matches!(byte, b'+' | b'-') {
+                run.unsigned = run.end;
+            }
+        }
+        run
     }
 
     fn parameter(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {

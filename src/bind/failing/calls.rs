@@ -2,12 +2,12 @@
 //! and so can one of whose name the database has another.
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Value,
 };
 
 use super::{
     dates::is_dated,
-    quiet::{keyword_value, only_word, string_token},
+    quiet::{built_in, keyword_value, only_word, string_token},
     shape,
     shape::Shape,
 };
@@ -34,12 +34,14 @@ pub(super) enum Call<'a> {
     Day(&'a Expr),
     /// `date_trunc(unit, moment)`
     Truncates(&'a Expr, &'a Expr),
+    /// `current_setting('…')`, or `nullif` of such and a constant
+    Setting(Option<&'a Expr>),
 }
 
 impl Binder<'_> {
     pub(super) fn is_quiet_call(&mut self, function: &Function, context: &Context) -> Result<bool, Refusal> {
         Ok(match self.call(function) {
-            None | Some(Call::Truncates(..)) => false,
+            None | Some(Call::Truncates(..) | Call::Setting(_)) => false,
             Some(Call::Keyword(_) | Call::Now | Call::Counts) => true,
             Some(Call::Folds(argument)) => {
                 let shape = self.shape_of(argument, context)?;
@@ -66,7 +68,7 @@ impl Binder<'_> {
             None | Some(Call::Truncates(..)) => Shape::Unknown,
             Some(Call::Keyword(word)) => keyword_value(word).map_or(Shape::Unknown, |nature| nature.shape),
             Some(Call::Now) => Shape::Moment(shape::TIMESTAMPTZ, None),
-            Some(Call::Folds(_)) => Shape::Of(shape::TEXT),
+            Some(Call::Folds(_) | Call::Setting(_)) => Shape::Of(shape::TEXT),
             Some(Call::Counts) => Shape::Of(shape::INT8),
             Some(Call::Extreme(argument)) => match self.shape_of(argument, context)? {
                 Shape::Of(oid) if Shape::Of(oid).is_text() => Shape::Of(shape::TEXT),
@@ -86,7 +88,7 @@ impl Binder<'_> {
     pub(super) fn call<'e>(&self, function: &'e Function) -> Option<Call<'e>> {
         let Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
             function;
-        let name = only_word(name)?;
+        let name = only_word(name).or_else(|| built_in(name))?;
         let plain = !uses_odbc_syntax
             && matches!(parameters, FunctionArguments::None)
             && within_group.is_empty()
@@ -126,6 +128,15 @@ impl Binder<'_> {
             ("length" | "char_length" | "character_length" | "octet_length", [argument]) if alone => {
                 expression(argument).map(Call::Measures)
             }
+            ("current_setting", [setting]) if alone => string_token(expression(setting)?).map(|_| Call::Setting(None)),
+            ("current_setting", [setting, missing]) if alone => {
+                let missing =
+                    matches!(expression(missing)?, Expr::Value(value) if matches!(value.value, Value::Boolean(_)));
+                string_token(expression(setting)?).filter(|_| missing).map(|_| Call::Setting(None))
+            }
+            ("nullif", [setting, constant]) if alone => string_token(expression(constant)?)
+                .and_then(|_| expression(setting))
+                .map(|setting| Call::Setting(Some(setting))),
             ("date", [argument]) if alone => expression(argument).map(Call::Day),
             ("date_trunc", [unit, moment]) if alone => {
                 expression(unit).zip(expression(moment)).map(|(unit, moment)| Call::Truncates(unit, moment))
@@ -146,7 +157,8 @@ impl Binder<'_> {
             | Call::Chooses(_)
             | Call::Measures(_)
             | Call::Day(_)
-            | Call::Truncates(..) => None,
+            | Call::Truncates(..)
+            | Call::Setting(_) => None,
         }
     }
 }

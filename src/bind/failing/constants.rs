@@ -36,7 +36,7 @@ impl Content {
                 let behind = text.len() - text.trim_end_matches('\\').len();
                 behind.is_multiple_of(2)
             }
-            Self::Days => few(text, 6),
+            Self::Days => few(text, 5),
             Self::Unit => TRUNCATED.contains(&text),
             Self::One => text == "1" || text == "0",
             Self::Moment => {

@@ -19,7 +19,8 @@ use crate::{
     sql::parse,
 };
 
-/// How often something may be reckoned from the moment at hand: each time takes it away by a thousand years at most.
+/// How often something may be reckoned from the moment at hand, less one: each time takes it away by a thousand years at most, and dates begin six
+/// thousand years before.
 const STEPS: usize = 4;
 
 /// What is reckoned from the moment at hand.
@@ -68,7 +69,8 @@ impl Binder<'_> {
                 | Call::Extreme(_)
                 | Call::Chooses(_)
                 | Call::Measures(_)
-                | Call::Day(_) => None,
+                | Call::Day(_)
+                | Call::Setting(_) => None,
             },
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
                 let reckoned = self.reckoned_in(expr, context, steps)?;

@@ -478,6 +478,16 @@ pub(super) fn keyword_value(word: &str) -> Option<Nature> {
     Some(Nature { shape, fails: false })
 }
 
+/// The name of a function that is written with the schema of the built-in ones.
+pub(super) fn built_in(name: &sqlparser::ast::ObjectName) -> Option<&str> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(ident)] if schema.value == "pg_catalog" => {
+            Some(&ident.value)
+        }
+        _ => None,
+    }
+}
+
 /// The only part of a name that is not quoted.
 pub(super) fn only_word(name: &sqlparser::ast::ObjectName) -> Option<&str> {
     match name.0.as_slice() {

@@ -50,7 +50,13 @@ impl Binder<'_> {
                 return values.iter().filter(direct).any(|value| self.aggregates(value, context));
             }
             Some(
-                Call::Keyword(_) | Call::Now | Call::Folds(_) | Call::Measures(_) | Call::Day(_) | Call::Truncates(..),
+                Call::Keyword(_)
+                | Call::Now
+                | Call::Folds(_)
+                | Call::Measures(_)
+                | Call::Day(_)
+                | Call::Truncates(..)
+                | Call::Setting(_),
             )
             | None => return false,
         }
@@ -60,7 +66,8 @@ impl Binder<'_> {
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] => is_local(argument, context),
             _ => false,
         };
-        local && function.over.is_none()
+        // What FILTER names decides with of which query it is.
+        local && function.over.is_none() && function.filter.is_none()
     }
 
     /// Whether a sub-select that was bound has one row at most.

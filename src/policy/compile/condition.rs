@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::operators::{self, Foreign, is_foreign};
 use crate::{
-    bind::{Bound, Role, bind_own},
+    bind::{Bound, Role, bind_condition},
     catalog::{CatalogSnapshot, Relation},
     names::{Oid, quote_ident},
     policy::{SqlTemplate, compiled::ROW},
-    sql::{Kind, Nesting, RESERVED_PREFIX, Token, emit, lex::lex, parse::parse_statement},
+    sql::{Kind, Nesting, RESERVED_PREFIX, Reads, Token, emit, lex::lex, parse::parse_statement},
 };
 
 /// A condition on the rows of a relation.
@@ -20,6 +20,8 @@ pub(super) struct Condition {
     pub own: BTreeSet<usize>,
     /// What its sub-selects read: relations, and positions of their columns.
     pub reads: Vec<(Oid, BTreeSet<usize>)>,
+    /// Whether it can fail on a row, and so tell that there is one that matches what was evaluated before.
+    pub fails: bool,
 }
 
 impl Condition {
@@ -41,6 +43,8 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let before = format!("SELECT 1 FROM {}.{} WHERE (", quote_ident(&relation.schema), quote_ident(&relation.name));
     let start = lex(&before).map_err(|refusal| refusal.message)?.len();
     let (mut tokens, mut bound) = read(&before, text, catalog)?;
+    let failing = bound.failing.take();
+    let quiet = failing.is_some_and(|found| !found.conditions && found.constants_hold(&tokens, &mut Reads::default()));
     let foreign = foreign(&bound, start, catalog);
     let inside = tokens.get(start..tokens.len().saturating_sub(1)).unwrap_or(&[]);
     if let Some(text) = operators::qualified(inside, &foreign, catalog)? {
@@ -97,14 +101,19 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let names = printed.into_iter().filter(|at| !columns.contains(at)).filter_map(|at| tokens.get(at));
     let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
     let reads = (1..bound.relations.len()).map(|id| columns_read(&bound, id, catalog)).collect::<Result<_, _>>()?;
-    Ok(Condition { sql: SqlTemplate::new(&out).capturing(names), own: columns_read(&bound, 0, catalog)?.1, reads })
+    Ok(Condition {
+        sql: SqlTemplate::new(&out).capturing(names),
+        own: columns_read(&bound, 0, catalog)?.1,
+        reads,
+        fails: !quiet,
+    })
 }
 
 /// The tokens of a query that ends with the condition in brackets, and what they mean.
 fn read(before: &str, text: &str, catalog: &CatalogSnapshot) -> Result<(Vec<Token>, Bound), String> {
     let tokens = lex(&format!("{before}{text})")).map_err(|refusal| refusal.message)?;
     let statement = parse_statement(&tokens, 0).map_err(|refusal| refusal.message)?;
-    let bound = bind_own(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
+    let bound = bind_condition(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
     Ok((tokens, bound))
 }
 

@@ -51,9 +51,10 @@ pub(super) fn scopes(
             match condition(&rows.condition, member, catalog) {
                 Ok(condition) => {
                     let needs = condition.needs();
-                    let (sql, barrier) = (condition.sql, rows.barrier == Barrier::Always);
+                    let (sql, fails) = (condition.sql, condition.fails);
+                    let barrier = fails || rows.barrier == Barrier::Always;
                     let joins = holds_query(&rows.condition);
-                    let scope = Scope { sql, needs, barrier, joins, rule: Arc::clone(&origin) };
+                    let scope = Scope { sql, needs, barrier, fails, joins, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }
@@ -109,8 +110,8 @@ fn both(a: &Scope, b: &Scope) -> Scope {
     let sql = crate::policy::SqlTemplate::new(&format!("({}) AND ({})", a.sql.text(), b.sql.text()));
     let captures = a.sql.captures().iter().chain(b.sql.captures()).cloned();
     let needs = a.needs.iter().chain(&b.needs).copied().collect();
-    let (barrier, joins) = (a.barrier || b.barrier, a.joins || b.joins);
-    Scope { sql: sql.capturing(captures), needs, barrier, joins, rule: Arc::clone(&a.rule) }
+    let (barrier, fails, joins) = (a.barrier || b.barrier, a.fails || b.fails, a.joins || b.joins);
+    Scope { sql: sql.capturing(captures), needs, barrier, fails, joins, rule: Arc::clone(&a.rule) }
 }
 
 fn refuse_views(catalog: &CatalogSnapshot, named: &HashSet<Oid>, found: &mut Scopes) {

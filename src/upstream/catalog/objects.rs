@@ -82,9 +82,12 @@ WITH RECURSIVE user_function AS (
       FROM pg_opclass o
       JOIN pg_am m ON m.oid = o.opcmethod AND m.amname IN ('btree', 'hash')
      CROSS JOIN LATERAL (
-           SELECT p.amproc::oid AS function FROM pg_amproc p WHERE p.amprocfamily = o.opcfamily
+           -- in_range, too, which takes another type on its right
+           SELECT p.amproc::oid AS function FROM pg_amproc p
+            WHERE p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype
+              AND (p.amprocrighttype = o.opcintype OR p.amprocnum = 3)
            UNION SELECT op.oprcode::oid FROM pg_amop a JOIN pg_operator op ON op.oid = a.amopopr
-                  WHERE a.amopfamily = o.opcfamily) f
+                  WHERE a.amopfamily = o.opcfamily AND a.amoplefttype = o.opcintype AND a.amoprighttype = o.opcintype) f
      WHERE o.opcdefault AND f.function IN (SELECT oid FROM user_function)
     UNION
     SELECT p.whole, c.function FROM compared c JOIN part p ON p.part = c.type

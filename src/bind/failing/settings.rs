@@ -1,0 +1,82 @@
+//! Settings of the session in conditions of the rules: `tenant = current_setting('app.tenant')::int`. One that is not set, or is no number, is an
+//! error. PostgreSQL computes what a column is compared with when it plans the statement, for its estimate, and so fails whatever rows there
+//! are. In: comparisons. Out: what of them is excused. Invariant: nothing is that PostgreSQL computes only when it comes to a row.
+
+use sqlparser::ast::{BinaryOperator, CastKind, Expr};
+
+use super::{calls::Call, shape, shape::Shape};
+use crate::bind::{binder::Binder, query::unbracketed};
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "nothing else is known to be computed when the statement is planned")]
+impl Binder<'_> {
+    /// Excuses what a column is compared with, in a condition of the rules.
+    pub(in crate::bind) fn excuse_settings(&mut self, comparison: &Expr) {
+        if self.judge.as_ref().is_none_or(|judge| judge.excused.is_none()) {
+            return;
+        }
+        let Expr::BinaryOp {
+            left,
+            op:
+                BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq,
+            right,
+        } = comparison
+        else {
+            return;
+        };
+        for (column, given) in [(left, right), (right, left)] {
+            if is_column(column) && self.setting(given).is_some() {
+                self.excuse(given);
+            }
+        }
+    }
+
+    /// The type of a setting of the session, as text or cast to another type.
+    pub(super) fn setting(&self, expression: &Expr) -> Option<Shape> {
+        match unbracketed(expression) {
+            Expr::Function(function) => match self.call(function)? {
+                Call::Setting(inner) if inner.is_none_or(|inner| self.setting(inner).is_some()) => {
+                    Some(Shape::Of(shape::TEXT))
+                }
+                _ => None,
+            },
+            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
+                self.setting(expr)?;
+                self.constant_type(data_type)
+            }
+            _ => None,
+        }
+    }
+
+    fn excuse(&mut self, expression: &Expr) {
+        let inner = unbracketed(expression);
+        let deeper = match inner {
+            Expr::Cast { kind: _, expr, data_type: _, format: _ } => Some(&**expr),
+            Expr::Function(function) => match self.call(function) {
+                Some(Call::Setting(deeper)) => deeper,
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(excused) = self.judge.as_mut().and_then(|judge| judge.excused.as_mut()) {
+            excused.insert(std::ptr::from_ref(inner).addr());
+        }
+        if let Some(deeper) = deeper {
+            self.excuse(deeper);
+        }
+    }
+}
+
+/// A column, or a cast of one.
+#[allow(clippy::wildcard_enum_match_arm, reason = "nothing else is one")]
+fn is_column(expression: &Expr) -> bool {
+    match unbracketed(expression) {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
+        Expr::Cast { kind: _, expr, data_type: _, format: None } => is_column(expr),
+        _ => false,
+    }
+}
