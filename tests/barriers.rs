@@ -185,6 +185,8 @@ fn what_can_fail_on_a_hidden_row_has_a_barrier() {
         "SELECT count(*) FROM # d WHERE d.big = (SELECT count(*) FILTER (WHERE d.id > 0) FROM plain)",
         "SELECT count(*) FROM # d WHERE d.id = (SELECT max(p.id) FILTER (WHERE p.id > 0) FROM plain p)",
         "SELECT count(*) FROM # WHERE (current_date - 999999) IS NULL",
+        "SELECT count(*) FROM # WHERE txt LIKE btrim('a\\ ')",
+        "SELECT count(*) FROM # WHERE txt || 'a' = 'b'",
         "SELECT txt FROM # d GROUP BY txt HAVING max(d.id) > 3 AND (SELECT max(d.id) FROM plain) = 3",
         // What the parser was shown otherwise than it is written.
         "SELECT count(*) FROM # WHERE txt ~ ANY (ARRAY['(', 'a'])",

@@ -1055,24 +1055,24 @@ fn the_rows_that_are_meant_are_locked() {
         (proxy.connect("ghn", "shop"), proxy.connect("owner", "shop"), proxy.connect("owner", "shop"));
     let others = "SELECT id FROM shipments WHERE carrier = 'ghn' ORDER BY id FOR UPDATE SKIP LOCKED";
     for (sql, locked) in [
-        ("SELECT id FROM shipments WHERE btrim(status) = 'new' AND id < 10 FOR UPDATE", 3),
+        ("SELECT id FROM shipments WHERE concat(status) = 'new' AND id < 10 FOR UPDATE", 3),
         ("SELECT s.* FROM shipments AS s WHERE 10 / (s.fee - 20) > 0 AND s.id < 10 FOR NO KEY UPDATE OF s", 1),
         (
-            "SELECT id FROM shipments WHERE status::text = 'new' ORDER BY btrim(status), id LIMIT 2 FOR UPDATE SKIP LOCKED",
+            "SELECT id FROM shipments WHERE status::text = 'new' ORDER BY concat(status), id LIMIT 2 FOR UPDATE SKIP LOCKED",
             2,
         ),
-        ("SELECT id FROM shipments ORDER BY btrim(status), id LIMIT 1 FOR UPDATE", 1),
+        ("SELECT id FROM shipments ORDER BY concat(status), id LIMIT 1 FOR UPDATE", 1),
         (
             "WITH q AS (SELECT id FROM shipments WHERE status LIKE 'n%' ORDER BY id LIMIT 2 FOR UPDATE) SELECT * FROM q",
             2,
         ),
         (
-            "UPDATE shipments SET status = 'x' WHERE id = (SELECT id FROM shipments WHERE btrim(status) = 'new' AND id > 3 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
+            "UPDATE shipments SET status = 'x' WHERE id = (SELECT id FROM shipments WHERE concat(status) = 'new' AND id > 3 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
             1,
         ),
         ("SELECT id FROM shipments WHERE id < 10 FOR UPDATE", 3),
         (
-            "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE btrim(s.status) = 'new' AND s.id < 10 ORDER BY 1 FOR UPDATE OF o",
+            "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE concat(s.status) = 'new' AND s.id < 10 ORDER BY 1 FOR UPDATE OF o",
             0,
         ),
     ] {
@@ -1089,9 +1089,9 @@ fn the_rows_that_are_meant_are_locked() {
         assert_eq!((&answer, &free), (&theirs, &theirs_left), "{sql}");
     }
     for sql in [
-        "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE btrim(s.status) = 'new' FOR UPDATE",
+        "SELECT s.id FROM shipments s JOIN orders o ON o.id = s.order_id WHERE concat(s.status) = 'new' FOR UPDATE",
         "SELECT s.id FROM shipments s, orders o WHERE o.id = s.order_id AND s.fee + 1 = 0 FOR UPDATE OF s",
-        "SELECT * FROM (SELECT id FROM shipments WHERE btrim(status) = 'new') x FOR UPDATE",
+        "SELECT * FROM (SELECT id FROM shipments WHERE concat(status) = 'new') x FOR UPDATE",
         "SELECT id FROM shipments WHERE fee / 2 = (SELECT 1) FOR UPDATE",
         "SELECT s FROM shipments s WHERE fee / 2 = 1 FOR UPDATE",
     ] {

@@ -218,6 +218,8 @@ fn scopes_that_fail_on_no_row_need_no_barrier() {
         ("tenant = nullif(pg_catalog.current_setting('app.tenant', true), '')::int AND id > 0", false),
         ("current_setting('app.tenant')::bigint = tenant OR tenant = 0", false),
         ("tenant::text = current_setting('app.tenant')", false),
+        ("tenant = ANY (string_to_array(current_setting('app.tenants'), ',')::int[])", false),
+        ("lower(btrim(tenant::text || '')) LIKE '%1'", false),
         (
             "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = tenants.id AND a.who = current_setting('app.user'))",
             false,

@@ -53,7 +53,7 @@ pub struct Binder<'a> {
     /// Numbers of the parameters that stand in several places, once that was asked.
     pub(super) repeated: Option<BTreeSet<Option<u32>>>,
     /// Whether the parser was shown the tokens as they are.
-    seen: bool,
+    pub(super) seen: bool,
     /// What can fail on a value, where that is asked.
     pub(super) judge: Option<Box<Judge>>,
 }
@@ -113,17 +113,6 @@ pub fn bind_own(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapsh
     binder.whole(statement)
 }
 
-/// As [`bind_own`], of what a condition of the rules reads, and says whether that can fail on a value ([`Bound::failing`]).
-///
-/// # Errors
-/// As [`bind_statement`].
-pub fn bind_condition(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
-    let mut binder = Binder::new(tokens, catalog, &[]);
-    binder.own_text = true;
-    binder.judge = Some(Box::new(Judge::of_rules(tokens, binder.seen, catalog)));
-    binder.whole(statement)
-}
-
 /// Binds a query alone.
 ///
 /// # Errors
@@ -168,7 +157,7 @@ pub(super) enum Resolved {
 }
 
 impl<'a> Binder<'a> {
-    fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
+    pub(super) fn new(tokens: &'a [Token], catalog: &'a CatalogSnapshot, path: &'a [String]) -> Self {
         let mut bound = Bound { accounted: vec![false; tokens.len()], ..Bound::default() };
         let gaps = gaps::find(tokens);
         let seen = gaps.is_empty();
@@ -196,7 +185,7 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn whole(mut self, statement: &Statement) -> Result<Bound, Refusal> {
+    pub(super) fn whole(mut self, statement: &Statement) -> Result<Bound, Refusal> {
         let (outputs, returns_rows) = self.statement(statement, None)?;
         Ok(self.finish(outputs, returns_rows))
     }

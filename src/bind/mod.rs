@@ -32,10 +32,10 @@ mod typed;
 mod types;
 pub mod views;
 
-pub use binder::{Binder, bind_condition, bind_expressions, bind_judged, bind_own, bind_query, bind_statement};
+pub use binder::{Binder, bind_expressions, bind_judged, bind_own, bind_query, bind_statement};
 pub use bound::{
     Assigned, Block, Bound, Clause, ColumnIndex, ColumnMark, Compared, Constant, Deps, FunctionUse, Item, OperatorUse,
     Output, Reference, RelationUse, Role, Star, StarColumn, Usages, WholeUse,
 };
-pub use failing::Failing;
+pub use failing::{Failing, bind_condition};
 pub use parameters::Parameters;

@@ -128,18 +128,11 @@ pub struct Lexer<'a> {
     /// Whether a comment was dropped.
     pub commented: bool,
     /// The characters of operators at hand, which may be several operators.
-    run: Run,
+    run: super::runs::Run,
 }
 
-/// Characters of operators without a gap.
-#[derive(Clone, Copy, Debug, Default)]
-struct Run {
-    start: usize,
-    end: usize,
-    /// Behind the last character after which a `+` or `-` may end an operator.
-    distinctive: usize,
-    /// Behind the last that is neither `+` nor `-`.
-    unsigned: usize,
+pub(super) fn is_operator_character(byte: u8) -> bool {
+    is(byte, OPERATOR)
 }
 
 /// `name` cut as PostgreSQL cuts it: to 63 bytes, at a character.
@@ -169,7 +162,7 @@ impl<'a> Lexer<'a> {
             at: 0,
             zero: memchr::memchr(0, text.as_bytes()).is_some(),
             commented: false,
-            run: Run::default(),
+            run: super::runs::Run::default(),
         }
     }
 
@@ -287,13 +280,7 @@ impl<'a> Lexer<'a> {
 
     fn operator(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {
         let start = self.at;
-        // Looked through once, however many operators it is.
-        if !(self.run.start..self.run.end).contains(&start) {
-            self.run = self.run_at(start);
-        }
-        let run = self.run;
-        // A trailing + or - belongs to the operator only after certain characters (scan.l).
-        let end = if run.distinctive > start { run.end } else { run.unsigned.max(start + 1) };
+        let end = self.run.operator(self.bytes, start);
         if end - start > MAX_IDENTIFIER {
             return Err(bad(start, "operator too long"));
         }
@@ -304,24 +291,6 @@ impl<'a> Lexer<'a> {
             other => (Kind::Operator, other),
         };
         Ok(self.lexeme(kind, start, Body::Plain(value)))
-    }
-
-    fn run_at(&self, start: usize) -> Run {
-        let mut run = Run { start, end: start, ..Run::default() };
-        while let Some(&byte) = self.bytes.get(run.end) {
-            let next = self.bytes.get(run.end + 1).copied().unwrap_or(0);
-            if !is(byte, OPERATOR) || (byte == b'-' && next == b'-') || (byte == b'/' && next == b'*') {
-                break;
-            }
-            run.end += 1;
-            if b"~!@#^&|`?%".contains(&byte) {
-                run.distinctive = run.end;
-            }
-            if !matches!(byte, b'+' | b'-') {
-                run.unsigned = run.end;
-            }
-        }
-        run
     }
 
     fn parameter(&mut self) -> Result<Lexeme<'a>, Box<Refusal>> {

@@ -18,6 +18,7 @@ mod gaps_xml;
 pub mod keywords;
 pub mod lex;
 pub mod parse;
+mod runs;
 pub mod shape;
 mod snapshots;
 pub mod split;

@@ -34,6 +34,10 @@ pub(super) enum Call<'a> {
     Day(&'a Expr),
     /// `date_trunc(unit, moment)`
     Truncates(&'a Expr, &'a Expr),
+    /// `btrim`, `ltrim`, `rtrim` of spaces
+    Trims(&'a Expr),
+    /// `string_to_array(setting, ',')`
+    Splits(&'a Expr),
     /// `current_setting('…')`, or `nullif` of such and a constant
     Setting(Option<&'a Expr>),
 }
@@ -41,9 +45,9 @@ pub(super) enum Call<'a> {
 impl Binder<'_> {
     pub(super) fn is_quiet_call(&mut self, function: &Function, context: &Context) -> Result<bool, Refusal> {
         Ok(match self.call(function) {
-            None | Some(Call::Truncates(..) | Call::Setting(_)) => false,
+            None | Some(Call::Truncates(..) | Call::Setting(_) | Call::Splits(_)) => false,
             Some(Call::Keyword(_) | Call::Now | Call::Counts) => true,
-            Some(Call::Folds(argument)) => {
+            Some(Call::Folds(argument) | Call::Trims(argument)) => {
                 let shape = self.shape_of(argument, context)?;
                 let given =
                     matches!(shape, Shape::Parameter(_)) && self.agree(&[Shape::Of(shape::TEXT), shape]).is_some();
@@ -66,9 +70,10 @@ impl Binder<'_> {
     pub(super) fn shape_of_call(&mut self, function: &Function, context: &Context) -> Result<Shape, Refusal> {
         Ok(match self.call(function) {
             None | Some(Call::Truncates(..)) => Shape::Unknown,
+            Some(Call::Splits(_)) => Shape::Elements(shape::TEXT),
             Some(Call::Keyword(word)) => keyword_value(word).map_or(Shape::Unknown, |nature| nature.shape),
             Some(Call::Now) => Shape::Moment(shape::TIMESTAMPTZ, None),
-            Some(Call::Folds(_) | Call::Setting(_)) => Shape::Of(shape::TEXT),
+            Some(Call::Folds(_) | Call::Trims(_) | Call::Setting(_)) => Shape::Of(shape::TEXT),
             Some(Call::Counts) => Shape::Of(shape::INT8),
             Some(Call::Extreme(argument)) => match self.shape_of(argument, context)? {
                 Shape::Of(oid) if Shape::Of(oid).is_text() => Shape::Of(shape::TEXT),
@@ -120,6 +125,7 @@ impl Binder<'_> {
         let alone = filter.is_none() && over.is_none() && duplicate_treatment.is_none();
         match (name, args.as_slice()) {
             ("now", []) if alone => Some(Call::Now),
+            ("btrim" | "ltrim" | "rtrim", [argument]) if alone => expression(argument).map(Call::Trims),
             ("lower" | "upper", [argument]) if alone => expression(argument).map(Call::Folds),
             ("count", [FunctionArg::Unnamed(FunctionArgExpr::Expr(_) | FunctionArgExpr::Wildcard)]) if all => {
                 Some(Call::Counts)
@@ -133,6 +139,9 @@ impl Binder<'_> {
                 let missing =
                     matches!(expression(missing)?, Expr::Value(value) if matches!(value.value, Value::Boolean(_)));
                 string_token(expression(setting)?).filter(|_| missing).map(|_| Call::Setting(None))
+            }
+            ("string_to_array", [setting, constant]) if alone => {
+                string_token(expression(constant)?).and_then(|_| expression(setting)).map(Call::Splits)
             }
             ("nullif", [setting, constant]) if alone => string_token(expression(constant)?)
                 .and_then(|_| expression(setting))
@@ -158,7 +167,9 @@ impl Binder<'_> {
             | Call::Measures(_)
             | Call::Day(_)
             | Call::Truncates(..)
-            | Call::Setting(_) => None,
+            | Call::Setting(_)
+            | Call::Splits(_)
+            | Call::Trims(_) => None,
         }
     }
 }

@@ -70,7 +70,9 @@ impl Binder<'_> {
                 | Call::Chooses(_)
                 | Call::Measures(_)
                 | Call::Day(_)
-                | Call::Setting(_) => None,
+                | Call::Setting(_)
+                | Call::Splits(_)
+                | Call::Trims(_) => None,
             },
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
                 let reckoned = self.reckoned_in(expr, context, steps)?;

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use foldhash::fast::FixedState;
 use sqlparser::ast::{Expr, Query, Spanned, Value};
 
-pub use self::constants::Content;
 use self::shape::Shape;
+pub use self::{constants::Content, settings::bind_condition};
 use super::{
     binder::{Binder, Context},
     bound::{Clause, Output},

@@ -56,7 +56,9 @@ impl Binder<'_> {
                 | Call::Measures(_)
                 | Call::Day(_)
                 | Call::Truncates(..)
-                | Call::Setting(_),
+                | Call::Setting(_)
+                | Call::Splits(_)
+                | Call::Trims(_),
             )
             | None => return false,
         }

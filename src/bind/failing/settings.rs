@@ -2,10 +2,26 @@
 //! error. PostgreSQL computes what a column is compared with when it plans the statement, for its estimate, and so fails whatever rows there
 //! are. In: comparisons. Out: what of them is excused. Invariant: nothing is that PostgreSQL computes only when it comes to a row.
 
-use sqlparser::ast::{BinaryOperator, CastKind, Expr};
+use sqlparser::ast::{CastKind, Expr, Statement};
 
-use super::{calls::Call, shape, shape::Shape};
-use crate::bind::{binder::Binder, query::unbracketed};
+use super::{Judge, calls::Call, quiet::is_comparison, shape, shape::Shape};
+use crate::{
+    bind::{Bound, binder::Binder, query::unbracketed},
+    catalog::CatalogSnapshot,
+    error::Refusal,
+    sql::Token,
+};
+
+/// As [`crate::bind::bind_own`], of what a condition of the rules reads, and says whether that can fail on a value ([`Bound::failing`]).
+///
+/// # Errors
+/// As [`crate::bind::bind_statement`].
+pub fn bind_condition(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
+    let mut binder = Binder::new(tokens, catalog, &[]);
+    binder.own_text = true;
+    binder.judge = Some(Box::new(Judge::of_rules(tokens, binder.seen, catalog)));
+    binder.whole(statement)
+}
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else is known to be computed when the statement is planned")]
 impl Binder<'_> {
@@ -14,19 +30,10 @@ impl Binder<'_> {
         if self.judge.as_ref().is_none_or(|judge| judge.excused.is_none()) {
             return;
         }
-        let Expr::BinaryOp {
-            left,
-            op:
-                BinaryOperator::Eq
-                | BinaryOperator::NotEq
-                | BinaryOperator::Lt
-                | BinaryOperator::LtEq
-                | BinaryOperator::Gt
-                | BinaryOperator::GtEq,
-            right,
-        } = comparison
-        else {
-            return;
+        let (left, right) = match comparison {
+            Expr::BinaryOp { left, op, right } if is_comparison(op) => (left, right),
+            Expr::AnyOp { left, compare_op, right, is_some: _ } if is_comparison(compare_op) => (left, right),
+            _ => return,
         };
         for (column, given) in [(left, right), (right, left)] {
             if is_column(column) && self.setting(given).is_some() {
@@ -39,6 +46,7 @@ impl Binder<'_> {
     pub(super) fn setting(&self, expression: &Expr) -> Option<Shape> {
         match unbracketed(expression) {
             Expr::Function(function) => match self.call(function)? {
+                Call::Splits(inner) => self.setting(inner).map(|_| Shape::Elements(shape::TEXT)),
                 Call::Setting(inner) if inner.is_none_or(|inner| self.setting(inner).is_some()) => {
                     Some(Shape::Of(shape::TEXT))
                 }
@@ -58,6 +66,7 @@ impl Binder<'_> {
             Expr::Cast { kind: _, expr, data_type: _, format: _ } => Some(&**expr),
             Expr::Function(function) => match self.call(function) {
                 Some(Call::Setting(deeper)) => deeper,
+                Some(Call::Splits(deeper)) => Some(deeper),
                 _ => None,
             },
             _ => None,
