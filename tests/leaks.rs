@@ -20,6 +20,8 @@ mod common;
 #[allow(dead_code, missing_docs, clippy::pedantic, reason = "as in common")]
 mod corpus;
 
+use std::time::{Duration, Instant};
+
 use corpus::{Case, Outcome, World};
 
 /// Runs the cases of one file before both worlds; `PGSCRIM_LEAK=A7` picks cases by the start of their id.
@@ -69,8 +71,14 @@ fn section_by(name: &str, rules: &str) {
     }
     for (world, before) in worlds.iter().zip(before) {
         assert_eq!(world.digest(), before, "refused or rolled-back statements changed data");
-        let events = world.proxy.as_ref().unwrap().audit();
-        let refusals = events.iter().filter(|event| event["decision"] == "refuse").count();
+        let proxy = world.proxy.as_ref().unwrap();
+        let count = || proxy.audit().iter().filter(|event| event["decision"] == "refuse").count();
+        // The last ones may still be on their way.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while count() < refused && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let refusals = count();
         if refusals < refused {
             problems.push(format!("{refused} refusals, but {refusals} audit events of them"));
         }

@@ -11,8 +11,12 @@ use common::{
     wire::{self, lines},
 };
 use pgscrim::{
+    cli::{detect::samples::Samples, findings},
     engine::{Protocol, QueryContext, plan},
-    policy::RoleId,
+    policy::{
+        RoleId,
+        rules::{RuleFile, RuleSet},
+    },
 };
 
 const SCHEMA: &str = r#"
@@ -229,6 +233,8 @@ fn scopes_that_fail_on_no_row_need_no_barrier() {
         ("current_setting('app.all')::bool OR tenant = 1", true),
         ("current_setting('app.tenant')::int = 5 OR tenant = 1", true),
         ("10 / tenant > 1", true),
+        ("CASE WHEN tenant = current_setting('app.tenant')::int THEN true ELSE false END", true),
+        ("coalesce(tenant = current_setting('app.tenant')::int, false)", true),
         ("CASE WHEN current_setting('app.a') = 'x' THEN 1 ELSE tenant END = 1", true),
     ] {
         let rules = RULES.replace("tenant = (SELECT current_setting('app.none')::int)", scope);
@@ -239,6 +245,23 @@ fn scopes_that_fail_on_no_row_need_no_barrier() {
             QueryContext { role: RoleId(u16::try_from(role).unwrap()), search_path, protocol: Protocol::Simple };
         let sent = plan("SELECT id FROM tenants WHERE id = 3", &context, &inputs).unwrap();
         assert_eq!(sent.permit.text().contains("OFFSET 0"), barrier, "{scope}: {}", sent.permit.text());
+        let files = [RuleFile { path: "rules.toml".into(), text: rules.as_str().into() }];
+        let parsed = RuleSet::parse(&files).unwrap();
+        let found = findings::find(&inputs.policy, &parsed, &files, &inputs.catalog, &Samples::default());
+        let warned = found.iter().any(|finding| finding.code == "PGC112" && finding.object == "public.tenants");
+        assert_eq!(warned, barrier, "{scope}");
+        // The server itself: a setting that is not there is an error though there is no such row.
+        if !barrier && scope.contains("current_setting") {
+            let mut client =
+                wire::Client::connect(&postgres.address(), &[("user", "owner"), ("database", shop::DATABASE)]).unwrap();
+            client.simple("SET app.tenant = 'x'");
+            let unset = scope
+                .replace("'app.tenant')", "'app.none')")
+                .replace("'app.tenants'", "'app.none'")
+                .replace("'app.user'", "'app.none'");
+            let answer = client.simple(&format!("SELECT id FROM tenants WHERE id = -5 AND ({unset})"));
+            assert!(wire::error(&answer).is_some(), "{unset}");
+        }
     }
 }
 

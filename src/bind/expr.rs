@@ -53,7 +53,9 @@ impl Binder<'_> {
     fn expr_in_place(&mut self, expression: &Expr, context: &Context) -> Result<Deps, Refusal> {
         let (place, before) = (context.place, self.bound.references.len());
         let inside = Self::place_inside(expression, place);
-        self.excuse_settings(expression);
+        if place == Place::Alone {
+            self.excuse_settings(expression);
+        }
         let deps = if inside == place {
             self.expr_here(expression, context)?
         } else {

@@ -25,7 +25,8 @@ pub fn bind_condition(statement: &Statement, tokens: &[Token], catalog: &Catalog
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else is known to be computed when the statement is planned")]
 impl Binder<'_> {
-    /// Excuses what a column is compared with, in a condition of the rules.
+    /// Excuses what a column is compared with, in a condition of the rules: one on rows, or joined to others by AND and OR. Within CASE or
+    /// `coalesce` no estimate is made of it.
     pub(in crate::bind) fn excuse_settings(&mut self, comparison: &Expr) {
         if self.judge.as_ref().is_none_or(|judge| judge.excused.is_none()) {
             return;

@@ -8,6 +8,7 @@ mod links;
 pub mod privileges;
 mod recorded;
 mod roles;
+mod scopes;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         FOLLOWS_SETTINGS,
         Level::Warning,
         "A condition of the rules may mean something else under another time zone, date style or language of the client's session.",
+    ),
+    (
+        SCOPE_FAILS,
+        Level::Warning,
+        "A row scope can fail on a row: it is evaluated before all that a statement asks for, whose indexes do not serve.",
     ),
     (UNCLASSIFIED, Level::Warning, "A column of a governed table is in no category: every restricted role reads NULL."),
     (NONE_LOOKS_PERSONAL, Level::Warning, "A column of category none looks like personal data."),
@@ -147,6 +153,7 @@ const SHOWS_MORE: &str = "PGC108";
 const NOT_NEEDED: &str = "PGC109";
 const ENDED: &str = "PGC110";
 const FOLLOWS_SETTINGS: &str = "PGC111";
+const SCOPE_FAILS: &str = "PGC112";
 const UNCLASSIFIED: &str = "PGC201";
 const NONE_LOOKS_PERSONAL: &str = "PGC202";
 const UNGOVERNED_LOOKS_PERSONAL: &str = "PGC203";
@@ -215,6 +222,7 @@ pub fn find(
     privileges::find(&mut pass);
     recorded::find(&mut pass);
     settings::find(&mut pass);
+    scopes::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
     }
