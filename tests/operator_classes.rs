@@ -38,6 +38,7 @@ CREATE TABLE plain (id int);
 INSERT INTO plain VALUES (1), (2);
 CREATE FUNCTION give_rank(int) RETURNS rank LANGUAGE sql IMMUTABLE AS 'SELECT row($1)::public.rank';
 CREATE FUNCTION give_ranks() RETURNS TABLE (x rank) LANGUAGE sql AS 'SELECT c FROM public.refs';
+CREATE OPERATOR @#@ (RIGHTARG = int, FUNCTION = give_rank);
 CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 GRANT ALL ON ALL TABLES IN SCHEMA public TO support;
 ";
@@ -153,6 +154,7 @@ fn values_of_such_types_come_from_functions_and_expressions() {
     for (sql, runs) in [
         ("SELECT give_rank(id) FROM plain ORDER BY 1", false),
         ("SELECT x FROM give_ranks() ORDER BY x", false),
+        ("SELECT id FROM plain ORDER BY @#@ id", false),
         ("SELECT one() FROM plain ORDER BY 1", true),
         ("SELECT json_build_object('r', id)::text FROM plain ORDER BY 1", true),
     ] {

@@ -49,7 +49,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// The address of an expression of the tree, or of [`Binder::expressions`].
-    fn address(expression: &Expr) -> usize {
+    pub fn address(expression: &Expr) -> usize {
         std::ptr::from_ref(expression).addr()
     }
 }

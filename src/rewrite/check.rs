@@ -10,7 +10,7 @@ use crate::{
     bind::{Assigned, Reference, RelationUse, Role, Usages},
     catalog::{
         Relation,
-        data::{FunctionData, RelationKind, TypeData},
+        data::{FunctionData, OperatorData, RelationKind, TypeData},
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
@@ -69,6 +69,15 @@ fn compared(job: &Job<'_>) -> Result<(), Refusal> {
             let message = format!("function {} may give values of a type that is not allowed", function.name);
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(COMPARED_BY_UNLISTED);
             return Err(at(job, refusal, function.token));
+        }
+    }
+    let operators = job.tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Operator);
+    for (index, token) in operators {
+        let gives = |user: &OperatorData| unlisted.iter().any(|kind| user.result == Some(kind.oid));
+        if job.catalog.operators_named(token.name()).any(gives) {
+            let message = format!("operator {} may give values of a type that is not allowed", token.name());
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(COMPARED_BY_UNLISTED);
+            return Err(at(job, refusal, index));
         }
     }
     Ok(())

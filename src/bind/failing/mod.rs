@@ -29,6 +29,7 @@ use super::{
     parameters::{self, Parameters},
     query::unbracketed,
     scope::{Cte, ScopeColumn},
+    typed::Kept,
 };
 use crate::{
     catalog::{CatalogSnapshot, Column, Relation, data::RelationKind},
@@ -307,7 +308,7 @@ impl Binder<'_> {
         if judge.is_aside(context.clause) && !pattern {
             return Ok(());
         }
-        if judge.excused.as_ref().is_some_and(|excused| excused.contains(&std::ptr::from_ref(expression).addr())) {
+        if judge.excused.as_ref().is_some_and(|excused| excused.contains(&Kept::address(expression))) {
             return Ok(());
         }
         self.spend(4)?;

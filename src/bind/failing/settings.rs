@@ -6,7 +6,7 @@ use sqlparser::ast::{CastKind, Expr, Statement};
 
 use super::{Judge, calls::Call, quiet::is_comparison, shape, shape::Shape};
 use crate::{
-    bind::{Bound, binder::Binder, query::unbracketed},
+    bind::{Bound, binder::Binder, query::unbracketed, typed::Kept},
     catalog::CatalogSnapshot,
     error::Refusal,
     sql::Token,
@@ -73,7 +73,7 @@ impl Binder<'_> {
             _ => None,
         };
         if let Some(excused) = self.judge.as_mut().and_then(|judge| judge.excused.as_mut()) {
-            excused.insert(std::ptr::from_ref(inner).addr());
+            excused.insert(Kept::address(inner));
         }
         if let Some(deeper) = deeper {
             self.excuse(deeper);
