@@ -157,6 +157,9 @@ impl Usages {
     pub const STORED: Self = Self(128);
     /// The value is an argument of a function in FROM, or of one that returns rows: it decides how many there are.
     pub const ARGUMENT: Self = Self(256);
+    /// The value is looked at, and not only shown or stored: any of those above that decide, join, group, order or count rows.
+    pub const COMPARED: Self =
+        Self(Self::PREDICATE.0 | Self::JOIN.0 | Self::GROUP.0 | Self::ORDER.0 | Self::ARGUMENT.0);
 
     /// Adds `other`.
     pub fn add(&mut self, other: Self) {

@@ -53,11 +53,9 @@ pub fn view_lineage(catalog: &CatalogSnapshot, view: Oid) -> Result<ViewLineage,
         plain: output.plain.and_then(column),
         sources: output.deps.iter().filter_map(|dep| column(*dep)).collect(),
     };
-    let deciding =
-        Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0 | Usages::ARGUMENT.0);
     let mut decides = Vec::new();
     for (id, used) in bound.relations.iter().enumerate() {
-        let marked = used.marks.iter().enumerate().filter(|(_, mark)| mark.usages.any(deciding));
+        let marked = used.marks.iter().enumerate().filter(|(_, mark)| mark.usages.any(Usages::COMPARED));
         decides.extend(marked.filter_map(|(position, _)| column((id, position))));
     }
     Ok(ViewLineage { columns: bound.outputs.iter().map(lineage).collect(), decides })

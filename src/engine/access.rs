@@ -69,15 +69,7 @@ pub(super) fn access(
         relations.insert(Arc::from(table.as_str()));
         let Some(policy) = run.role.relation(used.oid) else { continue };
         // What a condition compares or an order shows, an answer tells, be it a number of rows.
-        let shown = Usages(
-            Usages::PROJECTED.0
-                | Usages::RETURNED.0
-                | Usages::PREDICATE.0
-                | Usages::JOIN.0
-                | Usages::GROUP.0
-                | Usages::ORDER.0
-                | Usages::ARGUMENT.0,
-        );
+        let shown = Usages(Usages::PROJECTED.0 | Usages::RETURNED.0 | Usages::COMPARED.0);
         rules.extend(policy.scope.iter().map(|scope| Arc::clone(&scope.rule)));
         for (position, mark) in used.marks.iter().enumerate() {
             let (Some(rule), Some(column)) = (policy.columns.get(position), relation.columns.get(position)) else {

@@ -36,9 +36,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
             return Err(at(job, refusal, tokens.start));
         }
         if job.catalog.types_named(name).any(|user| is_compared_by_unlisted(job.role, user)) {
-            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed"))
-                .with_hint(COMPARED_BY_UNLISTED);
-            return Err(at(job, refusal, tokens.start));
+            return Err(at(job, compared_by_unlisted(format!("type {name} is not allowed")), tokens.start));
         }
     }
     casts(job)?;
@@ -67,8 +65,7 @@ fn compared(job: &Job<'_>) -> Result<(), Refusal> {
         };
         if job.catalog.functions_named(&function.name).any(gives) {
             let message = format!("function {} may give values of a type that is not allowed", function.name);
-            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(COMPARED_BY_UNLISTED);
-            return Err(at(job, refusal, function.token));
+            return Err(at(job, compared_by_unlisted(message), function.token));
         }
     }
     let operators = job.tokens.iter().enumerate().filter(|(_, token)| token.kind == Kind::Operator);
@@ -76,8 +73,7 @@ fn compared(job: &Job<'_>) -> Result<(), Refusal> {
         let gives = |user: &OperatorData| unlisted.iter().any(|kind| user.result == Some(kind.oid));
         if job.catalog.operators_named(token.name()).any(gives) {
             let message = format!("operator {} may give values of a type that is not allowed", token.name());
-            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(COMPARED_BY_UNLISTED);
-            return Err(at(job, refusal, index));
+            return Err(at(job, compared_by_unlisted(message), index));
         }
     }
     Ok(())
@@ -99,16 +95,10 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
         let columns = relation(job, used)?.columns.iter().zip(&used.marks);
         for (position, (column, mark)) in columns.enumerate() {
             let Some(kind) = running.iter().find(|kind| kind.oid == column.type_oid) else { continue };
-            let comparing =
-                Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0 | Usages::ARGUMENT.0);
-            let alone = !mark.usages.any(comparing) && is_shown_alone(job, id, position);
+            let alone = !mark.usages.any(Usages::COMPARED) && is_shown_alone(job, id, position);
             if compares(kind) && (used.whole_row.is_some() || (mark.used && !alone)) {
-                let refusal = Refusal::new(
-                    RefusalCode::TypeNotAllowed,
-                    format!("column {} is of a type that is not allowed", column.name),
-                )
-                .with_hint(COMPARED_BY_UNLISTED);
-                return Err(at(job, refusal, used.name.start));
+                let message = format!("column {} is of a type that is not allowed", column.name);
+                return Err(at(job, compared_by_unlisted(message), used.name.start));
             }
             let checks = checks(kind);
             let parts = matches!(column.type_category, 'A' | 'C' | 'R');
@@ -132,8 +122,12 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-const COMPARED_BY_UNLISTED: &str = "PostgreSQL compares its values by functions that the rules do not list. A column may be shown as it is, by a \
-                                    query without others inside.";
+fn compared_by_unlisted(message: String) -> Refusal {
+    Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(
+        "PostgreSQL compares its values by functions that the rules do not list. A column may be shown as it is, by a query without \
+         others inside.",
+    )
+}
 
 /// Whether values of a type are compared by functions of the database that the rules do not list, also where no operator is written.
 pub fn is_compared_by_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
@@ -224,9 +218,7 @@ fn columns(job: &Job<'_>) -> Result<(), Refusal> {
                 .with_rule(&*column.rule);
                 return Err(at(job, refusal, place()));
             }
-            let searched =
-                Usages(Usages::PREDICATE.0 | Usages::JOIN.0 | Usages::GROUP.0 | Usages::ORDER.0 | Usages::ARGUMENT.0);
-            if column.search == Search::Refuse && mark.usages.any(searched) {
+            if column.search == Search::Refuse && mark.usages.any(Usages::COMPARED) {
                 let refusal = Refusal::new(
                     RefusalCode::SearchRefused,
                     format!("column {name} of {} may not be searched or sorted by", data.name),

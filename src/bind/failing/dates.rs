@@ -139,9 +139,15 @@ fn moment_named(word: &str) -> Option<Oid> {
 
 /// A constant of such a type that may be cast to one with more.
 pub(super) fn dated(shape: Shape, at: Option<usize>) -> Shape {
-    match (shape, at) {
-        (Shape::Of(oid), Some(_)) if is_dated(oid) => Shape::Moment(oid, at),
-        _ => shape,
+    match shape {
+        Shape::Of(oid) if at.is_some() && is_dated(oid) => Shape::Moment(oid, at),
+        Shape::Of(_)
+        | Shape::Unknown
+        | Shape::Literal
+        | Shape::Number
+        | Shape::Parameter(_)
+        | Shape::Moment(..)
+        | Shape::Elements(_) => shape,
     }
 }
 

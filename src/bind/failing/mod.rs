@@ -153,11 +153,12 @@ impl Judge {
         let has = |words: &[&str]| tokens.iter().any(|token| words.iter().any(|word| token.is_word(word)));
         // The tree does not show what the parser was not shown, and a query that reads itself computes its lists again.
         let unknown = !seen || shape::brings_conversions(catalog) || has(&["recursive"]);
+        let compares_lists = has(COMPARES_LISTS);
         Self {
             parameters,
             standing: Standing::Outermost,
-            sorts: has(SORTS) || has(COMPARES_LISTS),
-            compares_lists: has(COMPARES_LISTS),
+            sorts: compares_lists || has(SORTS),
+            compares_lists,
             found: 0,
             locks_named: false,
             excused: None,
