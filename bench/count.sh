@@ -12,13 +12,15 @@ fi
 ${CARGO:-cargo} bench --locked --bench count --no-run 2>/dev/null
 binary=$(ls -t target/release/deps/count-* | grep -v '\.d$' | head -n 1)
 rounds=${ROUNDS:-50}
+# Blocks that were freed are taken again at once, whatever was allocated before: without this a count differs by a tenth with the
+# state that the allocator happens to be in.
+export GLIBC_TUNABLES=glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=4194304
 # With PostgreSQL's own parser, if `make test-venv` has been run.
 python=target/test-venv/bin/python
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 [ $# -gt 0 ] || set -- "point, literal" "point, parameter" "unprotected" "join of an ORM" "CTEs and a window" "update" \
     "update, returning" "insert" "upsert" "delete" "merge" "list of 600"
-beyond=0
 for case in "$@"; do
     echo "$case"
     valgrind --tool=callgrind --callgrind-out-file="$out/callgrind" "$binary" "$case" "$rounds" >"$out/log" 2>&1 ||
@@ -50,8 +52,12 @@ for case in "$@"; do
     grep "^$case |" bench/bounds.txt >"$out/bounds" || { echo "bench/bounds.txt has no bounds of \"$case\""; exit 1; }
     awk -F'|' 'NR == FNR { split($0, part, " "); counted[part[1]] = part[2]; next } {
             stage = $2; gsub(" ", "", stage)
-            if (!(stage in counted)) { print "  not counted: " stage; bad = 1 }
-            else if (counted[stage] > $3 + 0) { print "  too many: " stage " takes " counted[stage] ", and the bound is" $3; bad = 1 }
-        } END { exit bad }' "$out/counts" "$out/bounds" || beyond=1
+            if (!(stage in counted)) print $1 "not counted: " stage
+            else if (counted[stage] > $3 + 0) print $1 "too many: " stage " takes " counted[stage] ", and the bound is" $3
+        }' "$out/counts" "$out/bounds" >>"$out/beyond"
 done
-[ "$beyond" = 0 ] || { echo "A plan takes more instructions than bench/bounds.txt allows: mend it, or raise the bound and say why."; exit 1; }
+[ -z "$check" ] || [ ! -s "$out/beyond" ] || {
+    cat "$out/beyond"
+    echo "A plan takes more instructions than bench/bounds.txt allows: mend it, or raise the bound and say why."
+    exit 1
+}

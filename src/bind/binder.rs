@@ -194,14 +194,15 @@ impl<'a> Binder<'a> {
         for output in &outputs {
             mark_deps(&mut self.bound, &output.deps, Usages::PROJECTED);
         }
-        for assigned in std::mem::take(&mut self.bound.assigned) {
+        let assigned = std::mem::take(&mut self.bound.assigned);
+        for assigned in &assigned {
             let target = self.bound.relations.get(assigned.relation);
             let target = target.and_then(|used| self.catalog.relation(used.oid));
             // What reaches a temporary table can be read there in clear.
             let shown = target.is_some_and(|target| self.catalog.is_temporary(target));
             mark_deps(&mut self.bound, &assigned.deps, if shown { Usages::PROJECTED } else { Usages::STORED });
-            self.bound.assigned.push(assigned);
         }
+        self.bound.assigned = assigned;
         self.bound.outputs = outputs;
         self.bound.returns_rows = returns_rows;
         self.bound.failing =

@@ -25,7 +25,7 @@ use super::{
     plan::{Access, Inputs, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused},
     template::Template,
 };
-use crate::sql::shape::Shape;
+use crate::{bind::Parameters, names::Oid, sql::shape::Shape};
 
 /// Longer texts are not kept: they seldom come twice. Nor should they be judged where others wait: they take long.
 pub const LONGEST_KEPT: usize = 8 * 1024;
@@ -190,8 +190,17 @@ impl PlanCache {
     fn key<'a>(&self, bytes: &'a [u8], is_shape: bool, context: &'a QueryContext) -> Key<'a> {
         let mut hasher = self.hasher.build_hasher();
         bytes.hash(&mut hasher);
-        is_shape.hash(&mut hasher);
-        context.protocol.hash(&mut hasher);
+        // All but the types in one byte: this is most of what is done for a text that was judged before.
+        let (kind, types): (u8, &[Oid]) = match &context.protocol {
+            Protocol::Simple => (0, &[]),
+            Protocol::Extended(Parameters::Any) => (2, &[]),
+            Protocol::Extended(Parameters::Inferred) => (4, &[]),
+            Protocol::Extended(Parameters::Declared(types)) => (6, types),
+        };
+        (kind | u8::from(is_shape)).hash(&mut hasher);
+        for oid in types {
+            oid.hash(&mut hasher);
+        }
         context.search_path.hash(&mut hasher);
         Key { hash: hasher.finish(), bytes, is_shape, context }
     }

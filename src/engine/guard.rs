@@ -74,7 +74,7 @@ fn stands(printed: &Printed, job: &Job<'_>, assigned: &Assigned) -> Option<bool>
         needed.push(sign(STORED_MASK, relation, column));
     }
     if assigned.value.is_some() && !assigned.default && Against::masks(job, used, assigned.column).is_some() {
-        needed.push(format!(" THEN {}.{} ELSE ", quote_ident(&used.alias), quote_ident(&column.name)));
+        needed.push([" THEN ", &*quote_ident(&used.alias), ".", &*quote_ident(&column.name), " ELSE "].concat());
     }
     if needed.is_empty() {
         return Some(true);
@@ -134,10 +134,16 @@ impl<'a> Guarded<'a> {
         let value = emit::text(tokens);
         // What fails where the value could not be assigned is read when the statement is, and never evaluated.
         let plain = short_type(&self.column.type_sql_plain);
-        let proof = format!(
-            "CASE WHEN false THEN CAST(CASE WHEN false THEN ({value}) ELSE CAST(NULL AS {plain}) END AS {plain}) ELSE "
-        );
-        let own = match own.strip_prefix(proof.as_str()) {
+        let proof = [
+            "CASE WHEN false THEN CAST(CASE WHEN false THEN (",
+            &value,
+            ") ELSE CAST(NULL AS ",
+            &plain,
+            ") END AS ",
+            &plain,
+            ") ELSE ",
+        ];
+        let own = match own.strip_prefix(proof.concat().as_str()) {
             Some(proven) => proven.strip_suffix(" END")?,
             None => own,
         };

@@ -86,11 +86,13 @@ pub(super) fn restricted(text: &str, context: &QueryContext, run: &Run<'_>) -> R
             let hint = "Send the statement that makes a temporary table on its own.";
             refused(if unknown { refusal.with_hint(hint) } else { refusal }, own, run)
         })?;
-        if !statements.is_empty() {
+        if statements.is_empty() {
+            (text, places) = (planned.text, planned.places);
+        } else {
             text.push_str("; ");
+            places.extend(moved(planned.places, text.len()));
+            text.push_str(&planned.text);
         }
-        places.extend(moved(planned.places, text.len()));
-        text.push_str(&planned.text);
         statements.push(Arc::new(planned.statement));
         fillable = planned.fillable.filter(|_| statements.len() == 1);
     }
@@ -290,13 +292,16 @@ pub(super) fn planned(
     let configured = || command::configured(all, run, &mut Reads::default());
     let effect = if effect == Effect::None && sets_path { configured() } else { effect };
     let own_kind = command::with_kind(all.get(prefix.end..).unwrap_or(&[]));
-    let before = Edits::default().print(all, prefix);
-    let (mut text, mut places) = (before.text, before.places);
-    if !text.is_empty() {
+    let (text, places) = if prefix.is_empty() {
+        (printed.text, printed.places)
+    } else {
+        let before = Edits::default().print(all, prefix.clone());
+        let (mut text, mut places) = (before.text, before.places);
         text.push(' ');
-    }
-    places.extend(moved(printed.places, text.len()));
-    text.push_str(&printed.text);
+        places.extend(moved(printed.places, text.len()));
+        text.push_str(&printed.text);
+        (text, places)
+    };
     let decision = if changed { "rewrite" } else { "forward" };
     let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     access.login = login;

@@ -79,16 +79,16 @@ impl Template {
         let Places::Listed(listed) = &plan.places else { return None };
         let mut before = holes.iter().enumerate().peekable();
         let (mut passed, mut filled) = (0, 0);
-        let places = listed.iter().map(|place| {
+        let mut places = Vec::with_capacity(listed.len());
+        for place in listed {
             let sent = usize::try_from(place.sent).ok()?;
             while let Some((number, hole)) = before.next_if(|(_, hole)| hole.sent.end <= sent) {
                 (passed, filled) = (number + 1, filled + hole.sent.len());
             }
             let token = tokens.binary_search_by_key(&place.given, |token| token.start).ok()?;
-            Some(Start { at: sent.checked_sub(filled)?, holes: passed, token })
-        });
-        let places = places.collect::<Option<Box<[_]>>>()?;
-        Some(Self { text: Some(text.into()), holes: slots.into(), places, reads, statements })
+            places.push(Start { at: sent.checked_sub(filled)?, holes: passed, token });
+        }
+        Some(Self { text: Some(text.into()), holes: slots.into(), places: places.into(), reads, statements })
     }
 
     /// The plan of `text`, whose shape is that of this template; none when it differs in a literal that was looked into.

@@ -89,11 +89,12 @@ impl Value {
         let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
         let cast = (constant || !casts) && !unchecked;
         let plain = short_type(&column.type_sql_plain);
-        let text = if cast { format!("CAST({HOLE} AS {plain})") } else { format!("({HOLE})") };
+        let text = if cast { ["CAST(", HOLE, " AS ", &plain, ")"].concat() } else { ["(", HOLE, ")"].concat() };
         // A string, a parameter or NULL becomes of any type.
         let untyped = null || alone.is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Parameter));
-        let proof = (cast && !untyped && unites(column))
-            .then(|| format!("CAST(CASE WHEN false THEN ({HOLE}) ELSE CAST(NULL AS {plain}) END AS {plain})"));
+        let proof = (cast && !untyped && unites(column)).then(|| {
+            ["CAST(CASE WHEN false THEN (", HOLE, ") ELSE CAST(NULL AS ", &plain, ") END AS ", &plain, ")"].concat()
+        });
         if has_effects(job, range) && (update || is_in_values(job, range)) {
             return Self { text: COMPUTED.to_owned(), computed: Some(text), proof };
         }
@@ -105,11 +106,11 @@ impl Value {
         let text = match &self.computed {
             None => text,
             // OFFSET keeps the planner from putting the expression wherever the column stands.
-            Some(computed) => format!("(SELECT {text} FROM (SELECT {computed} AS v OFFSET 0) AS pgs_value)"),
+            Some(computed) => ["(SELECT ", &text, " FROM (SELECT ", computed, " AS v OFFSET 0) AS pgs_value)"].concat(),
         };
         match &self.proof {
             None => text,
-            Some(proof) => format!("CASE WHEN false THEN {proof} ELSE {text} END"),
+            Some(proof) => ["CASE WHEN false THEN ", proof, " ELSE ", &text, " END"].concat(),
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Stands in a wrapping edit's text for the tokens that it wraps; no client text can hold it there.
-pub const HOLE: char = '\u{1}';
+pub const HOLE: &str = "\u{1}";
 const HOLE_BYTE: u8 = 1;
-const _: () = assert!(HOLE as u32 == HOLE_BYTE as u32);
+const _: () = assert!(matches!(HOLE.as_bytes(), [HOLE_BYTE]));
 
 /// Replaces tokens by text. An empty range inserts before its token.
 #[derive(Clone, Debug)]
@@ -236,8 +236,17 @@ impl Edits {
     /// # Errors
     /// [`RefusalCode::TextTooLong`].
     pub fn check_length(&self, tokens: &[Token]) -> Result<(), Refusal> {
-        let fits = self.bytes <= MAX_SENT / 2 && self.length(tokens) <= MAX_SENT;
+        let fits = self.bytes <= MAX_SENT / 2 && (self.at_most(tokens) <= MAX_SENT || self.length(tokens) <= MAX_SENT);
         if fits { Ok(()) } else { Err(too_long(RefusalCode::TextTooLong)) }
+    }
+
+    /// Never less than [`Edits::length`], and known without looking at the tokens: each is at most three times as long as it was
+    /// written, a space included, and stands there at most as often as all wrapping edits together repeat it.
+    fn at_most(&self, tokens: &[Token]) -> usize {
+        let written = tokens.last().map_or(0, |token| usize::try_from(token.end).unwrap_or(usize::MAX));
+        let wrapping = self.list.iter().filter(|edit| edit.wraps);
+        let times = wrapping.fold(1_usize, |times, edit| times.saturating_mul(holes(edit).max(1)));
+        self.bytes.saturating_add(written.saturating_mul(3)).saturating_mul(times)
     }
 
     /// About how long the tokens are with the edits: what a wrapping edit wraps counts as often as it stands there.
@@ -257,8 +266,7 @@ impl Edits {
             while let Some(edit) = edits.next_if(|edit| edit.tokens.start <= at) {
                 add(edit.text.len(), times(&around));
                 if edit.wraps {
-                    let holes = memchr::memchr_iter(HOLE_BYTE, edit.text.as_bytes()).count();
-                    around.push((edit.tokens.end, times(&around).saturating_mul(holes)));
+                    around.push((edit.tokens.end, times(&around).saturating_mul(holes(edit))));
                 } else {
                     skipped = skipped.max(edit.tokens.end);
                 }
@@ -291,6 +299,11 @@ impl Edits {
         out.fill(tokens);
         out
     }
+}
+
+/// How often the text of a wrapping edit repeats what it wraps.
+fn holes(edit: &Edit) -> usize {
+    memchr::memchr_iter(HOLE_BYTE, edit.text.as_bytes()).count()
 }
 
 /// The refusal of a statement that is too long as it would be sent.

@@ -93,13 +93,17 @@ fn ends_with_number(out: &str) -> bool {
 /// Always quoted: a quoted name is never a keyword.
 fn push_quoted(out: &mut String, name: &str) {
     out.push('"');
-    out.push_str(&name.replace('"', "\"\""));
+    for (number, part) in name.split('"').enumerate() {
+        out.push_str(if number == 0 { "" } else { "\"\"" });
+        out.push_str(part);
+    }
     out.push('"');
 }
 
 /// The tokens as text for the server.
 pub fn text(tokens: &[Token]) -> String {
-    let mut out = String::new();
+    // A word is a few letters.
+    let mut out = String::with_capacity(tokens.len() * 6);
     for token in tokens {
         push(&mut out, token);
     }
