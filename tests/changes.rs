@@ -10,6 +10,7 @@ use std::{fs, time::Duration};
 use common::{Postgres, Proxy, proxy::Options, shop, wait_for, wire};
 
 const PHONE: &str = "SELECT phone FROM customers WHERE id < 4 ORDER BY id";
+const GLUED: &str = "SELECT phone || '' FROM customers WHERE id < 4 ORDER BY id";
 const CLEAR: [&str; 3] = ["0901234001", "0901234002", "0901234003"];
 
 const SUBJECTS: &str = r#"
@@ -210,8 +211,8 @@ fn rules_that_take_a_purpose_or_a_role_end_its_sessions() {
         assert!(told.contains("PGS0401") && CLEAR.iter().all(|phone| !told.contains(phone)), "{told}");
         reload(&proxy, &rules);
     }
-    // Rules under which it is the same role for the same purpose end nothing: a cursor keeps its rows, a statement does not. A cursor that
-    // shows a column which is hidden now ends the session, and is no defect.
+    // Rules under which it is the same role for the same purpose end nothing. A cursor or portal goes on that they would open in the same way;
+    // one that shows a row or a column which is hidden now does not, and is no defect.
     let fewer = rules.replace(
         "see = { phone = \"clear\" }",
         "see = { phone = \"clear\" }\nrows = { \"public.customers\" = \"id > 1\" }",
@@ -220,7 +221,7 @@ fn rules_that_take_a_purpose_or_a_role_end_its_sessions() {
     for after in [&fewer, &hidden] {
         let mut client = proxy.connect("support", "shop");
         client.simple("SET pgscrim.purpose = 'verification'");
-        client.simple(&format!("BEGIN; DECLARE c CURSOR FOR {PHONE}; DECLARE d CURSOR FOR SELECT id FROM customers"));
+        client.simple(&format!("BEGIN; DECLARE c CURSOR FOR {PHONE}; DECLARE e CURSOR FOR {GLUED}; DECLARE d CURSOR FOR SELECT id FROM orders"));
         client.send(
             &[
                 wire::parse("", PHONE, &[]),
@@ -233,16 +234,71 @@ fn rules_that_take_a_purpose_or_a_role_end_its_sessions() {
         assert_eq!(phones(&client.until_ready()), CLEAR[..1]);
         reload(&proxy, after);
         assert_eq!(wire::text_rows(&client.simple("FETCH 2 FROM d")).len(), 2);
-        if after == &fewer {
-            assert_eq!(phones(&client.simple("FETCH ALL FROM c")), CLEAR);
-            assert_eq!(phones(&client.simple(PHONE)), CLEAR[1..]);
-        } else {
-            assert_eq!(phones(&client.simple(PHONE)), ["-", "-", "-"]);
-            client.send(&wire::query("FETCH 1 FROM c"));
-            let told = until_end(&mut client);
-            assert!(told.contains("PGS0305") && CLEAR.iter().all(|phone| !told.contains(phone)), "{told}");
+        let seen = phones(&client.simple(PHONE));
+        assert_eq!(seen, if after == &fewer { &CLEAR[1..] } else { &["-", "-", "-"] });
+        let executes = [wire::execute("begun", 0), wire::sync()].concat();
+        let describes = [wire::describe_portal("begun"), wire::sync()].concat();
+        for next in [wire::query("FETCH 1 FROM c"), wire::query("FETCH 1 FROM e"), executes, describes] {
+            client.simple("SAVEPOINT s");
+            client.send(&next);
+            let told = wire::describe(&client.until_ready());
+            assert!(CLEAR.iter().all(|phone| !told.contains(phone)), "{told}");
+            assert!(told.contains("PGS0306") || next.contains(&b'D'), "{told}");
+            client.simple("ROLLBACK TO s");
         }
         reload(&proxy, &rules);
     }
     assert!(proxy.page("/metrics").contains("pgscrim_tripwire_total 0"));
+}
+
+/// What is kept from before goes on by the rules that hold now: what they limit, and what they count as personal.
+#[test]
+fn kept_statements_and_cursors_are_limited_by_rules_in_force() {
+    let (_postgres, proxy) = shop::start();
+    let rules = shop::RULES;
+    let limited = rules
+        .replace("\"public.customers.score\", ", "")
+        .replace("[category.none]", "[category.points]\ncolumns = [\"public.customers.score\"]\n[category.none]")
+        .replace("phone = \"phone_last\"", "phone = \"phone_last\", points = \"clear\"");
+    let limited = format!("{limited}limits = {{ rows_per_statement = 3 }}\n");
+    let score = "SELECT score FROM customers";
+    let kept = [
+        wire::query("EXECUTE s"),
+        wire::query("FETCH ALL FROM c"),
+        [wire::execute("begun", 0), wire::sync()].concat(),
+        [wire::describe_portal("inside"), wire::execute("inside", 0), wire::sync()].concat(),
+    ];
+    for next in kept {
+        let mut client = proxy.connect("support", "shop");
+        client.simple(&format!("PREPARE s AS {score}"));
+        client.simple(&format!("BEGIN; DECLARE c CURSOR FOR {score}"));
+        client.send(
+            &[
+                wire::parse("", score, &[]),
+                wire::bind("begun", "", &[], &[], &[]),
+                wire::execute("begun", 1),
+                wire::bind("inside", "s", &[], &[], &[]),
+                wire::sync(),
+            ]
+            .concat(),
+        );
+        assert_eq!(wire::text_rows(&client.until_ready()).len(), 1);
+        reload(&proxy, &limited);
+        client.send(&next);
+        let told = until_end(&mut client);
+        assert!(told.contains("PGS0216"), "{told}");
+        reload(&proxy, rules);
+    }
+    // Rules that differ in nothing that concerns them end nothing, wherever their lines stand.
+    let mut client = proxy.connect("support", "shop");
+    client.simple(&format!("PREPARE s AS {score}"));
+    client.simple(&format!("BEGIN; DECLARE c CURSOR FOR {score}"));
+    client.send(&[wire::bind("inside", "s", &[], &[], &[]), wire::execute("inside", 1), wire::sync()].concat());
+    client.until_ready();
+    reload(&proxy, &format!("# more\n{rules}"));
+    // Of a portal or cursor, described first.
+    client.send(&[wire::describe_portal("inside"), wire::execute("inside", 1), wire::sync()].concat());
+    assert_eq!(phones(&client.until_ready()), ["14"]);
+    assert_eq!(phones(&client.simple("FETCH 2 FROM c")), ["7", "14"]);
+    assert_eq!(phones(&client.simple("EXECUTE s")).len(), 50);
 }

@@ -248,6 +248,7 @@ fn each_element_of_a_vector_is_counted() {
         let mut client = proxy.connect("support", "shop");
         client.simple(&format!("PREPARE p({vector}) AS {select}"));
         assert_eq!(refused(&client.simple("EXECUTE p('1 2 3 4 5 6')")), "PGS0216", "{vector}");
+        assert_eq!(refused(&client.simple("EXECUTE p('1\x0b2\x0b3\x0b4\x0b5\x0b6')")), "PGS0216", "{vector}");
         let mut client = proxy.connect("support", "shop");
         let bind = wire::bind("", "", &[0], &[Some(b"1 2 3 4 5 6")], &[]);
         client.send(&[wire::parse("", select, &[oid]), bind, wire::execute("", 0), wire::sync()].concat());
@@ -280,4 +281,65 @@ fn statements_that_compare_personal_data_are_counted() {
         let answers: Vec<_> = (0..9).map(|_| client.simple(sql)).collect();
         assert!(answers.iter().any(|answer| wire::error(answer).is_some()), "{sql}");
     }
+}
+
+/// What a text makes and uses itself counts as what it is, and so does what PREPARE has made and the protocol executes.
+#[test]
+fn what_a_message_makes_itself_is_counted() {
+    let (_postgres, proxy) = start("{ rows_per_statement = 5, connection = { searches_per_minute = 3 } }");
+    for sql in [
+        "BEGIN; DECLARE k CURSOR FOR SELECT full_name FROM customers; FETCH ALL FROM k; COMMIT",
+        "PREPARE s AS SELECT full_name FROM customers; EXECUTE s",
+        "PREPARE s AS SELECT 1; DEALLOCATE s; PREPARE s AS SELECT full_name FROM customers; EXECUTE s",
+    ] {
+        let mut client = proxy.connect("support", "shop");
+        client.send(&wire::query(sql));
+        let answer = client.until_ready();
+        assert_eq!(refused(&answer), "PGS0216", "{sql}");
+        assert!(answer.iter().filter(|message| message.kind == b'D').count() <= 5, "{sql}");
+    }
+    let column = serde_json::json!("public.customers.full_name");
+    let event = wait_for("the event of an EXECUTE", Duration::from_secs(10), || {
+        let named = |event: &serde_json::Value| {
+            event["columns"].as_array().is_some_and(|all| all.iter().any(|one| one["column"] == column))
+        };
+        proxy.audit().into_iter().find(|event| event["kind"] == "EXECUTE" && named(event))
+    });
+    assert_eq!(event["refusal"], "PGS0216");
+    // One that is refused before it is sent, too.
+    let mut client = proxy.connect("support", "shop");
+    client.simple("PREPARE f (text[]) AS SELECT id FROM customers WHERE phone = ANY ($1)");
+    assert_eq!(refused(&client.simple("EXECUTE f('{a,b,c,d}')")), "PGS0216");
+    wait_for("the event of a refused EXECUTE", Duration::from_secs(10), || {
+        proxy
+            .audit()
+            .into_iter()
+            .find(|event| event["kind"] == "EXECUTE" && event["columns"].to_string().contains("customers.phone"))
+    });
+    // Searches: in a text of its own, bound by the protocol, and hidden in a value.
+    let prepare = "PREPARE f (text[]) AS SELECT id FROM customers WHERE phone = ANY ($1)";
+    for sql in [
+        "EXECUTE f('{a,b,c,d}')".to_owned(),
+        "EXECUTE f(((jsonb '\"{a\\u002cb\\u002cc\\u002cd}\"') #>> '{}')::text[])".to_owned(),
+        "EXECUTE f(('\"{a\\u002cb\\u002cc\\u002cd}\"'::jsonb #>> '{}')::text[])".to_owned(),
+    ] {
+        let mut client = proxy.connect("support", "shop");
+        assert_eq!(refused(&client.simple(&format!("{prepare}; {sql}"))), "PGS0216", "{sql}");
+        client.simple(prepare);
+        assert_eq!(refused(&client.simple(&sql)), "PGS0216", "{sql}");
+    }
+    let mut client = proxy.connect("support", "shop");
+    client.simple(prepare);
+    assert_eq!(rows(&client.simple("EXECUTE f(ARRAY['0901234001', 'x'])")), 1);
+    let bound = |values: &str| {
+        [wire::bind("", "f", &[], &[Some(values.as_bytes())], &[]), wire::execute("", 0), wire::sync()].concat()
+    };
+    client.send(&bound("{x,y}"));
+    assert_eq!(refused(&client.until_ready()), "PGS0216");
+    client.send(&bound("{0901234001}"));
+    assert_eq!(rows(&client.until_ready()), 1);
+    let event = wait_for("the event of an Execute", Duration::from_secs(10), || {
+        proxy.audit().into_iter().rev().find(|event| event["rows"] == 1 && event["kind"] == "SELECT")
+    });
+    assert!(event["text"].as_str().unwrap().starts_with("prepare f"), "{event}");
 }

@@ -254,3 +254,82 @@ fn cursors_are_forgotten_with_their_transaction() {
     client.simple("ROLLBACK");
     assert!(wire::error(&client.simple("BEGIN; DECLARE e CURSOR FOR SELECT 1")).is_none());
 }
+
+/// A portal of a statement that PREPARE has made runs that statement, and prepares nothing: whoever takes the name meanwhile keeps it.
+#[test]
+fn a_portal_of_a_prepared_statement_prepares_nothing() {
+    let (_postgres, proxy) = shop::start();
+    let (quiet, personal) = ("SELECT 1 AS id", "SELECT phone FROM customers WHERE id = 3");
+    let pieces = |sql: &str| {
+        [
+            wire::bind("", "s", &[], &[], &[]),
+            wire::close_statement("s"),
+            wire::parse("s", sql, &[]),
+            wire::execute("", 0),
+            wire::bind("", "s", &[], &[], &[]),
+            wire::execute("", 0),
+            wire::sync(),
+        ]
+        .concat()
+    };
+    let mut client = proxy.connect("support", "shop");
+    client.simple(&format!("PREPARE s AS {quiet}"));
+    client.send(&pieces(personal));
+    let rows = |answer: &[Message]| wire::text_rows(answer).into_iter().flatten().flatten().collect::<Vec<_>>();
+    assert_eq!(rows(&client.until_ready()), ["1", "*****003"]);
+    client.send(&[wire::bind("", "s", &[], &[], &[]), wire::execute("", 0), wire::sync()].concat());
+    assert_eq!(rows(&client.until_ready()), ["*****003"]);
+    // By SQL too.
+    client.simple("DEALLOCATE ALL; BEGIN");
+    client.simple(&format!("PREPARE s AS {quiet}"));
+    client.send(&[wire::bind("p", "s", &[], &[], &[]), wire::sync()].concat());
+    client.until_ready();
+    client.simple(&format!("DEALLOCATE s; PREPARE s AS {personal}"));
+    client.send(&[wire::execute("p", 0), wire::sync()].concat());
+    assert_eq!(rows(&client.until_ready()), ["1"]);
+    assert_eq!(rows(&client.simple("EXECUTE s")), ["*****003"]);
+    client.simple("COMMIT");
+    drop(client);
+    let events = common::wait_for("all events", std::time::Duration::from_secs(10), || {
+        let events = proxy.audit();
+        let phones =
+            |event: &&serde_json::Value| event["columns"].to_string().contains("customers.phone") && event["rows"] == 1;
+        (events.iter().filter(phones).count() == 3).then_some(events)
+    });
+    let ones = events
+        .iter()
+        .filter(|event| event["kind"] == "SELECT" && event["columns"].as_array().is_some_and(Vec::is_empty));
+    assert!(ones.count() >= 2);
+}
+
+/// The end of a transaction undoes what was set in it, also where the next message is on its way already.
+#[test]
+fn what_a_sync_undoes_does_not_hold_behind_it() {
+    let (postgres, proxy) = shop::start();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE SCHEMA sa; CREATE SCHEMA sb; CREATE TABLE sa.t (x text); CREATE TABLE sb.t (x text); INSERT INTO sa.t VALUES ('a');
+         INSERT INTO sb.t VALUES ('b'); GRANT ALL ON SCHEMA sa, sb TO support; GRANT ALL ON ALL TABLES IN SCHEMA sa, sb TO support",
+    );
+    let run = |sql: &str| [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::execute("", 0)].concat();
+    let rows = |answer: &[Message]| wire::text_rows(answer).into_iter().flatten().flatten().collect::<Vec<_>>();
+    for (set, fails) in [("SET LOCAL search_path = sb", false), ("SET search_path = sb", true)] {
+        let mut client = common::wait_for("the new schemas", std::time::Duration::from_secs(10), || {
+            let mut client = proxy.connect("support", "shop");
+            client.simple("SET search_path = sa");
+            (rows(&client.simple("SELECT x FROM t")) == ["a"]).then_some(client)
+        });
+        let mut all = [run(set), run("SELECT x FROM t")].concat();
+        if fails {
+            all.extend(run("SELECT 1 / 0"));
+        }
+        all.extend([wire::sync(), run("SELECT x FROM t"), run("INSERT INTO t VALUES ('new')"), wire::sync()].concat());
+        client.send(&all);
+        assert_eq!(rows(&client.until_ready()), ["b"], "{set}");
+        assert_eq!(rows(&client.until_ready()), ["a"], "{set}");
+        assert_eq!(rows(&client.simple("SELECT x FROM t WHERE x = 'new'")), ["new"], "{set}");
+        client.simple("DELETE FROM t WHERE x = 'new'");
+    }
+    let left = postgres.sql(shop::DATABASE, "SELECT count(*) FROM sb.t");
+    assert_eq!(left[0][0].as_deref(), Some("1"));
+}

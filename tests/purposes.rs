@@ -775,3 +775,37 @@ fn drivers_give_the_purpose_by_a_parameter() {
     let environment = [("PROXY_PORT", proxy.port.to_string())];
     assert_eq!(common::python::script("given_purpose.py", &[], &environment).trim(), "ok");
 }
+
+/// What a text prepares or opens for a purpose that it has set for itself is of that purpose, also for EXECUTE, FETCH and Describe.
+#[test]
+fn what_was_prepared_for_another_purpose_of_its_text_is_not_run() {
+    let (_postgres, proxy) = start();
+    let glued = "SELECT phone || '' AS phone FROM customers WHERE id = 3";
+    for makes in [
+        "BEGIN; SET LOCAL pgscrim.purpose = 'verification'; PREPARE s AS #; DECLARE c CURSOR WITH HOLD FOR #; COMMIT",
+        "SET pgscrim.purpose = 'verification'; PREPARE s AS #; DECLARE c CURSOR WITH HOLD FOR #; SET pgscrim.purpose = 'customer-care'",
+    ] {
+        for query in [PHONE, glued] {
+            let mut client = proxy.connect("support", "shop");
+            client.simple("SET pgscrim.purpose = 'customer-care'");
+            let made = client.simple(&makes.replace('#', query));
+            assert!(wire::error(&made).is_none(), "{}", wire::describe(&made));
+            for (names, code) in [("EXECUTE s", "PGS0306"), ("FETCH c", "PGS0213")] {
+                let [parse, bind] = [wire::parse("", names, &[]), wire::bind("", "", &[], &[], &[])];
+                let described =
+                    [parse.clone(), bind.clone(), wire::describe_portal(""), wire::execute("", 0), wire::sync()]
+                        .concat();
+                let first =
+                    [parse.clone(), wire::describe_statement(""), bind.clone(), wire::execute("", 0), wire::sync()]
+                        .concat();
+                for sent in
+                    [wire::query(names), [parse, bind, wire::execute("", 0), wire::sync()].concat(), described, first]
+                {
+                    client.send(&sent);
+                    assert_eq!(refused(&client.until_ready()), code, "{names} of {makes}");
+                }
+            }
+        }
+    }
+    assert!(proxy.page("/metrics").contains("pgscrim_tripwire_total 0"));
+}

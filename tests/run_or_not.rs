@@ -42,6 +42,10 @@ GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ghn;
 CREATE TABLE tenants (id int PRIMARY KEY, tenant int);
 CREATE TABLE texted (id int PRIMARY KEY, t text, who text);
 CREATE TABLE ratioed (id int PRIMARY KEY, a int, b int);
+CREATE TABLE fixed (id int PRIMARY KEY, tenant int);
+CREATE TABLE named (id int PRIMARY KEY, tenant int);
+INSERT INTO fixed SELECT n, 5 FROM generate_series(1, 2500) n;
+INSERT INTO named SELECT n, CASE n WHEN 2000 THEN 8 ELSE 7 END FROM generate_series(1, 2000) n;
 INSERT INTO tenants SELECT n, n FROM generate_series(1, 2500) n;
 INSERT INTO texted SELECT n, CASE n WHEN 2000 THEN 'x' ELSE '0' END, 'other' FROM generate_series(1, 2000) n;
 INSERT INTO ratioed SELECT n, 1, n % 2000 FROM generate_series(1, 2000) n;
@@ -62,7 +66,7 @@ exempt = true
 name = "carrier"
 match = { user = ["ghn"] }
 settings = ["app.*"]
-rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "owner IN ('ghn', 'a', 'b', 'c', 'd', 'e', 'f', 'g')", "public.tenants" = "tenant = (SELECT current_setting('app.none')::int)", "public.texted" = "t::int > 0 OR who = session_user", "public.ratioed" = "a / b > 0" }
+rows = { "public.docs" = "EXISTS (SELECT 1 FROM public.access a WHERE a.doc_id = docs.id AND a.who = session_user)", "public.items" = "owner IN ('ghn', 'a', 'b', 'c', 'd', 'e', 'f', 'g')", "public.tenants" = "tenant = (SELECT current_setting('app.none')::int)", "public.texted" = "t::int > 0 OR who = session_user", "public.ratioed" = "a / b > 0", "public.fixed" = "tenant = current_setting('app.none')::int", "public.named" = "tenant = current_setting('app.named')::int" }
 "#;
 
 fn start() -> (Postgres, Proxy) {
@@ -211,6 +215,36 @@ fn whether_a_scope_failed_does_not_tell() {
         let with = |value: &str| seen(&proxy, &[sql.replace('@', value)], None);
         assert_eq!(with("2000"), with("2001"), "{sql}");
     }
+}
+
+/// A setting beside a column fails when the statement is planned, whatever rows there are; not so where the column is compared with something else
+/// as well, of which PostgreSQL makes a comparison of that with the setting, or where the statement itself sets it.
+#[test]
+fn settings_that_are_read_late_do_not_tell() {
+    let (_postgres, proxy) = start();
+    let mut told = Vec::new();
+    for sql in [
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM fixed t WHERE t.tenant = 5)",
+        "SELECT count(*) FROM docs d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM fixed t WHERE t.tenant = 5)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR d.id IN (SELECT t.id FROM fixed t WHERE t.tenant = 5)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR 5 IN (SELECT t.tenant FROM fixed t)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM fixed t JOIN plain p ON p.id = t.tenant WHERE p.id = 1)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM fixed t JOIN plain p (id, tenant) USING (tenant) WHERE tenant = 1)",
+        "SELECT count(*) FROM items d WHERE d.total <> @ OR EXISTS (SELECT 1 FROM (SELECT tenant AS x FROM fixed) t WHERE t.x = 5 AND t.x = 6)",
+        "UPDATE items d SET f = f WHERE d.total <> @ OR EXISTS (SELECT 1 FROM fixed t WHERE t.tenant = 5)",
+        "WITH s AS MATERIALIZED (SELECT set_config('app.named', 'x', true) AS v) SELECT count(*) FROM s, named WHERE id * 1 = @",
+        "SELECT (SELECT set_config('app.named', 'x', true)), (SELECT count(*) FROM named WHERE id = @)",
+        "SELECT count(*) FROM (SELECT set_config('app.named', 'x', true) AS v OFFSET 0) s, named WHERE id = @",
+        "SELECT set_config('app.named', 'x', true) UNION ALL SELECT id::text FROM named WHERE id = @",
+    ] {
+        let set = "SET LOCAL app.named = '7'";
+        let with = |value: &str| seen(&proxy, &[set.to_owned(), sql.replace('@', value)], None);
+        let (there, not) = (with("2000"), with("2001"));
+        if there != not {
+            told.push(format!("{sql}: {there:?} {not:?}"));
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
 /// What scopes usually are fails on no row, so the client's conditions are found by index as well.

@@ -540,3 +540,63 @@ fn a_session_goes_on_after_a_temporary_table_that_could_not_be_made() {
         assert_eq!(value(&client.extended("SELECT phone FROM customers WHERE id = 3", &[], 0)), "*****003", "{make}");
     }
 }
+
+/// The end of a transaction brings tables back that it dropped: what comes behind it in the same message was judged without them.
+#[test]
+fn what_comes_back_in_a_message_is_not_used_in_it() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    for behind in [
+        "UPDATE plain SET x = (SELECT x || '2' FROM t)",
+        "SELECT x FROM t",
+        "CREATE TEMP TABLE t2 AS SELECT x FROM t",
+        "BEGIN; DECLARE c CURSOR FOR SELECT x FROM t",
+        "EXECUTE p",
+        "SELECT count(*) FROM customers WHERE EXISTS (SELECT 1 FROM t)",
+    ] {
+        for ends in ["ROLLBACK", "ROLLBACK TO a", "ROLLBACK AND CHAIN", "ABORT"] {
+            let mut client = proxy.connect("support", "shop");
+            done(&client.simple("CREATE TEMP TABLE IF NOT EXISTS plain (x text)"));
+            done(&client.simple("CREATE TEMP TABLE t AS SELECT phone AS x FROM customers WHERE id = 3"));
+            done(&client.simple("BEGIN; SAVEPOINT a"));
+            done(&client.simple("DROP TABLE t"));
+            done(&client.simple("CREATE TEMP TABLE t (x text)"));
+            done(&client.simple("PREPARE p AS INSERT INTO plain SELECT x FROM t"));
+            assert_eq!(refused(&client.simple(&format!("{ends}; {behind}"))), "PGS0208", "{ends}; {behind}");
+        }
+    }
+    // Nor is what a message has made anew read in it, whatever it is read for.
+    let mut client = proxy.connect("support", "shop");
+    done(&client.simple("CREATE TEMP TABLE t (x float8)"));
+    for sql in [
+        "DROP TABLE t; CREATE TEMP TABLE t AS SELECT 1e400 AS x; CREATE TEMP TABLE u AS SELECT x FROM t",
+        "DROP TABLE t; CREATE TEMP TABLE t AS SELECT 1e400 AS x; SELECT x INTO TEMP u FROM t",
+        "DROP TABLE t; CREATE TEMP TABLE t AS SELECT 1e400 AS x; CREATE TEMP TABLE IF NOT EXISTS u AS SELECT x FROM t",
+    ] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0218", "{sql}");
+    }
+    // The end of a transaction that made no such table keeps nothing from what follows.
+    done(&client.simple("BEGIN"));
+    done(&client.simple("INSERT INTO t VALUES (1)"));
+    done(&client.simple("COMMIT; SELECT count(*) FROM t"));
+}
+
+/// A pipeline that fails undoes what it has dropped.
+#[test]
+fn what_a_pipeline_drops_and_undoes_is_there_again() {
+    let postgres = shop::postgres();
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let run = |sql: &str| [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::execute("", 0)].concat();
+    for texts in [
+        &["DROP TABLE t", "SELECT count(*) FROM orders", "SELECT 1 / 0"][..],
+        &["BEGIN", "DROP TABLE t", "SELECT count(*) FROM orders", "ROLLBACK", "SELECT count(*) FROM orders"],
+    ] {
+        let mut client = proxy.connect("support", "shop");
+        done(&client.simple("CREATE TEMP TABLE t AS SELECT 'mine' AS x"));
+        let mut all: Vec<u8> = texts.iter().flat_map(|sql| run(sql)).collect();
+        all.extend(wire::sync());
+        client.send(&all);
+        client.until_ready();
+        assert_eq!(value(&client.simple("SELECT x FROM t")), "mine", "{texts:?}");
+    }
+}

@@ -259,6 +259,8 @@ pub struct Compared {
     pub nulls: bool,
     /// Whether NULL and false mean the same where it stands: only AND, OR and brackets are around it.
     pub alone: bool,
+    /// Whether rows of its relation are asked for by WHERE of the query that reads it, and only where it is true.
+    pub conjunct: bool,
 }
 
 /// One star.

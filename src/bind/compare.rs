@@ -57,9 +57,19 @@ pub(super) enum Place {
     Within,
     /// Only AND, OR and brackets stand between it and WHERE, ON or FILTER.
     Alone,
+    /// Only AND and brackets stand between it and WHERE of this query block.
+    Conjunct(usize),
 }
 
 impl Place {
+    /// Whether NULL and false mean the same here.
+    pub fn is_alone(self) -> bool {
+        match self {
+            Self::Alone | Self::Conjunct(_) => true,
+            Self::Value | Self::Within => false,
+        }
+    }
+
     /// Of a whole expression in a clause.
     pub fn of(clause: Clause) -> Self {
         match clause {
@@ -84,21 +94,27 @@ impl Binder<'_> {
         let [reference] = self.bound.references.get_mut(before..).unwrap_or_default() else { return };
         let spelled = Spelled { tokens: self.tokens, catalog: self.catalog };
         let found = spelled.comparison(expression, place);
-        if let Some((column, compared)) = found
+        if let Some((column, mut compared)) = found
             && column == reference.tokens
             && reference.column.is_some()
         {
+            let block = self.bound.relations.get(reference.relation).and_then(|used| used.block);
+            compared.conjunct = block.is_some_and(|block| place == Place::Conjunct(block)) && !reference.grouped;
             reference.compared = Some(Box::new(compared));
         }
     }
 
     /// The place of what an expression is made of, when it stands in `place` itself.
     pub(super) fn place_inside(expression: &Expr, place: Place) -> Place {
-        let joins = matches!(
-            expression,
-            Expr::Nested(_) | Expr::BinaryOp { left: _, op: BinaryOperator::And | BinaryOperator::Or, right: _ }
-        );
-        if place == Place::Alone && !joins { Place::Within } else { place }
+        let both =
+            matches!(expression, Expr::Nested(_) | Expr::BinaryOp { left: _, op: BinaryOperator::And, right: _ });
+        let either = matches!(expression, Expr::BinaryOp { left: _, op: BinaryOperator::Or, right: _ });
+        match place {
+            Place::Value | Place::Within => place,
+            Place::Alone | Place::Conjunct(_) if both => place,
+            Place::Alone | Place::Conjunct(_) if either => Place::Alone,
+            Place::Alone | Place::Conjunct(_) => Place::Within,
+        }
     }
 }
 
@@ -171,10 +187,21 @@ impl Spelled<'_> {
         };
         let Parts { column, as_text, folded, constants } = parts;
         let folded = folded.is_some();
-        let alone = place == Place::Alone;
+        let (alone, conjunct) = (place.is_alone(), false);
         Some((
             column?,
-            Compared { tokens: start..end, constants, elements, array, as_text, folded, pattern, nulls, alone },
+            Compared {
+                tokens: start..end,
+                constants,
+                elements,
+                array,
+                as_text,
+                folded,
+                pattern,
+                nulls,
+                alone,
+                conjunct,
+            },
         ))
     }
 

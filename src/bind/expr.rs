@@ -53,7 +53,7 @@ impl Binder<'_> {
     fn expr_in_place(&mut self, expression: &Expr, context: &Context) -> Result<Deps, Refusal> {
         let (place, before) = (context.place, self.bound.references.len());
         let inside = Self::place_inside(expression, place);
-        if place == Place::Alone {
+        if place.is_alone() {
             self.excuse_settings(expression);
         }
         let deps = if inside == place {

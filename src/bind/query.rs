@@ -12,6 +12,7 @@ use super::{
     binder::{Binder, Context},
     bound::{Block, Clause, Deps, Output, Usages},
     budget::BESIDE,
+    compare::Place,
     failing::Nature,
     scope::{Scope, ScopeColumn, ScopeItem, merge},
 };
@@ -367,7 +368,8 @@ impl Binder<'_> {
         let at = |clause| Context::new(scope.clone(), clause);
 
         if let Some(condition) = selection {
-            self.expr_used(condition, &at(Clause::Where))?;
+            let place = Place::Conjunct(block);
+            self.expr_used(condition, &Context { place, ..at(Clause::Where) })?;
         }
         let mut outputs = Vec::new();
         for item in projection {

@@ -63,7 +63,7 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
             let parameters = declared_types(types, run);
             let rewritten = inner(tokens, *body, &Run { parameters: &parameters, ..*run })?;
             let text = rewritten.printed.text.as_str().into();
-            Ok(pipeline::planned(kind, Effect::Prepare(name(at), text), tokens, 0..*body, rewritten, run))
+            Ok(pipeline::planned(kind, prepared(name(at), text, tokens, *body), tokens, 0..*body, rewritten, run))
         }
         Command::Execute(at, args) => {
             reserved(tokens, *at)?;
@@ -92,7 +92,8 @@ pub(super) fn plan(tokens: &[Token], run: &Run<'_>) -> Result<Planned, Refusal> 
         Command::Declare(at, body) => {
             reserved(tokens, *at)?;
             let rewritten = inner(tokens, *body, run)?;
-            Ok(pipeline::planned(kind, declared(name(at), tokens, *body), tokens, 0..*body, rewritten, run))
+            let text = rewritten.printed.text.as_str().into();
+            Ok(pipeline::planned(kind, declared(name(at), text, tokens, *body), tokens, 0..*body, rewritten, run))
         }
         Command::Fetch(_, at) => as_is(Effect::Fetch(name(at))),
         Command::Close(at) => as_is(Effect::CloseCursor(at.as_ref().map(name))),
@@ -210,10 +211,10 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> Observed {
         Command::Explain(at) => bound(*at, Effect::None),
         Command::Prepare(at, body) => {
             let text = emit::text(tokens.get(*body..).unwrap_or(&[])).into();
-            bound(*body, Effect::Prepare(name(at), text))
+            bound(*body, prepared(name(at), text, tokens, *body))
         }
         Command::Execute(at, _) => plain(Effect::Execute(name(at)), true),
-        Command::Declare(at, body) => bound(*body, declared(name(at), tokens, *body)),
+        Command::Declare(at, body) => bound(*body, declared(name(at), Arc::default(), tokens, *body)),
         Command::Fetch(_, at) => plain(Effect::Fetch(name(at)), true),
         Command::Close(at) => plain(Effect::CloseCursor(at.as_ref().map(name)), true),
         Command::Deallocate(at) => plain(Effect::Deallocate(at.as_ref().map(name)), true),
@@ -318,6 +319,11 @@ fn pass(kind: &'static str, effect: Effect, tokens: &[Token]) -> Planned {
 pub(super) fn not_allowed(what: &str) -> Refusal {
     Refusal::new(RefusalCode::StatementNotAllowed, format!("{what} is not allowed for restricted roles"))
         .with_hint("Only an exempt role can run it.")
+}
+
+/// PREPARE, whose statement begins at token `body`.
+fn prepared(name: String, text: Arc<str>, tokens: &[Token], body: usize) -> Effect {
+    Effect::Prepare { name, text, kind: with_kind(tokens.get(body..).unwrap_or(&[])) }
 }
 
 /// The statement inside PREPARE, EXPLAIN or DECLARE: a query or data modification.
@@ -575,8 +581,8 @@ fn observed_set(tokens: &[Token], at: usize) -> Effect {
     }
 }
 /// What DECLARE does, of which the query begins at the token `body`.
-fn declared(name: String, tokens: &[Token], body: usize) -> Effect {
+fn declared(name: String, text: Arc<str>, tokens: &[Token], body: usize) -> Effect {
     let before = tokens.get(..body).unwrap_or(&[]);
     let hold = before.windows(2).any(|pair| matches!(pair, [one, two] if one.is_word("with") && two.is_word("hold")));
-    Effect::DeclareCursor { name, hold }
+    Effect::DeclareCursor { name, text, hold }
 }

@@ -152,17 +152,15 @@ fn out(
             return Err(refusal.with_sqlstate("42809").with_hint("Try the COPY (SELECT ...) TO variant."));
         }
     }
-    let names: Vec<&str> = if columns.is_empty() {
-        relation
-            .columns
-            .iter()
-            .filter(|column| column.generated_from.is_none())
-            .map(|column| column.name.as_str())
-            .collect()
-    } else {
-        columns.iter().map(String::as_str).collect()
-    };
-    let list: Vec<_> = names.iter().map(|name| quote_ident(name)).collect();
+    let generated =
+        |name: &&String| relation.columns.iter().any(|column| column.generated_from.is_some() && column.name == **name);
+    if let Some(name) = columns.iter().find(generated) {
+        let refusal = Refusal::new(RefusalCode::Unsupported, format!("column \"{name}\" is a generated column"));
+        return Err(refusal
+            .with_sqlstate("42P10")
+            .with_hint("Generated columns cannot be used in COPY of a table; use COPY (SELECT …)."));
+    }
+    let list: Vec<_> = copied(relation, columns).into_iter().map(quote_ident).collect();
     let select = format!(
         "SELECT {} FROM ONLY {}.{}",
         list.join(", "),
@@ -217,9 +215,33 @@ fn load(
     let list: Vec<_> = columns.iter().map(|name| quote_ident(name)).collect();
     let columns_list = if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
     let text = format!("COPY {}.{}{columns_list} {tail}", quote_ident(&relation.schema), quote_ident(&relation.name));
-    let statement =
-        PlannedStatement { kind: "COPY", access: written(&[relation], tokens), effect: Effect::None, outputs: None };
+    let access = loaded(relation, columns, tokens, run);
+    let statement = PlannedStatement { kind: "COPY", access, effect: Effect::None, outputs: None };
     Ok(Planned { text, places: Vec::new(), statement, fillable: None })
+}
+
+/// The columns that COPY of a table means.
+fn copied<'a>(relation: &'a Relation, columns: &'a [String]) -> Vec<&'a str> {
+    if columns.is_empty() {
+        let stored = relation.columns.iter().filter(|column| column.generated_from.is_none());
+        stored.map(|column| column.name.as_str()).collect()
+    } else {
+        columns.iter().map(String::as_str).collect()
+    }
+}
+
+/// The access of COPY FROM: that of an INSERT into these columns. No grant is needed for it, as nothing is read.
+fn loaded(relation: &Relation, columns: &[String], tokens: &[Token], run: &Run<'_>) -> Access {
+    let names = copied(relation, columns);
+    let list: Vec<_> = names.iter().map(|name| quote_ident(name)).collect();
+    let values = vec!["NULL"; names.len()].join(", ");
+    let table = format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name));
+    let insert = lex::lex(&format!("INSERT INTO {table} ({}) VALUES ({values})", list.join(", "))).unwrap_or_default();
+    let bound = crate::sql::parse::parse_statement(&insert, 0)
+        .and_then(|parsed| crate::bind::bind_statement(&parsed, &insert, &run.inputs.catalog, run.path));
+    let Ok(bound) = bound else { return written(&[relation], tokens) };
+    let access = access::access(&bound, &[], Searched::default(), run, emit::redacted(tokens), "forward");
+    Access { grants: Vec::new(), ..access }
 }
 
 /// The access of a statement that reads nothing of the relations that it names.
@@ -243,7 +265,7 @@ pub(super) fn observe(tokens: &[Token], run: &Run<'_>) -> (PlannedStatement, boo
         Subject::Table(parts, _) => {
             let Ok(relation) = resolve(&parts, run) else { return (statement(unknown), false) };
             if !copy.out {
-                return (statement(written(&[relation], tokens)), true);
+                return (statement(loaded(relation, &copy.columns, tokens, run)), true);
             }
             let select =
                 format!("SELECT * FROM ONLY {}.{}", quote_ident(&relation.schema), quote_ident(&relation.name));

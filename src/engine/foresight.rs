@@ -102,7 +102,7 @@ impl Foresight {
             }
             Effect::Temporary(_) => self.tables.changes(true),
             Effect::None
-            | Effect::Prepare(..)
+            | Effect::Prepare { .. }
             | Effect::Execute(_)
             | Effect::Deallocate(_)
             | Effect::DeclareCursor { .. }
@@ -110,6 +110,11 @@ impl Foresight {
             | Effect::CloseCursor(_)
             | Effect::Catalog => {}
         }
+        self.undoes(kind);
+    }
+
+    /// Takes in what a statement undoes that is to be run next, whatever else it does.
+    pub fn undoes(&mut self, kind: &str) {
         if may_undo(kind) {
             self.path.may_be_undone();
             self.purpose.may_be_undone();

@@ -22,7 +22,7 @@ pub(super) fn observe(judged: Judged, text: &str, context: &QueryContext, run: &
             let makes = match &statement.effect {
                 Effect::Temporary(made) => made.clone(),
                 Effect::None
-                | Effect::Prepare(..)
+                | Effect::Prepare { .. }
                 | Effect::Execute(_)
                 | Effect::Deallocate(_)
                 | Effect::DeclareCursor { .. }

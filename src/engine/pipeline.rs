@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     bind::{Bound, Parameters, bind_judged, bind_statement},
+    catalog::temporary::TEMPORARY_SCHEMA,
     error::{Refusal, RefusalCode, Source},
+    names::rule_part,
     policy::{RoleId, RolePolicy},
     rewrite::{Edits, Job, Place, Printed, Searched, rewrite, sets_path},
     sql::{Kind, Reads, Token, command::classify, emit, forms, lex, parse, split, template::Hole},
@@ -138,7 +140,7 @@ impl Acting<'_> {
                 let role = found.ok_or_else(gone)?;
                 self.role = role.observed.as_deref().unwrap_or(role);
             }
-            Effect::Prepare(..) | Effect::DeclareCursor { .. } => self.kept.push(purpose),
+            Effect::Prepare { .. } | Effect::DeclareCursor { .. } => self.kept.push(purpose),
             // Whatever its name: what was made for one purpose is not used for another.
             Effect::Execute(_) | Effect::Fetch(_) if self.kept.iter().any(|kept| *kept != purpose) => {
                 return Err(other("a statement was prepared, or a cursor opened,"));
@@ -171,7 +173,14 @@ impl Acting<'_> {
 /// Nor may a temporary table that it uses be made or dropped.
 fn has_its_tables(planned: &PlannedStatement, earlier: &[Arc<PlannedStatement>]) -> Result<(), Refusal> {
     let temporary = |planned: &PlannedStatement| matches!(planned.effect, Effect::Temporary(_));
-    if !planned.uses_temporary() || temporary(planned) || !earlier.iter().any(|earlier| temporary(earlier)) {
+    let uses = if let Effect::Temporary(Some(made)) = &planned.effect {
+        // Those that its query reads; that cannot be what it makes.
+        let own = format!("{TEMPORARY_SCHEMA}.{}", rule_part(&made.name));
+        planned.temporary_tables().any(|used| used != own)
+    } else {
+        planned.uses_temporary()
+    };
+    if !uses || !earlier.iter().any(|earlier| temporary(earlier)) {
         return Ok(());
     }
     Err(Refusal::new(RefusalCode::TemporaryTable, "a temporary table is made or dropped earlier in the same message")
@@ -261,7 +270,7 @@ pub(super) fn rewrite_alone(tokens: &[Token], run: &Run<'_>) -> Result<Rewritten
     let tokens = &*forms::plain(tokens);
     let statement = parse::parse_statement(tokens, 0)?;
     let (catalog, path) = (&run.inputs.catalog, run.path);
-    let bound = if run.role.scopes > 0 {
+    let bound = if run.role.judged {
         bind_judged(&statement, tokens, catalog, path, run.parameters)?
     } else {
         bind_statement(&statement, tokens, catalog, path)?
@@ -308,7 +317,7 @@ pub(super) fn planned(
     access.stored = access::stored(&bound, own_kind, run);
     access.fills = access::fills(&bound, run);
     access.keeps_masks = access::keeps_masks(&bound, run);
-    if run.role.scopes > 0 && all.iter().any(|token| token.kind == Kind::Parameter) {
+    if run.role.judged && all.iter().any(|token| token.kind == Kind::Parameter) {
         access.typed_by = access::typed_by(&bound, run);
     }
     let outputs = outputs(&bound, run);

@@ -50,11 +50,11 @@ impl Protocol {
         Self::Extended(Parameters::declared(types.map(Oid), text.len()))
     }
 
-    /// The same for plans of this role: without row scopes types make no difference.
+    /// The same for plans of this role: where nothing is judged by them, types make no difference.
     #[must_use]
     pub fn planned_for(&self, role: &RolePolicy) -> Self {
         match self {
-            Self::Extended(_) if role.observed.as_deref().unwrap_or(role).scopes == 0 => Self::EXTENDED,
+            Self::Extended(_) if !role.observed.as_deref().unwrap_or(role).judged => Self::EXTENDED,
             Self::Simple | Self::Extended(_) => self.clone(),
         }
     }
@@ -162,9 +162,20 @@ pub struct PlannedStatement {
 }
 
 impl PlannedStatement {
+    /// The statement inside PREPARE, which is what runs when the protocol binds and executes what PREPARE has made.
+    pub fn inside(&self) -> Option<Self> {
+        let Effect::Prepare { name: _, text: _, kind } = &self.effect else { return None };
+        Some(Self { kind, access: self.access.clone(), effect: Effect::None, outputs: self.outputs.clone() })
+    }
+
     /// Whether it uses temporary tables of the session.
     pub fn uses_temporary(&self) -> bool {
-        self.access.relations.iter().any(|name| name.starts_with("pg_temp."))
+        self.temporary_tables().next().is_some()
+    }
+
+    /// The temporary tables of the session that it uses, as audit names them.
+    pub fn temporary_tables(&self) -> impl Iterator<Item = &str> {
+        self.access.relations.iter().map(|name| &**name).filter(|name| name.starts_with("pg_temp."))
     }
 }
 
@@ -201,8 +212,8 @@ pub struct Access {
     pub observed: Option<Observed>,
     /// Masked columns in the output, for metrics.
     pub masked_outputs: u32,
-    /// What the server gives parameters their types by, once for all: the columns with their types. Of statements of roles with row scopes that
-    /// have parameters, for it was judged by them what can fail.
+    /// What the server gives parameters their types by, once for all: the columns with their types. Of statements with
+    /// parameters of which was judged, by their types, what can fail.
     pub typed_by: Box<str>,
 }
 
@@ -296,8 +307,15 @@ impl Usage {
 pub enum Effect {
     /// Nothing that the proxy tracks.
     None,
-    /// `PREPARE name AS …`; the inner statement.
-    Prepare(String, Arc<str>),
+    /// `PREPARE name AS …`
+    Prepare {
+        /// The name.
+        name: String,
+        /// The statement inside, as it is sent.
+        text: Arc<str>,
+        /// What that is, as in its command tag.
+        kind: &'static str,
+    },
     /// `EXECUTE name`
     Execute(String),
     /// `DEALLOCATE name`, or all without a name.
@@ -306,6 +324,8 @@ pub enum Effect {
     DeclareCursor {
         /// Its name.
         name: String,
+        /// Its query, as it is sent; nothing of an exempt role.
+        text: Arc<str>,
         /// WITH HOLD: it outlives its transaction.
         hold: bool,
     },

@@ -36,6 +36,7 @@ pub struct Policy {
 
 /// What one `[[role]]` means in this database.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a role")]
 pub struct RolePolicy {
     /// `name`
     pub name: String,
@@ -61,8 +62,9 @@ pub struct RolePolicy {
     /// materialized views, partitions and inheritance relatives). For exempt roles too, so that accesses are audited;
     /// there every treatment is `Clear`.
     pub governed: HashMap<Oid, RelationPolicy, FixedState>,
-    /// Of how many relations it sees some rows only.
-    pub scopes: usize,
+    /// Whether it matters what in its statements can fail on a value: it sees some rows only of a relation, or may compare what a
+    /// condition hides.
+    pub judged: bool,
     /// Columns by which rows lead to their subject, where that decides what the role sees; also of relations that are not governed.
     pub leading: HashMap<Oid, Leading, FixedState>,
     /// Relations that decide what the role sees, and which writes of them could show it more. For all purposes of the role.
@@ -133,6 +135,8 @@ pub struct Gate {
     pub sql: SqlTemplate,
     /// Whether the role sees the stored value where it holds, so that comparing with that value tells nothing more.
     pub clear: bool,
+    /// Whether it can fail on a row, or what it reads: then it must not be told for which rows it is asked.
+    pub fails: bool,
 }
 
 /// Columns by which rows lead to their subject. Who ties a hidden row to another subject could read it; so they change only
@@ -172,6 +176,9 @@ pub struct Scope {
     pub barrier: bool,
     /// Whether it can fail on a row: then it can be told whether the relation is read where something else is asked for first.
     pub fails: bool,
+    /// Positions of the columns that it compares with settings, where it fails when PostgreSQL plans the statement, if at all: unless that compares such a column with
+    /// something else, or sets a setting. Empty else.
+    pub settled: Vec<usize>,
     /// Whether it holds a sub-select: PostgreSQL may make a join of that, and compute expressions of the row below the join.
     pub joins: bool,
     /// The determining rule, as `file:line`.

@@ -12,10 +12,11 @@ use super::{
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
-    scope::is_barrier,
+    scope::{is_barrier, is_behind_gate},
 };
 use crate::{
-    bind::{Reference, Role, WholeUse},
+    bind::{Reference, RelationUse, Role, WholeUse},
+    catalog::data::RelationKind,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, compiled::withheld},
@@ -85,6 +86,7 @@ fn source(
         });
     }
     let mut extra = used.system.clone();
+    let mut asked = Vec::new();
     let references = || references.iter().filter_map(|number| Some((*number, job.bound.references.get(*number)?)));
     for (number, reference) in references() {
         if reference.compared.is_none() {
@@ -104,11 +106,14 @@ fn source(
         list.push(match &rule.gate {
             None => format!("{text} AS {name}"),
             Some(gate) => {
-                let gate = gate.sql.fill_row("", job.inner_row());
-                if compared.alone {
-                    format!("({text} AND {gate}) AS {name}")
+                let sql = gate.sql.fill_row("", job.inner_row());
+                if compared.conjunct && is_behind_gate(job, gate) && !gate.fails && asks_first(job, used, policy) {
+                    asked.push(format!("({text} AND {sql})"));
+                    format!("true AS {name}")
+                } else if compared.alone && !is_behind_gate(job, gate) {
+                    format!("({text} AND {sql}) AS {name}")
                 } else {
-                    format!("CASE WHEN {gate} THEN {text} END AS {name}")
+                    format!("CASE WHEN {sql} THEN {text} END AS {name}")
                 }
             }
         });
@@ -163,6 +168,14 @@ fn source(
     if let Some(scope) = &policy.scope {
         text.push_str(&scope_clause(scope, job.few, barrier));
     }
+    if let Some((first, others)) = asked.split_first() {
+        let _ = write!(text, " WHERE {first}");
+        // A constant of another may fail: it is computed behind the first and its gate.
+        if !others.is_empty() {
+            let _ = write!(text, " AND CASE WHEN {first} THEN {} ELSE false END", others.join(" AND "));
+        }
+        text.push_str(" OFFSET 0");
+    }
     text.push(')');
     if !used.has_alias {
         let _ = write!(text, " AS {}", quote_ident(&used.alias));
@@ -177,6 +190,23 @@ fn source(
         }
     }
     Ok(())
+}
+
+/// Whether what WHERE asks of a hidden value may be asked before all else, in the derived table, so that only rows which it is true of reach
+/// the rest of the statement. Rows would be locked there that the rest does not want; and a scope, what a view computes and policies of the database
+/// may fail, and would be evaluated between the comparison and its gate.
+fn asks_first(job: &Job<'_>, used: &RelationUse, policy: &RelationPolicy) -> bool {
+    let stored = |kind| match kind {
+        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::MaterializedView => true,
+        RelationKind::View
+        | RelationKind::ForeignTable
+        | RelationKind::Sequence
+        | RelationKind::Toast
+        | RelationKind::Composite => false,
+    };
+    let plain =
+        job.catalog.relation(used.oid).is_some_and(|data| stored(data.kind)) && !job.catalog.reads_more(used.oid);
+    policy.scope.is_none() && plain && matches!(locking(job, used), Locking::No)
 }
 
 /// A row keeps its type. Above an outer join the cast would make a row of NULLs of a NULL row, so there it stays a record.

@@ -78,26 +78,39 @@ impl Searched {
 
     /// Adds what EXECUTE gives to a statement, of which each value may be an array.
     pub fn add_arguments(&mut self, tokens: &[Token]) {
+        let mut casts = 0;
         for (at, token) in tokens.iter().enumerate() {
             let opens = tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open);
+            // A value that becomes another kind of value twice: what was one element, as JSON has it, may be more as an array.
+            casts = if token.kind == Kind::Comma { 0 } else { casts + usize::from(casts_here(token)) };
+            let computes = token.kind == Kind::Operator && !matches!(token.name(), "+" | "-");
             if token.kind == Kind::Parameter {
                 self.parameters.push((token.name().parse().unwrap_or(u16::MAX), true));
             } else if token.is_literal() {
                 self.constants = self.constants.saturating_add(elements(token.content().as_bytes()));
-            } else if (token.is_name() && opens && !token.is_word("cast")) || token.is_word("select") {
-                // A function may make an array of any length.
+            } else if (token.is_name() && opens && !token.is_word("cast"))
+                || token.is_word("select")
+                || computes
+                || casts > 1
+            {
+                // A function or an operator may make an array of any length.
                 self.constants = u64::MAX;
             }
         }
     }
 }
 
+fn casts_here(token: &Token) -> bool {
+    token.kind == Kind::Typecast || token.is_word("cast")
+}
+
 /// The elements of an array in text format, or more. Those of `int2vector` and `oidvector` are numbers with blanks between.
 pub fn elements(value: &[u8]) -> u64 {
     let count = |wanted: fn(&u8) -> bool| value.iter().filter(|byte| wanted(byte)).count() as u64;
-    let numbers =
-        value.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace() || matches!(byte, b'-' | b'+'));
-    let blanks = if numbers { count(u8::is_ascii_whitespace) } else { 0 };
+    // Of C, where a vertical tab is one.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let numbers = value.iter().all(|byte| byte.is_ascii_digit() || is_blank(byte) || matches!(byte, b'-' | b'+'));
+    let blanks = if numbers { count(is_blank) } else { 0 };
     1 + blanks.max(count(|byte| *byte == b','))
 }
 

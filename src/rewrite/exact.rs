@@ -9,11 +9,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Edits, Job, scope::compares_safely};
+use super::{
+    Edits, Job,
+    scope::{compares_safely, is_behind_gate},
+};
 use crate::{
     bind::{Compared, Reference},
     catalog::Column,
-    policy::{ColumnPolicy, Search, Treatment},
+    policy::{ColumnPolicy, Gate, Search, Treatment},
     sql::{Kind, Reads, Token, emit},
 };
 
@@ -73,14 +76,14 @@ pub(super) fn in_place(
     job: &Job<'_>,
     reference: &Reference,
     compared: &Compared,
-    gate: Option<&str>,
+    gate: Option<(&Gate, &str)>,
     edits: &mut Edits,
 ) {
     let (open, close) = match gate {
         None => ("(".to_owned(), ")"),
-        Some(gate) if compared.alone => (format!("(({gate}) AND"), ")"),
-        // Where the gate is closed the value is NULL.
-        Some(gate) => (format!("(CASE WHEN ({gate}) THEN"), "END)"),
+        Some((gate, sql)) if compared.alone && !is_behind_gate(job, gate) => (format!("(({sql}) AND"), ")"),
+        // Where the gate is closed the value is NULL, and nothing is compared.
+        Some((_, sql)) => (format!("(CASE WHEN ({sql}) THEN"), "END)"),
     };
     let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
     edits.insert_own(compared.tokens.start, open);

@@ -4,7 +4,8 @@
 //!
 //! PostgreSQL may evaluate what the client wrote before the scope, and an expression that fails on a value (a division, a
 //! cast, a function) would tell of rows that the role does not see. So the scope becomes a barrier, by which PostgreSQL
-//! evaluates it first, unless nothing in the statement can fail on a value: then indexes serve both conditions.
+//! evaluates it first, unless nothing in the statement can fail on a value: then indexes serve both conditions. The same holds of a comparison
+//! with a stored value and the gate of its column ([`super::exact`]).
 
 use std::ops::Range;
 
@@ -13,11 +14,11 @@ use super::{
     names::{protected, relation},
 };
 use crate::{
-    bind::{Bound, RelationUse, Role},
+    bind::{Bound, FunctionUse, Reference, RelationUse, Role, Usages},
     catalog::{CatalogSnapshot, Column, data::RelationKind},
     error::{Refusal, RefusalCode},
     names::quote_ident,
-    policy::{RolePolicy, Scope, SqlTemplate, compiled::Row},
+    policy::{Gate, RelationPolicy, RolePolicy, Scope, SqlTemplate, compiled::Row},
     sql::{Kind, Nesting, Reads, Token},
 };
 
@@ -44,7 +45,7 @@ pub(super) fn compares_safely(column: &Column) -> bool {
         )
 }
 
-/// What a statement means for scopes; nothing where no relation of it has one.
+/// What a statement means for scopes, and for comparisons behind gates; nothing where it has none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scoping {
     /// Whether something in it can fail on a value of a row that a scope hides.
@@ -61,24 +62,32 @@ impl Scoping {
     /// Of a bound statement, for a role.
     pub fn of(bound: &Bound, tokens: &[Token], catalog: &CatalogSnapshot, role: &RolePolicy) -> Self {
         let scoped = |used| protected(role, used).is_some_and(|policy| policy.scope.is_some());
-        if !bound.relations.iter().any(scoped) {
+        let scoped = bound.relations.iter().any(scoped);
+        let behind = bound.references.iter().filter(|reference| is_compared_behind_gate(bound, reference, role));
+        let behind: Vec<&Reference> = behind.collect();
+        if !scoped && behind.is_empty() {
             return Self::default();
         }
+        // A parameter that a number is compared with is cast, and may fail where another comparison has found a row.
+        let casts =
+            behind.len() > 1 && behind.iter().any(|reference| compares_number(bound, reference, tokens, catalog));
         let mut reads = Reads::default();
         let fails =
             |used| protected(role, used).is_some_and(|policy| policy.scope.as_ref().is_some_and(|scope| scope.fails));
+        let unsettled = |used| protected(role, used).is_some_and(|policy| is_unsettled(bound, used, policy, catalog));
         let read_beside = bound.relations.len() > 1 && bound.relations.iter().any(fails);
         // What was not asked is not known.
         let quiet = bound.failing.as_ref().filter(|failing| {
             !failing.conditions
                 && !read_beside
+                && !bound.relations.iter().any(unsettled)
                 && !bound.relations.iter().any(|used| is_unsure(catalog, used))
                 && failing.constants_hold(tokens, &mut reads)
         });
         let loud = quiet.is_none();
-        let loud_beside_join = quiet.is_none_or(|failing| failing.below_joins);
-        let pattern =
-            has_pattern(tokens, quiet.map_or(0, |failing| failing.patterns)) || (loud && may_estimate(bound, tokens));
+        let loud_beside_join = casts || quiet.is_none_or(|failing| failing.below_joins);
+        let known = quiet.map_or(0, |failing| failing.patterns);
+        let pattern = scoped && (has_pattern(tokens, known) || (loud && may_estimate(bound, tokens)));
         Self { loud, loud_beside_join, pattern, reads }
     }
 }
@@ -86,6 +95,35 @@ impl Scoping {
 /// Whether the scope must be evaluated before what the client wrote.
 pub(super) fn is_barrier(job: &Job<'_>, scope: &Scope) -> bool {
     scope.barrier || job.scoping.loud || (scope.joins && job.scoping.loud_beside_join)
+}
+
+/// Whether a setting that the scope of a relation compares a column with may be computed when a row is come to, and fail then: it may have
+/// become another since the statement was planned, or no estimate was made of it.
+fn is_unsettled(bound: &Bound, used: &RelationUse, policy: &RelationPolicy, catalog: &CatalogSnapshot) -> bool {
+    let Some(scope) = policy.scope.as_ref().filter(|scope| !scope.settled.is_empty()) else { return false };
+    let sets = |call: &FunctionUse| call.name == "set_config" || catalog.functions_named(&call.name).next().is_some();
+    let compares = |at: &usize| used.marks.get(*at).is_none_or(|mark| mark.merged || mark.usages.any(Usages::COMPARED));
+    used.whole_row.is_some() || used.entangled || scope.settled.iter().any(compares) || bound.functions.iter().any(sets)
+}
+
+/// Whether a comparison with a stored value must be evaluated behind the gate of its column, and not in whichever order: what else fails would
+/// tell what is stored where the gate is closed. Then no index serves it. The gate itself may become a join.
+pub(super) fn is_behind_gate(job: &Job<'_>, gate: &Gate) -> bool {
+    gate.fails || job.scoping.loud_beside_join
+}
+
+fn is_compared_behind_gate(bound: &Bound, reference: &Reference, role: &RolePolicy) -> bool {
+    let policy = || protected(role, bound.relations.get(reference.relation)?);
+    let gate = |position: usize| policy()?.columns.get(position)?.gate.as_ref();
+    reference.compared.is_some() && reference.column.and_then(gate).is_some()
+}
+
+fn compares_number(bound: &Bound, reference: &Reference, tokens: &[Token], catalog: &CatalogSnapshot) -> bool {
+    let relation = bound.relations.get(reference.relation).and_then(|used| catalog.relation(used.oid));
+    let column = relation.zip(reference.column).and_then(|(relation, position)| relation.columns.get(position));
+    let parameter = |at: &usize| tokens.get(*at).is_some_and(|token| token.kind == Kind::Parameter);
+    column.is_none_or(|column| column.type_category == 'N')
+        && reference.compared.as_ref().is_some_and(|compared| compared.constants.iter().any(parameter))
 }
 
 /// Comparing rows fails on a column without equality, and what a view or a relation of the system computes is not looked at.

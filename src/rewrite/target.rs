@@ -65,7 +65,7 @@ pub(super) fn targets(
                     check_capture(&gate.sql, row)?;
                     condition = Some(gate.sql.fill_row("", Row { name: &quote_ident(row), few: job.few }));
                 }
-                in_place(job, reference, compared, condition.as_deref(), edits);
+                in_place(job, reference, compared, rule.gate.as_ref().zip(condition.as_deref()), edits);
                 if rule.search == Search::Exact {
                     edits.exact.push((id, position));
                     edits.searched.add(job.tokens, compared, &mut edits.reads);

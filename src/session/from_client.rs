@@ -185,6 +185,8 @@ impl Relay {
                 self.model.open = true;
             }
             b'S' if empty || self.exempt => {
+                // It may end a transaction, and undo in it what the server was asked for since.
+                self.path.moving |= self.path.may_move_back();
                 self.model.queue.push_back(Entry::Sync);
                 self.model.open = false;
                 self.model.skipping = false;
@@ -458,30 +460,24 @@ impl Relay {
             self.refuse(refused.unwrap_or_else(|| refusal.into()), "", false, None).await;
             return Ok(());
         }
-        let Some(planned) = &prepared.planned else {
+        if prepared.planned.is_none() {
             self.model.queue.push_back(Entry::Execute(None));
             self.server.output.extend_from_slice(whole);
             return Ok(());
+        }
+        let (prepared, planned) = match self.may_execute(&name, &prepared).await? {
+            Ok(may) => may,
+            Err(refused) => {
+                self.refuse(refused, "", false, None).await;
+                return Ok(());
+            }
         };
-        if self.writes_from_older_tables(&prepared) {
-            let refusal =
-                Refusal::new(RefusalCode::TemporaryTable, "a temporary table has changed since the portal was bound")
-                    .with_hint("Bind it again: what the table has taken in may not be what may be stored.");
-            self.refuse(refused(refusal, planned), "", false, None).await;
-            return Ok(());
-        }
-        if !self.exempt
-            && let Err(refused) = self.executable(planned).await?
-        {
-            self.refuse(refused, "", false, None).await;
-            return Ok(());
-        }
-        match self.recorded(&prepared.origin, planned, prepared.searched).await {
+        match self.recorded(&prepared.origin, &planned, prepared.searched, None).await {
             Ok(run) => {
-                self.model.queue.push_back(Entry::Execute(Some(Box::new(run.of_portal(name, prepared.clone())))));
+                self.model.queue.push_back(Entry::Execute(Some(Box::new(run.of_portal(name, prepared)))));
                 self.server.output.extend_from_slice(whole);
             }
-            Err(refusal) => self.refuse(refused(refusal, planned), "", false, None).await,
+            Err(refusal) => self.refuse(refused(refusal, &planned), "", false, None).await,
         }
         Ok(())
     }
@@ -524,24 +520,32 @@ impl Relay {
         }
         if let Effect::Fetch(name) = &planned.effect
             && let Some(cursor) = self.model.portal(&Name::new(name.as_bytes()))
-            && !self.serves_purpose(&cursor)
         {
-            return Ok(Err(refused(other_purpose("cursor"), planned)));
+            if !self.serves_purpose(&cursor) {
+                return Ok(Err(refused(other_purpose("cursor"), &attributed(planned, Some(&cursor)))));
+            }
+            if let Err(other) = self.by_rules_in_force(&Name::new(name.as_bytes()), &cursor).await? {
+                return Ok(Err(refused(other.refusal, &attributed(planned, Some(&cursor)))));
+            }
         }
         if let Effect::DeclareCursor { .. } = &planned.effect
             && (self.model.opened() >= MOST_OPEN || !self.model.can_keep(2 * planned.access.text.len()))
         {
             return Ok(Err(refused(too_many_open(), planned)));
         }
-        if let Effect::Prepare(_, text) = &planned.effect
+        if let Effect::Prepare { text, .. } = &planned.effect
             && !self.model.can_keep(2 * text.len())
         {
             return Ok(Err(refused(too_much_kept(), planned)));
         }
         let Effect::Execute(name) = &planned.effect else { return Ok(Ok(())) };
-        let Some(prepared) = self.model.statement(&Name::new(name.as_bytes())) else { return Ok(Ok(())) };
+        let name = Name::new(name.as_bytes());
+        let Some(prepared) = self.model.statement(&name) else { return Ok(Ok(())) };
         Ok(match self.again(&prepared).await? {
-            Again::Same(_) => Ok(()),
+            Again::Same(again) => {
+                self.model.renew_statement(&name, &again);
+                Ok(())
+            }
             Again::Other(other) => Err(refused(Refusal::replan(), &attributed(planned, Some(&other)))),
             Again::Refused(refused) => Err(refused),
         })

@@ -422,7 +422,7 @@ impl Relay {
             }
             Effect::Catalog
             | Effect::None
-            | Effect::Prepare(..)
+            | Effect::Prepare { .. }
             | Effect::Execute(_)
             | Effect::Deallocate(_)
             | Effect::DeclareCursor { .. }

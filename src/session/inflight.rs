@@ -71,6 +71,8 @@ pub(super) struct Judged {
     pub purpose: Arc<str>,
     /// What it does; none for an empty text.
     pub planned: Option<Arc<PlannedStatement>>,
+    /// Of what PREPARE has made: the statement inside, which is what a portal of it runs.
+    pub inside: Option<Arc<PlannedStatement>>,
     /// Types of parameters as Parse gave them; none for what came by another way.
     pub types: Option<Arc<[u8]>>,
 }
@@ -96,6 +98,7 @@ impl Prepared {
             origin: Arc::clone(&run.origin),
             purpose: Arc::clone(&run.facts.purpose),
             planned: Some(Arc::clone(&run.planned)),
+            inside: run.planned.inside().map(Arc::new),
             types: None,
         };
         judged.into()
@@ -110,7 +113,25 @@ impl Prepared {
     /// The first statement of a text, or the whole of one that was not understood.
     pub fn first(origin: Arc<Origin>, types: Option<Arc<[u8]>>) -> Self {
         let planned = origin.statements().first().cloned();
-        Judged { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, types }.into()
+        Judged { purpose: Arc::clone(&origin.stamp.purpose), origin, planned, inside: None, types }.into()
+    }
+
+    /// What Bind makes of it.
+    pub fn into_bound(self) -> Self {
+        let Some(inside) = &self.inside else { return self };
+        let (origin, purpose) = (Arc::clone(&self.origin), Arc::clone(&self.purpose));
+        let (planned, inside) = (Some(Arc::clone(inside)), Some(Arc::clone(inside)));
+        Judged { origin, purpose, planned, inside, types: self.types.clone() }.into()
+    }
+
+    /// Whether it is a portal of what PREPARE has made.
+    pub fn is_inside(&self) -> bool {
+        self.inside.as_ref().zip(self.planned.as_ref()).is_some_and(|(inside, planned)| Arc::ptr_eq(inside, planned))
+    }
+
+    /// The same, as it was judged again.
+    pub fn judged_again(&self, judged: Judged) -> Self {
+        Self { judged: Arc::new(judged), searched: self.searched, statement: self.statement.clone() }
     }
 }
 
@@ -357,6 +378,11 @@ impl Model {
         }
     }
 
+    /// A portal or cursor was judged again, and may be read on.
+    pub fn renew_opened(&mut self, name: &Name, before: &Prepared, now: &Prepared) {
+        self.open_names.renew(name, before, now);
+    }
+
     pub fn confirm_portal(&mut self, name: Name, prepared: Option<Prepared>) {
         self.open_names.insert(name, prepared, false);
     }
@@ -378,7 +404,7 @@ impl Model {
     pub fn apply(&mut self, run: &Run) {
         let prepared = || Prepared::by(run);
         match &run.planned.effect {
-            Effect::Prepare(name, _) => {
+            Effect::Prepare { name, .. } => {
                 self.statements.insert(Name::new(name.as_bytes()), prepared());
             }
             Effect::Deallocate(Some(name)) => {
@@ -387,7 +413,7 @@ impl Model {
             Effect::Deallocate(None) => self.keep_unnamed(),
             // Rows of a cursor that there is.
             Effect::DeclareCursor { name, .. } if run.is_of_portal(&Name::new(name.as_bytes())) => {}
-            Effect::DeclareCursor { name, hold } => {
+            Effect::DeclareCursor { name, text: _, hold } => {
                 self.open_names.insert(Name::new(name.as_bytes()), Some(prepared()), *hold);
             }
             Effect::CloseCursor(Some(name)) => self.forget_portal(&Name::new(name.as_bytes())),
@@ -456,17 +482,18 @@ fn opens(run: &Run, name: &Name) -> bool {
     matches!(&run.planned.effect, Effect::DeclareCursor { name: other, .. } if Name::new(other.as_bytes()) == *name)
 }
 
-/// Whether one of the statements before it in a text makes what a statement executes or fetches from, and none takes it away again.
-pub(super) fn is_made<'a>(earlier: impl DoubleEndedIterator<Item = &'a Run>, planned: &PlannedStatement) -> bool {
+/// What a statement executes or fetches from, if one of the statements before it in a text makes that, and none takes it away again.
+pub(super) fn made<'a>(
+    earlier: impl DoubleEndedIterator<Item = &'a Run>,
+    planned: &PlannedStatement,
+) -> Option<Prepared> {
     let mut earlier = earlier.rev();
-    let last = match Named::by(&planned.effect) {
-        None => None,
-        Some(Named::Statement(name)) => earlier.find_map(|run| named(run, &name)).map(|made| made.is_some()),
-        Some(Named::Opened(name)) => {
-            earlier.find_map(|run| if opens(run, &name) { Some(true) } else { closes(run, &name).then_some(false) })
-        }
-    };
-    last == Some(true)
+    match Named::by(&planned.effect)? {
+        Named::Statement(name) => earlier.find_map(|run| named(run, &name))?,
+        Named::Opened(name) => earlier
+            .find(|run| opens(run, &name) || closes(run, &name))
+            .and_then(|last| if opens(last, &name) { Some(Prepared::by(last)) } else { None }),
+    }
 }
 
 /// Whether a run closes a cursor of this name. What ends with a transaction or a savepoint, the answers tell.
@@ -483,10 +510,10 @@ fn closes(run: &Run, name: &Name) -> bool {
 fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
     let is = |other: &str| Name::new(other.as_bytes()) == *name;
     match &run.planned.effect {
-        Effect::Prepare(other, _) if is(other) => Some(Some(Prepared::by(run))),
+        Effect::Prepare { name: other, .. } if is(other) => Some(Some(Prepared::by(run))),
         Effect::Deallocate(Some(other)) if is(other) => Some(None),
         Effect::Deallocate(None) | Effect::DiscardAll if !name.is_unnamed() => Some(None),
-        Effect::Prepare(..)
+        Effect::Prepare { .. }
         | Effect::Deallocate(_)
         | Effect::DiscardAll
         | Effect::None

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    inflight::{Name, Prepared, is_made},
+    inflight::{Name, Prepared, made},
     limits::Allowance,
     names::{Expected, Named, Names},
     outstanding::Held,
@@ -136,30 +136,31 @@ impl Relay {
             return Ok(Err(refused(self.too_many(), first)));
         }
         let mut runs = VecDeque::with_capacity(statements.len());
-        let tables = self.path.foresight.of_tables();
+        let mut tables = self.path.foresight.of_tables();
         for planned in origin.statements() {
-            let mut made = false;
+            // What the text itself makes was judged with it.
+            let own = made(runs.iter(), planned);
             if !self.exempt {
                 // What an earlier message has changed may be undone in this one.
                 let settings = self.path.foresight.without_tables();
                 if let Err(refusal) = settings.judge(planned).and_then(|()| tables.judge(planned)) {
                     return Ok(Err(refused(refusal, planned)));
                 }
-                // What the text itself makes was judged with it.
-                made = is_made(runs.iter(), planned);
-                if !made && let Err(refused) = self.executable(planned).await? {
+                if own.is_none()
+                    && let Err(refused) = self.executable(planned).await?
+                {
                     return Ok(Err(refused));
                 }
             }
-            match self.recorded(origin, planned, 0).await {
-                Ok(mut run) => {
-                    if let Some(named) = run.names.named.as_mut().filter(|_| made) {
-                        named.prepared = None;
-                    }
-                    runs.push_back(run);
+            match self.recorded(origin, planned, 0, own).await {
+                Ok(run) => runs.push_back(run),
+                Err(refusal) => {
+                    let inner = made(runs.iter(), planned).or_else(|| self.inner(planned));
+                    return Ok(Err(refused(refusal, &attributed(planned, inner.as_ref()))));
                 }
-                Err(refusal) => return Ok(Err(refused(refusal, planned))),
             }
+            // A table that an earlier message has made or dropped may be what it was before.
+            tables.undoes(planned.kind);
         }
         Ok(Ok(runs))
     }
@@ -173,12 +174,14 @@ impl Relay {
             ))
     }
 
-    /// Records that a statement is about to be sent; its parameters compare `bound` values.
+    /// Records that a statement is about to be sent; its parameters compare `bound` values. `own` is what it executes or fetches from, where
+    /// its own text has made that.
     pub(super) async fn recorded(
         &mut self,
         origin: &Arc<Origin>,
         planned: &Arc<PlannedStatement>,
         bound: u64,
+        own: Option<Prepared>,
     ) -> Result<Run, Refusal> {
         let slot = if let Some(slot) = self.shared.audit.try_reserve() {
             slot
@@ -187,7 +190,7 @@ impl Relay {
             self.clock.look();
             slot
         };
-        self.recorded_in(slot, origin, planned, bound)
+        self.recorded_in(slot, origin, planned, bound, own)
     }
 
     /// The same, with a place in the audit queue.
@@ -197,6 +200,7 @@ impl Relay {
         origin: &Arc<Origin>,
         planned: &Arc<PlannedStatement>,
         bound: u64,
+        own: Option<Prepared>,
     ) -> Result<Run, Refusal> {
         self.statements += 1;
         if planned.effect == Effect::Catalog && self.changing.is_none() {
@@ -205,8 +209,10 @@ impl Relay {
         if changes(&planned.effect) || (self.path.may_move_back() && may_undo(planned.kind)) {
             self.path.moving = true;
         }
-        let inner = self.inner(planned);
-        let named = Named::by(&planned.effect).map(|named| Box::new(Expected { named, prepared: inner.clone() }));
+        let made = own.is_some();
+        let inner = own.or_else(|| self.inner(planned));
+        let expected = inner.clone().filter(|_| !made);
+        let named = Named::by(&planned.effect).map(|named| Box::new(Expected { named, prepared: expected }));
         let searches = searches(planned, inner.as_ref(), bound);
         let mut planned = attributed(planned, inner.as_ref());
         let policy = &origin.stamp.inputs.policy;
@@ -349,7 +355,7 @@ fn changes(effect: &Effect) -> bool {
         | Effect::DiscardAll
         | Effect::Temporary(_) => true,
         Effect::None
-        | Effect::Prepare(..)
+        | Effect::Prepare { .. }
         | Effect::Execute(_)
         | Effect::Deallocate(_)
         | Effect::DeclareCursor { .. }
@@ -394,7 +400,7 @@ fn searches(planned: &PlannedStatement, inner: Option<&Prepared>, bound: u64) ->
     let own = planned.access.searched.constants.saturating_add(bound);
     match &planned.effect {
         // What it compares is told when it is run, and was when the cursor was opened.
-        Effect::Prepare(..) | Effect::Fetch(_) => 0,
+        Effect::Prepare { .. } | Effect::Fetch(_) => 0,
         Effect::Execute(_) => {
             let inner = inner.and_then(|prepared| prepared.planned.as_ref()).map(|inner| &inner.access.searched);
             let Some(inner) = inner else { return 0 };

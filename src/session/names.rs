@@ -44,7 +44,7 @@ impl Named {
             Effect::Execute(name) => Some(Self::Statement(Name::new(name.as_bytes()))),
             Effect::Fetch(name) => Some(Self::Opened(Name::new(name.as_bytes()))),
             Effect::None
-            | Effect::Prepare(..)
+            | Effect::Prepare { .. }
             | Effect::Deallocate(_)
             | Effect::DeclareCursor { .. }
             | Effect::CloseCursor(_)
@@ -63,7 +63,7 @@ impl Named {
     /// statements, transactions, settings, temporary tables, or what it names in turn) would not be taken in.
     fn passes_through(&self, found: &PlannedStatement) -> bool {
         match &found.effect {
-            Effect::Prepare(name, _) => matches!(self, Self::Statement(own) if *own == Name::new(name.as_bytes())),
+            Effect::Prepare { name, .. } => matches!(self, Self::Statement(own) if *own == Name::new(name.as_bytes())),
             Effect::DeclareCursor { name, .. } => {
                 matches!(self, Self::Opened(own) if *own == Name::new(name.as_bytes()))
             }

@@ -71,6 +71,14 @@ impl Opened {
         };
     }
 
+    /// What is open under a name was judged again.
+    pub fn renew(&mut self, name: &Name, before: &Prepared, now: &Prepared) {
+        let open = if name.is_unnamed() { self.unnamed.as_mut() } else { self.named.get_mut(name) };
+        if let Some(open) = open.filter(|open| Arc::ptr_eq(&open.prepared.origin, &before.origin)) {
+            open.prepared = now.clone();
+        }
+    }
+
     pub fn forget(&mut self, name: &Name) {
         if name.is_unnamed() {
             self.unnamed = None;

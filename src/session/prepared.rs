@@ -15,6 +15,7 @@ use super::{
     kept::too_many_open,
     ledger::refused,
     limits::searched,
+    names::Named,
     path::Settled,
     relay::{Relay, Stop, violation},
     scrub,
@@ -106,6 +107,30 @@ fn typed_by(planned: Option<&Arc<PlannedStatement>>) -> &str {
     planned.map_or("", |planned| &planned.access.typed_by)
 }
 
+/// Whether two statements change the same in the session.
+fn does_the_same(old: &Effect, new: &Effect) -> bool {
+    match (old, new) {
+        (Effect::Prepare { name: old, .. }, Effect::Prepare { name: new, .. }) => old == new,
+        (Effect::DeclareCursor { name: old, hold, .. }, Effect::DeclareCursor { name: new, hold: held, .. }) => {
+            old == new && hold == held
+        }
+        (old, new) => old == new,
+    }
+}
+
+/// The one of `statements` that is `old`; with `inside`, what stands inside of a PREPARE. None where several could be: each may have been judged
+/// for another purpose.
+fn the_same(
+    old: &PlannedStatement,
+    statements: &[Arc<PlannedStatement>],
+    inside: bool,
+) -> Option<Arc<PlannedStatement>> {
+    let own = |new: &Arc<PlannedStatement>| if inside { new.inside().map(Arc::new) } else { Some(Arc::clone(new)) };
+    let same = |new: &Arc<PlannedStatement>| old.kind == new.kind && does_the_same(&old.effect, &new.effect);
+    let mut found = statements.iter().filter_map(own).filter(same);
+    found.next().filter(|_| found.next().is_none())
+}
+
 fn does_not_exist() -> Box<Refused> {
     Refusal::new(RefusalCode::StatementNotAllowed, "prepared statement does not exist").with_sqlstate("26000").into()
 }
@@ -149,7 +174,8 @@ impl Relay {
     /// Bind is the next message that passes.
     fn bound(&mut self, header: Header, portal: Name, statement: Name, prepared: Option<Prepared>) {
         let body = self.client.input.get(frame::HEADER..header.total);
-        let prepared = prepared.map(|mut prepared| {
+        let prepared = prepared.map(|prepared| {
+            let mut prepared = prepared.into_bound();
             prepared.statement = statement;
             prepared.searched = searched(&prepared, body, header.total);
             prepared
@@ -235,13 +261,14 @@ impl Relay {
             || self.may_change_purpose()
             || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
             || self.writes_from_older_tables(&prepared)
+            || self.is_of_other_rules(&prepared)
         {
             return Now::Later;
         }
         let Some(slot) = self.shared.audit.try_reserve() else { return Now::Later };
         self.model.open = true;
         let portal = Name::new(portal);
-        match self.recorded_in(slot, &prepared.origin, planned, prepared.searched) {
+        match self.recorded_in(slot, &prepared.origin, planned, prepared.searched, None) {
             Ok(run) => {
                 let run = run.of_portal(portal, prepared.clone());
                 self.model.queue.push_back(Entry::Execute(Some(Box::new(run))));
@@ -252,8 +279,60 @@ impl Relay {
         }
     }
 
+    /// Whether a portal or cursor was judged by other rules than those in force.
+    fn is_of_other_rules(&self, opened: &Prepared) -> bool {
+        let (judged, now) = (&opened.origin.stamp, &self.stamp);
+        !self.exempt
+            && !Arc::ptr_eq(&judged.inputs.policy, &now.inputs.policy)
+            && judged.basis.policy_hash != now.basis.policy_hash
+    }
+
+    /// A portal or cursor as the rules in force judge it, if they would send what it has been opened with.
+    pub(super) async fn by_rules_in_force(
+        &mut self,
+        name: &Name,
+        opened: &Prepared,
+    ) -> Result<Result<Prepared, Box<Refused>>, Stop> {
+        if !self.is_of_other_rules(opened) {
+            return Ok(Ok(opened.clone()));
+        }
+        Ok(match self.again(opened).await? {
+            Again::Same(again) => {
+                self.model.renew_opened(name, opened, &again);
+                Ok(again)
+            }
+            Again::Other(_) => Err(replan(opened)),
+            Again::Refused(refused) => Err(refused),
+        })
+    }
+
+    /// A portal as it may be executed now, and what it does.
+    pub(super) async fn may_execute(
+        &mut self,
+        name: &Name,
+        opened: &Prepared,
+    ) -> Result<Result<(Prepared, Arc<PlannedStatement>), Box<Refused>>, Stop> {
+        let prepared = match self.by_rules_in_force(name, opened).await? {
+            Ok(prepared) => prepared,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let Some(planned) = prepared.planned.clone() else { return Ok(Err(replan(&prepared))) };
+        if self.writes_from_older_tables(opened) {
+            let refusal =
+                Refusal::new(RefusalCode::TemporaryTable, "a temporary table has changed since the portal was bound")
+                    .with_hint("Bind it again: what the table has taken in may not be what may be stored.");
+            return Ok(Err(refused(refusal, &planned)));
+        }
+        if !self.exempt
+            && let Err(refused) = self.executable(&planned).await?
+        {
+            return Ok(Err(refused));
+        }
+        Ok(Ok((prepared, planned)))
+    }
+
     /// Whether a portal writes, and reads temporary tables of which more has become known since it was judged: they may have taken in masks.
-    pub(super) fn writes_from_older_tables(&self, prepared: &Prepared) -> bool {
+    fn writes_from_older_tables(&self, prepared: &Prepared) -> bool {
         // A query may write in its WITH: what could be a word for that counts.
         let writes = || {
             let text = prepared.origin.text.to_ascii_lowercase();
@@ -270,6 +349,13 @@ impl Relay {
         let Some(whole) = self.client.input.get(..header.total) else { return Now::Done(Step::More) };
         let Ok((b'P', name)) = frontend::target(frame::body(whole)) else { return Now::Later };
         let purpose = match self.model.portal(&Name::new(name)) {
+            Some(portal)
+                if !self.is_matched()
+                    || self.is_of_other_rules(&portal)
+                    || portal.planned.as_ref().is_some_and(|planned| Named::by(&planned.effect).is_some()) =>
+            {
+                return Now::Later;
+            }
             Some(portal) => Arc::clone(&portal.purpose),
             None => Arc::clone(&self.facts.purpose),
         };
@@ -287,8 +373,20 @@ impl Relay {
         let body = self.client.input.get(frame::HEADER..header.total).unwrap_or_default();
         let Ok((kind, name)) = frontend::target(body) else { return Err(violation("malformed Describe message")) };
         let (statement, reserved) = (Name::new(name), kind == b'S' && is_reserved(name));
+        self.still_matched()?;
         let known = if kind == b'S' { self.model.statement(&statement) } else { self.model.portal(&statement) };
         let judged = known.as_ref().map(|known| Arc::clone(&known.purpose));
+        let mut opened = match known.as_ref().filter(|_| kind == b'P') {
+            Some(opened) => self.by_rules_in_force(&statement, opened).await?.map(|_| ()),
+            None => Ok(()),
+        };
+        // FETCH and EXECUTE are described as what they name.
+        if let Some(planned) = known.as_ref().and_then(|known| known.planned.as_ref())
+            && Named::by(&planned.effect).is_some()
+            && opened.is_ok()
+        {
+            opened = self.executable(planned).await?;
+        }
         let known = known.filter(|_| kind == b'S');
         let settled = !self.path.is_unsure();
         let again = match known {
@@ -302,6 +400,7 @@ impl Relay {
         let purpose = purpose.unwrap_or_else(|| Arc::clone(&self.facts.purpose));
         let mut own = None;
         let refused = match again {
+            _ if opened.is_err() => opened.err(),
             Some(Again::Other(prepared)) => match self.variant(&statement, &prepared).await? {
                 Found::Name(name) => {
                     own = Some(name);
@@ -330,13 +429,10 @@ impl Relay {
         Ok(Step::Next)
     }
 
-    /// Judges a statement again that was judged before purpose, rules, catalog or path changed.
+    /// Judges a statement, portal or cursor again that was judged before purpose, rules, catalog or path changed.
     pub(super) async fn again(&mut self, prepared: &Prepared) -> Result<Again, Stop> {
         self.settled().await;
         let stamp = self.inputs()?;
-        if Arc::ptr_eq(&stamp, &prepared.origin.stamp) {
-            return Ok(Again::Same(prepared.clone()));
-        }
         let before = &prepared.origin.stamp;
         if *prepared.purpose != *before.purpose {
             // Its text chose the purpose, so another judgement of the text says nothing.
@@ -345,28 +441,40 @@ impl Relay {
                 && Arc::ptr_eq(&stamp.path, &before.path);
             return Ok(if same { Again::Same(prepared.clone()) } else { Again::Refused(replan(prepared)) });
         }
+        if Arc::ptr_eq(&stamp, before) {
+            return Ok(Again::Same(prepared.clone()));
+        }
         let text = Arc::clone(&prepared.origin.text);
         let origin = match self.judge(&text, prepared.origin.protocol.clone()).await? {
             Ok(origin) => origin,
             Err(refused) => return Ok(Again::Refused(refused)),
         };
-        let does_the_same = |old: &PlannedStatement, new: &PlannedStatement| match (&old.effect, &new.effect) {
-            (Effect::Prepare(old, _), Effect::Prepare(new, _)) => old == new,
-            (old, new) => old == new,
+        let planned = match &prepared.planned {
+            None => origin.statements().first().cloned(),
+            Some(old) => match the_same(old, origin.statements(), prepared.is_inside()) {
+                None => return Ok(Again::Refused(replan(prepared))),
+                found => found,
+            },
         };
-        let same = |planned: &&Arc<PlannedStatement>| {
-            prepared.planned.as_ref().is_none_or(|old| old.kind == planned.kind && does_the_same(old, planned))
+        let effect = |planned: Option<&Arc<PlannedStatement>>| planned.map(|planned| planned.effect.clone());
+        let unchanged = match effect(prepared.planned.as_ref()) {
+            // The text that it was opened in may hold other statements.
+            Some(cursor @ Effect::DeclareCursor { .. }) => effect(planned.as_ref()) == Some(cursor),
+            Some(_) | None => origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text),
         };
-        let planned = origin.statements().iter().find(same).cloned();
-        let unchanged = origin.permit().map(Permit::text) == prepared.origin.permit().map(Permit::text);
         let (before, after) = (typed_by(prepared.planned.as_ref()), typed_by(planned.as_ref()));
         if unchanged && before != after && !before.is_empty() && !after.is_empty() {
             // The server has given the parameters their types, and keeps to that.
             return Ok(Again::Refused(replan(prepared)));
         }
         let purpose = Arc::clone(&origin.stamp.purpose);
-        let prepared = Judged { origin, purpose, planned, types: prepared.types.clone() }.into();
-        Ok(if unchanged { Again::Same(prepared) } else { Again::Other(prepared) })
+        let inside = match &planned {
+            Some(planned) if prepared.is_inside() => Some(Arc::clone(planned)),
+            Some(planned) => planned.inside().map(Arc::new).filter(|_| prepared.inside.is_some()),
+            None => None,
+        };
+        let again = prepared.judged_again(Judged { origin, purpose, planned, inside, types: prepared.types.clone() });
+        Ok(if unchanged { Again::Same(again) } else { Again::Other(again) })
     }
 
     /// The statement of our own that stands for the client's `statement`, which is now `wanted`.
@@ -377,9 +485,12 @@ impl Relay {
             return Ok(Found::None);
         };
         // What it does to the session must be what it did.
-        let effect =
-            |prepared: &Prepared| prepared.planned.as_ref().map(|planned| (planned.kind, planned.effect.clone()));
-        if effect(&client) != effect(wanted) {
+        let alike = match (&client.planned, &wanted.planned) {
+            (Some(old), Some(new)) => old.kind == new.kind && does_the_same(&old.effect, &new.effect),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !alike {
             return Ok(Found::None);
         }
         let typed_by = typed_by(wanted.planned.as_ref());

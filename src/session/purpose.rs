@@ -54,7 +54,7 @@ impl Relay {
         let effect = Effect::Purpose(Some(value.as_str()).filter(|value| !value.is_empty()).map(Arc::from));
         let planned = Some(Arc::new(PlannedStatement { effect, ..PlannedStatement::clone(planned) }));
         let (origin, purpose) = (Arc::clone(&prepared.origin), Arc::clone(&prepared.purpose));
-        Ok(Judged { origin, purpose, planned, types: prepared.types.clone() }.into())
+        Ok(Judged { origin, purpose, planned, inside: None, types: prepared.types.clone() }.into())
     }
 
     /// Why the connection would have been refused if its role were not observed.

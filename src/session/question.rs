@@ -145,7 +145,7 @@ impl Relay {
         }
         let mut values = question.values.into_iter().map(Option::unwrap_or_default);
         match question.asked {
-            Asked::Path => self.take_path(values),
+            Asked::Path => self.take_path(values, question.rests),
             Asked::Isolation => {
                 let isolation = values.next().unwrap_or_default();
                 self.path.reads_committed = Some(matches!(isolation.as_str(), "read committed" | "read uncommitted"));
@@ -154,7 +154,8 @@ impl Relay {
         }
     }
 
-    fn take_path(&mut self, mut values: impl Iterator<Item = String>) -> Result<(), Stop> {
+    /// Takes in where the session stands; the server was at rest when it was asked, or in the middle of a pipeline.
+    fn take_path(&mut self, mut values: impl Iterator<Item = String>, rests: bool) -> Result<(), Stop> {
         let schemas = values.next().and_then(|array| name_array(&array));
         let (strings, encoding) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         self.asked_purpose = values.next().unwrap_or_default();
@@ -176,7 +177,7 @@ impl Relay {
                 .with_hint("Mend the settings of the role or database with ALTER ROLE or ALTER DATABASE."),
             ));
         };
-        if self.temporary.learn(&tables, self.model.transaction != 'I', &mut schemas).is_none() {
+        if self.temporary.learn(&tables, !rests || self.model.transaction != 'I', &mut schemas).is_none() {
             let refusal = Refusal::new(RefusalCode::NotReady, "the temporary tables of the session could not be read");
             self.path.failed = Some(refusal.with_hint("Send the statement again."));
             return Ok(());

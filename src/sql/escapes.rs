@@ -26,7 +26,8 @@ impl Lexer<'_> {
             b'n' => value.push(b'\n'),
             b'r' => value.push(b'\r'),
             b't' => value.push(b'\t'),
-            b'v' => value.push(11),
+            // Up to some version it is a `v`, from then on a vertical tab.
+            b'v' => return Err(bad(start, "what \\v is depends on the version of the server; write v or \\x0b")),
             b'0'..=b'7' => {
                 let (_, code) = radix(self, |b| matches!(b, b'0'..=b'7'), 3, 8);
                 value.push(u8::try_from(code & 0xff).unwrap_or(0));

@@ -599,6 +599,7 @@ mod tests {
             ("a<-1", "Word:a Operator:< Operator:- Number:1"),
             ("1 /* /* */ , */ + 2", "Number:1 Operator:+ Number:2"),
             ("1a", "! trailing junk after numeric literal"),
+            (r"E'a\v'", r"! what \v is depends on the version of the server; write v or \x0b"),
             ("$1phone", "! trailing junk after parameter"),
             ("PHONE \"Phone\"\"\"", "Word:phone Quoted:Phone\""),
             ("a::int[1:2]", "Word:a Typecast::: Word:int OpenBracket:[ Number:1 Colon:: Number:2 CloseBracket:]"),

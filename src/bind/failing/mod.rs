@@ -46,6 +46,8 @@ pub struct Failing {
     pub below_joins: bool,
     /// How many LIKE and ILIKE have constants as patterns, if these hold what they should.
     pub patterns: usize,
+    /// In a condition of the rules: the tokens of columns beside settings that are excused ([`bind_condition`]); none where one is not known.
+    pub beside_settings: Vec<Option<usize>>,
     /// Constants by whose content something fails on no value, with their tokens.
     constants: Vec<(usize, Content)>,
 }
@@ -121,6 +123,7 @@ impl Met {
 }
 
 /// What is kept while a statement is judged.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a statement")]
 pub(super) struct Judge {
     parameters: Parameters,
     standing: Standing,
@@ -134,6 +137,8 @@ pub(super) struct Judge {
     locks_named: bool,
     /// Of a condition of the rules: what of it reads settings of the session, by address, and fails when the statement is planned, if at all.
     excused: Option<HashSet<usize, FixedState>>,
+    /// Whether anything is.
+    excuses: bool,
     /// By the token of a parameter.
     met: BTreeMap<usize, Met>,
     /// By the first token of a sub-select, its columns.
@@ -162,6 +167,7 @@ impl Judge {
             found: 0,
             locks_named: false,
             excused: None,
+            excuses: false,
             met: BTreeMap::new(),
             queries: HashMap::default(),
             single_rows: HashSet::default(),
@@ -169,9 +175,10 @@ impl Judge {
         }
     }
 
-    /// Of a query that holds a condition of the rules.
-    pub fn of_rules(tokens: &[Token], seen: bool, catalog: &CatalogSnapshot) -> Self {
-        Self { excused: Some(HashSet::default()), ..Self::new(tokens, seen, catalog, Parameters::Any) }
+    /// Of a query that holds a condition of the rules; what fails when PostgreSQL plans it is excused with `planned`.
+    pub fn of_rules(tokens: &[Token], seen: bool, catalog: &CatalogSnapshot, planned: bool) -> Self {
+        let excused = Some(HashSet::default());
+        Self { excused, excuses: planned, ..Self::new(tokens, seen, catalog, Parameters::Any) }
     }
 
     /// What was found, at the end of the statement.

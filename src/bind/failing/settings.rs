@@ -1,25 +1,33 @@
 //! Settings of the session in conditions of the rules: `tenant = current_setting('app.tenant')::int`. One that is not set, or is no number, is an
 //! error. PostgreSQL computes what a column is compared with when it plans the statement, for its estimate, and so fails whatever rows there
-//! are. In: comparisons. Out: what of them is excused. Invariant: nothing is that PostgreSQL computes only when it comes to a row.
+//! are. In: comparisons. Out: what of them is excused. Invariant: nothing is that PostgreSQL computes only when it comes to a row, as long as
+//! the statement compares the column with nothing else (of `tenant = 5` and `tenant = setting` it makes `5 = setting`, of which it makes no
+//! estimate), and sets no setting.
 
-use sqlparser::ast::{CastKind, Expr, Statement};
+use sqlparser::ast::{CastKind, Expr, Ident, Statement};
 
 use super::{Judge, calls::Call, quiet::is_comparison, shape, shape::Shape};
 use crate::{
     bind::{Bound, binder::Binder, query::unbracketed, typed::Kept},
     catalog::CatalogSnapshot,
     error::Refusal,
-    sql::Token,
+    sql::{Token, parse},
 };
 
-/// As [`crate::bind::bind_own`], of what a condition of the rules reads, and says whether that can fail on a value ([`Bound::failing`]).
+/// As [`crate::bind::bind_own`], of what a condition of the rules reads, and says whether that can fail on a value ([`Bound::failing`]); with
+/// `planned`, what fails when PostgreSQL plans the statement does not count.
 ///
 /// # Errors
 /// As [`crate::bind::bind_statement`].
-pub fn bind_condition(statement: &Statement, tokens: &[Token], catalog: &CatalogSnapshot) -> Result<Bound, Refusal> {
+pub fn bind_condition(
+    statement: &Statement,
+    tokens: &[Token],
+    catalog: &CatalogSnapshot,
+    planned: bool,
+) -> Result<Bound, Refusal> {
     let mut binder = Binder::new(tokens, catalog, &[]);
     binder.own_text = true;
-    binder.judge = Some(Box::new(Judge::of_rules(tokens, binder.seen, catalog)));
+    binder.judge = Some(Box::new(Judge::of_rules(tokens, binder.seen, catalog, planned)));
     binder.whole(statement)
 }
 
@@ -28,7 +36,7 @@ impl Binder<'_> {
     /// Excuses what a column is compared with, in a condition of the rules: one on rows, or joined to others by AND and OR. Within CASE or
     /// `coalesce` no estimate is made of it.
     pub(in crate::bind) fn excuse_settings(&mut self, comparison: &Expr) {
-        if self.judge.as_ref().is_none_or(|judge| judge.excused.is_none()) {
+        if self.judge.as_ref().is_none_or(|judge| !judge.excuses) {
             return;
         }
         let (left, right) = match comparison {
@@ -37,8 +45,13 @@ impl Binder<'_> {
             _ => return,
         };
         for (column, given) in [(left, right), (right, left)] {
-            if is_column(column) && self.setting(given).is_some() {
+            if let Some(column) = column_in(column)
+                && self.setting(given).is_some()
+            {
                 self.excuse(given);
+                if let Some(judge) = &mut self.judge {
+                    judge.failing.beside_settings.push(parse::ident_index(column));
+                }
             }
         }
     }
@@ -81,12 +94,13 @@ impl Binder<'_> {
     }
 }
 
-/// A column, or a cast of one.
+/// The name of a column, or of one that is cast.
 #[allow(clippy::wildcard_enum_match_arm, reason = "nothing else is one")]
-fn is_column(expression: &Expr) -> bool {
+fn column_in(expression: &Expr) -> Option<&Ident> {
     match unbracketed(expression) {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => true,
-        Expr::Cast { kind: _, expr, data_type: _, format: None } => is_column(expr),
-        _ => false,
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(names) => names.last(),
+        Expr::Cast { kind: _, expr, data_type: _, format: None } => column_in(expr),
+        _ => None,
     }
 }

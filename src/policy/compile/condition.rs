@@ -5,10 +5,13 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::operators::{self, Foreign, is_foreign};
 use crate::{
-    bind::{Bound, Role, bind_condition},
+    bind::{Bound, Failing, Reference, Role, bind_condition},
     catalog::{CatalogSnapshot, Relation},
     names::{Oid, quote_ident},
-    policy::{SqlTemplate, compiled::ROW},
+    policy::{
+        SqlTemplate,
+        compiled::{ROW, Row},
+    },
     sql::{Kind, Nesting, RESERVED_PREFIX, Reads, Token, emit, lex::lex, parse::parse_statement},
 };
 
@@ -22,6 +25,8 @@ pub(super) struct Condition {
     pub reads: Vec<(Oid, BTreeSet<usize>)>,
     /// Whether it can fail on a row, and so tell that there is one that matches what was evaluated before.
     pub fails: bool,
+    /// Positions of columns that are compared with settings, where it fails when PostgreSQL plans the statement, if at all.
+    pub settled: BTreeSet<usize>,
 }
 
 impl Condition {
@@ -42,13 +47,13 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     is_one_expression(text)?;
     let before = format!("SELECT 1 FROM {}.{} WHERE (", quote_ident(&relation.schema), quote_ident(&relation.name));
     let start = lex(&before).map_err(|refusal| refusal.message)?.len();
-    let (mut tokens, mut bound) = read(&before, text, catalog)?;
-    let failing = bound.failing.take();
-    let quiet = failing.is_some_and(|found| !found.conditions && found.constants_hold(&tokens, &mut Reads::default()));
+    let (mut tokens, mut bound) = read(&before, text, catalog, true)?;
+    let quiet = is_quiet(&bound, &tokens);
+    let when_planned = quiet && !read(&before, text, catalog, false).is_ok_and(|(own, bound)| is_quiet(&bound, &own));
     let foreign = foreign(&bound, start, catalog);
     let inside = tokens.get(start..tokens.len().saturating_sub(1)).unwrap_or(&[]);
     if let Some(text) = operators::qualified(inside, &foreign, catalog)? {
-        (tokens, bound) = read(&before, &text, catalog)?;
+        (tokens, bound) = read(&before, &text, catalog, true)?;
     }
     let end = tokens.len().saturating_sub(1);
     let Some(own) = bound.relations.first().filter(|own| own.oid == relation.oid) else {
@@ -100,20 +105,50 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let columns = no_rows(&bound);
     let names = printed.into_iter().filter(|at| !columns.contains(at)).filter_map(|at| tokens.get(at));
     let names = names.filter(|token| token.is_name()).map(|token| token.name().into());
+    let own = columns_read(&bound, 0, catalog)?.1;
+    let settled = if when_planned { settled(&bound, &own) } else { BTreeSet::new() };
     let reads = (1..bound.relations.len()).map(|id| columns_read(&bound, id, catalog)).collect::<Result<_, _>>()?;
-    Ok(Condition {
-        sql: SqlTemplate::new(&out).capturing(names),
-        own: columns_read(&bound, 0, catalog)?.1,
-        reads,
-        fails: !quiet,
-    })
+    Ok(Condition { sql: SqlTemplate::new(&out).capturing(names), own, reads, fails: !quiet, settled })
 }
 
-/// The tokens of a query that ends with the condition in brackets, and what they mean.
-fn read(before: &str, text: &str, catalog: &CatalogSnapshot) -> Result<(Vec<Token>, Bound), String> {
+/// The columns of the row that are compared with settings, of those that are read: all, where that is not certain. A column of a sub-select
+/// that the condition compares with nothing else can be compared with nothing by a statement either.
+fn settled(bound: &Bound, own: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let column = |token: &Option<usize>| {
+        let token = (*token)?;
+        let found = bound.references.iter().find(|reference| reference.tokens.contains(&token))?;
+        let column = found.column?;
+        let same = |other: &&Reference| other.relation == found.relation && other.column == found.column;
+        let merged =
+            bound.relations.get(found.relation).and_then(|used| used.marks.get(column)).is_none_or(|mark| mark.merged);
+        let alone = || !merged && bound.references.iter().filter(same).count() == 1;
+        if found.relation == 0 { Some(Some(column)) } else { alone().then_some(None) }
+    };
+    let beside = bound.failing.iter().flat_map(|failing| &failing.beside_settings);
+    let columns: Option<Vec<_>> = beside.map(column).collect();
+    columns.map_or_else(|| own.clone(), |columns| columns.into_iter().flatten().collect())
+}
+
+/// Whether a condition of ours on rows of `relation` can fail on a row, or on one that it reads; one that cannot be read may.
+pub(super) fn fails(sql: &SqlTemplate, relation: &Relation, catalog: &CatalogSnapshot) -> bool {
+    let name = format!("{RESERVED_PREFIX}row");
+    let text = sql.fill_row("", Row { name: &name, few: false });
+    let table = format!("{}.{}", quote_ident(&relation.schema), quote_ident(&relation.name));
+    let read = read(&format!("SELECT 1 FROM {table} AS {name} WHERE ("), text.as_str(), catalog, false);
+    !read.is_ok_and(|(tokens, bound)| is_quiet(&bound, &tokens))
+}
+
+/// Whether what was bound can fail on no value.
+fn is_quiet(bound: &Bound, tokens: &[Token]) -> bool {
+    let holds = |found: &Failing| !found.conditions && found.constants_hold(tokens, &mut Reads::default());
+    bound.failing.as_ref().is_some_and(holds)
+}
+
+/// The tokens of a query that ends with the condition in brackets, and what they mean ([`bind_condition`]).
+fn read(before: &str, text: &str, catalog: &CatalogSnapshot, planned: bool) -> Result<(Vec<Token>, Bound), String> {
     let tokens = lex(&format!("{before}{text})")).map_err(|refusal| refusal.message)?;
     let statement = parse_statement(&tokens, 0).map_err(|refusal| refusal.message)?;
-    let bound = bind_condition(&statement, &tokens, catalog).map_err(|refusal| refusal.message)?;
+    let bound = bind_condition(&statement, &tokens, catalog, planned).map_err(|refusal| refusal.message)?;
     Ok((tokens, bound))
 }
 

@@ -5,7 +5,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use super::{
-    CategoryId,
+    CategoryId, condition,
     inherit::is_view,
     roles::{Pass, stricter},
     subjects::{Asked, Wanted, grants_of},
@@ -35,6 +35,11 @@ impl Conditional {
 }
 
 impl Pass<'_> {
+    fn gate(&self, sql: SqlTemplate, clear: bool, relation: &Relation) -> Gate {
+        let fails = condition::fails(&sql, relation, self.catalog);
+        Gate { sql, clear, fails }
+    }
+
     /// What becomes of a treatment, and of searches, that depend on the row: on its subject's records, or on a grant. What may not
     /// be seen of a row may not be found by either.
     pub fn conditional(
@@ -63,14 +68,14 @@ impl Pass<'_> {
             Asked::Nothing => free,
             Asked::Condition(condition, label) => {
                 let Some((shown, clear, shows_null, keeps)) = shown else {
-                    return Conditional { gate: Some(Gate { sql: condition, clear: false }), ..free };
+                    return Conditional { gate: Some(self.gate(condition, false, relation)), ..free };
                 };
                 let sql = format!("CASE WHEN {} THEN {shown} ELSE {} END", condition.text(), withheld(column));
                 let name = format!("{}{label}", free.treatment.label()).into();
                 let sql = SqlTemplate::new(&sql).capturing(condition.captures().iter().cloned());
                 // Where the gate is closed, a comparison with the stored value is NULL too.
                 let treatment = Treatment::Mask(Mask { name, sql, strict: false, shows_null, keeps });
-                Conditional { treatment, gate: Some(Gate { sql: condition, clear }), ..free }
+                Conditional { treatment, gate: Some(self.gate(condition, clear, relation)), ..free }
             }
             Asked::NoSubject if subjects.is_unlinked(relation.oid) && consent.is_none() => free,
             Asked::NoSubject => {
@@ -145,7 +150,7 @@ impl Pass<'_> {
         });
         // A link that is NULL leads to nobody.
         let open = || SqlTemplate::new(&format!("(({}) IS TRUE)", opens.join(" OR ")));
-        let gate = (free.search == Search::Exact).then(|| Gate { sql: open(), clear: false });
+        let gate = (free.search == Search::Exact).then(|| self.gate(open(), false, relation));
         Conditional { treatment, gate, search: free.search }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Pass<'a> {
     scopes: &'a Scopes,
     pub rules: &'a RuleSet,
     assignments: &'a Assignments,
-    catalog: &'a CatalogSnapshot,
+    pub(super) catalog: &'a CatalogSnapshot,
     origins: HashMap<(usize, usize), Arc<str>>,
 }
 
@@ -77,6 +77,8 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
     let protected = catalog.data().relations.iter();
     let protected = protected.filter(|relation| governed.get(&relation.oid).is_some_and(RelationPolicy::is_governed));
     let protected_names = protected.map(|relation| relation.name.as_str().into()).collect();
+    let is_compared_behind =
+        |column: &ColumnPolicy| column.gate.as_ref().is_some_and(|gate| gate.clear || column.search == Search::Exact);
     RolePolicy {
         name: role.name.clone(),
         origin: rules.origin(role.at).to_string(),
@@ -88,7 +90,7 @@ pub(super) fn role(role: &RoleRule, known: Known<'_>, complaints: &mut Complaint
         settings: settings::settings(role, catalog, complaints),
         recipient: role.recipient.clone(),
         explain: role.settings.explain,
-        scopes: governed.values().filter(|policy| policy.scope.is_some()).count(),
+        judged: governed.values().any(|policy| policy.scope.is_some() || policy.columns.iter().any(is_compared_behind)),
         governed,
         leading,
         deciding: Arc::default(),

@@ -54,7 +54,8 @@ pub(super) fn scopes(
                     let (sql, fails) = (condition.sql, condition.fails);
                     let barrier = fails || rows.barrier == Barrier::Always;
                     let joins = holds_query(&rows.condition);
-                    let scope = Scope { sql, needs, barrier, fails, joins, rule: Arc::clone(&origin) };
+                    let settled = condition.settled.into_iter().collect();
+                    let scope = Scope { sql, needs, barrier, fails, settled, joins, rule: Arc::clone(&origin) };
                     // A child that has rows of its own keeps to those of its parent as well.
                     found.scopes.entry(member.oid).and_modify(|own| *own = both(own, &scope)).or_insert(scope);
                 }
@@ -111,7 +112,8 @@ fn both(a: &Scope, b: &Scope) -> Scope {
     let captures = a.sql.captures().iter().chain(b.sql.captures()).cloned();
     let needs = a.needs.iter().chain(&b.needs).copied().collect();
     let (barrier, fails, joins) = (a.barrier || b.barrier, a.fails || b.fails, a.joins || b.joins);
-    Scope { sql: sql.capturing(captures), needs, barrier, fails, joins, rule: Arc::clone(&a.rule) }
+    let settled = a.settled.iter().chain(&b.settled).copied().collect();
+    Scope { sql: sql.capturing(captures), needs, barrier, fails, settled, joins, rule: Arc::clone(&a.rule) }
 }
 
 fn refuse_views(catalog: &CatalogSnapshot, named: &HashSet<Oid>, found: &mut Scopes) {
