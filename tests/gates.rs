@@ -212,6 +212,10 @@ fn where_nothing_fails_the_index_serves() {
             "SELECT c.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.phone = '0900000016' AND o.total > 5 ORDER BY c.name LIMIT 3",
             "UPDATE customers SET name = 'x' WHERE phone IN ('0900000016', 'y')",
             "SELECT count(*) FROM customers WHERE phone = '0900000016' AND name LIKE 'K%'",
+            "SELECT id FROM customers WHERE phone = '0900000016'::VARCHAR AND name LIKE 'K%'",
+            "SELECT id FROM customers WHERE phone = '0900000016'::character varying(20)",
+            "SELECT id FROM customers WHERE phone = ANY (ARRAY['0900000016', 'x'::text])",
+            "SELECT id FROM customers WHERE phone IN ('0900000016'::text, 'x')",
             // Here it is asked first, and fails on no other row.
             "SELECT id FROM customers WHERE 1 / (id - 15) < 5 AND (phone = '0900000016')",
             "SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.phone IN ('0900000016', 'x') AND 1 / (c.id - 15) < 5",

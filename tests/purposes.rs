@@ -808,4 +808,13 @@ fn what_was_prepared_for_another_purpose_of_its_text_is_not_run() {
         }
     }
     assert!(proxy.page("/metrics").contains("pgscrim_tripwire_total 0"));
+    // Each is refused once, whichever message of it is looked at first.
+    let sent = 2 * 2 * 4;
+    let refused = |kind: &str| {
+        proxy.audit().iter().filter(|event| event["kind"] == kind && event["outcome"] == "refused").count()
+    };
+    wait_for("all events", Duration::from_secs(10), || {
+        (refused("FETCH") >= sent && refused("EXECUTE") >= sent).then_some(())
+    });
+    assert_eq!((refused("FETCH"), refused("EXECUTE")), (sent, sent));
 }

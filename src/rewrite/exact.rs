@@ -99,18 +99,29 @@ fn column<'a>(job: &Job<'a>, reference: &Reference) -> Option<&'a Column> {
     job.catalog.relation(used.oid)?.columns.get(reference.column?)
 }
 
-/// Whether comparing the stored value cannot fail: no cast chooses another type for it. The type of a parameter is the client's
+/// Whether comparing the stored value cannot fail: no cast chooses another type for it (SQLAlchemy casts what it compares with a text: `$1::VARCHAR`). The type of a parameter is the client's
 /// to say, and a bigint is cast where that is oid.
 fn fails_on_no_value(job: &Job<'_>, column: &Column, compared: &Compared) -> bool {
     let tokens = job.tokens.get(compared.tokens.clone()).unwrap_or(&[]);
-    let chooses = |token: &Token| token.kind == Kind::Typecast || token.is_word("cast") || token.is_word("array");
+    // Texts are compared as texts, whichever of their types a constant is cast to; of nothing else could a list of them be.
+    let is_text = is_text(column);
+    let as_text = |at: usize| {
+        let word = |at: usize, words: &[&str]| {
+            tokens.get(at).is_some_and(|token| words.iter().any(|word| token.is_word(word)))
+        };
+        word(at + 1, &["text", "varchar"]) || (word(at + 1, &["character"]) && word(at + 2, &["varying"]))
+    };
+    let chooses = |(at, token): (usize, &Token)| {
+        let casts = token.kind == Kind::Typecast && !(is_text && as_text(at));
+        casts || token.is_word("cast") || (token.is_word("array") && !is_text)
+    };
     let typed = tokens.windows(2).any(|pair| {
         let name = |token: &Token| token.is_name() && !["like", "ilike", "from"].iter().any(|word| token.is_word(word));
         matches!(pair, [before, text] if name(before) && text.kind == Kind::Text)
     });
     let parameter = tokens.iter().any(|token| token.kind == Kind::Parameter);
     let bigint = parameter && column.type_name == "int8";
-    compares_safely(column) && !bigint && !typed && !tokens.iter().any(chooses)
+    compares_safely(column) && !bigint && !typed && !tokens.iter().enumerate().any(chooses)
 }
 
 /// Whether the comparison is one of whole values, for this type of column.

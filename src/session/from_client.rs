@@ -434,6 +434,9 @@ impl Relay {
 
     async fn execute(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
         self.still_matched()?;
+        if self.will_be_skipped() {
+            return Ok(());
+        }
         let name = match frontend::execute(body) {
             Ok(portal) => Name::new(portal),
             Err(_) if self.exempt => Name::new(b""),
@@ -443,8 +446,6 @@ impl Relay {
         let prepared = match known {
             Some(prepared) => prepared,
             None if self.exempt => Prepared::first(not_analysed(Protocol::EXTENDED, self.inputs()?), None),
-            // The server skips it, as it did the Bind.
-            None if self.model.fails_before_sync() => return Ok(()),
             None => {
                 let refusal = Refusal {
                     sqlstate: Some("34000".to_owned()),
@@ -547,7 +548,7 @@ impl Relay {
                 Ok(())
             }
             Again::Other(other) => Err(refused(Refusal::replan(), &attributed(planned, Some(&other)))),
-            Again::Refused(refused) => Err(refused),
+            Again::Refused(other) => Err(refused(other.refusal, &attributed(planned, Some(&prepared)))),
         })
     }
 

@@ -456,6 +456,11 @@ impl Relay {
         }
         self.model.copying = false;
         self.model.ready(transaction);
+        if self.model.is_idle() {
+            // All that was on its way has been answered.
+            self.path.moving = false;
+            self.path.foresight.rest(transaction != 'I');
+        }
         if transaction == 'I' {
             if std::mem::take(&mut self.path.touched) {
                 self.path.stale = true;

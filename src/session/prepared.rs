@@ -365,6 +365,11 @@ impl Relay {
         Now::Done(Step::Next)
     }
 
+    /// Whether a refused message makes the server skip the next one of a restricted role, which is refused and recorded once.
+    pub(super) fn will_be_skipped(&self) -> bool {
+        !self.exempt && self.model.fails_before_sync()
+    }
+
     /// Describe, of a restricted role: of a statement, what would be bound in its place is described.
     pub(super) async fn describe(&mut self, header: Header) -> Result<Step, Stop> {
         if self.client.input.len() < header.total {
@@ -374,6 +379,10 @@ impl Relay {
         let Ok((kind, name)) = frontend::target(body) else { return Err(violation("malformed Describe message")) };
         let (statement, reserved) = (Name::new(name), kind == b'S' && is_reserved(name));
         self.still_matched()?;
+        if self.will_be_skipped() {
+            self.client_dropping = header.total;
+            return Ok(Step::Next);
+        }
         let known = if kind == b'S' { self.model.statement(&statement) } else { self.model.portal(&statement) };
         let judged = known.as_ref().map(|known| Arc::clone(&known.purpose));
         let mut opened = match known.as_ref().filter(|_| kind == b'P') {
