@@ -12,11 +12,10 @@ use super::{
     names::{
         derived_from, derived_item, hidden, lacks_equality, protected, qualified, relation, scope_clause, treatment,
     },
-    scope::{is_barrier, is_behind_gate},
+    scope::{is_barrier, is_behind_gate, is_unsure},
 };
 use crate::{
     bind::{Reference, RelationUse, Role, WholeUse},
-    catalog::data::RelationKind,
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{RelationPolicy, Search, Treatment, compiled::withheld},
@@ -196,16 +195,7 @@ fn source(
 /// the rest of the statement. Rows would be locked there that the rest does not want; and a scope, what a view computes and policies of the database
 /// may fail, and would be evaluated between the comparison and its gate.
 fn asks_first(job: &Job<'_>, used: &RelationUse, policy: &RelationPolicy) -> bool {
-    let stored = |kind| match kind {
-        RelationKind::Table | RelationKind::PartitionedTable | RelationKind::MaterializedView => true,
-        RelationKind::View
-        | RelationKind::ForeignTable
-        | RelationKind::Sequence
-        | RelationKind::Toast
-        | RelationKind::Composite => false,
-    };
-    let plain =
-        job.catalog.relation(used.oid).is_some_and(|data| stored(data.kind)) && !job.catalog.reads_more(used.oid);
+    let plain = !is_unsure(job.catalog, used) && !job.catalog.reads_more(used.oid);
     policy.scope.is_none() && plain && matches!(locking(job, used), Locking::No)
 }
 

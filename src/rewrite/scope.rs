@@ -127,7 +127,7 @@ fn compares_number(bound: &Bound, reference: &Reference, tokens: &[Token], catal
 }
 
 /// Comparing rows fails on a column without equality, and what a view or a relation of the system computes is not looked at.
-fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
+pub(super) fn is_unsure(catalog: &CatalogSnapshot, used: &RelationUse) -> bool {
     let stored = |kind| match kind {
         RelationKind::Table
         | RelationKind::PartitionedTable
