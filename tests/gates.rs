@@ -231,6 +231,42 @@ fn where_nothing_fails_the_index_serves() {
     }
 }
 
+/// A scope, a gate and a name that another function has begin at the same token of a condition.
+#[test]
+fn what_is_put_before_one_token_nests() {
+    let rows = "search = { phone = \"exact\", score = \"exact\" }\nrows = { \"public.customers\" = \"id % 2 = 0\" }";
+    let rules = RULES.replace("search = { phone = \"exact\", score = \"exact\" }", rows);
+    assert_ne!(rules, RULES);
+    let other = "CREATE FUNCTION abs(text) RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    let (_postgres, proxy) = shop::start_other(&[SCHEMA, other], &rules);
+    for (condition, expected) in [
+        ("phone = '0900000016' AND 1 / (id - 2000) < 5", &["16"][..]),
+        ("phone = '0900000016'", &["16"]),
+        ("(phone = '0900000016' OR id = 18) AND 1 / (id - 15) < 5", &["16", "18"]),
+        ("phone = '0900000016' AND score = 16 AND phone IN ('0900000016')", &["16"]),
+        ("abs(id) = 16 AND phone = '0900000016'", &["16"]),
+        // Of another row than the scope's, and of one whose subject has asked to be erased.
+        ("phone = '0900000017' AND 1 / (id - 2000) < 5", &[]),
+        ("phone = '0900000015'", &[]),
+    ] {
+        for sql in [
+            format!("UPDATE customers SET name = 'x' WHERE {condition} RETURNING id"),
+            format!("UPDATE customers SET name = abs(id)::text WHERE {condition} RETURNING id"),
+            format!("DELETE FROM customers WHERE {condition} RETURNING id"),
+            format!("SELECT id FROM customers WHERE {condition} FOR UPDATE"),
+            format!("SELECT abs(id) FROM customers WHERE {condition} GROUP BY abs(id), phone"),
+        ] {
+            let mut client = proxy.connect("finder", shop::DATABASE);
+            client.simple("BEGIN");
+            let answer = client.simple(&sql);
+            let mut found = lines(&answer);
+            found.sort();
+            assert!(wire::error(&answer).is_none() && found == expected, "{sql}: {}", wire::describe(&answer));
+            client.simple("ROLLBACK");
+        }
+    }
+}
+
 /// A condition of the rules that fails on a record must not tell for whom it was asked either.
 #[test]
 fn records_that_a_condition_fails_on_tell_nothing() {

@@ -1,5 +1,5 @@
 //! Non-interference at scale: random scripts, each through a proxy before two servers that differ in protected cells only.
-//! Every byte that comes back must be the same, and none may hold a part of a protected cell. Reads, writes (in transactions
+//! Every byte that comes back must be the same, and none may hold a part of a protected cell of both. Reads, writes (in transactions
 //! that are rolled back), cursors, prepared statements, COPY; the simple and the extended protocol, text and binary.
 
 #![allow(
@@ -155,10 +155,11 @@ impl Twins {
             return;
         }
         let shown = || script.statements.join("\n    ;; ");
-        for (world, client) in self.worlds.iter().zip(&self.clients) {
-            if let Some(leak) = world.leak(client.after_startup()) {
-                self.problems.push(format!("LEAK {place}: {leak}\n    {}", shown()));
-            }
+        // Bytes that are the same in both worlds and show a part of a cell that only one of them has are such by chance: six
+        // digits come up in the hex of a digest once in a while. What both worlds have, each shows.
+        let mut found = self.worlds.iter().zip(&self.clients).map(|(world, client)| world.leak(client.after_startup()));
+        if let (Some(leak), Some(_)) = (found.next().flatten(), found.next().flatten()) {
+            self.problems.push(format!("LEAK {place}: {leak}\n    {}", shown()));
         }
         if self.clients[0].after_startup() != self.clients[1].after_startup() {
             let (one, two) = answers[0]

@@ -55,8 +55,8 @@ use crate::{
         compiled::{Row, withheld},
     },
     rewrite::{
-        Job, Printed, ROW_ALIAS, Trusted, added_scope, derived_from, derived_item, masked_star, protected, qualified,
-        restored_name, returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
+        AddedScope, Job, Printed, ROW_ALIAS, Trusted, added_scope, derived_from, derived_item, masked_star, protected,
+        qualified, restored_name, returned_star, row_of, scope_clause, searched, shows_target, strip_seen, treatment,
         updates_on_conflict,
     },
     sql::{
@@ -92,7 +92,12 @@ fn recognise(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Option<()> {
                 (Role::Insert, Some(_)) if !updates_on_conflict(bound, id) => {}
                 (Role::Update | Role::Delete | Role::Insert, Some(scope)) => {
                     let captured = scope.sql.captures().iter().any(|name| **name == *used.alias);
-                    added.extend(added_scope(job, used, scope).filter(|_| !captured)?);
+                    match added_scope(job, used, scope).filter(|_| !captured)? {
+                        AddedScope::Around { condition, open, close } => {
+                            added.extend([(condition.start, open), (condition.end, close.to_owned())]);
+                        }
+                        AddedScope::Where { at, text } => added.push((at, text)),
+                    }
                 }
                 (Role::Merge, Some(_)) => return None,
                 (Role::Source, Some(_)) | (_, None) => {}

@@ -134,8 +134,8 @@ fn source(
                 if let Some(range) = condition {
                     let name = format!("{RESERVED_PREFIX}scope");
                     list.push(format!("({}) AS {name}", scope.sql.fill_row("", job.inner_row())));
-                    edits.insert(range.start, format!("CASE WHEN {}.{name} THEN (", quote_ident(&used.alias)));
-                    edits.insert(range.end, ") ELSE false END".to_owned());
+                    let open = format!("CASE WHEN {}.{name} THEN (", quote_ident(&used.alias));
+                    edits.around(&range, open, ") ELSE false END".to_owned());
                     extra.push(name);
                 }
             }

@@ -1,6 +1,6 @@
 //! Edits on token ranges, and printing with them.
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{cmp::Reverse, collections::HashSet, ops::Range, sync::Arc};
 
 use foldhash::fast::FixedState;
 
@@ -31,6 +31,23 @@ pub struct Edit {
     pub trusted: bool,
     /// Whether it is the mask of a reference: what PostgreSQL finds fault with in it is the client's reference.
     pub mask: bool,
+    /// Where it stands among the insertions before the same token.
+    order: Order,
+}
+
+/// The order of insertions before one token, so that what is put around tokens nests whatever was decided first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// Belongs to the token before.
+    Suffix,
+    /// Ends what is around tokens: first that which begins last, and of those that begin together the one that was made last.
+    Closes { begins: Reverse<usize>, made: Reverse<usize> },
+    /// Stands by itself.
+    Between,
+    /// Begins what is around tokens: first that which ends last, and of those that end together the one that was made first.
+    Opens { ends: Reverse<usize>, made: usize },
+    /// Belongs to the token.
+    Prefix,
 }
 
 /// Edits of one statement.
@@ -184,27 +201,58 @@ impl Edits {
 
     /// Replaces `tokens` by `text`.
     pub fn replace(&mut self, tokens: Range<usize>, text: String, trusted: bool) {
-        self.push(Edit { tokens, text, wraps: false, trusted, mask: false });
+        self.push(Edit { tokens, text, wraps: false, trusted, mask: false, order: Order::Between });
     }
 
     /// Replaces a reference by its mask.
     pub fn mask(&mut self, tokens: Range<usize>, text: String) {
-        self.push(Edit { tokens, text, wraps: false, trusted: true, mask: true });
+        self.push(Edit { tokens, text, wraps: false, trusted: true, mask: true, order: Order::Between });
     }
 
     /// Puts `text`, in which [`HOLE`] stands for the tokens themselves, around `tokens`.
     pub fn wrap(&mut self, tokens: Range<usize>, text: String) {
-        self.push(Edit { tokens, text, wraps: true, trusted: true, mask: false });
+        self.push(Edit { tokens, text, wraps: true, trusted: true, mask: false, order: Order::Between });
+    }
+
+    fn put(&mut self, at: usize, text: String, trusted: bool, order: Order) {
+        self.push(Edit { tokens: at..at, text, wraps: false, trusted, mask: false, order });
     }
 
     /// Inserts `text` before token `at`.
     pub fn insert(&mut self, at: usize, text: String) {
-        self.push(Edit { tokens: at..at, text, wraps: false, trusted: false, mask: false });
+        self.put(at, text, false, Order::Between);
     }
 
     /// Inserts text of our own, which may name protected columns, before token `at`.
     pub fn insert_own(&mut self, at: usize, text: String) {
-        self.push(Edit { tokens: at..at, text, wraps: false, trusted: true, mask: false });
+        self.put(at, text, true, Order::Between);
+    }
+
+    /// Inserts `text` that belongs to token `at`: nothing else is inserted between.
+    pub fn prefix(&mut self, at: usize, text: String) {
+        self.put(at, text, false, Order::Prefix);
+    }
+
+    /// Inserts text of our own, which may name protected columns, that belongs to token `at`: nothing else is inserted between.
+    pub fn suffix_own(&mut self, at: usize, text: String) {
+        self.put(at + 1, text, true, Order::Suffix);
+    }
+
+    /// Inserts `open` and `close` around tokens, in which other edits may be.
+    pub fn around(&mut self, tokens: &Range<usize>, open: String, close: String) {
+        self.enclose(tokens, open, close, false);
+    }
+
+    /// The same with text of our own, which may name protected columns.
+    pub fn around_own(&mut self, tokens: &Range<usize>, open: String, close: String) {
+        self.enclose(tokens, open, close, true);
+    }
+
+    fn enclose(&mut self, tokens: &Range<usize>, open: String, close: String, trusted: bool) {
+        let made = self.list.len();
+        self.put(tokens.start, open, trusted, Order::Opens { ends: Reverse(tokens.end), made });
+        let order = Order::Closes { begins: Reverse(tokens.start), made: Reverse(made) };
+        self.put(tokens.end, close, trusted, order);
     }
 
     /// Gives an item its name back: `text` before token `at`, once.
@@ -231,7 +279,7 @@ impl Edits {
     pub fn sort(&mut self) -> Result<(), Refusal> {
         // What starts where a wrapping edit starts belongs inside it; an insertion stands before a replacement.
         self.list.sort_by_key(|edit| {
-            (edit.tokens.start, !edit.wraps, !edit.tokens.is_empty(), std::cmp::Reverse(edit.tokens.end))
+            (edit.tokens.start, !edit.wraps, !edit.tokens.is_empty(), edit.order, Reverse(edit.tokens.end))
         });
         for (number, edit) in self.list.iter().enumerate() {
             for later in self.list.iter().skip(number + 1).take_while(|later| later.tokens.start < edit.tokens.end) {

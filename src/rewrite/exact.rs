@@ -86,12 +86,11 @@ pub(super) fn in_place(
         Some((_, sql)) => (format!("(CASE WHEN ({sql}) THEN"), "END)"),
     };
     let operand = job.tokens.get(reference.tokens.clone()).map(emit::text).unwrap_or_default();
-    edits.insert_own(compared.tokens.start, open);
+    edits.around_own(&compared.tokens, open, close.to_owned());
     edits.replace(reference.tokens.clone(), operand, true);
     for (at, cast) in column(job, reference).and_then(|column| casts(job, column, compared)).unwrap_or_default() {
-        edits.insert_own(at + 1, format!("::{cast}"));
+        edits.suffix_own(at, format!("::{cast}"));
     }
-    edits.insert_own(compared.tokens.end, close.to_owned());
 }
 
 fn column<'a>(job: &Job<'a>, reference: &Reference) -> Option<&'a Column> {

@@ -97,7 +97,7 @@ pub(super) fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut 
             Meant::Builtin => {
                 // A schema that the client writes is that one.
                 if function.schema.is_none() {
-                    edits.insert(function.token, "pg_catalog.".to_owned());
+                    edits.prefix(function.token, "pg_catalog.".to_owned());
                 }
                 Ok(())
             }

@@ -30,7 +30,7 @@ pub use edits::{Edit, Edits, Place, Printed, Searched, Trusted, elements, too_lo
 pub use exact::searched;
 pub use inline::{masked_star, restored_name};
 pub use names::{ROW_ALIAS, derived_from, derived_item, protected, qualified, scope_clause, strip_seen, treatment};
-pub use scope::{added_scope, updates_on_conflict};
+pub use scope::{AddedScope, added_scope, updates_on_conflict};
 pub use stored::SIGN as STORED_MASK;
 pub use target::{returned_star, row_of, shows_target};
 pub use tokens::takes_operand;
@@ -155,9 +155,10 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     check::check(job, &mut edits)?;
     deciding::check(job)?;
     let references = job.bound.references_by_relation();
+    // Around a whole condition: before what is around parts of it.
+    scope::targets(job, &mut edits)?;
     let exact = derived::sources(job, &references, &mut edits)?;
     target::targets(job, &references, &exact, &mut edits)?;
-    scope::targets(job, &mut edits)?;
     edits.reads.extend(&job.scoping.reads);
     edits.sort()?;
     edits.check_length(job.tokens)?;

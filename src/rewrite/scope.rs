@@ -238,30 +238,53 @@ pub fn updates_on_conflict(bound: &Bound, id: usize) -> bool {
 
 /// Adds the scope to the condition of the statement; false when it has none that can be added to.
 fn add(job: &Job<'_>, used: &RelationUse, scope: &Scope, edits: &mut Edits) -> bool {
-    let Some(added) = added_scope(job, used, scope) else { return false };
-    for (at, text) in added {
-        edits.insert_own(at, text);
+    match added_scope(job, used, scope) {
+        None => return false,
+        Some(AddedScope::Around { condition, open, close }) => edits.around_own(&condition, open, close.to_owned()),
+        Some(AddedScope::Where { at, text }) => edits.insert_own(at, text),
     }
     true
 }
 
-/// What keeps UPDATE, DELETE and DO UPDATE to the rows of a scope, and the tokens before which it stands; none where the condition is one that
-/// nothing can be added to.
-pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<Vec<(usize, String)>> {
+/// What keeps UPDATE, DELETE and DO UPDATE to the rows of a scope.
+#[derive(Debug)]
+pub enum AddedScope {
+    /// Texts around the client's condition.
+    Around {
+        /// Its tokens.
+        condition: Range<usize>,
+        /// What stands before it.
+        open: String,
+        /// What stands behind it.
+        close: &'static str,
+    },
+    /// A condition where the client has none.
+    Where {
+        /// The token before which it stands.
+        at: usize,
+        /// It, with WHERE.
+        text: String,
+    },
+}
+
+/// What keeps UPDATE, DELETE and DO UPDATE to the rows of a scope; none where the condition is one that nothing can be added to.
+pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<AddedScope> {
     let from = if used.role == Role::Insert { do_update(job.tokens, used.whole.end)? } else { used.whole.end };
     let Clauses { condition, end } = clauses(job.tokens, from);
     let sql = scope.sql.fill_row("", Row { name: &quote_ident(&used.alias), few: job.few });
     let sql = sql.as_str();
-    let Some(range) = condition else { return Some(vec![(end, ["WHERE (", sql, ")"].concat())]) };
-    if job.tokens.get(range.start).is_some_and(|token| token.is_word("current")) {
+    let Some(condition) = condition else {
+        return Some(AddedScope::Where { at: end, text: ["WHERE (", sql, ")"].concat() });
+    };
+    if job.tokens.get(condition.start).is_some_and(|token| token.is_word("current")) {
         return None;
     }
-    let (before, behind) = if is_barrier(job, scope) {
+    let (open, close) = if is_barrier(job, scope) {
         (["(", sql, ") AND CASE WHEN (", sql, ") THEN ("].concat(), ") ELSE false END")
     } else {
         (["(", sql, ") AND ("].concat(), ")")
     };
-    Some(vec![(range.start, before), (range.end, behind.to_owned())])
+    Some(AddedScope::Around { condition, open, close })
 }
 
 /// The token behind `DO UPDATE SET` of an INSERT whose target ends at `from`: behind the condition of the conflict, and before its own.

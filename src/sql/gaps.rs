@@ -23,6 +23,7 @@
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
 //! | `GROUPING SETS (a, GROUPING SETS (b, ()))` | `GROUPING SETS (a, b, ())` |
+//! | `ROLLUP ((a)::date, (SELECT 1))` | `ROLLUP (((a)::date), ((SELECT 1)))` |
 //! | SQL/JSON | see [`super::gaps_json`] |
 //! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
@@ -40,7 +41,7 @@ use std::{collections::BTreeMap, ops::Range};
 use super::{
     Kind, Nesting, Token,
     gaps_from::{defines_columns, rows_from},
-    gaps_json,
+    gaps_grouping, gaps_json,
     gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
@@ -204,7 +205,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
             }
             "substring" => similar(tokens, at, &mut gaps),
             "normalize" if is_call(tokens, at) => normal_form(tokens, at, &mut gaps),
-            "grouping" if sets(tokens, at) => inner_sets(tokens, at + 3, &mut gaps),
+            "grouping" | "rollup" | "cube" => gaps_grouping::find(tokens, at, &mut gaps),
             other => {
                 gaps_json::find(other, tokens, at, &mut gaps);
                 gaps_xml::find(other, tokens, at, &mut gaps);
@@ -511,28 +512,6 @@ fn fetched(tokens: &[Token], at: usize) -> Option<Range<usize>> {
     }
     let close = level_end(tokens, open + 1, |_| false);
     (word(tokens, close + 1, "row") || word(tokens, close + 1, "rows")).then_some(open..close + 1)
-}
-
-/// `GROUPING SETS (`
-fn sets(tokens: &[Token], at: usize) -> bool {
-    word(tokens, at, "grouping") && word(tokens, at + 1, "sets") && kind(tokens, at + 2) == Some(Kind::Open)
-}
-
-/// GROUPING SETS in a list of GROUPING SETS, whose first token is `first`: what they list is listed by the outer ones.
-fn inner_sets(tokens: &[Token], first: usize, gaps: &mut Gaps) {
-    let mut at = first;
-    loop {
-        if sets(tokens, at) {
-            gaps.drop(at..at + 3);
-            let close = level_end(tokens, at + 3, |_| false);
-            gaps.drop(close..close + 1);
-        }
-        at = level_end(tokens, at, |index| kind(tokens, index) == Some(Kind::Comma));
-        if kind(tokens, at) != Some(Kind::Comma) {
-            return;
-        }
-        at += 1;
-    }
 }
 
 /// `substring(a SIMILAR b ESCAPE c)`

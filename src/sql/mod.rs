@@ -12,6 +12,7 @@ mod escapes;
 pub mod forms;
 pub mod gaps;
 mod gaps_from;
+mod gaps_grouping;
 mod gaps_json;
 mod gaps_writes;
 mod gaps_xml;
