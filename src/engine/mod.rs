@@ -8,6 +8,7 @@ mod cache;
 mod columns;
 mod command;
 mod copy;
+mod enclosed;
 mod foresight;
 mod guard;
 mod observe;

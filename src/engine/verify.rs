@@ -9,7 +9,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, ops::Range};
 
-use super::{guard, pipeline::Run, recognise::recognises};
+use super::{enclosed, guard, pipeline::Run, recognise::recognises};
 use crate::{
     bind::{Bound, Clause, Reference, RelationUse, Role, Star, bind_own},
     error::{Refusal, RefusalCode},
@@ -23,6 +23,9 @@ use crate::{
 pub(super) fn verify(printed: &Printed, job: &Job<'_>, run: &Run<'_>) -> Result<(), Refusal> {
     if !guard::stand(printed, job) {
         return Err(failed("a guard of what is written"));
+    }
+    if !enclosed::stand(printed, job) {
+        return Err(failed("a condition on the rows that the role may see"));
     }
     if recognises(printed, job, run) && !cfg!(debug_assertions) {
         return Ok(());

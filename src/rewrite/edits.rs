@@ -272,7 +272,7 @@ impl Edits {
         self.list.iter().any(|edit| edit.trusted)
     }
 
-    /// Puts the edits in order; they may nest only inside a wrapping one.
+    /// Puts the edits in order; they may nest only inside a wrapping one, and what is around tokens only as brackets do.
     ///
     /// # Errors
     /// [`RefusalCode::Unsupported`] when two edits overlap.
@@ -284,9 +284,16 @@ impl Edits {
         for (number, edit) in self.list.iter().enumerate() {
             for later in self.list.iter().skip(number + 1).take_while(|later| later.tokens.start < edit.tokens.end) {
                 if !(edit.wraps && later.tokens.end <= edit.tokens.end) {
-                    return Err(Refusal::new(RefusalCode::Unsupported, "statement needs two changes in one place")
-                        .with_hint("Write it in a simpler form."));
+                    return Err(overlap());
                 }
+            }
+        }
+        let mut open = Vec::new();
+        for edit in &self.list {
+            match edit.order {
+                Order::Opens { made, .. } => open.push(made),
+                Order::Closes { made, .. } if open.pop() != Some(made.0) => return Err(overlap()),
+                Order::Closes { .. } | Order::Suffix | Order::Between | Order::Prefix => {}
             }
         }
         Ok(())
@@ -360,6 +367,11 @@ impl Edits {
         out.fill(tokens);
         out
     }
+}
+
+fn overlap() -> Refusal {
+    Refusal::new(RefusalCode::Unsupported, "statement needs two changes in one place")
+        .with_hint("Write it in a simpler form.")
 }
 
 /// How often the text of a wrapping edit repeats what it wraps.
