@@ -1036,6 +1036,79 @@ fn a_hidden_row_stays_with_its_subject() {
     assert_eq!(lines(&carrier.simple("UPDATE order_links SET buyer = 3 WHERE number = 7 RETURNING buyer")), ["3"]);
 }
 
+/// PostgreSQL looks at foreign keys when a statement is at its end: one that deletes a row and inserts another with its key would tie what refers
+/// to it to another subject.
+#[test]
+fn a_row_is_not_put_in_the_place_of_a_hidden_one() {
+    let more = "ALTER TABLE shipments ADD FOREIGN KEY (order_id) REFERENCES orders; CREATE TABLE old_orders () INHERITS (orders);
+        CREATE VIEW some_orders AS SELECT * FROM orders WHERE id < 1000; GRANT ALL ON old_orders, some_orders TO staff, marketing;
+        INSERT INTO orders VALUES (500, 7, '0900', 1), (501, 1, '0900', 1)";
+    let (_postgres, proxy) = start_with(DATA, more);
+    for user in ["staff", "marketing"] {
+        let mut client = proxy.connect(user, "shop");
+        let seen = |client: &mut wire::Client| {
+            lines(&client.simple("SELECT recipient_phone FROM shipments WHERE order_id = 7"))
+        };
+        assert_eq!(seen(&mut client), ["-"]);
+        for sql in [
+            "WITH d AS (DELETE FROM orders WHERE id = 7 RETURNING id) INSERT INTO orders SELECT id, 1 FROM d",
+            "WITH i AS (INSERT INTO orders VALUES (7, 1)) DELETE FROM orders WHERE id = 7",
+            "WITH d AS (DELETE FROM orders WHERE id = 7) UPDATE orders SET id = 7 WHERE id = 1",
+            "WITH d AS (DELETE FROM ONLY orders WHERE id = 7) INSERT INTO old_orders VALUES (7, 1)",
+            "WITH d AS (DELETE FROM some_orders WHERE id = 7) INSERT INTO orders VALUES (7, 1)",
+            "MERGE INTO orders o USING (VALUES (7, 1), (7, 2)) v (id, k) ON o.id = v.id AND k = 1
+             WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, 1)",
+            "MERGE INTO orders o USING (VALUES (7), (1)) v (id) ON o.id = v.id
+             WHEN MATCHED AND o.id = 7 THEN DELETE WHEN MATCHED THEN UPDATE SET id = 7",
+        ] {
+            assert_eq!(refused(&client.simple(sql)), "PGS0217", "{user}: {sql}");
+            assert_eq!(seen(&mut client), ["-"], "{user}: {sql}");
+        }
+        // Each on its own is no way, and goes through where the database lets it.
+        let failed = client.simple("DELETE FROM orders WHERE id = 7");
+        assert_eq!(wire::error(&failed).unwrap().field(b'C').as_deref(), Some("23503"), "{user}");
+        for sql in [
+            "DELETE FROM orders WHERE id >= 500",
+            "WITH d AS (DELETE FROM orders WHERE id = 501) UPDATE orders SET total = 2 WHERE id = 1",
+            "WITH d AS (DELETE FROM orders WHERE id = 501) INSERT INTO shipments VALUES (900, 1, 'ghn', 1)",
+            "MERGE INTO orders o USING (VALUES (501)) v (id) ON o.id = v.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO orders o USING (VALUES (901)) v (id) ON o.id = v.id WHEN NOT MATCHED THEN INSERT VALUES (901, 1)",
+        ] {
+            client.simple("BEGIN");
+            let answer = client.simple(sql);
+            assert!(wire::error(&answer).is_none(), "{user}: {sql}: {}", wire::describe(&answer));
+            client.simple("ROLLBACK");
+        }
+    }
+}
+
+/// An application's form sends an empty text for the NULL that it was given; of a hidden cell that changes nothing, whatever type of text it has.
+#[test]
+fn an_empty_text_is_not_written_over_a_hidden_cell() {
+    let more = "CREATE EXTENSION citext; CREATE DOMAIN address AS text; CREATE DOMAIN short AS varchar(30);
+        DROP VIEW phones; ALTER TABLE customers ALTER email TYPE citext; ALTER TABLE orders ALTER ship_phone TYPE short; ALTER TABLE customers ALTER phone TYPE address";
+    let (postgres, proxy) = start_with(DATA, more);
+    let stored = || {
+        let sql = "SELECT email::text, phone::text, ship_phone::text FROM customers c JOIN orders o ON o.id = c.id WHERE c.id IN (7, 8) ORDER BY c.id";
+        postgres.sql("shop", sql)
+    };
+    let before = stored();
+    let mut client = proxy.connect("marketing", "shop");
+    for sql in [
+        "UPDATE customers SET email = '', phone = '' WHERE id IN (7, 8)",
+        "UPDATE orders SET ship_phone = '' WHERE id IN (7, 8)",
+    ] {
+        assert!(wire::error(&client.simple(sql)).is_none(), "{sql}");
+        let emptied = sql.replace("''", "$1").replace("WHERE", "WHERE $1 = '' AND");
+        let answer = client.extended(&emptied, &[Some(b"".as_slice())], 0);
+        assert!(wire::error(&answer).is_none(), "{emptied}: {}", wire::describe(&answer));
+    }
+    assert_eq!(stored(), before);
+    // Who is seen may be emptied.
+    assert!(wire::error(&client.simple("UPDATE customers SET email = '' WHERE id = 1")).is_none());
+    assert_eq!(postgres.sql("shop", "SELECT email::text FROM customers WHERE id = 1")[0][0].as_deref(), Some(""));
+}
+
 /// A legal duty that sees the data of some subjects may not make others' rows theirs.
 #[test]
 fn a_grant_for_some_subjects_forbids_other_links() {

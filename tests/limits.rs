@@ -96,6 +96,50 @@ fn rows_of_a_day_and_statements_of_a_minute_are_counted_over_connections() {
     assert_eq!(some(&mut client, "SELECT id FROM customers WHERE id = 4"), 10);
 }
 
+/// From a column of no category it is read uncounted, so it counts when it gets there.
+#[test]
+fn what_is_stored_outside_its_category_is_counted() {
+    let log = "CREATE TABLE log (id int, msg text); GRANT ALL ON log TO support; INSERT INTO log SELECT id, 'x' FROM customers";
+    let make = |limits: &str| {
+        let postgres = shop::postgres();
+        postgres.sql(shop::DATABASE, log);
+        let rules = format!("{}limits = {limits}\n", shop::RULES)
+            .replace("phone = \"phone_last\"", "phone = \"phone_last\", name = \"clear\"")
+            .replace("name = \"name_initials\", ", "");
+        let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+        (postgres, proxy)
+    };
+    let (_postgres, proxy) = make("{ rows_per_statement = 10 }");
+    for sql in [
+        "INSERT INTO log (msg) SELECT full_name FROM customers",
+        "INSERT INTO log (msg) SELECT full_name FROM customers RETURNING msg",
+        "INSERT INTO log (msg) SELECT full_name FROM customers LIMIT 1 RETURNING msg",
+        "WITH i AS (INSERT INTO log (msg) SELECT full_name FROM customers RETURNING msg) SELECT * FROM i",
+        "UPDATE log SET msg = c.full_name FROM customers c WHERE c.id = log.id",
+        "UPDATE log SET msg = c.full_name FROM customers c WHERE c.id = log.id RETURNING msg",
+    ] {
+        let mut client = proxy.connect("support", "shop");
+        client.send(&wire::query(sql));
+        let answer = client.until_ready();
+        assert_eq!(refused(&answer), "PGS0216", "{sql}");
+        assert!(!answer.iter().any(|message| message.kind == b'D'), "{sql}");
+    }
+    let mut client = proxy.connect("support", "shop");
+    for sql in [
+        "INSERT INTO log (msg) SELECT full_name FROM customers LIMIT 10",
+        "INSERT INTO log (id, msg) SELECT id, born::text FROM customers",
+        "INSERT INTO log VALUES (1, 'x') RETURNING msg",
+        "UPDATE customers SET full_name = upper(full_name)",
+        "UPDATE log SET msg = 'y' FROM customers c WHERE c.id = log.id RETURNING msg",
+    ] {
+        rows(&client.simple(sql));
+    }
+    let (_postgres, proxy) = make("{ rows_per_day = 25 }");
+    let mut client = proxy.connect("support", "shop");
+    rows(&client.simple("INSERT INTO log (msg) SELECT full_name FROM customers LIMIT 20"));
+    assert_eq!(refused(&client.simple("SELECT full_name FROM customers LIMIT 6")), "PGS0216", "five are left");
+}
+
 /// Whose rate it is: all logins of the role share its own, all connections of a login the login's.
 #[test]
 fn roles_logins_and_connections_have_limits_of_their_own() {

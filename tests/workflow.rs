@@ -1002,6 +1002,42 @@ match = { member_of = "clerks" }
     // One login whose every role is by an application's name, and one that falls back to another role.
     assert_eq!(found("PGC107"), [("logins app".to_owned(), 17), ("logins care".to_owned(), 21)]);
 
+    // A key that keeps a row only as long as nobody asks it not to, only where another column is not NULL, or not those of a child.
+    let keys = |more: &str| {
+        postgres.sql(
+            "postgres",
+            &format!(
+                "ALTER TABLE shipments DROP CONSTRAINT IF EXISTS k; ALTER TABLE shipments ADD CONSTRAINT k {more}"
+            ),
+        );
+        found("PGC304").iter().any(|(column, _)| column == "public.shipments.order_id")
+    };
+    postgres.sql(
+        "postgres",
+        "ALTER TABLE orders ADD tenant int, ADD UNIQUE (id, tenant); ALTER TABLE shipments ADD tenant int",
+    );
+    assert!(!keys("FOREIGN KEY (order_id) REFERENCES orders"));
+    assert!(keys("FOREIGN KEY (order_id) REFERENCES orders DEFERRABLE"));
+    assert!(!keys("FOREIGN KEY (order_id) REFERENCES orders ON DELETE RESTRICT DEFERRABLE"));
+    assert!(keys("FOREIGN KEY (order_id, tenant) REFERENCES orders (id, tenant)"));
+    assert!(!keys("FOREIGN KEY (order_id, tenant) REFERENCES orders (id, tenant) MATCH FULL"));
+    postgres.sql("postgres", "ALTER TABLE shipments ALTER tenant SET NOT NULL");
+    assert!(!keys("FOREIGN KEY (order_id, tenant) REFERENCES orders (id, tenant)"));
+    postgres.sql("postgres", "CREATE TABLE old_shipments () INHERITS (shipments)");
+    assert!(keys("FOREIGN KEY (order_id) REFERENCES orders"));
+    postgres.sql("postgres", "ALTER TABLE old_shipments ADD FOREIGN KEY (order_id) REFERENCES orders");
+    assert!(!keys("FOREIGN KEY (order_id) REFERENCES orders"));
+    postgres.sql("postgres", "DROP TABLE old_shipments; ALTER TABLE shipments DROP CONSTRAINT k");
+
+    // By consent nothing is laid open where nobody is known, but somebody else may be put there.
+    let consent = rules.replace("[erasure]\n", "[consent]\npurpose = \"purpose\"\n");
+    let consent = consent
+        .replace("[[role]]\nname = \"packing\"", "[[role]]\nname = \"packing\"\npurposes = [\"p\"]\nconsent = true");
+    postgres.sql("postgres", "ALTER TABLE erasures ADD purpose text");
+    desk.write("rules/rules.toml", &consent);
+    let replaced: Vec<String> = found("PGC304").into_iter().map(|(column, _)| column).collect();
+    assert_eq!(replaced, ["public.parcels.order_id", "public.shipments.order_id"]);
+
     // Nothing is hidden by request: nothing is laid open.
     let without = rules.replace("[erasure]\nrecords = \"public.erasures\"\nsubject = \"subject_id\"\n", "");
     assert_ne!(without, rules);
@@ -1017,6 +1053,11 @@ match = { member_of = "clerks" }
         ("CREATE UNIQUE INDEX i ON orders (id) WHERE phone IS NOT NULL", false),
         ("CREATE UNIQUE INDEX i ON orders (abs(id))", false),
         ("CREATE UNIQUE INDEX i ON orders (id)", true),
+        ("ALTER TABLE orders ADD UNIQUE (id)", true),
+        ("ALTER TABLE orders DROP CONSTRAINT orders_id_key, ADD UNIQUE (id) DEFERRABLE", false),
+        ("ALTER TABLE orders DROP CONSTRAINT orders_id_key", false),
+        ("CREATE UNIQUE INDEX i ON orders (id); CREATE TABLE old_orders () INHERITS (orders)", false),
+        ("DROP TABLE old_orders", false),
     ] {
         postgres.sql("postgres", index);
         let expected = if unique { vec![] } else { vec![("public.orders.id".to_owned(), 12)] };

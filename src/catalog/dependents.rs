@@ -25,6 +25,7 @@ pub struct Dependents {
 
 /// An index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of an index")]
 pub struct IndexData {
     /// The table.
     pub relation: Oid,
@@ -40,6 +41,9 @@ pub struct IndexData {
     pub keys: Vec<AttNum>,
     /// Columns that its expressions and its predicate use; without either, empty.
     pub uses: Vec<AttNum>,
+    /// Not `indimmediate`: two rows may have the same values until the transaction ends.
+    #[serde(default)]
+    pub deferrable: bool,
 }
 
 /// A foreign key.
@@ -58,6 +62,12 @@ pub struct ForeignKeyData {
     /// `confdeltype`: a no action, r restrict, c cascade, n set null, d set default; none in catalog files of before it was read.
     #[serde(default)]
     pub on_delete: Option<char>,
+    /// `condeferrable`: it may be looked at when the transaction ends.
+    #[serde(default)]
+    pub deferrable: bool,
+    /// `confmatchtype`: s simple, f full; none in catalog files of before it was read.
+    #[serde(default)]
+    pub matches: Option<char>,
 }
 
 /// What a partitioned table is partitioned by.

@@ -178,17 +178,20 @@ pub(super) fn keeps_masks(bound: &Bound, run: &Run<'_>) -> Vec<Box<str>> {
     kept
 }
 
-/// What of a statement reaches a temporary table; `kind` is that of the query or data modification itself.
+/// What of a statement reaches a place from which it is read uncounted: a temporary table, or a column that is in no personal category; `kind` is
+/// that of the query or data modification itself.
 pub(super) fn stored(bound: &Bound, kind: &str, run: &Run<'_>) -> Stored {
-    let shows = |(id, position): &(usize, usize)| {
+    let rule = |(id, position): &(usize, usize)| {
         let policy = bound.relations.get(*id).and_then(|used| run.role.relation(used.oid));
-        let rule = policy.and_then(|policy| policy.columns.get(*position));
-        rule.is_some_and(|rule| rule.personal && rule.shows_stored())
+        policy.and_then(|policy| policy.columns.get(*position))
     };
+    let shows = |column: &(usize, usize)| rule(column).is_some_and(|rule| rule.personal && rule.shows_stored());
     let keeps = |assigned: &Assigned| {
         let target = bound.relations.get(assigned.relation);
         let target = target.and_then(|used| run.inputs.catalog.relation(used.oid));
-        target.is_some_and(|target| run.inputs.catalog.is_temporary(target)) && assigned.deps.iter().any(shows)
+        let temporary = target.is_some_and(|target| run.inputs.catalog.is_temporary(target));
+        let counted = rule(&(assigned.relation, assigned.column)).is_some_and(|rule| rule.personal);
+        (temporary || !counted) && assigned.deps.iter().any(shows)
     };
     if !bound.assigned.iter().any(keeps) {
         return Stored::Nothing;

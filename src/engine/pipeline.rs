@@ -7,6 +7,7 @@ use super::{
     foresight::Foresight,
     plan::{
         Access, Effect, Inputs, OutputColumn, Permit, Places, Plan, PlannedStatement, Protocol, QueryContext, Refused,
+        Stored,
     },
     template::Template,
     verify::verify,
@@ -315,6 +316,7 @@ pub(super) fn planned(
     let mut access = access::access(&bound, &exact, searched, run, emit::redacted(all), decision);
     access.login = login;
     access.stored = access::stored(&bound, own_kind, run);
+    access.discloses |= access.stored != Stored::Nothing;
     access.fills = access::fills(&bound, run);
     access.keeps_masks = access::keeps_masks(&bound, run);
     if run.role.judged && all.iter().any(|token| token.kind == Kind::Parameter) {

@@ -149,6 +149,9 @@ pub struct Leading {
     pub open: Option<SqlTemplate>,
     /// Relations that it reads.
     pub needs: Vec<Oid>,
+    /// Whether rows of others lead to their subject by way of its rows: who puts one in the place of another ties all that refer to it to
+    /// another subject.
+    pub between: bool,
 }
 
 /// A relation whose rows decide what the role sees: its row scopes, or conditions about subjects, read it. Whoever could write

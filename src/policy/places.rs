@@ -143,6 +143,11 @@ impl RuleSet {
         self.refusal.is_some() || self.erasure.is_some()
     }
 
+    /// Whether something is shown to those alone to whom subjects have consented (`[consent]`).
+    pub fn shows_by_consent(&self) -> bool {
+        self.consent.is_some()
+    }
+
     fn column_rules(&self) -> impl Iterator<Item = &ColumnRule> {
         self.categories.iter().flat_map(|category| &category.columns)
     }

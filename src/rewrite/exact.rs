@@ -148,7 +148,7 @@ fn compares_whole(job: &Job<'_>, column: &Column, compared: &Compared, reads: &m
 }
 
 /// Whether values of a column are texts; `bpchar` too, for its blanks do not count.
-fn is_text(column: &Column) -> bool {
+pub(super) fn is_text(column: &Column) -> bool {
     match column.type_kind {
         'b' => matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar" | "citext"),
         'd' => column.type_category == 'S',

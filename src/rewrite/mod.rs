@@ -17,6 +17,7 @@ mod functions;
 mod inline;
 mod locking;
 mod names;
+mod replaced;
 mod scope;
 mod stored;
 mod target;
@@ -154,6 +155,7 @@ pub fn rewrite(job: &Job<'_>) -> Result<Edits, Refusal> {
     tokens::check_tokens(job, &mut edits)?;
     check::check(job, &mut edits)?;
     deciding::check(job)?;
+    replaced::check(job)?;
     let references = job.bound.references_by_relation();
     // Around a whole condition: before what is around parts of it.
     scope::targets(job, &mut edits)?;

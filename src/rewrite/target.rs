@@ -9,7 +9,7 @@ use super::{
     check::label,
     deciding,
     derived::Exact,
-    exact::{in_place, searched},
+    exact::{in_place, is_text, searched},
     inline::restored_name,
     names::{hidden, lacks_equality, protected, relation, seen, treatment},
     scope::check_capture,
@@ -276,8 +276,7 @@ fn kept(
     let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
     // Forms make an empty text of the NULL that a hidden cell reads as.
     let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
-    let is_text = matches!(column.type_name.as_str(), "text" | "varchar" | "bpchar");
-    let emptied = if reads_null && is_text {
+    let emptied = if reads_null && is_text(column) {
         [" OR ((", mask.as_str(), ") IS NULL AND pg_catalog.length(", value, ") ", job.equals(), " 0)"].concat()
     } else {
         String::new()

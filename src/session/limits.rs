@@ -126,7 +126,7 @@ impl Disclosed {
         if access.stored == Stored::Uncounted && counts_rows {
             return Err(Refusal::new(
                 RefusalCode::LimitExceeded,
-                "rows that this statement would store in a temporary table cannot be counted",
+                "rows that this statement would store in clear, where they are read uncounted, cannot be counted",
             )
             .with_hint("Use CREATE TEMPORARY TABLE AS, or INSERT without RETURNING and not inside WITH."));
         }

@@ -23,6 +23,7 @@
 //! | `c.*::text`, `c.* = d.*` | `(c.*)::text`, `(c.*) = (d.*)` |
 //! | `GROUP BY DISTINCT a`, `GROUP BY ALL a` | `GROUP BY a` |
 //! | `GROUPING SETS (a, GROUPING SETS (b, ()))` | `GROUPING SETS (a, b, ())` |
+//! | `a = ANY (VALUES (1), (b))` | `a = ANY (SELECT 1 UNION ALL SELECT b)` |
 //! | `ROLLUP ((a)::date, (SELECT 1))` | `ROLLUP (((a)::date), ((SELECT 1)))` |
 //! | SQL/JSON | see [`super::gaps_json`] |
 //! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
@@ -40,7 +41,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     Kind, Nesting, Token,
-    gaps_from::{defines_columns, rows_from},
+    gaps_from::{defines_columns, rows_from, values_of_any},
     gaps_grouping, gaps_json,
     gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
@@ -203,6 +204,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
             {
                 gaps.drop(at + 2..at + 3);
             }
+            "any" | "all" | "some" => values_of_any(tokens, at, &mut gaps),
             "substring" => similar(tokens, at, &mut gaps),
             "normalize" if is_call(tokens, at) => normal_form(tokens, at, &mut gaps),
             "grouping" | "rollup" | "cube" => gaps_grouping::find(tokens, at, &mut gaps),

@@ -1,8 +1,8 @@
-//! Functions in FROM of forms that the parser does not know ([`super::gaps`]).
+//! Of [`super::gaps`]: functions in FROM, and VALUES behind ANY.
 
 use super::{
     Kind, Token,
-    gaps::{kind, level_end, names, word},
+    gaps::{Gaps, WORD, kind, level_end, names, word},
 };
 
 /// `ROWS FROM (f(…)`, and not a column of that name before a sub-select or a join.
@@ -29,4 +29,24 @@ pub(super) fn defines_columns(tokens: &[Token], at: usize) -> bool {
         && tokens.get(at + 2).is_some_and(Token::is_name)
         && !statement.iter().any(|first| word(tokens, at + 2, first))
         && tokens.get(at + 3).is_some_and(Token::is_name)
+}
+
+/// `ANY (VALUES (a), (b))`: the rows as queries, which depend on the same.
+pub(super) fn values_of_any(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    if !(kind(tokens, at + 1) == Some(Kind::Open) && word(tokens, at + 2, "values")) {
+        return;
+    }
+    let mut row = at + 3;
+    let mut shown: &[(Kind, &'static str)] = &[(WORD, "select")];
+    while kind(tokens, row) == Some(Kind::Open) {
+        let close = level_end(tokens, row + 1, |_| false);
+        // VALUES, or the comma before the row.
+        gaps.replace(row - 1..row + 1, shown);
+        gaps.drop(close..close + 1);
+        if kind(tokens, close + 1) != Some(Kind::Comma) {
+            return;
+        }
+        row = close + 2;
+        shown = &[(WORD, "union"), (WORD, "all"), (WORD, "select")];
+    }
 }

@@ -1,14 +1,19 @@
 //! Findings about links of `[subject]`: a row that leads to nobody is hidden by no refusal and no request for erasure, so whoever
-//! may delete a row in between could lay open those behind it. A foreign key that keeps, or takes along, what refers to the row is
-//! what prevents that. In: the links, the foreign keys of the catalog. Out: findings.
+//! may delete a row in between could lay open those behind it, or put another in its place. A foreign key that keeps, or takes along, what refers to
+//! the row is what prevents that; no statement of pgscrim's puts one row in the place of another by itself. In: the links, the foreign keys of the
+//! catalog. Out: findings.
 
 use std::collections::BTreeSet;
 
 use super::{LINK_BREAKS, LINK_NOT_UNIQUE, Pass};
 use crate::{
-    catalog::{Column, Relation, dependents::Dependents},
+    catalog::{
+        CatalogSnapshot, Column, Relation,
+        data::RelationKind,
+        dependents::{Dependents, ForeignKeyData},
+    },
     cli::output::Spot,
-    names::AttNum,
+    names::{AttNum, Oid},
     policy::places::Link,
 };
 
@@ -16,20 +21,28 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     let (rules, catalog) = (pass.rules, pass.catalog);
     let Some(dependents) = &catalog.data().dependents else { return };
     not_unique(pass, dependents);
-    if !rules.hides_by_request() {
-        return;
-    }
     for link in rules.links() {
+        let between = rules.key().is_none_or(|key| key.to != link.to);
+        let opens = rules.hides_by_request();
+        let replaces = between && rules.shows_by_consent();
         let [schema, table, column] = &link.from;
         let found = catalog.relation_named(schema, table).filter(|relation| super::super::detect::holds_rows(relation));
         // A view has no keys of its own, and shows nothing of what leads to nobody.
         let Some((relation, own)) = found.and_then(|relation| Some((relation, relation.column(column)?))) else {
             continue;
         };
-        let Some(why) = breaks(pass, &link, relation, own, dependents) else { continue };
+        let Some(Broken { why, nulls }) = breaks(catalog, &link, relation, own, between, dependents) else { continue };
+        let effect = match (opens, replaces && !nulls) {
+            (true, true) => {
+                "refusals and requests for erasure then hide nothing of its rows, and consent is that of whoever is put in its place"
+            }
+            (true, false) => "refusals and requests for erasure then hide nothing of its rows",
+            (false, true) => "consent is then that of whoever is put in its place",
+            (false, false) => continue,
+        };
         let message = format!(
-            "leads to the subject by {}, {why}: refusals and requests for erasure then hide nothing of its rows; make it ON DELETE \
-             CASCADE or RESTRICT, or take the right to delete there away from restricted logins",
+            "leads to the subject by {}, {why}: {effect}; make it ON DELETE CASCADE or RESTRICT, or take the right to delete there away from \
+             restricted logins",
             link.to.join(".")
         );
         let (file, line) = link.place;
@@ -49,13 +62,27 @@ fn not_unique(pass: &mut Pass<'_>, dependents: &Dependents) {
             continue;
         };
         let alone = |keys: &[AttNum]| *keys == [own.attnum];
-        let mut indexes = dependents.indexes.iter().filter(|index| index.relation == relation.oid && index.unique);
-        let unique = alone(&relation.primary_key) || indexes.any(|index| alone(&index.keys) && index.uses.is_empty());
-        if !unique && told.insert((relation.oid, own.attnum)) {
-            let message =
-                "says who a row is about, and no primary key or unique index of its own keeps several rows from \
-                           holding one value: consent of any of them then shows what is about another; make it unique"
-                    .to_owned();
+        let unique = alone(&relation.primary_key)
+            || dependents.indexes.iter().any(|index| {
+                index.relation == relation.oid
+                    && index.unique
+                    && !index.deferrable
+                    && alone(&index.keys)
+                    && index.uses.is_empty()
+            });
+        let children = children(catalog, relation);
+        let why = if !unique {
+            "no primary key or unique index of its own that is checked at once keeps"
+        } else if !children.is_empty() {
+            "the tables that inherit from it do not keep"
+        } else {
+            continue;
+        };
+        if told.insert((relation.oid, own.attnum)) {
+            let message = format!(
+                "says who a row is about, and {why} several rows from holding one value: consent of any of them then shows what is about \
+                 another; make it unique"
+            );
             let (file, line) = link.place;
             let spot = Spot { file: file.to_owned(), line };
             pass.add(LINK_NOT_UNIQUE, &super::column_name(relation, own), message, Some(spot));
@@ -63,29 +90,95 @@ fn not_unique(pass: &mut Pass<'_>, dependents: &Dependents) {
     }
 }
 
+/// Tables that inherit from one, however far; its partitions are not among them, for their keys are its own.
+fn children<'c>(catalog: &'c CatalogSnapshot, relation: &Relation) -> Vec<&'c Relation> {
+    let mut found: Vec<&Relation> = Vec::new();
+    let direct = |oid: Oid| catalog.children(oid).iter().filter_map(|child| catalog.relation(*child));
+    if relation.kind == RelationKind::PartitionedTable {
+        return found;
+    }
+    let mut next: Vec<&Relation> = direct(relation.oid).collect();
+    while let Some(child) = next.pop() {
+        if found.iter().all(|known| known.oid != child.oid) {
+            found.push(child);
+            next.extend(direct(child.oid));
+        }
+    }
+    found
+}
+
+/// Why a row may lose the one that it refers to.
+struct Broken {
+    why: String,
+    /// Whether its link is NULL then.
+    nulls: bool,
+}
+
 /// What happens to a row when the one that it refers to is deleted, if it loses its subject then.
 fn breaks(
-    pass: &Pass<'_>,
+    catalog: &CatalogSnapshot,
     link: &Link<'_>,
     relation: &Relation,
     own: &Column,
+    between: bool,
     dependents: &Dependents,
-) -> Option<&'static str> {
+) -> Option<Broken> {
     let [schema, table, column] = &link.to;
-    let target =
-        pass.catalog.relation_named(schema, table).filter(|target| super::super::detect::holds_rows(target))?;
+    let target = catalog.relation_named(schema, table).filter(|target| super::super::detect::holds_rows(target))?;
     let referenced = target.column(column)?;
-    let pair = (&own.attnum, &referenced.attnum);
-    let mut keys = dependents.foreign_keys.iter().filter(|key| {
+    let broken = |holder: &Relation, own: &Column| {
         // Keys of partitions are those of the partitioned table.
-        let holders = [relation.oid].into_iter().chain(pass.catalog.parents(relation.oid).iter().copied());
-        let same = holders.into_iter().any(|holder| holder == key.relation);
-        same && key.target == target.oid && key.columns.iter().zip(&key.target_columns).any(|both| both == pair)
-    });
-    match keys.next().map(|key| key.on_delete) {
-        None => Some("and no foreign key keeps what it refers to from being deleted"),
-        Some(Some('n')) => Some("whose foreign key is ON DELETE SET NULL"),
-        Some(Some('d')) => Some("whose foreign key is ON DELETE SET DEFAULT"),
-        Some(Some(_) | None) => None,
+        let mut holders = vec![holder.oid];
+        let mut next = 0;
+        while let Some(oid) = holders.get(next).copied() {
+            next += 1;
+            let parents = catalog.parents(oid).iter().filter_map(|parent| catalog.relation(*parent));
+            holders.extend(parents.filter(|one| one.kind == RelationKind::PartitionedTable).map(|one| one.oid));
+        }
+        let pair = (&own.attnum, &referenced.attnum);
+        let keys: Vec<&ForeignKeyData> = dependents
+            .foreign_keys
+            .iter()
+            .filter(|key| {
+                holders.contains(&key.relation)
+                    && key.target == target.oid
+                    && key.columns.iter().zip(&key.target_columns).any(|both| both == pair)
+            })
+            .collect();
+        let reasons: Vec<&str> = keys.iter().filter_map(|key| loses(key, holder, own, between)).collect();
+        match reasons.first() {
+            _none if keys.is_empty() => Some("and no foreign key keeps what it refers to from being deleted"),
+            // One key that keeps it is enough.
+            Some(reason) if reasons.len() == keys.len() => Some(*reason),
+            Some(_) | None => None,
+        }
+    };
+    if let Some(why) = broken(relation, own) {
+        return Some(Broken { why: why.to_owned(), nulls: why == SETS_NULL });
+    }
+    // Foreign keys are not inherited.
+    let mut children = children(catalog, relation).into_iter();
+    let child = children.find(|child| child.column(&own.name).is_some_and(|own| broken(child, own).is_some()))?;
+    let why = format!("and rows of {}, which inherits from it, are kept by no foreign key", child.name);
+    Some(Broken { why, nulls: false })
+}
+
+const SETS_NULL: &str = "whose foreign key is ON DELETE SET NULL";
+
+/// Why a row that a foreign key of `holder` belongs to may lose what it refers to; none where it is kept, or goes along.
+fn loses(key: &ForeignKeyData, holder: &Relation, own: &Column, between: bool) -> Option<&'static str> {
+    let nullable =
+        |at: &AttNum| *at != own.attnum && holder.column_numbered(*at).is_some_and(|column| !column.not_null);
+    match key.on_delete {
+        Some('n') => Some(SETS_NULL),
+        Some('d') => Some("whose foreign key is ON DELETE SET DEFAULT"),
+        Some(_) | None if key.columns.len() > 1 && key.matches == Some('s') && key.columns.iter().any(nullable) => {
+            Some("whose foreign key keeps nothing where another column of it is NULL")
+        }
+        // The subject itself is known by the link alone.
+        Some('a') if key.deferrable && between => {
+            Some("whose foreign key may be checked when the transaction ends (DEFERRABLE)")
+        }
+        Some(_) | None => None,
     }
 }

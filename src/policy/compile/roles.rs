@@ -170,7 +170,8 @@ impl Pass<'_> {
             let open = if self.role.legal_duty { grants.then_some(None) } else { all_of(subjects, relation, &wanted) };
             if let Some(open) = open {
                 let needs = if open.is_some() { subjects.needs() } else { Vec::new() };
-                found.insert(*oid, Leading { columns: columns.clone(), open, needs });
+                let between = subjects.is_between(*oid);
+                found.insert(*oid, Leading { columns: columns.clone(), open, needs, between });
             }
         }
         found

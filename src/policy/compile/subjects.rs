@@ -15,6 +15,7 @@ use foldhash::fast::FixedState;
 use super::{
     condition::condition,
     equality::{built_in_equality, comparable, equality},
+    inherit::is_view,
     recorded::Names,
     routes::{Link, MOST_ROUTES, looked_up, only},
 };
@@ -269,7 +270,16 @@ impl<'a> Subjects<'a> {
 
     /// Columns of a relation by which its rows, or those of others through it, lead to their subject.
     pub fn leading(&self, relation: Oid) -> Vec<&str> {
-        // A row of a child is written through its parents too.
+        let family = self.written_with(relation);
+        let key = (self.key.relation, self.key.column.as_str());
+        let from = self.links.iter().flat_map(|(oid, own)| own.iter().map(|link| (*oid, link.column.as_str())));
+        let to = self.links.values().flatten().map(|link| (link.to.relation, link.to.column.as_str()));
+        let all = from.chain(to).chain([key]);
+        all.filter(|(oid, _)| family.contains(oid)).map(|(_, column)| column).collect()
+    }
+
+    /// A relation, what it inherits from, and its children: a row of a child is written through its parents too.
+    fn written_with(&self, relation: Oid) -> Vec<Oid> {
         let mut family: Vec<Oid> = self.family(relation).collect();
         let mut next = vec![relation];
         while let Some(oid) = next.pop() {
@@ -278,11 +288,28 @@ impl<'a> Subjects<'a> {
                 next.push(*child);
             }
         }
-        let key = (self.key.relation, self.key.column.as_str());
-        let from = self.links.iter().flat_map(|(oid, own)| own.iter().map(|link| (*oid, link.column.as_str())));
-        let to = self.links.values().flatten().map(|link| (link.to.relation, link.to.column.as_str()));
-        let all = from.chain(to).chain([key]);
-        all.filter(|(oid, _)| family.contains(oid)).map(|(_, column)| column).collect()
+        family
+    }
+
+    /// Whether rows of others lead to their subject by way of the rows of a relation, or of what a view of it reads.
+    pub fn is_between(&self, relation: Oid) -> bool {
+        let mut seen = vec![relation];
+        let mut next = 0;
+        while let Some(oid) = seen.get(next).copied() {
+            next += 1;
+            let family = self.written_with(oid);
+            let mut links = self.links.values().flatten();
+            if links.any(|link| link.to != self.key && family.contains(&link.to.relation)) {
+                return true;
+            }
+            let view = self.catalog.relation(oid).filter(|relation| is_view(relation.kind));
+            for used in view.iter().flat_map(|view| &view.uses_columns) {
+                if !seen.contains(&used.relation) {
+                    seen.push(used.relation);
+                }
+            }
+        }
+        false
     }
 
     /// Whether the rules say that the rows of a relation are about nobody.

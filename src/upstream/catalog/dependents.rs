@@ -16,7 +16,8 @@ SELECT i.indrelid, c.relname::text, i.indisunique, i.indisprimary, m.amname = 'b
               WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
                 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0
                 AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
-                AND d.refobjsubid <> ALL (i.indkey::int2[]) ORDER BY 1)
+                AND d.refobjsubid <> ALL (i.indkey::int2[]) ORDER BY 1),
+       NOT i.indimmediate
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indexrelid
   JOIN pg_am m ON m.oid = c.relam
@@ -26,7 +27,7 @@ SELECT i.indrelid, c.relname::text, i.indisunique, i.indisprimary, m.amname = 'b
  ORDER BY i.indexrelid";
 
 const FOREIGN_KEYS: &str = "
-SELECT conname::text, conrelid, conkey, confrelid, confkey, confdeltype FROM pg_constraint
+SELECT conname::text, conrelid, conkey, confrelid, confkey, confdeltype, condeferrable, confmatchtype FROM pg_constraint
  WHERE contype = 'f' AND conparentid = 0 ORDER BY oid";
 
 /// A column that a partition key uses cannot be dropped alone: it depends internally on its own table.
@@ -95,6 +96,7 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError
                     ordered: row.try_get(4)?,
                     keys: numbers(row.try_get(5)?),
                     uses: numbers(row.try_get(6)?),
+                    deferrable: row.try_get(7)?,
                 })
             })
             .await?,
@@ -107,6 +109,8 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError
                     target: Oid(row.try_get(3)?),
                     target_columns: numbers(row.try_get(4)?),
                     on_delete: Some(letter(row, 5)?),
+                    deferrable: row.try_get(6)?,
+                    matches: Some(letter(row, 7)?),
                 })
             })
             .await?,
