@@ -13,9 +13,10 @@
 //! - when it tells that rows have gone from other tables into a temporary one, from which they may be read for long;
 //! - always, with `upstream.ddl_guard = "always"`.
 //!
-//! When the states differ, the statement is judged again by the newer catalog. Its answer holds when the same text with the
-//! same access comes out, and none of the relations that it reaches was touched in between, by their own marks: one that was
-//! changed and changed back again may have had another meaning when the server looked.
+//! When the states differ, the statement is judged again by a catalog that is read after that moment. Its answer holds when the same text
+//! with the same access comes out, and none of the relations that it reaches was touched in between, by their own marks: one that was
+//! changed and changed back again may have had another meaning when the server looked. What changes after that reading is of no
+//! consequence to the answer: DDL that comes faster than the catalog can be read is all that keeps it waiting.
 //!
 //! Without the last, DDL that does not pass through this process is noticed about a second later (the watch of
 //! [`crate::upstream`]); an answer in between is not proved.

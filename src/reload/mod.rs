@@ -114,8 +114,8 @@ struct Shared {
 
 /// Asks for one reading of catalog and files.
 enum Request {
-    /// And an answer when it is done.
-    Answer(oneshot::Sender<()>),
+    /// And an answer when it is done: whether the catalog was read.
+    Answer(oneshot::Sender<bool>),
     /// Nobody waits.
     Silent,
 }
@@ -202,15 +202,17 @@ impl InputsHandle {
     /// # Errors
     /// [`RefusalCode::NotReady`] when nothing is in force.
     pub async fn refresh(&self) -> Result<Arc<Inputs>, Refusal> {
-        if let Some(requests) = &self.shared.requests {
-            let (sender, done) = oneshot::channel();
-            if requests.send(Request::Answer(sender)).await.is_ok() {
-                let _ = done.await;
-            }
-        }
+        let _ = self.reread().await;
         self.current().ok_or_else(|| {
             Refusal::new(RefusalCode::NotReady, "rules and catalog are not loaded")
                 .with_hint("The log of pgscrim says why.")
         })
+    }
+
+    /// The same; whether the catalog was read, and what is in force is of a moment after the call.
+    pub async fn reread(&self) -> bool {
+        let Some(requests) = &self.shared.requests else { return false };
+        let (sender, done) = oneshot::channel();
+        requests.send(Request::Answer(sender)).await.is_ok() && done.await.unwrap_or(false)
     }
 }

@@ -55,6 +55,8 @@ struct State {
     files_error: Option<Arc<LoadError>>,
     reading: Reading,
     asking: Asking,
+    /// Whether the last load read the catalog.
+    read: bool,
 }
 
 /// Runs the task, and again after a panic. Without it no change of rules or schema would be noticed: then nothing is in force
@@ -97,6 +99,7 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
         files_error: None,
         reading: Reading::default(),
         asking: Asking::default(),
+        read: false,
     };
     let mut hangup = signal(SignalKind::hangup()).ok();
     let mut files_timer = interval(FILES_INTERVAL);
@@ -112,7 +115,7 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
         let rested = tokio::time::Instant::now() + (started.elapsed() * 3).min(LONGEST_PAUSE);
         for request in waiting.drain(..) {
             if let Request::Answer(sender) = request {
-                let _ = sender.send(());
+                let _ = sender.send(state.read);
             }
         }
         state.ask_about_rules_in_force(publisher).await;
@@ -188,6 +191,7 @@ impl State {
         let mut catalog_error = None;
         let mut moment = None;
         let mut soon = false;
+        self.read = false;
         if reread_catalog {
             match read_catalog(&self.sources.upstream).await {
                 Ok((data, now)) => {
@@ -237,6 +241,7 @@ impl State {
         }
         if let Some(moment) = moment {
             publisher.know(moment);
+            self.read = true;
         }
         publisher.report(self.files_error.clone().or(catalog_error));
         soon || publisher.current().is_none()

@@ -17,7 +17,7 @@ use crate::{
     error::{Refusal, RefusalCode},
 };
 
-/// How often the catalog may change while one answer waits.
+/// How often the catalog may not be readable, because it changes, while one answer waits.
 const ATTEMPTS: usize = 4;
 
 impl Relay {
@@ -90,20 +90,32 @@ impl Relay {
     }
 
     async fn holds(&mut self, mut origin: Arc<Origin>) -> Result<bool, Stop> {
-        for _ in 0..ATTEMPTS {
+        if self.shared.inputs.holds(origin.stamp.known.as_ref()).await {
+            return Ok(true);
+        }
+        // What is in force by now may be of a moment before the answer, and is proved as what was judged by.
+        if !Arc::ptr_eq(&self.inputs()?, &origin.stamp) {
+            let Some(again) = self.the_same_again(&origin).await? else { return Ok(false) };
+            origin = again;
             if self.shared.inputs.holds(origin.stamp.known.as_ref()).await {
                 return Ok(true);
             }
-            if Arc::ptr_eq(&self.inputs()?, &origin.stamp) {
-                let _ = self.shared.inputs.refresh().await;
-            }
-            let text = Arc::clone(&origin.text);
-            match self.judge(&text, origin.protocol.clone()).await? {
-                Ok(again) if again.sends_the_same(&origin) => origin = again,
-                Ok(_) | Err(_) => return Ok(false),
+        }
+        for _ in 0..ATTEMPTS {
+            // A picture that is taken after the answer has come needs no proof of its own: what the statement reaches is the same on
+            // both sides of the moment at which the server looked, by marks that never come back.
+            if self.shared.inputs.reread().await {
+                return Ok(self.the_same_again(&origin).await?.is_some());
             }
         }
         Ok(false)
+    }
+
+    /// The statement as it is judged by what is in force; none where that sends something else, or what it reaches was touched.
+    async fn the_same_again(&mut self, origin: &Arc<Origin>) -> Result<Option<Arc<Origin>>, Stop> {
+        let text = Arc::clone(&origin.text);
+        let again = self.judge(&text, origin.protocol.clone()).await?;
+        Ok(again.ok().filter(|again| again.sends_the_same(origin)))
     }
 
     /// Ends the session in place of the answer in front; recorded as refused.
