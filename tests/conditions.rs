@@ -1036,6 +1036,29 @@ fn a_hidden_row_stays_with_its_subject() {
     assert_eq!(lines(&carrier.simple("UPDATE order_links SET buyer = 3 WHERE number = 7 RETURNING buyer")), ["3"]);
 }
 
+/// Who sees a value may write one in its place that is equal and not the same.
+#[test]
+fn an_equal_value_is_written_over_one_that_is_seen() {
+    let more = "CREATE EXTENSION citext; DROP VIEW phones; ALTER TABLE customers ALTER email TYPE citext; ALTER TABLE customers ALTER city TYPE char(9);
+        ALTER TABLE customers ADD paid numeric; UPDATE customers SET paid = 3.0, email = 'Khach'";
+    let rules = DATA.replace(
+        "columns = [\"public.customers.phone\"",
+        "columns = [\"public.customers.paid\", \"public.customers.phone\"",
+    );
+    let (postgres, proxy) = start_with(&rules, more);
+    let mut client = proxy.connect("marketing", "shop");
+    for sql in [
+        "UPDATE customers SET email = 'KHACH', paid = 3.000 WHERE id IN (1, 7, 8)",
+        "UPDATE customers SET email = upper(email::text), paid = paid WHERE id IN (1, 7, 8)",
+        "UPDATE customers SET email = '', paid = NULL WHERE id IN (7, 8)",
+    ] {
+        let answer = client.simple(sql);
+        assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+    }
+    let stored = postgres.sql("shop", "SELECT email::text, paid::text FROM customers WHERE id = 1");
+    assert_eq!(stored[0], [Some("KHACH".to_owned()), Some("3.000".to_owned())]);
+}
+
 /// PostgreSQL looks at foreign keys when a statement is at its end: one that deletes a row and inserts another with its key would tie what refers
 /// to it to another subject.
 #[test]
@@ -1058,6 +1081,7 @@ fn a_row_is_not_put_in_the_place_of_a_hidden_one() {
             "WITH d AS (DELETE FROM some_orders WHERE id = 7) INSERT INTO orders VALUES (7, 1)",
             "MERGE INTO orders o USING (VALUES (7, 1), (7, 2)) v (id, k) ON o.id = v.id AND k = 1
              WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, 1)",
+            "WITH d AS (DELETE FROM customers WHERE id = 7 RETURNING *) INSERT INTO customers SELECT id, 'x' FROM d",
             "MERGE INTO orders o USING (VALUES (7), (1)) v (id) ON o.id = v.id
              WHEN MATCHED AND o.id = 7 THEN DELETE WHEN MATCHED THEN UPDATE SET id = 7",
         ] {

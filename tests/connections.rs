@@ -493,3 +493,21 @@ fn connections_come_and_go_without_a_trace() {
         Client::connect(&proxy.address(), &[("user", "support"), ("database", "shop")]).ok().map(drop)
     });
 }
+
+/// Who is not let in writes no lines of its own into the log, and nothing that a terminal obeys.
+#[test]
+fn a_name_at_start_up_is_one_line_of_the_log() {
+    let (_postgres, proxy) = shop::start();
+    for name in ["x\n2026-01-01T00:00:00Z  INFO rules in force policy=\"none\"", "x\x1b[31mred", "x\u{202e}x"] {
+        for parameters in [[("user", name), ("database", shop::DATABASE)], [("user", "stranger"), ("database", name)]] {
+            assert!(Client::connect(&proxy.address(), &parameters).is_err());
+        }
+    }
+    let refused = |log: &str| log.lines().filter(|line| line.contains("connection refused")).count();
+    let log = wait_for("lines of the log", Duration::from_secs(10), || {
+        let log = proxy.log();
+        (refused(&log) >= 3).then_some(log)
+    });
+    assert!(!log.contains(['\x1b', '\u{202e}']), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("2026-01-01T00:00:00Z")), "{log}");
+}

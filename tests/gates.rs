@@ -238,13 +238,26 @@ fn what_is_put_before_one_token_nests() {
     let rules = RULES.replace("search = { phone = \"exact\", score = \"exact\" }", rows);
     assert_ne!(rules, RULES);
     let other = "CREATE FUNCTION abs(text) RETURNS int LANGUAGE sql AS 'SELECT 1'";
-    let (_postgres, proxy) = shop::start_other(&[SCHEMA, other], &rules);
+    // Behind a gate, and without one.
+    let erasure = "[erasure]\nrecords = \"public.erasures\"\nsubject = \"customer_id\"\n";
+    let without = rules.replace(erasure, "");
+    assert_ne!(without, rules);
+    let erased = format!("{other}; DELETE FROM customers WHERE id = 15");
+    for (more, rules) in [(other, &rules), (erased.as_str(), &without)] {
+        let (_postgres, proxy) = shop::start_other(&[SCHEMA, more], rules);
+        nests(&proxy);
+    }
+}
+
+fn nests(proxy: &Proxy) {
     for (condition, expected) in [
         ("phone = '0900000016' AND 1 / (id - 2000) < 5", &["16"][..]),
         ("phone = '0900000016'", &["16"]),
         ("(phone = '0900000016' OR id = 18) AND 1 / (id - 15) < 5", &["16", "18"]),
         ("phone = '0900000016' AND score = 16 AND phone IN ('0900000016')", &["16"]),
         ("abs(id) = 16 AND phone = '0900000016'", &["16"]),
+        ("id = 16 AND phone IN ('0900000016')", &["16"]),
+        ("id = 18 OR phone = ANY (ARRAY['0900000016'])", &["16", "18"]),
         // Of another row than the scope's, and of one whose subject has asked to be erased.
         ("phone = '0900000017' AND 1 / (id - 2000) < 5", &[]),
         ("phone = '0900000015'", &[]),

@@ -116,6 +116,9 @@ fn what_is_stored_outside_its_category_is_counted() {
         "INSERT INTO log (msg) SELECT full_name FROM customers LIMIT 1 RETURNING msg",
         "WITH i AS (INSERT INTO log (msg) SELECT full_name FROM customers RETURNING msg) SELECT * FROM i",
         "UPDATE log SET msg = c.full_name FROM customers c WHERE c.id = log.id",
+        "UPDATE log SET msg = (SELECT chr(d) FROM generate_series(65, 90) d, customers c WHERE c.id = log.id AND left(c.full_name, 1) = chr(d))",
+        "INSERT INTO log (id) SELECT id + 100 FROM customers WHERE full_name LIKE 'N%'",
+        "WITH i AS (INSERT INTO log (id) SELECT id FROM customers WHERE full_name LIKE 'N%' RETURNING id) SELECT 1",
         "UPDATE log SET msg = c.full_name FROM customers c WHERE c.id = log.id RETURNING msg",
     ] {
         let mut client = proxy.connect("support", "shop");
@@ -130,6 +133,8 @@ fn what_is_stored_outside_its_category_is_counted() {
         "INSERT INTO log (id, msg) SELECT id, born::text FROM customers",
         "INSERT INTO log VALUES (1, 'x') RETURNING msg",
         "UPDATE customers SET full_name = upper(full_name)",
+        "UPDATE customers SET score = 1 WHERE full_name LIKE 'N%'",
+        "UPDATE log SET msg = 'y' WHERE id < 40",
         "UPDATE log SET msg = 'y' FROM customers c WHERE c.id = log.id RETURNING msg",
     ] {
         rows(&client.simple(sql));

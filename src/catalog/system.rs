@@ -127,9 +127,10 @@ const CATALOG_ALLOWED: &[&str] = &[
 
 const CATALOG_WITHOUT: &[(&str, &[&str])] = &[
     ("pg_attribute", &["attmissingval"]),
-    ("pg_cursors", &["statement"]),
-    ("pg_locks", &["page", "tuple", "classid", "objid", "objsubid"]),
-    ("pg_prepared_statements", &["statement"]),
+    // Which plan was chosen says what the statistics of hidden rows hold: whether it can run backward, how often it was made, which indexes it locks.
+    ("pg_cursors", &["statement", "is_scrollable"]),
+    ("pg_locks", &["relation", "page", "tuple", "classid", "objid", "objsubid"]),
+    ("pg_prepared_statements", &["statement", "generic_plans", "custom_plans"]),
     ("pg_prepared_xacts", &["gid"]),
     ("pg_replication_slots", &["restart_lsn", "confirmed_flush_lsn"]),
     ("pg_stat_activity", &["query", "query_id"]),

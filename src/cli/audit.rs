@@ -14,6 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::Value;
 
 use super::{Failure, args, coverage, output::Format, print};
+use crate::diagnostic::printable;
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -235,11 +236,6 @@ impl View {
 #[expect(clippy::cast_precision_loss, reason = "for display")]
 fn number_ms(microseconds: u64) -> f64 {
     microseconds as f64 / 1000.0
-}
-
-/// Text of clients without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// An audit log that cannot be read.

@@ -10,7 +10,7 @@ use super::{
     plan::{Access, ColumnAccess, Stored, Usage},
 };
 use crate::{
-    bind::{Assigned, Bound, Deps, Role, Usages},
+    bind::{Assigned, Bound, ColumnMark, Deps, Role, Usages},
     names::rule_part,
     policy::Treatment,
     rewrite::Searched,
@@ -186,21 +186,35 @@ pub(super) fn stored(bound: &Bound, kind: &str, run: &Run<'_>) -> Stored {
         policy.and_then(|policy| policy.columns.get(*position))
     };
     let shows = |column: &(usize, usize)| rule(column).is_some_and(|rule| rule.personal && rule.shows_stored());
-    let keeps = |assigned: &Assigned| {
+    let elsewhere = |assigned: &&Assigned| {
         let target = bound.relations.get(assigned.relation);
         let target = target.and_then(|used| run.inputs.catalog.relation(used.oid));
         let temporary = target.is_some_and(|target| run.inputs.catalog.is_temporary(target));
         let counted = rule(&(assigned.relation, assigned.column)).is_some_and(|rule| rule.personal);
-        (temporary || !counted) && assigned.deps.iter().any(shows)
+        temporary || !counted
     };
-    if !bound.assigned.iter().any(keeps) {
+    let mut kept = bound.assigned.iter().filter(elsewhere).peekable();
+    if kept.peek().is_none() {
+        return Stored::Nothing;
+    }
+    let values = kept.any(|assigned| assigned.deps.iter().any(shows));
+    let targets = bound.relations.iter().filter(|used| used.role != Role::Source).count();
+    // What is compared decides what is stored where it comes from another relation: `SET n = (SELECT d FROM … WHERE phone = d)`.
+    let decided = || {
+        let reads = bound.relations.iter().any(|used| used.role == Role::Source);
+        reads
+            && bound.relations.iter().enumerate().any(|(id, used)| {
+                let compared = |(position, mark): (usize, &ColumnMark)| {
+                    mark.usages.any(Usages::COMPARED) && shows(&(id, position))
+                };
+                used.marks.iter().enumerate().any(compared)
+            })
+    };
+    let alone = targets == 1 && matches!(kind, "INSERT" | "UPDATE" | "MERGE");
+    // Rows that are returned are counted.
+    if !values && (!decided() || (alone && bound.returns_rows)) {
         return Stored::Nothing;
     }
     // With RETURNING a portal may be left before its end, and of several targets the tag counts one.
-    let targets = bound.relations.iter().filter(|used| used.role != Role::Source).count();
-    if targets == 1 && !bound.returns_rows && matches!(kind, "INSERT" | "UPDATE" | "MERGE") {
-        Stored::Counted
-    } else {
-        Stored::Uncounted
-    }
+    if alone && !bound.returns_rows { Stored::Counted } else { Stored::Uncounted }
 }

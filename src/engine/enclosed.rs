@@ -2,6 +2,8 @@
 //! ends where the clause ends, and the brackets between are those of the client's condition alone. Read from the text, whatever put it there:
 //! `WHERE (scope AND (a) OR b)` has every part, and keeps nothing.
 
+use std::ops::Range;
+
 use crate::{
     bind::Role,
     rewrite::{AddedScope, Job, Printed, added_scope, protected, updates_on_conflict},
@@ -24,15 +26,17 @@ pub(super) fn stand(printed: &Printed, job: &Job<'_>) -> bool {
 }
 
 fn stands(printed: &Printed, added: &AddedScope) -> bool {
-    let find = |at: usize, wanted: &str| {
-        let ours = printed.trusted.iter().chain(&printed.inside);
-        let here = ours.filter(|ours| ours.tokens == (at..at)).map(|ours| ours.bytes.clone());
-        here.into_iter().find(|bytes| printed.text.get(bytes.clone()) == Some(wanted))
+    let here = |at: usize, wanted: &str| -> Vec<Range<usize>> {
+        let ours = printed.trusted.iter().chain(&printed.inside).filter(|ours| ours.tokens == (at..at));
+        ours.map(|ours| ours.bytes.clone()).filter(|bytes| printed.text.get(bytes.clone()) == Some(wanted)).collect()
     };
     match added {
-        AddedScope::Where { at, text } => find(*at, text).is_some_and(|bytes| ends(printed, bytes.end)),
+        AddedScope::Where { at, text } => here(*at, text).iter().any(|bytes| ends(printed, bytes.end)),
         AddedScope::Around { condition, open, close } => {
-            let Some((open, close)) = find(condition.start, open).zip(find(condition.end, close)) else { return false };
+            // Comparisons close at the same token by the same text: the scope is what is furthest out.
+            let open = here(condition.start, open).into_iter().min_by_key(|bytes| bytes.start);
+            let close = here(condition.end, close).into_iter().max_by_key(|bytes| bytes.end);
+            let Some((open, close)) = open.zip(close) else { return false };
             let before = printed.text.get(..open.start).unwrap_or_default();
             let inside = printed.text.get(open.end..close.start).unwrap_or(")");
             before.trim_end().ends_with(" where") && is_balanced(inside) && ends(printed, close.end)

@@ -40,7 +40,7 @@ fn count_of_scans(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> R
         let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for pg_stat_get_numscans");
         return Err(at(job, refusal, function.token));
     }
-    edits.around(&(open + 1..close), "CASE WHEN false THEN (".to_owned(), ") END".to_owned());
+    edits.around(&(open + 1..close), "CASE WHEN false THEN (".to_owned(), ") ELSE NULL::pg_catalog.oid END".to_owned());
     Ok(())
 }
 

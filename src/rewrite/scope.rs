@@ -19,7 +19,7 @@ use crate::{
     error::{Refusal, RefusalCode},
     names::quote_ident,
     policy::{Gate, RelationPolicy, RolePolicy, Scope, SqlTemplate, compiled::Row},
-    sql::{Kind, Nesting, Reads, Token},
+    sql::{Kind, Nesting, Reads, Token, gaps::current_of},
 };
 
 /// Types whose comparisons fail on no value.
@@ -276,7 +276,7 @@ pub fn added_scope(job: &Job<'_>, used: &RelationUse, scope: &Scope) -> Option<A
     let Some(condition) = condition else {
         return Some(AddedScope::Where { at: end, text: ["WHERE (", sql, ")"].concat() });
     };
-    if job.tokens.get(condition.start).is_some_and(|token| token.is_word("current")) {
+    if current_of(job.tokens, condition.start).is_some() {
         return None;
     }
     let (open, close) = if is_barrier(job, scope) {

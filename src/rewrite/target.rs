@@ -273,7 +273,10 @@ fn kept(
     compares_built_in(job, used, column)?;
     check_captures(policy, position, &used.alias)?;
     let mask = seen(policy, position, column, current, Row { name: &quote_ident(&used.alias), few: job.few });
-    let compare = if lacks_equality(column) { "::pg_catalog.text" } else { "" };
+    // Who sees the value may write another one that is equal to it: `3.00` in the place of `3.0`.
+    let shown = rule.gate.as_ref().is_some_and(|gate| gate.clear);
+    let coarse = shown && !compares_all(column);
+    let compare = if lacks_equality(column) || coarse { "::pg_catalog.text" } else { "" };
     // Forms make an empty text of the NULL that a hidden cell reads as.
     let reads_null = rule.gate.is_some() || rule.treatment == Treatment::Withhold;
     let emptied = if reads_null && is_text(column) {
@@ -285,4 +288,23 @@ fn kept(
     let parts =
         ["CASE WHEN ", value, compare, " IS NOT DISTINCT FROM (", mask.as_str(), ")", compare, emptied.as_str()];
     Ok(Some([parts.as_slice(), &[" THEN ", current, " ELSE ", otherwise, " END"]].concat().concat()))
+}
+
+/// Whether values of a column's type that are equal are the same.
+fn compares_all(column: &Column) -> bool {
+    const TYPES: &[&str] = &[
+        "bool",
+        "bytea",
+        "date",
+        "int2",
+        "int4",
+        "int8",
+        "text",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "uuid",
+        "varchar",
+    ];
+    column.type_kind == 'e' || (column.collation.is_none() && TYPES.contains(&column.type_name.as_str()))
 }

@@ -56,6 +56,7 @@ use self::{link::Leg, options::Request, outstanding::Outstanding, relay::Relay, 
 use crate::{
     audit::AuditHandle,
     config::Config,
+    diagnostic::printable,
     engine::PlanCache,
     error::{Refusal, RefusalCode},
     metrics::{ConnectionOutcome, Metrics},
@@ -200,7 +201,7 @@ pub async fn run(shared: Arc<Shared>, stream: Box<dyn ByteStream>, peer: Peer, s
             if let Some(refusal) = &ended.refusal {
                 shared.metrics.refused(refusal.code);
                 let code = refusal.code.code();
-                tracing::info!(client = %peer.address, code, reason = %refusal.message, "connection refused");
+                tracing::info!(client = %peer.address, code, reason = printable(&refusal.message), "connection refused");
             } else if ended.outcome == ConnectionOutcome::AuthenticationFailed {
                 tracing::info!(client = %peer.address, "connection ended: the server did not accept the login");
             }

@@ -31,22 +31,28 @@ pub(super) fn defines_columns(tokens: &[Token], at: usize) -> bool {
         && tokens.get(at + 3).is_some_and(Token::is_name)
 }
 
-/// `ANY (VALUES (a), (b))`: the rows as queries, which depend on the same.
+/// `ANY (VALUES (a), (b))`: the rows as queries, which depend on the same. With ORDER BY the columns would need their names.
 pub(super) fn values_of_any(tokens: &[Token], at: usize, gaps: &mut Gaps) {
-    if !(kind(tokens, at + 1) == Some(Kind::Open) && word(tokens, at + 2, "values")) {
+    let before = |name: &str| at.checked_sub(1).is_some_and(|before| word(tokens, before, name));
+    let united = ["union", "intersect", "except"].iter().any(|name| before(name));
+    if united || !(kind(tokens, at + 1) == Some(Kind::Open) && word(tokens, at + 2, "values")) {
         return;
     }
+    let mut rows = Vec::new();
     let mut row = at + 3;
-    let mut shown: &[(Kind, &'static str)] = &[(WORD, "select")];
     while kind(tokens, row) == Some(Kind::Open) {
         let close = level_end(tokens, row + 1, |_| false);
+        rows.push((row, close));
+        row = close + if kind(tokens, close + 1) == Some(Kind::Comma) { 2 } else { 1 };
+    }
+    if word(tokens, row, "order") {
+        return;
+    }
+    let mut shown: &[(Kind, &'static str)] = &[(WORD, "select")];
+    for (open, close) in rows {
         // VALUES, or the comma before the row.
-        gaps.replace(row - 1..row + 1, shown);
+        gaps.replace(open - 1..open + 1, shown);
         gaps.drop(close..close + 1);
-        if kind(tokens, close + 1) != Some(Kind::Comma) {
-            return;
-        }
-        row = close + 2;
         shown = &[(WORD, "union"), (WORD, "all"), (WORD, "select")];
     }
 }

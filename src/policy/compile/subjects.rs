@@ -291,7 +291,8 @@ impl<'a> Subjects<'a> {
         family
     }
 
-    /// Whether rows of others lead to their subject by way of the rows of a relation, or of what a view of it reads.
+    /// Whether rows of others lead to their subject by way of the rows of a relation, or of what a view of it reads. The subject's own row is
+    /// one: records may be deleted with it.
     pub fn is_between(&self, relation: Oid) -> bool {
         let mut seen = vec![relation];
         let mut next = 0;
@@ -299,7 +300,7 @@ impl<'a> Subjects<'a> {
             next += 1;
             let family = self.written_with(oid);
             let mut links = self.links.values().flatten();
-            if links.any(|link| link.to != self.key && family.contains(&link.to.relation)) {
+            if links.any(|link| family.contains(&link.to.relation)) {
                 return true;
             }
             let view = self.catalog.relation(oid).filter(|relation| is_view(relation.kind));
