@@ -181,7 +181,8 @@ asked = 0
 for tool, queries in TOOLS.items():
     for query in queries:
         asked += 1
-        expected = answer(server, query)
+        # How often an index was scanned is not told.
+        expected = answer(server, query.replace("pg_catalog.pg_stat_get_numscans(i.indexrelid)", "NULL::bigint"))
         try:
             got = answer(proxy, query)
         except psycopg.Error as error:
