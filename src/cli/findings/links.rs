@@ -1,6 +1,6 @@
 //! Findings about links of `[subject]`: a row that leads to nobody is hidden by no refusal and no request for erasure, so whoever
 //! may delete a row in between could lay open those behind it, or put another in its place. A foreign key that keeps, or takes along, what refers to
-//! the row is what prevents that; no statement of pgscrim's puts one row in the place of another by itself. In: the links, the foreign keys of the
+//! the row is what prevents that; a single statement that would put one row in the place of another is refused. In: the links, the foreign keys of the
 //! catalog. Out: findings.
 
 use std::collections::BTreeSet;
