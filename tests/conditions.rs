@@ -1066,7 +1066,8 @@ fn a_row_is_not_put_in_the_place_of_a_hidden_one() {
     let more = "ALTER TABLE shipments ADD FOREIGN KEY (order_id) REFERENCES orders; CREATE TABLE old_orders () INHERITS (orders);
         CREATE VIEW some_orders AS SELECT * FROM orders WHERE id < 1000; GRANT ALL ON old_orders, some_orders TO staff, marketing;
         INSERT INTO orders VALUES (500, 7, '0900', 1), (501, 1, '0900', 1)";
-    let (_postgres, proxy) = start_with(DATA, more);
+    let (postgres, proxy) = start_with(DATA, more);
+    let version = postgres.version();
     for user in ["staff", "marketing"] {
         let mut client = proxy.connect(user, "shop");
         let seen = |client: &mut wire::Client| {
@@ -1098,6 +1099,9 @@ fn a_row_is_not_put_in_the_place_of_a_hidden_one() {
             "MERGE INTO orders o USING (VALUES (501)) v (id) ON o.id = v.id WHEN MATCHED THEN DELETE",
             "MERGE INTO orders o USING (VALUES (901)) v (id) ON o.id = v.id WHEN NOT MATCHED THEN INSERT VALUES (901, 1)",
         ] {
+            if sql.starts_with("MERGE") && version < 15 {
+                continue; // Not known to the server.
+            }
             client.simple("BEGIN");
             let answer = client.simple(sql);
             assert!(wire::error(&answer).is_none(), "{user}: {sql}: {}", wire::describe(&answer));

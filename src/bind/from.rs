@@ -275,6 +275,14 @@ impl Binder<'_> {
                 if args.is_some() || *with_ordinality {
                     return Err(Self::unsupported("this form of a table reference"));
                 }
+                let value = if sample.is_none() && inheritance.is_none() {
+                    self.value_item(name, alias.as_ref())?
+                } else {
+                    None
+                };
+                if let Some(item) = value {
+                    return Ok(vec![item]);
+                }
                 let item = self.table(name, alias.as_ref(), inheritance.as_ref(), sample.as_ref(), scope.block)?;
                 Ok(vec![item])
             }

@@ -13,8 +13,13 @@ use super::{
     bound::{Clause, Deps, Output, Usages},
     query::columns_of,
     scope::{Scope, ScopeItem, merge},
+    typed::is_value_keyword,
 };
-use crate::{catalog::functions::builtin_out_names, error::Refusal, sql::gaps};
+use crate::{
+    catalog::functions::builtin_out_names,
+    error::Refusal,
+    sql::{Kind, gaps, parse},
+};
 
 impl Binder<'_> {
     /// A function in FROM.
@@ -65,6 +70,28 @@ impl Binder<'_> {
         // A single unnamed result may be a row with columns of its own.
         let composite = !typed && out_names.is_empty();
         Ok(vec![self.function_result(outputs, alias, with_ordinality, composite, Some(&function))?])
+    }
+
+    /// A keyword that is a value, in FROM: `FROM current_date AS today (day)`. No table has such a name without quotes.
+    pub(super) fn value_item(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+    ) -> Result<Option<ScopeItem>, Refusal> {
+        let [ObjectNamePart::Identifier(ident)] = name.0.as_slice() else { return Ok(None) };
+        // Before PostgreSQL 16 the last one is a name like others.
+        if !is_value_keyword(&ident.value) || matches!(ident.value.as_str(), "default" | "system_user") {
+            return Ok(None);
+        }
+        let at = parse::ident_index(ident).and_then(|at| self.tokens.get(at));
+        if at.is_none_or(|token| token.kind == Kind::Quoted) {
+            return Ok(None);
+        }
+        self.take(ident)?;
+        let typed = self.value_type(&ident.value);
+        let outputs = vec![Output { typed, ..output(&ident.value, &Deps::new()) }];
+        let item = self.function_result(outputs, alias, false, true, Some(&ident.value))?;
+        Ok(Some(ScopeItem { open: false, ..item }))
     }
 
     /// `ROWS FROM (f(…), g(…)) [WITH ORDINALITY]`: how many columns each function gives is not known here, so that every

@@ -397,7 +397,7 @@ impl Binder<'_> {
     }
 
     /// Keywords that are values.
-    fn value_type(&self, word: &str) -> Typed {
+    pub(super) fn value_type(&self, word: &str) -> Typed {
         match word {
             "current_date" => self.known(Oid(1082)),
             "current_timestamp" => self.known(Oid(1184)),
