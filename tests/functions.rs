@@ -8,7 +8,10 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::Postgres;
-use pgscrim::catalog::functions::{Builtin, builtin, is_set_returning, is_volatile};
+use pgscrim::{
+    catalog::functions::{Builtin, builtin, is_set_returning, is_volatile},
+    rewrite::MAKES_OR_MEETS,
+};
 
 const REFUSED: &[&str] = &[
     "query_to_xml",
@@ -258,6 +261,30 @@ const VOLATILE: &[&str] = &[
     "pg_is_wal_replay_paused",
     "pg_get_wal_replay_pause_state",
 ];
+
+/// Types that stand for any one.
+const ANY: &str =
+    "'{anyelement,anyarray,anynonarray,anycompatible,anycompatiblearray,anycompatiblenonarray}'::regtype[]";
+
+/// See `rewrite/domains.rs`: functions that take a value of any type, and make an array of it or take another of its type.
+#[test]
+fn what_makes_a_constant_a_value_of_any_type_is_known() {
+    let postgres = Postgres::start();
+    let rows = postgres.sql(
+        "postgres",
+        &format!(
+            "SELECT DISTINCT proname::text FROM pg_proc, unnest(proargtypes::regtype[]) AS one (type)
+              WHERE pronamespace = 'pg_catalog'::regnamespace AND NOT 'internal'::regtype = ANY (proargtypes::regtype[])
+                AND one.type = ANY ('{{anyelement,anynonarray,anycompatible,anycompatiblenonarray}}'::regtype[])
+                AND (prorettype IN ('anyarray'::regtype, 'anycompatiblearray'::regtype)
+                     OR (SELECT count(*) FROM unnest(proargtypes::regtype[]) t (type) WHERE t.type = ANY ({ANY})) > 1)"
+        ),
+    );
+    let found: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
+    assert!(found.len() > 8, "{found:?}");
+    let unknown: Vec<_> = found.iter().filter(|name| !MAKES_OR_MEETS.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
 
 #[test]
 fn the_allow_list_fits_the_server() {

@@ -242,15 +242,9 @@ fn types_of_columns_run_nothing() {
             format!("CREATE TEMP TABLE t AS SELECT id, {column} AS x FROM tickets WHERE false"),
             format!("SELECT id, {column} AS x INTO TEMP t FROM tickets WHERE false"),
         ] {
-            done(&client.simple(&make));
-            for use_it in
-                ["INSERT INTO t (id) VALUES (1) RETURNING x", "INSERT INTO t VALUES (1, '09%')", "SELECT x FROM t"]
-            {
-                let messages = client.simple(use_it);
-                assert_eq!(refused(&messages), "PGS0218", "{make}; {use_it}");
-                assert!(hint(&messages).contains("column x"), "{}", hint(&messages));
-            }
-            done(&client.simple("DROP TABLE t"));
+            let messages = client.simple(&make);
+            assert_eq!(refused(&messages), "PGS0218", "{make}");
+            assert!(hint(&messages).contains("column x"), "{}", hint(&messages));
         }
     }
     for kind in ["contact", "outer_contact", "by_query", "known_phone"] {

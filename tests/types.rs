@@ -92,6 +92,112 @@ fn arrays_of_types_that_run_nothing_are_harmless() {
     assert!(wire::error(&runs).unwrap().field(b'H').unwrap().starts_with("PGS0211"), "{}", wire::describe(&runs));
 }
 
+/// The check of a domain that reads what the role does not see says so of every text that becomes one of its values.
+const KNOWN: &str = "
+    CREATE FUNCTION is_known(text) RETURNS boolean LANGUAGE sql SECURITY DEFINER
+        AS 'SELECT EXISTS (SELECT FROM public.customers WHERE phone LIKE $1)';
+    CREATE DOMAIN known_phone AS text CHECK (VALUE IS NULL OR is_known(VALUE));
+    CREATE TYPE pair AS (a int, d known_phone);
+    CREATE TABLE held (id int, d known_phone, c pair);
+    INSERT INTO held (id) VALUES (1);
+    CREATE VIEW seen AS SELECT d FROM held;
+    CREATE FUNCTION either(anyelement, anyelement) RETURNS anyelement LANGUAGE sql AS 'SELECT $1';
+    CREATE FUNCTION one_held() RETURNS known_phone LANGUAGE sql AS 'SELECT d FROM public.held';
+    GRANT SELECT ON held, seen TO support;";
+
+#[test]
+fn a_constant_becomes_no_value_of_a_domain_that_is_checked_by_the_shop() {
+    let postgres = shop::postgres();
+    postgres.sql(shop::DATABASE, KNOWN);
+    let rules = shop::RULES
+        .replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.either\", \"public.one_held\"]");
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let mut client = proxy.connect("support", "shop");
+    for sql in [
+        "SELECT array_append(array_agg(d), '09%') FROM held",
+        "SELECT ARRAY(SELECT d FROM held) = '{09%}'",
+        "SELECT ARRAY[d] = '{09%}' FROM held",
+        "SELECT ARRAY[x] || '09%' FROM (SELECT d AS x FROM held) s",
+        "SELECT lag(d, 1, '09%') OVER () FROM held",
+        "SELECT lead(d, 1, '09%') OVER () FROM seen",
+        "SELECT array_fill(d, '{1}') = '{09%}' FROM held",
+        "SELECT percentile_disc('{0.5}') WITHIN GROUP (ORDER BY d) = '{09%}' FROM held",
+        "SELECT ARRAY(SELECT d FROM seen) = '{09%}'",
+        "SELECT either(d, '09%') FROM held",
+        "SELECT ARRAY[one_held()] = '{09%}'",
+        "PREPARE z AS SELECT array_append(array_agg(d), $1) FROM held",
+    ] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0211", "{sql}");
+    }
+    for sql in [
+        "SELECT d FROM held WHERE d = '09%' OR d IN ('a', 'b') OR d LIKE '0%'",
+        "SELECT coalesce(d, 'x'), greatest(d, 'x'), CASE WHEN id = 1 THEN d ELSE 'x' END, nullif(d, 'x') FROM held",
+        "SELECT d FROM held UNION ALL SELECT 'x'",
+        "SELECT first_value(d) OVER () = 'x' FROM held",
+        "SELECT d, ARRAY[id], lag(id, 1, 0) OVER () FROM held",
+        "SELECT array_agg(d::text), ARRAY[max(CAST(d AS text))] = '{x}' FROM held",
+        "SELECT string_agg(d, ','), max(d), count(DISTINCT d) FROM held",
+    ] {
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+    }
+}
+
+/// A temporary table has a row type, which would make values of the types of its columns of any text.
+#[test]
+fn the_row_of_a_temporary_table_is_no_way_to_a_type_that_runs_a_function() {
+    let postgres = shop::postgres();
+    postgres.sql(shop::DATABASE, KNOWN);
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    for sql in [
+        "CREATE TEMP TABLE z AS SELECT d FROM held",
+        "CREATE TEMP TABLE z AS SELECT c FROM held",
+        "CREATE TEMP TABLE z (x) AS SELECT coalesce(d, d) FROM held",
+        "CREATE TEMP TABLE z AS SELECT * FROM seen",
+        "SELECT id, d INTO TEMP z FROM held",
+        "CREATE TEMP TABLE z AS SELECT d FROM held; SELECT '(09%)'::z",
+    ] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0218", "{sql}");
+    }
+    for sql in [
+        "CREATE TEMP TABLE z AS SELECT id, d::text AS d, CAST(d AS varchar) AS v FROM held",
+        "SELECT '(1,09%,x)'::z",
+        "SELECT d FROM z WHERE ARRAY[d] = '{09%}'",
+    ] {
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+    }
+    // What a function has made is no better.
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION made() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE w AS SELECT d FROM public.held; END'",
+    );
+    let rules = shop::RULES.replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.made\"]");
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let mut client = proxy.connect("support", "shop");
+    // What is in the session is asked for when a statement makes a table.
+    for sql in ["SELECT made()", "CREATE TEMP TABLE beside (i int)"] {
+        let made = client.simple(sql);
+        assert!(wire::error(&made).is_none(), "{sql}: {}", wire::describe(&made));
+    }
+    for sql in [
+        "SELECT '(09%)'::w",
+        "SELECT '{(09%)}'::w[]",
+        "SELECT '{(09%)}'::_w",
+        "SELECT jsonb_populate_record(NULL::w, '{\"d\": \"09%\"}')",
+        "PREPARE p (w) AS SELECT $1",
+        "CREATE TEMP TABLE v (a w)",
+    ] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0218", "{sql}");
+    }
+}
+
+fn refused(messages: &[wire::Message]) -> String {
+    let hint = wire::error(messages).and_then(|error| error.field(b'H'));
+    hint.unwrap_or_else(|| wire::describe(messages)).chars().take(7).collect()
+}
+
 /// Types of columns to which more may be assigned than the proof of [`assigned`](../src/rewrite/assigned.rs) lets through; their values are
 /// cast as CAST does, which takes more.
 const LENIENT: &[&str] = &[

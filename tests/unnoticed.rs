@@ -471,6 +471,29 @@ fn the_own_role_may_be_taken_on() {
     );
 }
 
+/// The numbers of types, formats and values have no sign: drivers that declare types send 65,535.
+#[test]
+fn a_message_has_as_many_parameters_as_the_protocol_holds() {
+    let (postgres, proxy) = start();
+    for number in [32_767, 32_768, 65_535] {
+        let rows: Vec<String> = (1..=number).map(|number| format!("(${number})")).collect();
+        let sql = format!("SELECT sum(n), count(*) FROM (VALUES {}) v (n)", rows.join(","));
+        let sent = [
+            parse("", &sql, &vec![23; number]),
+            wire::describe_statement(""),
+            bind("", "", &vec![0; number], &vec![Some(b"1".as_slice()); number], &[0, 0]),
+            execute("", 0),
+            sync(),
+        ];
+        let [expected, found] = both(&postgres, &proxy).map(|mut client| {
+            client.send(&sent.concat());
+            shown(&client.until_ready())
+        });
+        assert!(found == expected, "{number}: {found:?}");
+        assert!(found.iter().any(|message| message.contains(&number.to_string())), "{number}: {found:?}");
+    }
+}
+
 #[test]
 fn notifications_by_function() {
     let (postgres, proxy) = start();
@@ -483,6 +506,9 @@ fn notifications_by_function() {
                 "SELECT pg_notify('jobs', 'one')",
                 "SELECT pg_notify('jobs', lower('A') || now()::text), 1",
                 "INSERT INTO counted VALUES (9) RETURNING pg_notify('a', '')",
+                "SELECT pg_notify('jobs', p) FROM json_array_elements_text('[\"a\", \"b\"]'::json) AS p",
+                "SELECT pg_notify('jobs', v) FROM (VALUES ('x'), ('y')) t (v)",
+                "WITH p AS (SELECT 'x'::text AS v) SELECT pg_notify('jobs', v) FROM p",
             ],
         );
         let [straight, through] = &mut sessions;
@@ -494,6 +520,8 @@ fn notifications_by_function() {
             "SELECT pg_notify('jobs', id::text) FROM customers",
             "SELECT pg_notify('c' || n, '') FROM counted",
             "SELECT pg_notify('jobs', (SELECT count(*)::text FROM customers))",
+            "SELECT pg_notify('jobs', n::text) FROM generate_series(1, (SELECT count(*) FROM customers)) n",
+            "WITH n AS (SELECT count(*) AS n FROM customers) SELECT pg_notify('jobs', v) FROM unnest(ARRAY['x']) v, n",
             "SELECT pg_notify('jobs', (TABLE customers LIMIT 1)::text)",
             "SELECT pg_notify('jobs', c::text) FROM customers c",
             "WITH c AS (SELECT phone FROM customers) SELECT pg_notify('jobs', (SELECT max(phone) FROM c))",

@@ -16,7 +16,7 @@ use super::{
     typed::is_value_keyword,
 };
 use crate::{
-    catalog::functions::builtin_out_names,
+    catalog::{functions::builtin_out_names, overloads::Typed},
     error::Refusal,
     sql::{Kind, gaps, parse},
 };
@@ -55,7 +55,11 @@ impl Binder<'_> {
             .map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         let out_names = known.or(builtin).unwrap_or_default();
         let outputs: Vec<Output> = if typed {
-            alias.into_iter().flat_map(|alias| &alias.columns).map(|column| output(&column.name.value, &deps)).collect()
+            let columns = alias.into_iter().flat_map(|alias| &alias.columns);
+            let typed = |data_type: &Option<_>| data_type.as_ref().map_or(Typed::Any, |of| self.type_named(of));
+            let defined =
+                columns.map(|column| Output { typed: typed(&column.data_type), ..output(&column.name.value, &deps) });
+            defined.collect()
         } else if out_names.is_empty() {
             vec![output(&function, &deps)]
         } else {

@@ -15,8 +15,10 @@ use super::{
     compare::Place,
     failing::Nature,
     scope::{Scope, ScopeColumn, ScopeItem, merge},
+    typed::TEXT,
 };
 use crate::{
+    catalog::overloads::Typed,
     error::Refusal,
     sql::{Kind, parse},
 };
@@ -199,7 +201,7 @@ impl Binder<'_> {
                     for (position, expression) in row.content.iter().enumerate() {
                         let failing = self.found_failing();
                         let deps = self.row(std::slice::from_ref(expression), &context)?;
-                        let typed = self.output_type(expression, &context)?;
+                        let typed = self.value_in_rows(expression, &context)?;
                         let nature = self.item_nature(expression, failing, &context)?;
                         match outputs.get_mut(position) {
                             Some(output) => {
@@ -216,6 +218,9 @@ impl Binder<'_> {
                             }),
                         }
                     }
+                }
+                for output in outputs.iter_mut().filter(|output| output.typed == Typed::Literal) {
+                    output.typed = self.known(TEXT);
                 }
                 // ORDER BY sees the columns of the rows.
                 let rows = ScopeItem {

@@ -31,7 +31,7 @@ use crate::{
 };
 
 const BOOL: Typed = Typed::Known(Oid(16));
-const TEXT: Oid = Oid(25);
+pub(super) const TEXT: Oid = Oid(25);
 /// What it costs to find what an operator or a call means, against a column that is looked at.
 const RESOLVED: usize = 64;
 
@@ -87,6 +87,17 @@ impl Binder<'_> {
             // What becomes of it, the query around says.
             Typed::Parameter => Typed::Any,
             known @ (Typed::Any | Typed::Known(_) | Typed::Row) => known,
+        })
+    }
+
+    /// The type of a value of VALUES, whose columns take the types of all rows together.
+    pub(super) fn value_in_rows(&mut self, expression: &Expr, context: &Context) -> Result<Typed, Refusal> {
+        if self.overloads().is_none() {
+            return Ok(Typed::Any);
+        }
+        Ok(match self.type_of(expression, context)? {
+            Typed::Parameter => Typed::Any,
+            known @ (Typed::Any | Typed::Literal | Typed::Known(_) | Typed::Row) => known,
         })
     }
 
@@ -250,6 +261,10 @@ impl Binder<'_> {
                     Ok(binder.operator_type(op.to_string(), None, operand))
                 })?
             }
+            Expr::AtTimeZone { timestamp, time_zone } => self.once(expression, |binder| {
+                let arguments = [binder.type_of(time_zone, context)?, binder.type_of(timestamp, context)?];
+                Ok(binder.function_type("timezone", &arguments))
+            })?,
             Expr::Extract { field: _, syntax: _, expr: _ } => self.known(Oid(1700)),
             Expr::Position { expr: _, r#in: _ } => self.known(Oid(23)),
             Expr::CompoundFieldAccess { root, access_chain } => self.subscript_type(root, access_chain, context)?,

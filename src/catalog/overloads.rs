@@ -134,6 +134,22 @@ fn arguments_for(declared: &[Oid], variadic: Option<Oid>, defaults: u16, count: 
     (count == declared.len() || few).then(|| (declared.get(..count).unwrap_or_default().to_vec(), false))
 }
 
+/// Whether PostgreSQL compares numbers of the two types by an operator that takes the first on its left as it is.
+fn is_wider(left: Oid, right: Oid) -> bool {
+    const INT2: Oid = Oid(21);
+    const INT4: Oid = Oid(23);
+    const INT8: Oid = Oid(20);
+    const FLOAT4: Oid = Oid(700);
+    const FLOAT8: Oid = Oid(701);
+    const NUMERIC: Oid = Oid(1700);
+    let integers = [INT2, INT4, INT8].contains(&right);
+    match left {
+        INT2 | INT4 | INT8 | NUMERIC => integers,
+        FLOAT8 => integers || right == NUMERIC || right == FLOAT4,
+        _other => false,
+    }
+}
+
 impl Overloads {
     fn shape(&self, oid: Oid) -> Option<&TypeShape> {
         let at = self.types.binary_search_by_key(&oid, |shape| shape.oid).ok()?;
@@ -209,7 +225,7 @@ impl Overloads {
         let operand = |oid| Some(self.base(oid)).map(|base| if base == VARCHAR { TEXT } else { base });
         let compared = operand(left).filter(|compared| match right {
             Typed::Literal => true,
-            Typed::Known(right) => operand(right) == Some(*compared),
+            Typed::Known(right) => operand(right).is_some_and(|right| right == *compared || is_wider(*compared, right)),
             Typed::Any | Typed::Parameter | Typed::Row => false,
         });
         let equals = |oid: &Oid| {

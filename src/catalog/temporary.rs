@@ -167,6 +167,19 @@ impl CatalogSnapshot {
         }
     }
 
+    /// Refuses the row type of a temporary relation that is barred, and the type of arrays of it: its values have the fields of the relation.
+    ///
+    /// # Errors
+    /// See [`Bar`].
+    pub fn usable_type(&self, name: &str) -> Result<(), Refusal> {
+        let row = name.trim_start_matches('_');
+        let named = |known: &&TemporaryRelation| [name, row].contains(&&*known.relation.name);
+        match self.temporary().iter().filter(named).find_map(|known| known.bar.as_ref().map(|bar| (known, bar))) {
+            Some((known, bar)) => Err(bar.refusal(&known.relation.name)),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a relation is a temporary one that may hold masks.
     pub fn holds_masks(&self, relation: &Relation) -> bool {
         let known = self.temporary().iter().find(|temporary| temporary.relation.oid == relation.oid);

@@ -153,6 +153,9 @@ fn column_type(reader: &mut Reader<'_>, out: &mut String, run: &Run<'_>) -> Resu
                 | Kind::Comma
                 | Kind::Dot
         );
+        if token.is_name() {
+            run.inputs.catalog.usable_type(token.name()).map_err(|refusal| reader.here(refusal))?;
+        }
         let runs_some = |kind: &TypeData| runs_a_function(kind) || is_compared_by_unlisted(run.role, kind);
         let runs = token.is_name() && run.inputs.catalog.types_named(token.name()).any(runs_some);
         if runs {

@@ -363,6 +363,9 @@ fn inner(tokens: &[Token], from: usize, run: &Run<'_>) -> Result<Rewritten, Refu
 /// Types of parameters run code when a value comes in, as casts do.
 fn parameter_types(tokens: &[Token], run: &Run<'_>) -> Result<(), Refusal> {
     let mut types = tokens.iter().filter(|token| token.is_name());
+    for token in types.clone() {
+        run.inputs.catalog.usable_type(token.name()).map_err(|refusal| refusal.at(token.start))?;
+    }
     let operates = |found: &TypeData| {
         let mut oids = [Some(found.oid), found.array_oid].into_iter().flatten();
         oids.any(|oid| rewrite::takes_operand(&run.inputs.catalog, run.role, oid))

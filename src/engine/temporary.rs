@@ -14,6 +14,7 @@ use super::{
     plan::{Effect, MadeTable, PlannedStatement, Stored},
 };
 use crate::{
+    bind::Bound,
     catalog::{
         Relation,
         temporary::{Bar, TEMPORARY_SCHEMA},
@@ -307,6 +308,7 @@ fn stored(
         )
         .with_hint("Use SET."));
     }
+    row_type(&made, query, bound, run)?;
     let alone = bound.assigned.is_empty();
     let masked = bound.outputs.iter().any(|output| access::masked(&output.deps, bound, run));
     let unnamed = bound.outputs.iter().skip(made.columns.len());
@@ -334,6 +336,22 @@ fn stored(
         (true, false) => Stored::Uncounted,
     };
     Ok(planned)
+}
+
+/// Refuses a table with a column whose type runs a function: its row type would make values of that type of any text.
+fn row_type(made: &MadeTable, query: &[Token], bound: &Bound, run: &Run<'_>) -> Result<(), Refusal> {
+    let catalog = &run.inputs.catalog;
+    let harmful = |(id, position): &(usize, usize)| {
+        let relation = bound.relations.get(*id).and_then(|used| catalog.relation(used.oid));
+        let column = relation.and_then(|relation| relation.columns.get(*position));
+        column.is_none_or(|column| !catalog.is_harmless_column(column.type_oid))
+            && !rewrite::is_cast(bound, query, *id, *position)
+    };
+    for (at, output) in bound.outputs.iter().enumerate().filter(|(_, output)| output.deps.iter().any(harmful)) {
+        let name = made.columns.get(at).or(output.name.as_ref()).map_or("?column?", String::as_str);
+        return Err(Bar::Column(name.into()).refusal(&made.name));
+    }
+    Ok(())
 }
 
 /// A plan without places: its text is ours.

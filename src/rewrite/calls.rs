@@ -77,7 +77,7 @@ fn advisory_lock(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
 }
 
 /// Whoever listens hears of it, so nothing in it may come from a relation, be it a number of rows: with constants and parameters, and what
-/// functions make of them, it is what NOTIFY is.
+/// functions make of them, in FROM and WITH too, it is what NOTIFY is.
 fn notification(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
     let from = function.token + 1;
     let end = after_brackets(job.tokens, from);
@@ -95,7 +95,8 @@ fn notification(job: &Job<'_>, function: &FunctionUse) -> Result<(), Refusal> {
         let type_name = kind(at.checked_sub(1)) == Some(Kind::Typecast) || word(at.checked_sub(1), "as");
         !(reserved || called || type_name)
     };
-    if function.deps.is_empty() && !(from..end).any(names_something) {
+    let alone = job.bound.relations.is_empty();
+    if alone || (function.deps.is_empty() && !(from..end).any(names_something)) {
         return Ok(());
     }
     let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for function pg_notify")

@@ -3,7 +3,9 @@
 use std::{collections::HashSet, ops::Range};
 
 use super::{
-    Edits, Job, functions,
+    Edits, Job,
+    domains::{is_cast, may_take_constants},
+    functions,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
@@ -30,6 +32,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         functions::check_function(job, function, edits)?;
     }
     for (name, tokens) in &job.bound.types {
+        job.catalog.usable_type(name).map_err(|refusal| at(job, refusal, tokens.start))?;
         if job.catalog.types_named(name).any(|user| user.has_user_cast) {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed"))
                 .with_hint("A cast of this type runs a function that the rules do not list.");
@@ -79,9 +82,12 @@ fn compared(job: &Job<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+const BECOMES: &str = "A constant that becomes a value of this type runs a function that the rules do not list. The column may be \
+     shown as it is, by a query without others inside.";
+
 /// Columns whose type runs a user's function without a cast in the text: when it is cast without being asked, or when a constant that
 /// meets a value of it becomes one (`coalesce(tags, '{…}')`), which checks the elements of an array, the fields of a row, the bounds of
-/// a range. With a domain of scalars a constant meets its base type.
+/// a range. What a constant becomes beside a domain of scalars says [`super::domains`].
 fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
     let checks = |kind: &TypeData| kind.has_user_cast && kind.oid >= FIRST_USER_OID;
@@ -90,6 +96,15 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     let running: Vec<_> = types.filter(|kind| kind.casts_implicitly || checks(kind) || compares(kind)).collect();
     if running.is_empty() {
         return Ok(());
+    }
+    let taking = may_take_constants(job);
+    for function in job.bound.functions.iter().filter(|_| taking) {
+        let gives = |user: &FunctionData| running.iter().any(|kind| user.result_type == Some(kind.oid) && checks(kind));
+        if job.catalog.functions_named(&function.name).any(gives) {
+            let message = format!("function {} gives values of a type that is not allowed", function.name);
+            let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message);
+            return Err(at(job, refusal.with_hint(BECOMES), function.token));
+        }
     }
     for (id, used) in job.bound.relations.iter().enumerate() {
         let columns = relation(job, used)?.columns.iter().zip(&used.marks);
@@ -103,7 +118,10 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
             let checks = checks(kind);
             let parts = matches!(column.type_category, 'A' | 'C' | 'R');
             let whole = used.whole_row.is_some() && checks && (parts || column.type_kind == 'd');
-            let inside = mark.used && checks && parts && !is_shown_alone(job, id, position);
+            let inside = mark.used
+                && checks
+                && (parts || (taking && !is_cast(job.bound, job.tokens, id, position)))
+                && !is_shown_alone(job, id, position);
             if whole || inside || (mark.used && kind.casts_implicitly) {
                 let refusal = Refusal::new(
                     RefusalCode::TypeNotAllowed,
@@ -112,8 +130,7 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
                 .with_hint(if kind.casts_implicitly {
                     "PostgreSQL may cast it by a function that the rules do not list."
                 } else {
-                    "A constant that becomes a value of this type runs a function that the rules do not list. The column may be \
-                     shown as it is, by a query without others inside."
+                    BECOMES
                 });
                 return Err(at(job, refusal, used.name.start));
             }

@@ -223,8 +223,12 @@ fn assigns(job: &Job<'_>, index: usize) -> bool {
 
 /// Whether the word at `index` is one that PostgreSQL looks operators up for.
 fn implies(tokens: &[Token], index: usize) -> bool {
-    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
+    let qualifies = before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("operator"));
+    if qualifies && tokens.get(index).is_some_and(|token| token.is_name() && token.name() == "pg_catalog") {
+        return true;
+    }
+    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let word = |back: usize, word: &str| before(back).is_some_and(|token| token.is_word(word));
     if before(1).is_some_and(|token| token.kind == Kind::Dot) {
         return false;
@@ -261,15 +265,19 @@ const OPERATORS: &[&str] = &[
 fn is_qualified_operator(tokens: &[Token], index: usize) -> bool {
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
     before(1).is_some_and(|t| t.kind == Kind::Dot)
-        && before(2).is_some_and(|t| t.is_word("pg_catalog"))
+        && before(2).is_some_and(|t| t.is_name() && t.name() == "pg_catalog")
         && before(3).is_some_and(|t| t.kind == Kind::Open)
         && before(4).is_some_and(|t| t.is_word("operator"))
 }
 
 /// Whether a word that names nothing is part of the grammar.
 fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool {
-    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let before = |back: usize| index.checked_sub(back).and_then(|at| tokens.get(at));
+    let qualifies = before(1).is_some_and(|t| t.kind == Kind::Open) && before(2).is_some_and(|t| t.is_word("operator"));
+    if qualifies && tokens.get(index).is_some_and(|token| token.is_name() && token.name() == "pg_catalog") {
+        return true;
+    }
+    let Some(token) = tokens.get(index).filter(|token| token.kind == Kind::Word) else { return false };
     let opens = tokens.get(index + 1).is_some_and(|next| next.kind == Kind::Open);
     let word: &str = token.name();
     keywords::is_keyword(word)
@@ -280,9 +288,6 @@ fn is_syntax(tokens: &[Token], index: usize, catalog: &CatalogSnapshot) -> bool 
         || (opens
             && matches!(builtin(word), Some(Builtin::Allowed))
             && catalog.functions_named(word).next().is_none())
-        || (word == "pg_catalog"
-            && before(1).is_some_and(|t| t.kind == Kind::Open)
-            && before(2).is_some_and(|t| t.is_word("operator")))
 }
 
 /// Types of `pg_catalog` that the parser knows by name and PostgreSQL's grammar does not.

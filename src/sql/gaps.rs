@@ -325,7 +325,12 @@ fn operand_follows(tokens: &[Token], at: usize) -> bool {
         // `FROM t *` may have an alias, and of `c.* = d.*` the star is no operator.
         Kind::Operator => !token.is_operator("*"),
         // Behind a dot every word is a name.
-        Kind::Word => EXPRESSION_FOLLOWS.contains(&&*token.value) && before(2).is_none_or(|two| two.kind != Kind::Dot),
+        Kind::Word => {
+            let is = |back: usize, word: &str| before(back).is_some_and(|token| token.is_word(word));
+            let distinct = is(1, "from") && is(2, "distinct") && (is(3, "is") || (is(3, "not") && is(4, "is")));
+            let follows = EXPRESSION_FOLLOWS.contains(&&*token.value);
+            distinct || (follows && before(2).is_none_or(|two| two.kind != Kind::Dot))
+        }
         Kind::Quoted
         | Kind::Text
         | Kind::National

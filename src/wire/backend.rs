@@ -8,7 +8,7 @@ use super::{Fields, Malformed};
 /// [`Malformed`]
 pub fn row_description(body: &[u8]) -> Result<Vec<(u32, i16)>, Malformed> {
     let mut fields = Fields::new(body);
-    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let count = fields.count()?;
     let mut columns = Vec::with_capacity(count.min(2048));
     for _ in 0..count {
         fields.cstr()?;
@@ -26,7 +26,7 @@ pub fn row_description(body: &[u8]) -> Result<Vec<(u32, i16)>, Malformed> {
 /// [`Malformed`]
 pub fn row_shape(body: &[u8]) -> Result<Vec<[Vec<u8>; 2]>, Malformed> {
     let mut fields = Fields::new(body);
-    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let count = fields.count()?;
     let mut columns = Vec::with_capacity(count.min(2048));
     for _ in 0..count {
         let name = fields.cstr()?.to_vec();
@@ -94,7 +94,7 @@ pub fn command_rows(body: &[u8]) -> Result<u64, Malformed> {
 /// [`Malformed`]
 pub fn text_row(body: &[u8]) -> Result<Vec<Option<String>>, Malformed> {
     let mut fields = Fields::new(body);
-    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let count = fields.count()?;
     let mut values = Vec::new();
     for _ in 0..count {
         let length = fields.u32()?;

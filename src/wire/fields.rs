@@ -48,6 +48,14 @@ impl<'a> Fields<'a> {
         self.array().map(i16::from_be_bytes)
     }
 
+    /// A number of things in two bytes, which PostgreSQL reads without a sign.
+    ///
+    /// # Errors
+    /// [`Malformed`] at the end.
+    pub fn count(&mut self) -> Result<usize, Malformed> {
+        self.array().map(u16::from_be_bytes).map(usize::from)
+    }
+
     /// Four bytes, big-endian.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub fn parse(body: &[u8]) -> Result<Parse<'_>, Malformed> {
     let mut fields = Fields::new(body);
     let (name, text) = (fields.cstr()?, fields.cstr()?);
     let mut rest = fields;
-    let count = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let count = fields.count()?;
     fields.bytes(count * 4)?;
     fields.end()?;
     let types = rest.bytes(2 + count * 4)?;
@@ -59,17 +59,16 @@ pub fn check_bind(body: &[u8]) -> Result<(), Malformed> {
     let mut fields = Fields::new(body);
     fields.cstr()?;
     fields.cstr()?;
-    let formats = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let formats = fields.count()?;
     fields.bytes(formats * 2)?;
-    // PostgreSQL reads the number of parameters as unsigned.
-    let values = u16::from_be_bytes(fields.i16()?.to_be_bytes());
+    let values = fields.count()?;
     for _ in 0..values {
         let length = fields.u32()?;
         if length != u32::MAX {
             fields.bytes(usize::try_from(length).map_err(|_| Malformed)?)?;
         }
     }
-    let results = usize::try_from(fields.i16()?).map_err(|_| Malformed)?;
+    let results = fields.count()?;
     fields.bytes(results * 2)?;
     fields.end()
 }
@@ -88,11 +87,11 @@ pub fn bound_values(body: &[u8]) -> Option<Vec<BoundValue<'_>>> {
     let mut fields = Fields::new(body);
     fields.cstr().ok()?;
     fields.cstr().ok()?;
-    let given = usize::try_from(fields.i16().ok()?).ok()?;
+    let given = fields.count().ok()?;
     let formats: Vec<bool> = fields.bytes(given * 2).ok()?.chunks_exact(2).map(|format| format != [0, 0]).collect();
-    let values = u16::from_be_bytes(fields.i16().ok()?.to_be_bytes());
-    let mut found = Vec::with_capacity(usize::from(values));
-    for at in 0..usize::from(values) {
+    let values = fields.count().ok()?;
+    let mut found = Vec::with_capacity(values);
+    for at in 0..values {
         // None: all text. One: that of all.
         let binary = formats.get(if formats.len() == 1 { 0 } else { at }).copied().unwrap_or_default();
         let length = fields.u32().ok()?;
@@ -142,6 +141,8 @@ mod tests {
         for body in [b"n\0SELECT 1\0\0\x01\0\0\0".as_slice(), b"n\0t\0\0\0x", b"n\0t\0\xff\xff", b"n\0t"] {
             assert!(parse(body).is_err());
         }
+        let most = [b"n\0t\0\xff\xff".as_slice(), &[0; 4 * 0xffff]].concat();
+        assert_eq!(parse(&most).map(|parsed| types(parsed.types).count()), Ok(0xffff));
     }
 
     #[test]
