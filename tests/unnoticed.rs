@@ -471,6 +471,40 @@ fn the_own_role_may_be_taken_on() {
     );
 }
 
+/// Drivers leave out a SET that would change nothing, so they are told what the client itself has set; but not what a statement computes.
+#[test]
+fn the_name_of_an_application_is_told_to_who_gave_it() {
+    let (postgres, proxy) = start();
+    let mut sessions = [postgres.address(), proxy.address()].map(|address| {
+        let parameters = [("user", "support"), ("database", shop::DATABASE), ("application_name", "first")];
+        Client::connect(&address, &parameters).unwrap_or_else(|refused| panic!("{}", wire::describe(&refused)))
+    });
+    let told = |messages: &[Message]| -> Vec<String> {
+        let status = messages.iter().filter(|message| message.kind == b'S');
+        status.map(|message| String::from_utf8_lossy(&message.body).into_owned()).collect()
+    };
+    for sql in [
+        "SET application_name = 'second'",
+        "SET application_name TO first",
+        "SET application_name TO Sixth",
+        "SET SESSION application_name TO 'third'",
+        "BEGIN; SET LOCAL application_name = 'fourth'",
+        "ROLLBACK",
+        "SET application_name = 'fifth'; SELECT 1",
+        "RESET application_name",
+        "RESET ALL",
+    ] {
+        for way in WAYS.into_iter().filter(|way| *way == Way::Simple || !sql.contains(';')) {
+            let [expected, found] = sessions.each_mut().map(|client| told(&send(client, way, sql)));
+            assert_eq!(found, expected, "{way:?}: {sql}");
+        }
+    }
+    let [straight, through] = sessions.each_mut().map(|client| {
+        told(&client.simple("SELECT set_config('application_name', 'told ' || n, false) FROM counted LIMIT 1"))
+    });
+    assert_eq!((straight.len(), through.len()), (1, 0));
+}
+
 /// The numbers of types, formats and values have no sign: drivers that declare types send 65,535.
 #[test]
 fn a_message_has_as_many_parameters_as_the_protocol_holds() {

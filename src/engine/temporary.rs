@@ -347,11 +347,10 @@ fn row_type(made: &MadeTable, query: &[Token], bound: &Bound, run: &Run<'_>) -> 
         column.is_none_or(|column| !catalog.is_harmless_column(column.type_oid))
             && !rewrite::is_cast(bound, query, *id, *position)
     };
-    for (at, output) in bound.outputs.iter().enumerate().filter(|(_, output)| output.deps.iter().any(harmful)) {
-        let name = made.columns.get(at).or(output.name.as_ref()).map_or("?column?", String::as_str);
-        return Err(Bar::Column(name.into()).refusal(&made.name));
-    }
-    Ok(())
+    let mut outputs = bound.outputs.iter().enumerate();
+    let Some((at, output)) = outputs.find(|(_, output)| output.deps.iter().any(harmful)) else { return Ok(()) };
+    let name = made.columns.get(at).or(output.name.as_ref()).map_or("?column?", String::as_str);
+    Err(Bar::Column(name.into()).refusal(&made.name))
 }
 
 /// A plan without places: its text is ours.

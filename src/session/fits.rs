@@ -3,9 +3,15 @@
 
 use super::{
     inflight::Entry,
+    ledger::Run,
     relay::{Relay, Stop},
 };
-use crate::wire::backend;
+use crate::{sql::lex::lex, wire::backend};
+
+/// The longest text that is looked at for names of the application, in bytes.
+const MOST_SET: usize = 4096;
+/// How many of them a session remembers.
+const MOST_NAMES: usize = 16;
 
 impl Relay {
     /// Whether an answer may be one to what was asked last but is not answered: where it is not, nobody knows any more what is answered. For an exempt
@@ -46,11 +52,32 @@ impl Relay {
         if self.exempt { Ok(true) } else { Err(self.server_broke()) }
     }
 
-    /// Whether a parameter is not `application_name`, or has the value that the client gave at start-up: code on the server
-    /// may set it to anything.
+    /// Whether a parameter is not `application_name`, or has a value that the client itself has given it, at start-up or in the text of SET:
+    /// code on the server may set it to anything, and a statement to what it computes.
     pub(super) fn is_own_name(&self, body: &[u8]) -> bool {
+        let given = |value: &[u8]| self.own_names.iter().any(|name| name.as_bytes() == value);
         backend::parameter_status(body).is_ok_and(|(name, value)| {
-            !name.eq_ignore_ascii_case(b"application_name") || value == self.request.application.as_bytes()
+            !name.eq_ignore_ascii_case(b"application_name")
+                || value == self.request.application.as_bytes()
+                || given(value)
         })
+    }
+
+    /// Remembers the names that a completed SET gives the application.
+    pub(super) fn note_own_name(&mut self, run: &Run) {
+        if self.exempt || run.planned.kind != "SET" || run.origin.text.len() > MOST_SET {
+            return;
+        }
+        let Ok(tokens) = lex(&run.origin.text) else { return };
+        for words in tokens.windows(3) {
+            let [setting, to, value] = words else { continue };
+            let sets = setting.is_word("application_name") && (to.is_word("to") || to.is_operator("="));
+            // What is longer the server cuts short.
+            let given = sets && (value.is_literal() || value.is_name());
+            if given && !self.own_names.iter().any(|name| **name == *value.content()) {
+                self.own_names.truncate(MOST_NAMES - 1);
+                self.own_names.insert(0, value.content().into());
+            }
+        }
     }
 }

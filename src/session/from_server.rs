@@ -408,23 +408,22 @@ impl Relay {
     /// What a completed statement changes in the session.
     fn applied(&mut self, run: &super::ledger::Run) {
         self.model.apply(run);
+        self.note_own_name(run);
         self.note_temporary(run);
-        if matches!(run.planned.effect, Effect::DiscardAll | Effect::Deallocate(None)) {
-            self.variants = Variants::default();
-        }
         match &run.planned.effect {
-            Effect::SearchPath
-            | Effect::Purpose(_)
-            | Effect::PurposeGiven(_)
-            | Effect::DiscardAll
-            | Effect::Temporary(_) => {
+            Effect::Deallocate(None) => self.variants = Variants::default(),
+            Effect::DiscardAll => {
+                self.variants = Variants::default();
+                (self.path.stale, self.path.touched) = (true, true);
+            }
+            Effect::SearchPath | Effect::Purpose(_) | Effect::PurposeGiven(_) | Effect::Temporary(_) => {
                 (self.path.stale, self.path.touched) = (true, true);
             }
             Effect::Catalog
             | Effect::None
             | Effect::Prepare { .. }
             | Effect::Execute(_)
-            | Effect::Deallocate(_)
+            | Effect::Deallocate(Some(_))
             | Effect::DeclareCursor { .. }
             | Effect::Fetch(_)
             | Effect::CloseCursor(_) => {}

@@ -95,6 +95,8 @@ pub(super) struct Relay {
     heard_client: bool,
     /// DDL of this exempt session is under way, or its transaction is open.
     pub changing: Option<Changing>,
+    /// What the client has called its application by SET, the last first.
+    pub own_names: Vec<Box<str>>,
     /// Personal data that this connection has had in clear.
     pub disclosed: Meter,
     pub clock: Clock,
@@ -159,6 +161,7 @@ impl Relay {
             holding: false,
             heard_client: false,
             changing: None,
+            own_names: Vec::new(),
             disclosed: Meter::default(),
             clock: Clock::new(),
             _key: key,

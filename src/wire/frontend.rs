@@ -141,7 +141,7 @@ mod tests {
         for body in [b"n\0SELECT 1\0\0\x01\0\0\0".as_slice(), b"n\0t\0\0\0x", b"n\0t\0\xff\xff", b"n\0t"] {
             assert!(parse(body).is_err());
         }
-        let most = [b"n\0t\0\xff\xff".as_slice(), &[0; 4 * 0xffff]].concat();
+        let most = [b"n\0t\0\xff\xff".as_slice(), &vec![0; 4 * 0xffff]].concat();
         assert_eq!(parse(&most).map(|parsed| types(parsed.types).count()), Ok(0xffff));
     }
 
