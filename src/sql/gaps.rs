@@ -14,6 +14,7 @@
 //! | `SET a[1] = …`, `INSERT INTO t (a[1])` | `SET a.GAP = …` |
 //! | `RETURNING WITH (OLD AS o) a` | `RETURNING GAP, a` |
 //! | `FROM ROWS FROM (f(), g())` | `FROM GAP(f(), g())` |
+//! | `FROM a JOIN b CROSS JOIN c ON d` | `FROM a JOIN (b CROSS JOIN c) ON d` |
 //! | `FROM f() AS (a int, b text)` | `FROM f() AS GAP (a int, b text)` |
 //! | `WITH RECURSIVE … ) SEARCH … CYCLE …` | `WITH RECURSIVE … )` |
 //! | `RANGE '1 day'::interval PRECEDING` | `RANGE ('1 day'::interval) PRECEDING` |
@@ -41,7 +42,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     Kind, Nesting, Token,
-    gaps_from::{defines_columns, rows_from, values_of_any},
+    gaps_from::{defines_columns, joins_crossed, rows_from, values_of_any},
     gaps_grouping, gaps_json,
     gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
@@ -191,6 +192,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
                 }
             }
             "as" if defines_columns(tokens, at) => gaps.replace(at + 1..at + 1, &[(WORD, GAP)]),
+            "join" => joins_crossed(tokens, at, &mut gaps),
             "rows" if rows_from(tokens, at) => gaps.replace(at..at + 2, &[(WORD, GAP)]),
             "search" | "cycle" if at > 0 && kind(tokens, at - 1) == Some(Kind::Close) => {
                 // A CYCLE behind a SEARCH is in its range.

@@ -1,4 +1,4 @@
-//! Of [`super::gaps`]: functions in FROM, and VALUES behind ANY.
+//! Of [`super::gaps`]: functions and joins in FROM, and VALUES behind ANY.
 
 use super::{
     Kind, Token,
@@ -54,5 +54,46 @@ pub(super) fn values_of_any(tokens: &[Token], at: usize, gaps: &mut Gaps) {
         gaps.replace(open - 1..open + 1, shown);
         gaps.drop(close..close + 1);
         shown = &[(WORD, "union"), (WORD, "all"), (WORD, "select")];
+    }
+}
+
+/// How far behind a join its condition is looked for, in tokens: each join looks.
+const MOST_JOINED: usize = 1000;
+
+/// `a JOIN b CROSS JOIN c ON d`, NATURAL JOIN too: the parser reads the condition of the first join right behind its table, unless that is
+/// another join with a condition.
+pub(super) fn joins_crossed(tokens: &[Token], at: usize, gaps: &mut Gaps) {
+    let is = |at: usize, words: &[&str]| words.iter().any(|name| word(tokens, at, name));
+    let kinds = ["left", "right", "full", "inner", "outer"];
+    let conditional = |join: usize| {
+        let before = (0..join).rev().take(3).find(|before| !is(*before, &kinds));
+        before.is_none_or(|before| !is(before, &["cross", "natural"]))
+    };
+    let ends = |index: usize| {
+        index > at + MOST_JOINED
+            || matches!(kind(tokens, index), Some(Kind::Comma | Kind::Semicolon))
+            || is(
+                index,
+                &["on", "using", "join", "cross", "natural", "where", "group", "having", "window", "order", "limit"],
+            )
+            || is(index, &["offset", "fetch", "for", "union", "intersect", "except", "returning", "when", "set"])
+    };
+    let mut next = level_end(tokens, at + 1, ends);
+    if !conditional(at) || !is(next, &["cross", "natural"]) {
+        return;
+    }
+    let mut wanting = 1_usize;
+    loop {
+        if is(next, &["on"]) || (is(next, &["using"]) && kind(tokens, next + 1) == Some(Kind::Open)) {
+            wanting -= 1;
+            if wanting == 0 {
+                return gaps.brackets(at + 1..next);
+            }
+        } else if is(next, &["join"]) {
+            wanting += usize::from(conditional(next));
+        } else if !is(next, &["cross", "natural"]) {
+            return;
+        }
+        next = level_end(tokens, next + 1, ends);
     }
 }
