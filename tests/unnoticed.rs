@@ -505,6 +505,30 @@ fn the_name_of_an_application_is_told_to_who_gave_it() {
     assert_eq!((straight.len(), through.len()), (1, 0));
 }
 
+/// What is not there is named as the client has named it; what code of the database raises is not told.
+#[test]
+fn a_notice_says_what_was_skipped() {
+    let (postgres, proxy) = start();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION drops() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN EXECUTE format(''DROP TABLE IF EXISTS %I'', (SELECT phone FROM customers LIMIT 1)); RAISE NOTICE ''%'', NEW.n; RETURN NEW; END';
+         CREATE TRIGGER drops BEFORE INSERT ON counted FOR EACH ROW EXECUTE FUNCTION drops()",
+    );
+    let mut sessions = both(&postgres, &proxy);
+    let mut notices = |sql: &str| {
+        sessions.each_mut().map(|client| {
+            let messages = client.simple(sql);
+            let found = messages.iter().filter(|message| message.kind == b'N');
+            found.map(|message| message.field(b'M').unwrap()).collect::<Vec<_>>()
+        })
+    };
+    let [straight, through] = notices("DROP TABLE IF EXISTS pg_temp.nope");
+    assert_eq!(through, straight);
+    let [straight, through] = notices("INSERT INTO counted VALUES (7)");
+    assert_eq!((straight.len(), through), (2, vec!["notice (this role is not shown its text)".to_owned(); 2]));
+}
+
 /// The numbers of types, formats and values have no sign: drivers that declare types send 65,535.
 #[test]
 fn a_message_has_as_many_parameters_as_the_protocol_holds() {
