@@ -179,6 +179,8 @@ const VALUES: &[&str] = &[
     "(SELECT z FROM (VALUES (1.5), (NULL)) q (z) LIMIT 1)",
     "(SELECT z FROM (VALUES (NULL), ('good')) q (z) LIMIT 1)",
     "(SELECT q.x FROM jsonb_to_record('{\"x\": 1}') AS q (x numeric))",
+    "(SELECT q.x FROM xmltable('/a' PASSING '<a><x>2</x></a>'::xml COLUMNS x numeric) q)",
+    "(SELECT q.n FROM xmltable('/a' PASSING '<a/>'::xml COLUMNS n FOR ORDINALITY) q)",
     "(SELECT q.x FROM jsonb_to_record('{\"x\": \"good\"}') AS q (x mood))",
     "coalesce(v, t)",
     "coalesce(l, 'x')",

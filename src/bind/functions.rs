@@ -18,6 +18,7 @@ use super::{
 use crate::{
     catalog::{functions::builtin_out_names, overloads::Typed},
     error::Refusal,
+    names::Oid,
     sql::{Kind, gaps, parse},
 };
 
@@ -162,21 +163,22 @@ impl Binder<'_> {
         let mut names = Vec::new();
         for XmlTableColumn { name, option } in columns {
             self.take_new(name)?;
-            names.push(name.value.clone());
-            match option {
-                XmlTableColumnOption::ForOrdinality => {}
+            let typed = match option {
+                XmlTableColumnOption::ForOrdinality => self.known(Oid(23)),
                 XmlTableColumnOption::NamedInfo { r#type, path, default, nullable: _ } => {
                     self.data_type(r#type)?;
                     expressions.extend(path.iter().chain(default));
+                    self.type_named(r#type)
                 }
-            }
+            };
+            names.push((&name.value, typed));
         }
         for expression in expressions {
             let more = self.expr(expression, &context)?;
             merge(&mut deps, &more);
         }
         self.mark(&deps, Usages::ARGUMENT);
-        let outputs = names.iter().map(|name| output(name, &deps)).collect();
+        let outputs = names.into_iter().map(|(name, typed)| Output { typed, ..output(name, &deps) }).collect();
         let mut item = self.function_result(outputs, alias.as_ref(), false, false, None)?;
         if alias.is_none() {
             item.name = Some("xmltable".into());

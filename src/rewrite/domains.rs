@@ -14,6 +14,7 @@ use crate::{
 
 /// Functions of PostgreSQL 14 to 18 that make an array of values of any type, or take one beside another argument of its type.
 pub const MAKES_OR_MEETS: &[&str] = &[
+    "any_value_transfn",
     "array_agg",
     "array_append",
     "array_fill",
