@@ -333,3 +333,105 @@ fn what_a_sync_undoes_does_not_hold_behind_it() {
     let left = postgres.sql(shop::DATABASE, "SELECT count(*) FROM sb.t");
     assert_eq!(left[0][0].as_deref(), Some("1"));
 }
+
+/// After an error the server skips up to the Sync: a Parse or Bind in between did nothing, and what stands behind the Sync runs what had the name
+/// before. It is judged and recorded as that, also when all of it comes at once.
+#[test]
+fn a_skipped_message_gives_no_name() {
+    let (_postgres, proxy) = shop::start();
+    let personal = "SELECT id, phone FROM customers ORDER BY id";
+    let run = |statement: &str, portal: &str| {
+        [wire::bind(portal, statement, &[], &[], &[]), wire::execute(portal, 0)].concat()
+    };
+    let fails = || [wire::parse("x", "SELECT 1 / 0", &[]), run("x", "")].concat();
+    for user in ["support", "owner"] {
+        for name in ["", "q"] {
+            let mut client = proxy.connect(user, "shop");
+            let pieces = [
+                wire::parse(name, personal, &[]),
+                fails(),
+                wire::close_statement(name),
+                wire::parse(name, "SELECT 1 AS quiet", &[]),
+                wire::sync(),
+                wire::describe_statement(name),
+                run(name, ""),
+                wire::sync(),
+            ];
+            client.send(&pieces.concat());
+            let mut answer = client.until_ready();
+            assert!(wire::error(&answer).is_some());
+            answer = client.until_ready();
+            assert!(wire::text_rows(&answer).len() > 2, "{user} {name:?}: {}", wire::describe(&answer));
+        }
+        // The portal too: the rest of its rows.
+        let mut client = proxy.connect(user, "shop");
+        client.simple("BEGIN");
+        let all = [
+            wire::parse("a", personal, &[]),
+            wire::parse("b", "SELECT 1 AS quiet", &[]),
+            wire::parse("r", "ROLLBACK TO s", &[]),
+        ];
+        client.send(&[all.concat(), wire::bind("", "a", &[], &[], &[]), wire::execute("", 1), wire::sync()].concat());
+        client.until_ready();
+        client.send(&[wire::parse("s", "SAVEPOINT s", &[]), run("s", "own"), wire::sync()].concat());
+        client.until_ready();
+        let failing = [wire::parse("x", "SELECT 1 / 0", &[]), run("x", "pf")].concat();
+        let burst = [
+            failing,
+            wire::bind("", "b", &[], &[], &[]),
+            wire::sync(),
+            run("r", "pr"),
+            wire::execute("", 0),
+            wire::sync(),
+        ];
+        client.send(&burst.concat());
+        client.until_ready();
+        let answer = client.until_ready();
+        assert!(wire::text_rows(&answer).len() > 1, "{user}: {}", wire::describe(&answer));
+    }
+    let read = |event: &serde_json::Value| {
+        event["outcome"] == "completed" && event["text"].as_str().is_some_and(|text| text.contains("from customers"))
+    };
+    let events = common::wait_for("all events", std::time::Duration::from_secs(10), || {
+        let events = proxy.audit();
+        (events.iter().filter(|event| read(event)).count() == 8).then_some(events)
+    });
+    let quiet = events.iter().filter(|event| event["text"].as_str().is_some_and(|text| text.contains("quiet")));
+    assert_eq!(quiet.count(), 0, "nothing quiet was run");
+}
+
+/// A simple query ends the transaction that messages without a Sync have begun, and undoes what was set in it.
+#[test]
+fn a_simple_query_ends_what_messages_before_it_have_begun() {
+    let (postgres, proxy) = start();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE SCHEMA other; CREATE TABLE other.noted (v text); CREATE TABLE noted (v text);
+         GRANT USAGE ON SCHEMA other TO support; GRANT ALL ON other.noted, noted TO support",
+    );
+    let extended =
+        |sql: &str| [wire::parse("", sql, &[]), wire::bind("", "", &[], &[], &[]), wire::execute("", 0)].concat();
+    let insert = "INSERT INTO noted VALUES ('new')";
+    let where_it_went = "SELECT (SELECT count(*) FROM public.noted), (SELECT count(*) FROM other.noted)";
+    for (set, ends) in [
+        ("SET LOCAL search_path = other", "SELECT 1"),
+        ("SET search_path = other", "SELECT 1/0"),
+        ("SELECT set_config('search_path', 'other', true)", "SELECT 1"),
+        ("SET search_path = other", "SELECT pg_read_file('x')"),
+        ("SET search_path = other", "SELEC"),
+    ] {
+        for simple in [true, false] {
+            let last = if simple { wire::query(insert) } else { [extended(insert), wire::sync()].concat() };
+            let found = [postgres.address(), proxy.address()].map(|address| {
+                let mut client = Client::connect(&address, &[("user", "support"), ("database", shop::DATABASE)])
+                    .unwrap_or_else(|refused| panic!("{}", wire::describe(&refused)));
+                client.simple("TRUNCATE public.noted, other.noted");
+                client.send(&[extended(set), wire::query(ends), last.clone()].concat());
+                client.until_ready();
+                client.until_ready();
+                wire::text_rows(&client.simple(where_it_went))
+            });
+            assert_eq!(found[1], found[0], "{set}; {ends}; simple {simple}");
+        }
+    }
+}

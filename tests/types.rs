@@ -103,14 +103,21 @@ const KNOWN: &str = "
     CREATE VIEW seen AS SELECT d FROM held;
     CREATE FUNCTION either(anyelement, anyelement) RETURNS anyelement LANGUAGE sql AS 'SELECT $1';
     CREATE FUNCTION one_held() RETURNS known_phone LANGUAGE sql AS 'SELECT d FROM public.held';
-    GRANT SELECT ON held, seen TO support;";
+    CREATE FUNCTION held_arr() RETURNS known_phone[] LANGUAGE sql AS 'SELECT array_agg(d) FROM public.held';
+    CREATE FUNCTION held_pair() RETURNS pair LANGUAGE sql AS 'SELECT c FROM public.held';
+    CREATE FUNCTION held_rows() RETURNS SETOF held LANGUAGE sql AS 'SELECT * FROM public.held';
+    CREATE FUNCTION held_tab() RETURNS TABLE (d known_phone, i int) LANGUAGE sql AS 'SELECT d, id FROM public.held';
+    CREATE DOMAIN cast_phone AS text CHECK (VALUE::known_phone IS NOT NULL);
+    CREATE DOMAIN cast_row AS text CHECK (VALUE::held IS NOT NULL);
+    CREATE EXTENSION hstore;
+    GRANT SELECT, UPDATE ON held, seen TO support;";
 
 #[test]
 fn a_constant_becomes_no_value_of_a_domain_that_is_checked_by_the_shop() {
     let postgres = shop::postgres();
     postgres.sql(shop::DATABASE, KNOWN);
     let rules = shop::RULES
-        .replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.either\", \"public.one_held\"]");
+        .replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.either\", \"public.one_held\", \"public.held_arr\", \"public.held_pair\", \"public.held_rows\", \"public.held_tab\"]");
     let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
     let mut client = proxy.connect("support", "shop");
     for sql in [
@@ -126,6 +133,21 @@ fn a_constant_becomes_no_value_of_a_domain_that_is_checked_by_the_shop() {
         "SELECT either(d, '09%') FROM held",
         "SELECT ARRAY[one_held()] = '{09%}'",
         "PREPARE z AS SELECT array_append(array_agg(d), $1) FROM held",
+        "SELECT jsonb_populate_record(s, '{\"d\":\"09%\"}') FROM (SELECT d FROM held) s",
+        "SELECT json_populate_record(ROW(d), '{\"f1\":\"09%\"}') FROM held",
+        "SELECT jsonb_populate_recordset(ROW(d), '[{\"f1\":\"09%\"}]') FROM held",
+        "SELECT s #= '\"d\"=>\"09%\"' FROM (SELECT d, 1 FROM held) s",
+        "SELECT ARRAY[d] = '{09%}', h.d::text, k.d::text FROM held h JOIN held k USING (d)",
+        "SELECT 1 FROM held, coalesce(d, d) AS x WHERE ARRAY[x] = '{09%}'",
+        "SELECT 1 FROM held, LATERAL (VALUES (d)) AS v (x) WHERE ARRAY[x] = '{09%}'",
+        "UPDATE held SET id = 1 FROM (SELECT d AS x FROM held) s WHERE ARRAY[x] = '{09%}'",
+        "SELECT array_agg(id ORDER BY d) FROM held",
+        "SELECT held_arr() = '{09%}'",
+        "SELECT coalesce(held_pair(), '(1,09%)')",
+        "SELECT coalesce(h, '(1,09%,)') FROM held_rows() h",
+        "SELECT array_append(array_agg(d), '09%') FROM held_tab()",
+        "SELECT '09%'::cast_phone",
+        "SELECT '09%'::cast_row",
     ] {
         assert_eq!(refused(&client.simple(sql)), "PGS0211", "{sql}");
     }
@@ -137,6 +159,10 @@ fn a_constant_becomes_no_value_of_a_domain_that_is_checked_by_the_shop() {
         "SELECT d, ARRAY[id], lag(id, 1, 0) OVER () FROM held",
         "SELECT array_agg(d::text), ARRAY[max(CAST(d AS text))] = '{x}' FROM held",
         "SELECT string_agg(d, ','), max(d), count(DISTINCT d) FROM held",
+        "SELECT id FROM held WHERE d LIKE '09%' AND id = ANY (ARRAY[1, 2])",
+        "SELECT d, lag(id) OVER (ORDER BY d) FROM held AS h",
+        "SELECT d, array_agg(id) FROM held h GROUP BY d ORDER BY upper(d) LIMIT 3",
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY id), upper(max(d)) FROM held",
     ] {
         let messages = client.simple(sql);
         assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
@@ -156,6 +182,7 @@ fn the_row_of_a_temporary_table_is_no_way_to_a_type_that_runs_a_function() {
         "CREATE TEMP TABLE z (x) AS SELECT coalesce(d, d) FROM held",
         "CREATE TEMP TABLE z AS SELECT * FROM seen",
         "SELECT id, d INTO TEMP z FROM held",
+        "CREATE TEMP TABLE z AS SELECT d, h.d::text AS t, k.d::text AS u FROM held h LEFT JOIN held k USING (d)",
         "CREATE TEMP TABLE z AS SELECT d FROM held; SELECT '(09%)'::z",
     ] {
         assert_eq!(refused(&client.simple(sql)), "PGS0218", "{sql}");
@@ -171,13 +198,15 @@ fn the_row_of_a_temporary_table_is_no_way_to_a_type_that_runs_a_function() {
     // What a function has made is no better.
     postgres.sql(
         shop::DATABASE,
-        "CREATE FUNCTION made() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE w AS SELECT d FROM public.held; END'",
+        "CREATE FUNCTION long_made() RETURNS void LANGUAGE plpgsql AS
+            'BEGIN CREATE TEMP TABLE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa AS SELECT d FROM public.held; END';
+         CREATE FUNCTION made() RETURNS void LANGUAGE plpgsql AS 'BEGIN CREATE TEMP TABLE w AS SELECT d FROM public.held; END'",
     );
-    let rules = shop::RULES.replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.made\"]");
+    let rules = shop::RULES.replace("name = \"support\"", "name = \"support\"\nfunctions = [\"public.made\", \"public.long_made\", \"public.one_held\", \"public.held_tab\"]");
     let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
     let mut client = proxy.connect("support", "shop");
     // What is in the session is asked for when a statement makes a table.
-    for sql in ["SELECT made()", "CREATE TEMP TABLE beside (i int)"] {
+    for sql in ["SELECT made()", "SELECT long_made()", "CREATE TEMP TABLE beside (i int)"] {
         let made = client.simple(sql);
         assert!(wire::error(&made).is_none(), "{sql}: {}", wire::describe(&made));
     }
@@ -188,6 +217,9 @@ fn the_row_of_a_temporary_table_is_no_way_to_a_type_that_runs_a_function() {
         "SELECT jsonb_populate_record(NULL::w, '{\"d\": \"09%\"}')",
         "PREPARE p (w) AS SELECT $1",
         "CREATE TEMP TABLE v (a w)",
+        "SELECT '{(09%)}'::_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "CREATE TEMP TABLE _z AS SELECT one_held() AS d",
+        "CREATE TEMP TABLE _z AS SELECT * FROM held_tab()",
     ] {
         assert_eq!(refused(&client.simple(sql)), "PGS0218", "{sql}");
     }

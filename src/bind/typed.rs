@@ -263,7 +263,7 @@ impl Binder<'_> {
             }
             Expr::AtTimeZone { timestamp, time_zone } => self.once(expression, |binder| {
                 let arguments = [binder.type_of(time_zone, context)?, binder.type_of(timestamp, context)?];
-                Ok(binder.function_type("timezone", &arguments))
+                Ok(binder.built_in_type("timezone", &arguments))
             })?,
             Expr::Extract { field: _, syntax: _, expr: _ } => self.known(Oid(1700)),
             Expr::Position { expr: _, r#in: _ } => self.known(Oid(23)),
@@ -470,6 +470,15 @@ impl Binder<'_> {
             Choice::Builtin(result) => result,
             Choice::User(user) => user.result_type.map_or(Typed::Any, |oid| self.known(oid)),
             Choice::Unclear => Typed::Any,
+        }
+    }
+
+    /// Of a call that the grammar makes of a function of `pg_catalog`, whatever the path is.
+    fn built_in_type(&self, name: &str, arguments: &[Typed]) -> Typed {
+        let path = ["pg_catalog".to_owned()];
+        match self.overloads().map(|overloads| overloads.function(name, arguments, std::iter::empty(), &path)) {
+            Some(Choice::Builtin(result)) => result,
+            Some(Choice::User(_) | Choice::Unclear) | None => Typed::Any,
         }
     }
 

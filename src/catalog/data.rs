@@ -291,6 +291,10 @@ pub struct TypeData {
     /// and rows.
     #[serde(default)]
     pub compared_by: Vec<Oid>,
+    /// Of a built-in type: functions of the database that cast values of other built-in types to it. No name in a text shows all such casts:
+    /// assignments, arguments and operands are cast without one.
+    #[serde(default)]
+    pub cast_by: Vec<Oid>,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

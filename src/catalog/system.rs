@@ -172,7 +172,7 @@ const CATALOG_WITHOUT: &[(&str, &[&str])] = &[
 ];
 
 /// A condition of the rules is asked for the rows that the client's own finds: a scan of what it reads tells that there was one. And an update
-/// that changes no indexed value can be told from one that does.
+/// that changes no indexed value can be told from one that does, as by the dead rows that it leaves.
 const TABLE_SCANS: &[&str] = &[
     "seq_scan",
     "last_seq_scan",
@@ -182,6 +182,7 @@ const TABLE_SCANS: &[&str] = &[
     "idx_tup_fetch",
     "n_tup_hot_upd",
     "n_tup_newpage_upd",
+    "n_dead_tup",
 ];
 
 const INDEX_SCANS: &[&str] = &["idx_scan", "last_idx_scan", "idx_tup_read", "idx_tup_fetch"];

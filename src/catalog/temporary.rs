@@ -32,6 +32,9 @@ const BUILT_IN: &[&str] = &[
     "uuid", "varbit", "varchar", "void", "xid", "xid8", "xml",
 ];
 
+/// Bytes of the longest name that is not cut (`NAMEDATALEN`), but for a character that would be.
+const LONGEST: usize = 60;
+
 /// One temporary table or the like.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TemporaryRelation {
@@ -172,8 +175,12 @@ impl CatalogSnapshot {
     /// # Errors
     /// See [`Bar`].
     pub fn usable_type(&self, name: &str) -> Result<(), Refusal> {
+        // The type of arrays has underscores before the name, which is cut where it becomes too long.
         let row = name.trim_start_matches('_');
-        let named = |known: &&TemporaryRelation| [name, row].contains(&&*known.relation.name);
+        let named = |known: &&TemporaryRelation| {
+            let own = known.relation.name.trim_start_matches('_');
+            own == row || (name.len() >= LONGEST && own.starts_with(row))
+        };
         match self.temporary().iter().filter(named).find_map(|known| known.bar.as_ref().map(|bar| (known, bar))) {
             Some((known, bar)) => Err(bar.refusal(&known.relation.name)),
             None => Ok(()),

@@ -17,6 +17,7 @@ use crate::{
     bind::Bound,
     catalog::{
         Relation,
+        data::FunctionData,
         temporary::{Bar, TEMPORARY_SCHEMA},
     },
     error::{Refusal, RefusalCode},
@@ -345,8 +346,17 @@ fn row_type(made: &MadeTable, query: &[Token], bound: &Bound, run: &Run<'_>) -> 
         let relation = bound.relations.get(*id).and_then(|used| catalog.relation(used.oid));
         let column = relation.and_then(|relation| relation.columns.get(*position));
         column.is_none_or(|column| !catalog.is_harmless_column(column.type_oid))
-            && !rewrite::is_cast(bound, query, *id, *position)
+            && !rewrite::is_cast(bound, query, (*id, *position))
     };
+    // What functions of the database give is not known by columns.
+    let gives = |user: &FunctionData| {
+        let result = user.result_type.is_none_or(|of| !catalog.is_harmless_column(of));
+        let runs = || catalog.data().types.iter().any(|kind| kind.has_user_cast || !kind.compared_by.is_empty());
+        user.extension.is_none() && (result || (!user.out_names.is_empty() && runs()))
+    };
+    if let Some(call) = bound.functions.iter().find(|call| catalog.functions_named(&call.name).any(gives)) {
+        return Err(Bar::Column(call.name.as_str().into()).refusal(&made.name));
+    }
     let mut outputs = bound.outputs.iter().enumerate();
     let Some((at, output)) = outputs.find(|(_, output)| output.deps.iter().any(harmful)) else { return Ok(()) };
     let name = made.columns.get(at).or(output.name.as_ref()).map_or("?column?", String::as_str);

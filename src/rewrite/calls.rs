@@ -25,19 +25,20 @@ pub(super) fn refused_but(job: &Job<'_>, function: &FunctionUse, edits: &mut Edi
     match function.name.as_str() {
         "set_config" => Some(set_config(job, function, edits)),
         "pg_notify" => Some(notification(job, function)),
-        "pg_stat_get_numscans" => Some(count_of_scans(job, function, edits)),
+        "pg_stat_get_numscans" | "pg_stat_get_dead_tuples" => Some(count_unanswered(job, function, edits)),
         name if ADVISORY_LOCKS.contains(&name) => Some(advisory_lock(job, function)),
         _other => None,
     }
 }
 
-/// How often an index was scanned tells whether a condition of the rules was asked, that is, what the client's own had found: as in the views
-/// ([`crate::catalog::system`]) there is no answer. Of NULL the function makes NULL.
-fn count_of_scans(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
+/// How often an index was scanned tells whether a condition of the rules was asked, that is, what the client's own had found, and dead rows
+/// whether an update has changed an indexed value: as in the views ([`crate::catalog::system`]) there is no answer. Of NULL the function makes NULL.
+fn count_unanswered(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Result<(), Refusal> {
     let open = function.token + 1;
     let close = after_brackets(job.tokens, open).saturating_sub(1);
     if close <= open + 1 || job.tokens.get(open).is_none_or(|token| token.kind != Kind::Open) {
-        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "permission denied for pg_stat_get_numscans");
+        let message = format!("permission denied for function {}", function.name);
+        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, message);
         return Err(at(job, refusal, function.token));
     }
     edits.around(&(open + 1..close), "CASE WHEN false THEN (".to_owned(), ") ELSE NULL::pg_catalog.oid END".to_owned());

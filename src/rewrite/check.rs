@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{
     Edits, Job,
-    domains::{is_cast, may_take_constants},
+    domains::Taking,
     functions,
     names::{hidden, protected, qualified, relation, treatment},
 };
@@ -51,6 +51,13 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
 /// functions of the database return, and any expression, if the type is built-in.
 fn compared(job: &Job<'_>) -> Result<(), Refusal> {
     let types = job.catalog.data().types.iter();
+    let unlisted = |kind: &&TypeData| kind.cast_by.iter().any(|function| !job.role.functions.contains(function));
+    if let Some(kind) = types.clone().find(unlisted) {
+        let message = format!("functions of the database cast values of built-in types to {}", kind.name);
+        return Err(Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(
+            "CREATE CAST names them. List them for this role, or no statement of it can be told not to run them.",
+        ));
+    }
     let unlisted: Vec<&TypeData> = types.filter(|kind| is_compared_by_unlisted(job.role, kind)).collect();
     if unlisted.is_empty() {
         return Ok(());
@@ -97,9 +104,14 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     if running.is_empty() {
         return Ok(());
     }
-    let taking = may_take_constants(job);
-    for function in job.bound.functions.iter().filter(|_| taking) {
-        let gives = |user: &FunctionData| running.iter().any(|kind| user.result_type == Some(kind.oid) && checks(kind));
+    let taking = Taking::of(job);
+    for function in &job.bound.functions {
+        // A constant beside an array or a row becomes one, beside a scalar only where something takes both. What else it gives is not known.
+        let gives = |user: &FunctionData| {
+            let whole = |kind: &&&TypeData| user.result_type == Some(kind.oid) && checks(kind);
+            let columns = user.extension.is_none() && !user.out_names.is_empty();
+            running.iter().find(whole).map_or(columns && taking.is_some(), |kind| taking.is_some() || kind.kind != 'd')
+        };
         if job.catalog.functions_named(&function.name).any(gives) {
             let message = format!("function {} gives values of a type that is not allowed", function.name);
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, message);
@@ -120,7 +132,7 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
             let whole = used.whole_row.is_some() && checks && (parts || column.type_kind == 'd');
             let inside = mark.used
                 && checks
-                && (parts || (taking && !is_cast(job.bound, job.tokens, id, position)))
+                && (parts || taking.as_ref().is_some_and(|taking| taking.takes(job, (id, position))))
                 && !is_shown_alone(job, id, position);
             if whole || inside || (mark.used && kind.casts_implicitly) {
                 let refusal = Refusal::new(

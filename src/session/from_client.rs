@@ -323,7 +323,10 @@ impl Relay {
     }
 
     async fn query(&mut self, whole: &[u8], body: &[u8]) -> Result<(), Stop> {
-        self.model.open = false;
+        if std::mem::take(&mut self.model.open) {
+            // It ends the transaction that messages without a Sync have begun, and undoes what it was asked for within.
+            self.path.moving |= self.path.may_move_back();
+        }
         let text = frontend::query(body);
         if self.exempt {
             let origin = match text.map(std::str::from_utf8) {

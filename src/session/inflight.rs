@@ -478,7 +478,7 @@ impl Model {
 }
 
 /// Whether a run that has not completed opens a cursor of this name.
-fn opens(run: &Run, name: &Name) -> bool {
+pub(super) fn opens(run: &Run, name: &Name) -> bool {
     matches!(&run.planned.effect, Effect::DeclareCursor { name: other, .. } if Name::new(other.as_bytes()) == *name)
 }
 
@@ -507,7 +507,7 @@ fn closes(run: &Run, name: &Name) -> bool {
 /// What a run that has not completed will do to a statement's name: none when it does nothing, `Some(None)` when the
 /// name goes.
 #[expect(clippy::option_option, reason = "nothing, gone and defined are three answers")]
-fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
+pub(super) fn named(run: &Run, name: &Name) -> Option<Option<Prepared>> {
     let is = |other: &str| Name::new(other.as_bytes()) == *name;
     match &run.planned.effect {
         Effect::Prepare { name: other, .. } if is(other) => Some(Some(Prepared::by(run))),

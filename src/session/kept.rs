@@ -95,7 +95,7 @@ impl Relay {
             }
             _any => self.model.queue.len() >= MOST_UNANSWERED,
         };
-        let held = full && self.model.is_answering();
+        let held = (full || self.names_what_is_skippable(header)) && self.model.is_answering();
         if held {
             self.ask_for_answers();
         } else {

@@ -32,6 +32,7 @@ mod purpose;
 mod question;
 mod relay;
 mod scrub;
+mod skippable;
 mod spare;
 mod temporary;
 mod turns;

@@ -8,6 +8,9 @@ use crate::{
     policy::settings::{Permitted, is_utf8, setting_allowed},
 };
 
+/// Bytes of the longest name of a role or database (`NAMEDATALEN`).
+const LONGEST_NAME: usize = 63;
+
 /// What a start-up packet asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -43,6 +46,14 @@ impl Request {
                 ..Refusal::new(RefusalCode::ProtocolViolation, "no PostgreSQL user name specified in startup packet")
             });
         };
+        if let Some(long) =
+            [Some(&user), value("database").as_ref()].into_iter().flatten().find(|name| name.len() > LONGEST_NAME)
+        {
+            // PostgreSQL 16 and earlier cut it: the login would be another one than the rules were looked up for.
+            let message = format!("a name in the startup packet is longer than {LONGEST_NAME} bytes: \"{long}\"");
+            let refusal = Refusal::new(RefusalCode::ProtocolViolation, message).with_sqlstate("28000");
+            return Err(refusal.with_hint("Give the name as the server knows it."));
+        }
         let replication = value("replication").unwrap_or_default().to_ascii_lowercase();
         if !matches!(replication.as_str(), "" | "false" | "off" | "no" | "0" | "f" | "n") {
             return Err(Refusal::new(RefusalCode::ReplicationRefused, "replication connections are not allowed")

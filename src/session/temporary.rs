@@ -263,6 +263,9 @@ fn is_lasting(bar: &Bar) -> bool {
     }
 }
 
+/// Bytes of a name that are left of it wherever it is cut.
+const LONGEST_KEPT: usize = 58;
+
 impl Overlay {
     /// Whether a text may mention one of the relations. None of them is called as a relation or type of the catalog is, so a
     /// text that does not is judged the same without them.
@@ -270,6 +273,9 @@ impl Overlay {
         let text = text.to_ascii_lowercase();
         self.learned.iter().any(|learned| {
             let name = &learned.relation.name;
+            // The name of its type of arrays may be cut.
+            let end = (0..=name.len().min(LONGEST_KEPT)).rev().find(|at| name.is_char_boundary(*at));
+            let name = end.and_then(|end| name.get(..end)).unwrap_or(name);
             name.contains('"') || text.contains(&name.to_ascii_lowercase())
         })
     }

@@ -143,7 +143,7 @@ def named(node):
 def answered(call):
     """A call that answers nothing with the argument that the client wrote: `pg_stat_get_numscans(CASE WHEN false THEN (i) ELSE NULL::oid END)`."""
     case = call.get("args", [{}])[0].get("CaseExpr", {})
-    named = call["funcname"][-1] == {"String": {"sval": "pg_stat_get_numscans"}}
+    named = call["funcname"][-1] in [{"String": {"sval": name}} for name in ("pg_stat_get_numscans", "pg_stat_get_dead_tuples")]
     null = case.get("defresult", {}).get("TypeCast", {}).get("arg", {}).get("A_Const", {}).get("isnull")
     if named and null and len(case["args"]) == 1 and case["args"][0]["CaseWhen"]["expr"] == {"A_Const": {"boolval": {}}}:
         return {**call, "args": [case["args"][0]["CaseWhen"]["result"]]}

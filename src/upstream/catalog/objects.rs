@@ -73,6 +73,10 @@ WITH RECURSIVE user_function AS (
     UNION ALL SELECT oid, typbasetype FROM pg_type WHERE typbasetype <> 0
     UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
     UNION ALL SELECT rngmultitypid, rngtypid FROM pg_range
+    -- A CHECK that casts to another domain, or to a row, depends on that alone.
+    UNION ALL SELECT c.contypid, d.refobjid FROM pg_constraint c
+      JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_type'::regclass
+     WHERE c.contypid <> 0 AND d.refobjid <> c.contypid
 ), tainted AS (
     SELECT type FROM user_cast
     UNION
@@ -99,7 +103,9 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
        EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
                   AND k.castfunc IN (SELECT oid FROM user_function)),
        coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0), nullif(t.typbasetype, 0),
-       coalesce((SELECT array_agg(DISTINCT c.function) FROM compared c WHERE c.type = t.oid), '{}')
+       coalesce((SELECT array_agg(DISTINCT c.function) FROM compared c WHERE c.type = t.oid), '{}'),
+       coalesce((SELECT array_agg(k.castfunc::oid) FROM pg_cast k WHERE k.casttarget = t.oid AND t.oid < 16384 AND k.castsource < 16384
+                    AND k.castfunc IN (SELECT oid FROM user_function)), '{}')
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
@@ -171,6 +177,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 array_oid: row.try_get::<_, Option<u32>>(9)?.map(Oid),
                 base_oid: row.try_get::<_, Option<u32>>(10)?.map(Oid),
                 compared_by: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
+                cast_by: row.try_get::<_, Vec<u32>>(12)?.into_iter().map(Oid).collect(),
             })
         })
         .await?;
