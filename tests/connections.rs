@@ -511,3 +511,26 @@ fn a_name_at_start_up_is_one_line_of_the_log() {
     assert!(!log.contains(['\x1b', '\u{202e}']), "{log}");
     assert!(!log.lines().any(|line| line.starts_with("2026-01-01T00:00:00Z")), "{log}");
 }
+
+/// PostgreSQL 16 and earlier cut a name after 63 bytes: the login would be another one than the rules were looked up for.
+#[test]
+fn a_login_is_not_called_otherwise_than_the_server_calls_it() {
+    let server = Postgres::start();
+    let name = "u".repeat(63);
+    server.sql("postgres", &format!("CREATE ROLE {name} LOGIN"));
+    let rules = format!(
+        "policy = \"long\"\n[[role]]\nname = \"one\"\nmatch = {{ user = [\"{name}\"] }}\n[[role]]\nname = \"other\"\nmatch = {{ database = [\"postgres\"] }}\n"
+    );
+    let proxy = Proxy::start(&server, &Options::new("postgres", rules));
+    let connect = |user: &str| wire::Client::connect(&proxy.address(), &[("user", user), ("database", "postgres")]);
+    assert!(connect(&name).is_ok());
+    for long in [format!("{name}x"), format!("{name}é")] {
+        let Err(refused) = connect(&long) else { panic!("{long} came in") };
+        assert_eq!(
+            wire::error(&refused).unwrap().field(b'C').as_deref(),
+            Some("28000"),
+            "{}",
+            wire::describe(&refused)
+        );
+    }
+}

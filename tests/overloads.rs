@@ -444,3 +444,31 @@ fn a_parameter_runs_no_operator_of_the_shop() {
     let (straight, behind) = both.ask("PREPARE q(mood) AS SELECT i FROM things WHERE t = $1");
     assert_eq!((straight, behind), (Answer::Rows(vec![]), refused("PGS0211")));
 }
+
+/// AT TIME ZONE is always a function of `pg_catalog`, whatever the path finds under its name.
+#[test]
+fn at_time_zone_is_the_built_in_one() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION timezone(text, date) RETURNS text LANGUAGE sql AS 'SELECT $1';
+         CREATE FUNCTION timezone(text, timestamp) RETURNS text LANGUAGE sql AS 'SELECT $1';
+         CREATE FUNCTION eq(timestamp, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         CREATE FUNCTION eq(timestamptz, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         CREATE OPERATOR public.= (LEFTARG = timestamp, RIGHTARG = text, FUNCTION = eq);
+         CREATE OPERATOR public.= (LEFTARG = timestamptz, RIGHTARG = text, FUNCTION = eq)",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES));
+    for path in ["public", "public, pg_catalog"] {
+        let mut both = Both::new(&postgres, &proxy, path);
+        for sql in [
+            "SELECT (current_date AT TIME ZONE 'UTC') = 'x'::text",
+            "SELECT (localtimestamp AT TIME ZONE 'UTC') = 'x'::text",
+            "SELECT (now() AT TIME ZONE 'UTC') = 'x'::text",
+        ] {
+            let (straight, behind) = both.ask(sql);
+            assert_eq!(straight, Answer::Rows(vec![vec![Some("t".to_owned())]]), "{sql}");
+            assert_eq!(behind, Answer::Refused("PGS0210".to_owned()), "{path}: {sql}");
+        }
+    }
+}

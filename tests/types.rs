@@ -225,6 +225,33 @@ fn the_row_of_a_temporary_table_is_no_way_to_a_type_that_runs_a_function() {
     }
 }
 
+/// A cast of the database's own between built-in types runs where nobody writes it: no statement is sure not to. The rules may list its function.
+#[test]
+fn casts_between_built_in_types_are_listed_or_nothing_is_let_through() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION on_day(text) RETURNS date LANGUAGE sql SECURITY DEFINER AS
+             'SELECT CASE WHEN EXISTS (SELECT FROM public.customers WHERE phone LIKE $1) THEN date ''2001-01-01'' END';
+         CREATE CAST (text AS date) WITH FUNCTION on_day(text)",
+    );
+    let start = |listed: &str| {
+        let rules = shop::RULES.replace("name = \"support\"", &format!("name = \"support\"{listed}"));
+        Proxy::start(&postgres, &Options::new(shop::DATABASE, rules))
+    };
+    let proxy = start("");
+    let mut client = proxy.connect("support", "shop");
+    for sql in ["SELECT lower('09%')::date", "SELECT CAST(concat('09%') AS date)", "SELECT id FROM orders"] {
+        assert_eq!(refused(&client.simple(sql)), "PGS0211", "{sql}");
+    }
+    let proxy = start("\nfunctions = [\"public.on_day\"]");
+    let mut client = proxy.connect("support", "shop");
+    for sql in ["SELECT lower('02%')::date", "SELECT id FROM orders"] {
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+    }
+}
+
 fn refused(messages: &[wire::Message]) -> String {
     let hint = wire::error(messages).and_then(|error| error.field(b'H'));
     hint.unwrap_or_else(|| wire::describe(messages)).chars().take(7).collect()
