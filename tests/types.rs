@@ -239,6 +239,15 @@ fn casts_between_built_in_types_are_listed_or_nothing_is_let_through() {
         let rules = shop::RULES.replace("name = \"support\"", &format!("name = \"support\"{listed}"));
         Proxy::start(&postgres, &Options::new(shop::DATABASE, rules))
     };
+    let folder = common::Folder::new();
+    std::fs::write(folder.path().join("shop.toml"), shop::RULES).unwrap();
+    let url = format!("postgres://pgscrim@127.0.0.1:{}/shop", postgres.port);
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_pgscrim"))
+        .args(["check", "--rules", folder.path().to_str().unwrap(), "--upstream-url", &url])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+    assert!(told.contains("PGC413") && told.contains("public.on_day"), "{told}");
     let proxy = start("");
     let mut client = proxy.connect("support", "shop");
     for sql in ["SELECT lower('09%')::date", "SELECT CAST(concat('09%') AS date)", "SELECT id FROM orders"] {

@@ -399,7 +399,8 @@ impl Relay {
         self.model.copying = false;
         self.model.given = Given::default();
         if let Some(mut run) = run {
-            run.rows = rows.unwrap_or(run.rows);
+            // The tag of SHOW and EXPLAIN says no number.
+            run.rows = rows.unwrap_or(run.rows).max(run.rows);
             self.applied(&run);
             self.finish(run, Outcome::Completed);
         }

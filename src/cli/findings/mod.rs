@@ -10,6 +10,7 @@ mod recorded;
 mod roles;
 mod scopes;
 mod settings;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +131,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         "A role may call a function that may run SQL which is handed to it, past the masks.",
     ),
     (
+        RUNS_ANYWHERE,
+        Level::Warning,
+        "A function that a role's rules do not list casts between built-in types, or compares values of one: every statement of the role is refused.",
+    ),
+    (
         NO_DEPENDENTS,
         Level::Note,
         "The catalog file says nothing of indexes, foreign keys, partition keys and functions.",
@@ -175,6 +181,7 @@ const PARTITION_KEY: &str = "PGC409";
 const FOREIGN_KEY_CLEAR: &str = "PGC410";
 const FUNCTION_OPAQUE: &str = "PGC411";
 const FUNCTION_RUNS_SQL: &str = "PGC412";
+const RUNS_ANYWHERE: &str = "PGC413";
 const NO_DEPENDENTS: &str = "PGC501";
 const NOT_SAMPLED: &str = "PGC502";
 const NOT_ASKED: &str = "PGC503";
@@ -223,6 +230,7 @@ pub fn find(
     recorded::find(&mut pass);
     settings::find(&mut pass);
     scopes::find(&mut pass);
+    types::find(&mut pass);
     for missed in &samples.missed {
         pass.add(NOT_SAMPLED, &missed.table, format!("was not sampled: {}", missed.reason), None);
     }
