@@ -517,7 +517,7 @@ fn a_name_at_start_up_is_one_line_of_the_log() {
 fn a_login_is_not_called_otherwise_than_the_server_calls_it() {
     let server = Postgres::start();
     let name = "u".repeat(63);
-    server.sql("postgres", &format!("CREATE ROLE {name} LOGIN"));
+    server.sql("postgres", &format!("CREATE ROLE pgscrim LOGIN; CREATE ROLE {name} LOGIN"));
     let rules = format!(
         "policy = \"long\"\n[[role]]\nname = \"one\"\nmatch = {{ user = [\"{name}\"] }}\n[[role]]\nname = \"other\"\nmatch = {{ database = [\"postgres\"] }}\n"
     );

@@ -270,7 +270,8 @@ fn any_text_is_planned_or_refused() {
     let count = if common::long() { 400_000 } else { 4_000 };
     let sent = (0..count).filter(|seed| planner.plan(&Mutator::new(*seed).mutate(&pool))).count();
     println!("{sent} of {count} mutated statements were planned");
-    assert!(sent > 250, "only {sent}");
+    // One in twenty: which mutations are made changes with the corpora.
+    assert!(sent > count as usize / 20, "only {sent}");
 }
 
 /// Nesting and length: every kind of bracket and chain, many times over, ends in a plan or in a refusal.

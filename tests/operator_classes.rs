@@ -121,7 +121,8 @@ fn functions_of_operator_classes_run_when_they_are_listed() {
         assert_eq!(lines(&answer).len(), count, "{sql}: {}", wire::describe(&answer));
     }
     for (sql, runs) in [
-        ("CREATE TEMP TABLE kept AS SELECT c FROM refs", true),
+        // Its row type would be compared so, too.
+        ("CREATE TEMP TABLE kept AS SELECT c FROM refs", false),
         ("CREATE UNIQUE INDEX ON kept (c)", false),
         ("SELECT c FROM kept ORDER BY c", false),
         ("CREATE TEMP TABLE mine (c rank)", false),
