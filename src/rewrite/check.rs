@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::Range};
 
 use super::{
     Edits, Job,
-    domains::Taking,
+    domains::{Taking, has_constants},
     functions,
     names::{hidden, protected, qualified, relation, treatment},
 };
@@ -108,9 +108,12 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     for function in &job.bound.functions {
         // A constant beside an array or a row becomes one, beside a scalar only where something takes both. What else it gives is not known.
         let gives = |user: &FunctionData| {
-            let whole = |kind: &&&TypeData| user.result_type == Some(kind.oid) && checks(kind);
+            let checked = |kind: &&&TypeData| user.result_type == Some(kind.oid) && checks(kind);
+            if let Some(kind) = running.iter().find(checked) {
+                return taking.is_some() || (kind.kind != 'd' && has_constants(job, function.token));
+            }
             let columns = user.extension.is_none() && !user.out_names.is_empty();
-            running.iter().find(whole).map_or(columns && taking.is_some(), |kind| taking.is_some() || kind.kind != 'd')
+            columns && taking.is_some() && running.iter().any(|kind| checks(kind))
         };
         if job.catalog.functions_named(&function.name).any(gives) {
             let message = format!("function {} gives values of a type that is not allowed", function.name);

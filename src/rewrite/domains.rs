@@ -132,6 +132,15 @@ fn closed(tokens: &[Token], open: usize) -> Option<usize> {
     None
 }
 
+/// Whether a statement holds constants or parameters that are no arguments of the call at `call`, and so could become what it gives.
+pub(super) fn has_constants(job: &Job<'_>, call: usize) -> bool {
+    let arguments = call..closed(job.tokens, call + 1).unwrap_or(call);
+    // A number has a type of its own.
+    let text = |token: &Token| token.is_literal() && token.kind != Kind::Number;
+    let constant = |token: &Token| text(token) || token.kind == Kind::Parameter;
+    job.tokens.iter().enumerate().any(|(at, token)| constant(token) && !arguments.contains(&at))
+}
+
 /// Whether every reference to a column is cast where it stands; to which type is judged by the type's name.
 pub fn is_cast(bound: &Bound, tokens: &[Token], (id, position): (usize, usize)) -> bool {
     let mark = bound.relations.get(id).and_then(|used| used.marks.get(position));

@@ -7,11 +7,7 @@ use super::{
     inflight::{Entry, Model, Name, named, opens},
     relay::Relay,
 };
-use crate::wire::{
-    Header,
-    frame::{self},
-    frontend,
-};
+use crate::wire::{Header, frame, frontend};
 
 impl Model {
     /// Whether the server may have skipped what would define the statement that a message sent now names, or take it away.
