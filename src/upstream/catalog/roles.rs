@@ -11,7 +11,7 @@ const OLDEST: u32 = 140_000;
 /// `reset_val` is the value a session starts with. Where the service login or the database has a `search_path` of its
 /// own, the server's is not visible to an ordinary role, and PostgreSQL's default is taken.
 const SERVER: &str = "
-SELECT pg_catalog.current_database()::pg_catalog.text, pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+SELECT pg_catalog.current_database()::pg_catalog.text, pg_catalog.current_setting('server_version_num'),
        pg_catalog.current_setting('server_encoding'),
        (SELECT CASE WHEN source IN ('database', 'user', 'database user', 'client') THEN boot_val ELSE reset_val END
           FROM pg_catalog.pg_settings WHERE name = 'search_path')";
@@ -38,9 +38,10 @@ UNION SELECT pg_catalog.lower(extname::text) FROM pg_catalog.pg_extension ORDER 
 pub(super) async fn read_server(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
     let rows = reader
         .rows("server settings", SERVER, |row| {
-            let version: i32 = row.try_get(1)?;
+            // Read here: a cast from text to a number may be the database's own.
+            let version: String = row.try_get(1)?;
             let path: Option<String> = row.try_get(3)?;
-            Ok((row.try_get(0)?, u32::try_from(version).unwrap_or(0), row.try_get(2)?, path))
+            Ok((row.try_get(0)?, version.parse().unwrap_or(0), row.try_get(2)?, path))
         })
         .await?;
     if let Some((database, version, encoding, path)) = rows.into_iter().next() {

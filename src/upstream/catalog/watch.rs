@@ -33,7 +33,8 @@ const QUESTIONS: usize = 4096;
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// One text for every state of the catalog. The transaction and the row that it made are kept apart in what is hashed: combined, two changes
-/// of two rows could cancel each other out. Functions are qualified: the service login may have a search path. What uses a
+/// of two rows could cancel each other out. Functions are qualified: the service login may have a search path. Ids are read by
+/// functions: a cast from text to a number may be the database's own, and tell anything. What uses a
 /// function is of `pg_depend`, where no other row below changes with it: a trigger, a policy, an index.
 const STATE: &str = "
 WITH lasting AS MATERIALIZED (
@@ -43,35 +44,35 @@ WITH lasting AS MATERIALIZED (
      WHERE oid >= 16384 AND relpersistence <> 't' AND relkind NOT IN ('i', 'I', 't')
 ), parts (state) AS (
     SELECT pg_catalog.sum(state) FROM lasting
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((a.xmin::text::int8 << 32) | a.attrelid::int8, a.attnum::int8))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(a.xmin)) << 32) | a.attrelid::int8, a.attnum::int8))
       FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = a.attrelid)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((r.xmin::text::int8 << 32) | r.oid::int8, 0))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(r.xmin)) << 32) | r.oid::int8, 0))
       FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = r.ev_class)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_namespace
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_namespace
      WHERE nspname !~ '^pg_(toast_)?temp_'
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((t.xmin::text::int8 << 32) | t.oid::int8, 0)) FROM pg_catalog.pg_type t
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(t.xmin)) << 32) | t.oid::int8, 0)) FROM pg_catalog.pg_type t
       JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_proc
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_proc
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | objid::int8, refobjid::int8))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, refobjid::int8))
       FROM pg_catalog.pg_depend
      WHERE refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND refobjid >= 16384
        AND classid <> ALL (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_rewrite', 'pg_catalog.pg_attrdef', 'pg_catalog.pg_type',
                                  'pg_catalog.pg_constraint']::pg_catalog.regclass[])
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_operator
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_operator
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_cast
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_cast
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_enum
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | oid::int8, 0)) FROM pg_catalog.pg_constraint
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_enum
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_constraint
      WHERE oid >= 16384 AND (conrelid = 0 OR conrelid IN (SELECT oid FROM lasting))
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | inhrelid::int8, 0)) FROM pg_catalog.pg_inherits
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | inhrelid::int8, 0)) FROM pg_catalog.pg_inherits
      WHERE inhrelid IN (SELECT oid FROM lasting)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | roleid::int8, member::int8))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | roleid::int8, member::int8))
       FROM pg_catalog.pg_auth_members
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | setdatabase::int8, setrole::int8))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | setdatabase::int8, setrole::int8))
       FROM pg_catalog.pg_db_role_setting
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((xmin::text::int8 << 32) | objid::int8, (classid::int8 << 32) | refobjid::int8))
+    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, (classid::int8 << 32) | refobjid::int8))
       FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'
     UNION ALL SELECT pg_catalog.sum(pg_catalog.hashtext(rolname::text || rolsuper::text || rolcanlogin::text)::int8)
       FROM pg_catalog.pg_roles
@@ -83,11 +84,11 @@ const MARKS: &str = "
 SELECT c.oid, (pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype,
        c.relkind, c.relpersistence, c.relhasrules, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
        c.relpartbound), 0)::numeric
-   + coalesce((SELECT pg_catalog.hashint8extended((t.xmin::text::int8 << 32) | t.oid::int8, 0)
+   + coalesce((SELECT pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(t.xmin)) << 32) | t.oid::int8, 0)
                  FROM pg_catalog.pg_type t WHERE t.oid = c.reltype), 0)
-   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((a.xmin::text::int8 << 32) | a.attrelid::int8, a.attnum::int8))
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(a.xmin)) << 32) | a.attrelid::int8, a.attnum::int8))
                  FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid), 0)
-   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((r.xmin::text::int8 << 32) | r.oid::int8, 0))
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(r.xmin)) << 32) | r.oid::int8, 0))
                  FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), 0))::text
   FROM pg_catalog.pg_class c
  WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
