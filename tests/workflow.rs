@@ -999,6 +999,17 @@ match = { member_of = "clerks" }
     let broken = [("orders.customer_id", 9), ("parcels.order_id", 13), ("shipments.order_id", 12)];
     assert_eq!(found("PGC304"), broken.map(|(column, line)| (format!("public.{column}"), line)));
     assert_eq!(found("PGC305"), []);
+    // What refers to what is not there is hidden, unless the rules say otherwise; what is NULL is not.
+    let told = || -> Vec<bool> {
+        let ran = desk.run(&["check", "--rules", "rules", "--upstream-url", &url(&postgres, "pgscrim"), "--json"]);
+        let json = ran.json();
+        let findings = json["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == "PGC304");
+        findings.map(|finding| finding["message"].as_str().unwrap().contains("hide nothing")).collect()
+    };
+    assert_eq!(told(), [true, true, false]);
+    desk.write("rules/rules.toml", &rules.replace("[subject]\n", "[subject]\norphans = \"show\"\n"));
+    assert_eq!(told(), [true, true, true]);
+    desk.write("rules/rules.toml", rules);
     // One login whose every role is by an application's name, and one that falls back to another role.
     assert_eq!(found("PGC107"), [("logins app".to_owned(), 17), ("logins care".to_owned(), 21)]);
 

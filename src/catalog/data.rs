@@ -22,6 +22,9 @@ pub struct CatalogData {
     pub relations: Vec<RelationData>,
     /// `pg_inherits`: children by inheritance or partitioning.
     pub inherits: Vec<InheritsData>,
+    /// `pg_constraint`: foreign keys, without those that partitions have of their partitioned tables.
+    #[serde(default)]
+    pub foreign_keys: Vec<super::keys::ForeignKeyData>,
     /// Functions, procedures and aggregates outside `pg_catalog` and `information_schema`.
     pub functions: Vec<FunctionData>,
     /// What those functions are made of; not in catalog files.

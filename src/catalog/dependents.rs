@@ -1,4 +1,4 @@
-//! What depends on columns beside views: indexes, foreign keys, partition keys, functions. Read for `check` and for catalog
+//! What depends on columns beside views: indexes, partition keys, functions. Read for `check` and for catalog
 //! files alone: no statement is judged by it, so the proxy does not read it.
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,6 @@ use crate::names::{AttNum, Oid};
 pub struct Dependents {
     /// `pg_index`
     pub indexes: Vec<IndexData>,
-    /// `pg_constraint`, foreign keys
-    pub foreign_keys: Vec<ForeignKeyData>,
     /// `pg_partitioned_table`
     pub partition_keys: Vec<PartitionKeyData>,
     /// `pg_depend` from functions to relations, where the server records it: bodies in standard SQL (`BEGIN ATOMIC`),
@@ -44,30 +42,6 @@ pub struct IndexData {
     /// Not `indimmediate`: two rows may have the same values until the transaction ends.
     #[serde(default)]
     pub deferrable: bool,
-}
-
-/// A foreign key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ForeignKeyData {
-    /// `conname`
-    pub name: String,
-    /// The referencing table.
-    pub relation: Oid,
-    /// Its columns.
-    pub columns: Vec<AttNum>,
-    /// The referenced table.
-    pub target: Oid,
-    /// Its columns, in the order of `columns`.
-    pub target_columns: Vec<AttNum>,
-    /// `confdeltype`: a no action, r restrict, c cascade, n set null, d set default; none in catalog files of before it was read.
-    #[serde(default)]
-    pub on_delete: Option<char>,
-    /// `condeferrable`: it may be looked at when the transaction ends.
-    #[serde(default)]
-    pub deferrable: bool,
-    /// `confmatchtype`: s simple, f full; none in catalog files of before it was read.
-    #[serde(default)]
-    pub matches: Option<char>,
 }
 
 /// What a partitioned table is partitioned by.

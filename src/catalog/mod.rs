@@ -7,6 +7,7 @@ pub mod data;
 pub mod dependents;
 pub mod fillers;
 pub mod functions;
+pub mod keys;
 pub mod overloads;
 pub mod search_path;
 pub mod snapshot;

@@ -6,6 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::{
     data::{CatalogData, ColumnData, FunctionData, InheritsData, RelationData, RelationKind, RoleData, TypeData},
+    keys::ForeignKeyData,
     temporary::{TEMPORARY_SCHEMA, TemporaryRelation},
 };
 use crate::names::{AttNum, FIRST_USER_OID, Oid};
@@ -35,6 +36,7 @@ struct Indexed {
     roles: HashMap<String, usize>,
     children: HashMap<Oid, Vec<Oid>>,
     parents: HashMap<Oid, Vec<Oid>>,
+    foreign_keys: HashMap<Oid, Vec<usize>, FixedState>,
 }
 
 impl CatalogSnapshot {
@@ -68,8 +70,24 @@ impl CatalogSnapshot {
             children.entry(*parent).or_default().push(*child);
             parents.entry(*child).or_default().push(*parent);
         }
-        let shared =
-            Indexed { data, version, by_oid, by_name, functions, operators, types, roles, children, parents }.into();
+        let mut foreign_keys: HashMap<Oid, Vec<usize>, FixedState> = HashMap::default();
+        for (index, key) in data.foreign_keys.iter().enumerate() {
+            foreign_keys.entry(key.relation).or_default().push(index);
+        }
+        let shared = Indexed {
+            data,
+            version,
+            by_oid,
+            by_name,
+            functions,
+            operators,
+            types,
+            roles,
+            children,
+            parents,
+            foreign_keys,
+        }
+        .into();
         Arc::new(Self { shared, temporary: Box::default() })
     }
 
@@ -177,6 +195,12 @@ impl CatalogSnapshot {
             open.extend(self.children(next));
         }
         false
+    }
+
+    /// The foreign keys that are of this relation itself.
+    pub fn foreign_keys(&self, holder: Oid) -> impl Iterator<Item = &ForeignKeyData> {
+        let keys = self.shared.foreign_keys.get(&holder).map_or(&[][..], Vec::as_slice);
+        keys.iter().filter_map(|index| self.shared.data.foreign_keys.get(*index))
     }
 
     /// Direct parents by inheritance or partitioning.

@@ -200,7 +200,7 @@ fn keys(data: &CatalogData) -> HashSet<(Oid, AttNum)> {
         [] | [_, _, ..] => None,
     };
     let mut keys: HashSet<(Oid, AttNum)> = data.relations.iter().filter_map(|relation| plain(&relation)).collect();
-    for key in data.dependents.iter().flat_map(|dependents| &dependents.foreign_keys) {
+    for key in &data.foreign_keys {
         if let ([own], [other]) = (key.columns.as_slice(), key.target_columns.as_slice())
             && keys.contains(&(key.target, *other))
         {

@@ -2,10 +2,10 @@
 
 use super::{
     decode::{category_index, decode_column},
-    decode_settings::{decode_see, decode_table_name},
+    decode_settings::{choice, decode_see, decode_table_name},
     rules::{
         At, CategoryRule, ColumnRule, Complaints, DeadlinesRule, Given, GrantRule, LinkRule, Moment, NamedRecordsRule,
-        RecordsRule, RoleRule, SubjectRule, TreatmentRule, Within,
+        Orphans, RecordsRule, RoleRule, SubjectRule, TreatmentRule, Within,
     },
     toml_reader::{Table, Value},
 };
@@ -143,8 +143,13 @@ fn decode_subject(mut table: Table<'_>, at: At, complaints: &mut Complaints<'_>)
     let unlinked = table.take("unlinked").and_then(|value| value.texts("unlinked", complaints)).unwrap_or_default();
     let unlinked = unlinked.into_iter().filter_map(|(at, text)| Some((decode_table_name(text, at, complaints)?, at)));
     let unlinked = unlinked.collect();
+    let orphans = table.take("orphans").and_then(|value| {
+        let text = value.text("orphans", complaints)?;
+        choice(value.at, "value of orphans", text, &["hide", "show"], complaints)
+    });
+    let orphans = if orphans.as_deref() == Some("show") { Orphans::Show } else { Orphans::Hide };
     table.finish(complaints);
-    Some(SubjectRule { key: key?, links, unlinked, at })
+    Some(SubjectRule { key: key?, links, unlinked, orphans, at })
 }
 
 /// What a link refers to, with its place, and the names of columns that it alone matters to.

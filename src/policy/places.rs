@@ -2,7 +2,7 @@
 
 use super::{
     pattern::Part,
-    rules::{At, ColumnRule, LinkRule, NamedRecordsRule, RecordsRule, RuleSet},
+    rules::{At, ColumnRule, LinkRule, NamedRecordsRule, Orphans, RecordsRule, RuleSet},
 };
 use crate::diagnostic::Place;
 
@@ -63,7 +63,8 @@ impl RuleSet {
         if let Some(subject) = &self.subject {
             let unlinked = subject.unlinked.iter().map(|(name, _)| format!("{} unlinked", table(name)));
             let key = format!("key {}", subject.key.text);
-            add("subject", [key].into_iter().chain(unlinked).collect(), subject.at);
+            let orphans = (subject.orphans == Orphans::Show).then(|| "orphans shown".to_owned());
+            add("subject", [key].into_iter().chain(unlinked).chain(orphans).collect(), subject.at);
         }
         for (name, named) in [("consent", &self.consent), ("refusal", &self.refusal)] {
             let Some(NamedRecordsRule { records, of, categories }) = named else { continue };
@@ -141,6 +142,11 @@ impl RuleSet {
     /// is hidden by neither.
     pub fn hides_by_request(&self) -> bool {
         self.refusal.is_some() || self.erasure.is_some()
+    }
+
+    /// Whether rows that lead to a row which is not there are shown all the same.
+    pub fn shows_orphans(&self) -> bool {
+        self.subject.as_ref().is_some_and(|subject| subject.orphans == Orphans::Show)
     }
 
     /// Whether something is shown to those alone to whom subjects have consented (`[consent]`).

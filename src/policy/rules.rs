@@ -156,7 +156,17 @@ pub(super) struct SubjectRule {
     pub links: Vec<LinkRule>,
     /// Tables whose personal data is about nobody in the table of subjects.
     pub unlinked: Vec<([super::pattern::Part; 2], At)>,
+    pub orphans: Orphans,
     pub at: At,
+}
+
+/// What becomes of rows whose link refers to a row that is not there, where requests of subjects hide rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orphans {
+    /// They are hidden: nobody knows whether their subject has asked for it.
+    Hide,
+    /// They are shown as if nobody had.
+    Show,
 }
 
 /// How rows of one table lead to one of their subjects.

@@ -33,7 +33,7 @@ pub(super) fn find(pass: &mut Pass<'_>) {
         return pass.add(NO_DEPENDENTS, "catalog file", message, None);
     };
     indexes(pass, dependents);
-    foreign_keys(pass, dependents);
+    foreign_keys(pass);
     functions(pass, dependents);
     opaque_functions(pass, dependents);
     for key in &dependents.partition_keys {
@@ -174,8 +174,8 @@ fn order_kept(pass: &mut Pass<'_>, relation: &Relation, keys: &[AttNum], name: &
     pass.add(INDEX, name, message, hidden.spot);
 }
 
-fn foreign_keys(pass: &mut Pass<'_>, dependents: &Dependents) {
-    for key in &dependents.foreign_keys {
+fn foreign_keys(pass: &mut Pass<'_>) {
+    for key in &pass.catalog.data().foreign_keys {
         let (Some(own), Some(target)) = (pass.relation(key.relation), pass.relation(key.target)) else {
             continue;
         };

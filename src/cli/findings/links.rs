@@ -1,17 +1,14 @@
-//! Findings about links of `[subject]`: a row that leads to nobody is hidden by no refusal and no request for erasure, so whoever
-//! may delete a row in between could lay open those behind it, or put another in its place. A foreign key that keeps, or takes along, what refers to
-//! the row is what prevents that; a single statement that would put one row in the place of another is refused. In: the links, the foreign keys of the
+//! Findings about links of `[subject]`: a row of which the link is NULL is hidden by no refusal and no request for erasure (nor is one that refers
+//! to what is not there, with `orphans = "show"`), so whoever may delete a row in between could lay open those behind it, or put another in its
+//! place. A foreign key that keeps, or takes along, what refers to the row is what prevents that; a single statement that would put one row in the
+//! place of another is refused. In: the links, the foreign keys of the
 //! catalog. Out: findings.
 
 use std::collections::BTreeSet;
 
 use super::{LINK_BREAKS, LINK_NOT_UNIQUE, Pass};
 use crate::{
-    catalog::{
-        CatalogSnapshot, Column, Relation,
-        data::RelationKind,
-        dependents::{Dependents, ForeignKeyData},
-    },
+    catalog::{CatalogSnapshot, Column, Relation, data::RelationKind, dependents::Dependents, keys::ForeignKeyData},
     cli::output::Spot,
     names::{AttNum, Oid},
     policy::places::Link,
@@ -23,22 +20,27 @@ pub(super) fn find(pass: &mut Pass<'_>) {
     not_unique(pass, dependents);
     for link in rules.links() {
         let between = rules.key().is_none_or(|key| key.to != link.to);
-        let opens = rules.hides_by_request();
         let replaces = between && rules.shows_by_consent();
         let [schema, table, column] = &link.from;
         let found = catalog.relation_named(schema, table).filter(|relation| super::super::detect::holds_rows(relation));
-        // A view has no keys of its own, and shows nothing of what leads to nobody.
+        // A view has no keys of its own.
         let Some((relation, own)) = found.and_then(|relation| Some((relation, relation.column(column)?))) else {
             continue;
         };
-        let Some(Broken { why, nulls }) = breaks(catalog, &link, relation, own, between, dependents) else { continue };
-        let effect = match (opens, replaces && !nulls) {
-            (true, true) => {
+        let Some(Broken { why, left }) = breaks(catalog, &link, relation, own, between) else { continue };
+        let hides = rules.hides_by_request();
+        let consents = replaces && left != Left::Null;
+        let effect = match (hides, left == Left::Orphan && !rules.shows_orphans(), consents) {
+            (true, true, true) => {
+                "refusals, requests for erasure and consent are then those of whoever is put in its place"
+            }
+            (true, true, false) => "refusals and requests for erasure are then those of whoever is put in its place",
+            (true, false, true) => {
                 "refusals and requests for erasure then hide nothing of its rows, and consent is that of whoever is put in its place"
             }
-            (true, false) => "refusals and requests for erasure then hide nothing of its rows",
-            (false, true) => "consent is then that of whoever is put in its place",
-            (false, false) => continue,
+            (true, false, false) => "refusals and requests for erasure then hide nothing of its rows",
+            (false, _, true) => "consent is then that of whoever is put in its place",
+            (false, _, false) => continue,
         };
         let message = format!(
             "leads to the subject by {}, {why}: {effect}; make it ON DELETE CASCADE or RESTRICT, or take the right to delete there away from \
@@ -110,8 +112,19 @@ fn children<'c>(catalog: &'c CatalogSnapshot, relation: &Relation) -> Vec<&'c Re
 /// Why a row may lose the one that it refers to.
 struct Broken {
     why: String,
-    /// Whether its link is NULL then.
-    nulls: bool,
+    /// What its link holds then.
+    left: Left,
+}
+
+/// What is left in a link when the row that it refers to is deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// NULL.
+    Null,
+    /// A default.
+    Default,
+    /// What it held, which refers to nothing.
+    Orphan,
 }
 
 /// What happens to a row when the one that it refers to is deleted, if it loses its subject then.
@@ -121,63 +134,53 @@ fn breaks(
     relation: &Relation,
     own: &Column,
     between: bool,
-    dependents: &Dependents,
 ) -> Option<Broken> {
     let [schema, table, column] = &link.to;
     let target = catalog.relation_named(schema, table).filter(|target| super::super::detect::holds_rows(target))?;
     let referenced = target.column(column)?;
     let broken = |holder: &Relation, own: &Column| {
-        // Keys of partitions are those of the partitioned table.
-        let mut holders = vec![holder.oid];
-        let mut next = 0;
-        while let Some(oid) = holders.get(next).copied() {
-            next += 1;
-            let parents = catalog.parents(oid).iter().filter_map(|parent| catalog.relation(*parent));
-            holders.extend(parents.filter(|one| one.kind == RelationKind::PartitionedTable).map(|one| one.oid));
-        }
-        let pair = (&own.attnum, &referenced.attnum);
-        let keys: Vec<&ForeignKeyData> = dependents
-            .foreign_keys
-            .iter()
-            .filter(|key| {
-                holders.contains(&key.relation)
-                    && key.target == target.oid
-                    && key.columns.iter().zip(&key.target_columns).any(|both| both == pair)
-            })
-            .collect();
-        let reasons: Vec<&str> = keys.iter().filter_map(|key| loses(key, holder, own, between)).collect();
+        let keys = catalog.keys_between((holder.oid, own.attnum), (target.oid, referenced.attnum));
+        let reasons: Vec<(Left, &str)> = keys.iter().filter_map(|key| loses(key, holder, own, between)).collect();
         match reasons.first() {
-            _none if keys.is_empty() => Some("and no foreign key keeps what it refers to from being deleted"),
+            _none if keys.is_empty() => {
+                Some((Left::Orphan, "and no foreign key keeps what it refers to from being deleted"))
+            }
             // One key that keeps it is enough.
-            Some(reason) if reasons.len() == keys.len() => Some(*reason),
+            Some(first) if reasons.len() == keys.len() => {
+                Some(*reasons.iter().find(|(left, _)| *left != Left::Orphan).unwrap_or(first))
+            }
             Some(_) | None => None,
         }
     };
-    if let Some(why) = broken(relation, own) {
-        return Some(Broken { why: why.to_owned(), nulls: why == SETS_NULL });
+    if let Some((left, why)) = broken(relation, own) {
+        return Some(Broken { why: why.to_owned(), left });
     }
     // Foreign keys are not inherited.
-    let mut children = children(catalog, relation).into_iter();
-    let child = children.find(|child| child.column(&own.name).is_some_and(|own| broken(child, own).is_some()))?;
+    let children = children(catalog, relation);
+    let mut broken_children =
+        children.iter().filter_map(|child| Some((child, broken(child, child.column(&own.name)?)?)));
+    let (child, (mut left, _)) = broken_children.next()?;
+    for (_, (other, _)) in broken_children {
+        if other != Left::Orphan {
+            left = other;
+        }
+    }
     let why = format!("and rows of {}, which inherits from it, are kept by no foreign key", child.name);
-    Some(Broken { why, nulls: false })
+    Some(Broken { why, left })
 }
 
-const SETS_NULL: &str = "whose foreign key is ON DELETE SET NULL";
-
-/// Why a row that a foreign key of `holder` belongs to may lose what it refers to; none where it is kept, or goes along.
-fn loses(key: &ForeignKeyData, holder: &Relation, own: &Column, between: bool) -> Option<&'static str> {
-    let nullable =
-        |at: &AttNum| *at != own.attnum && holder.column_numbered(*at).is_some_and(|column| !column.not_null);
+/// What is left of the link of a row that a foreign key of `holder` belongs to, and why; none where what it refers to is kept, or the row goes
+/// along.
+fn loses(key: &ForeignKeyData, holder: &Relation, own: &Column, between: bool) -> Option<(Left, &'static str)> {
     match key.on_delete {
-        Some('n') => Some(SETS_NULL),
-        Some('d') => Some("whose foreign key is ON DELETE SET DEFAULT"),
-        Some(_) | None if key.columns.len() > 1 && key.matches == Some('s') && key.columns.iter().any(nullable) => {
-            Some("whose foreign key keeps nothing where another column of it is NULL")
+        Some('n') => Some((Left::Null, "whose foreign key is ON DELETE SET NULL")),
+        Some('d') => Some((Left::Default, "whose foreign key is ON DELETE SET DEFAULT")),
+        Some(_) | None if key.may_skip(holder, own.attnum) => {
+            Some((Left::Orphan, "whose foreign key keeps nothing where another column of it is NULL"))
         }
         // The subject itself is known by the link alone.
         Some('a') if key.deferrable && between => {
-            Some("whose foreign key may be checked when the transaction ends (DEFERRABLE)")
+            Some((Left::Orphan, "whose foreign key may be checked when the transaction ends (DEFERRABLE)"))
         }
         Some(_) | None => None,
     }

@@ -100,6 +100,35 @@ impl Subjects<'_> {
         format!("EXISTS (SELECT 1 FROM {table} AS {next} WHERE {next}.{target} {equals} {reference} AND {inner}{few})")
     }
 
+    /// That none of the ways from a row of `relation`, or from one of its columns, breaks off at a row which is not there: who has asked
+    /// for what is not known then. One condition for each way of which no foreign key proves it; a link that is NULL is no way.
+    pub(super) fn unbroken(&self, relation: Oid, column: Option<&str>) -> Vec<String> {
+        let routes = self.routes(relation, column, 0).unwrap_or_default();
+        let mut found: Vec<String> = Vec::new();
+        for condition in routes.iter().filter_map(|route| self.arrives(relation, route, &ROW.to_string(), 0)) {
+            if !found.contains(&condition) {
+                found.push(condition);
+            }
+        }
+        found
+    }
+
+    /// That `route` leads from the row `row` of `relation` to a subject, or stops at NULL; none where it always does.
+    fn arrives(&self, relation: Oid, route: &[&Link], row: &str, depth: usize) -> Option<String> {
+        let (link, rest) = route.split_first()?;
+        let next = format!("pgs_l{depth}");
+        let further = self.arrives(link.to.relation, rest, &next, depth + 1);
+        if further.is_none() && self.catalog.always_finds(relation, &link.column, link.to.relation, &link.to.column) {
+            return None;
+        }
+        let reference = format!("{row}.{}", quote_ident(&link.column));
+        let (table, target, equals) = (&link.to.table, quote_ident(&link.to.column), &link.to.equals);
+        let (further, few) =
+            (further.map_or_else(String::new, |further| format!(" AND {further}")), looked_up(&reference));
+        let found = format!("{next}.{target} {equals} {reference}{further}{few}");
+        Some(format!("({reference} IS NULL OR EXISTS (SELECT 1 FROM {table} AS {next} WHERE {found}))"))
+    }
+
     /// The key of the subject of a column of `relation`, as text; of several the first that the rules name. NULL where the row
     /// leads to none.
     pub fn key_of(&self, relation: Oid, column: &str) -> Option<String> {

@@ -28,8 +28,8 @@ use crate::{
         compiled::Row,
         pattern::Part,
         rules::{
-            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, NamedRecordsRule, RecordsRule, RoleRule,
-            RuleSet, SubjectRule, Within,
+            At, ColumnRule, Complaints, DeadlinesRule, GrantRule, LinkRule, NamedRecordsRule, Orphans, RecordsRule,
+            RoleRule, RuleSet, SubjectRule, Within,
         },
     },
 };
@@ -96,6 +96,7 @@ pub(super) struct Subjects<'a> {
     /// Those of a relation, in the order of the rules.
     pub(super) links: HashMap<Oid, Vec<Link>, FixedState>,
     unlinked: HashSet<Oid, FixedState>,
+    orphans: Orphans,
     consent: Option<Named>,
     refusal: Option<Named>,
     erasure: Option<Records>,
@@ -164,7 +165,8 @@ impl<'a> Subjects<'a> {
         let deadlines = rules.erasure.as_ref().zip(rules.deadlines.as_ref());
         let deadlines = deadlines.and_then(|(rule, given)| resolve_deadlines(rule, given, catalog, complaints));
         let equals = built_in_equality(catalog);
-        let subjects = Self { catalog, key, links, unlinked, consent, refusal, erasure, deadlines, equals };
+        let orphans = subject.orphans;
+        let subjects = Self { catalog, key, links, unlinked, orphans, consent, refusal, erasure, deadlines, equals };
         subjects.complain_of_what_is_ignored(subject, complaints);
         for LinkRule { from, to: _, columns: _ } in &subject.links {
             let start = place(from, catalog, &mut Complaints::new(&rules.files));
@@ -352,6 +354,9 @@ impl<'a> Subjects<'a> {
             && ask(erasure, self.recorded(relation.oid, column, erasure, "").map(|each| of_none(&each))).is_none()
         {
             return Asked::NoSubject;
+        }
+        if (refusal.is_some() || erasure.is_some()) && self.orphans == Orphans::Hide {
+            asked.extend(self.unbroken(relation.oid, column));
         }
         match (refusal.is_some(), erasure.is_some()) {
             (true, true) => label.push_str(" unless refused or erased"),

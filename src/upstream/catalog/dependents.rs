@@ -1,8 +1,8 @@
 //! Stage `upstream`: what depends on columns beside views, for `check` and catalog files. One query each.
 
-use super::{CatalogError, Reader, letter};
+use super::{CatalogError, Reader};
 use crate::{
-    catalog::dependents::{Dependents, ForeignKeyData, FunctionUsesData, IndexData, PartitionKeyData},
+    catalog::dependents::{Dependents, FunctionUsesData, IndexData, PartitionKeyData},
     names::{AttNum, Oid},
 };
 
@@ -25,10 +25,6 @@ SELECT i.indrelid, c.relname::text, i.indisunique, i.indisprimary, m.amname = 'b
   JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
  ORDER BY i.indexrelid";
-
-const FOREIGN_KEYS: &str = "
-SELECT conname::text, conrelid, conkey, confrelid, confkey, confdeltype, condeferrable, confmatchtype FROM pg_constraint
- WHERE contype = 'f' AND conparentid = 0 ORDER BY oid";
 
 /// A column that a partition key uses cannot be dropped alone: it depends internally on its own table.
 const PARTITION_KEYS: &str = "
@@ -97,20 +93,6 @@ pub(super) async fn read(reader: &Reader<'_>) -> Result<Dependents, CatalogError
                     keys: numbers(row.try_get(5)?),
                     uses: numbers(row.try_get(6)?),
                     deferrable: row.try_get(7)?,
-                })
-            })
-            .await?,
-        foreign_keys: reader
-            .rows("foreign keys", FOREIGN_KEYS, |row| {
-                Ok(ForeignKeyData {
-                    name: row.try_get(0)?,
-                    relation: Oid(row.try_get(1)?),
-                    columns: numbers(row.try_get(2)?),
-                    target: Oid(row.try_get(3)?),
-                    target_columns: numbers(row.try_get(4)?),
-                    on_delete: Some(letter(row, 5)?),
-                    deferrable: row.try_get(6)?,
-                    matches: Some(letter(row, 7)?),
                 })
             })
             .await?,

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use super::{CatalogError, Reader, letter};
 use crate::{
-    catalog::data::{CatalogData, ColumnData, InheritsData, RelationData, RelationKind, SchemaData, UsesColumn},
+    catalog::{
+        data::{CatalogData, ColumnData, InheritsData, RelationData, RelationKind, SchemaData, UsesColumn},
+        keys::ForeignKeyData,
+    },
     names::{AttNum, Oid},
 };
 
@@ -106,6 +109,13 @@ SELECT DISTINCT r.ev_class, p.oid
    AND (p.pronamespace <> 'pg_catalog'::regnamespace OR p.oid >= 16384)
  ORDER BY 1, 2";
 
+/// Those of temporary tables are of no concern to other sessions.
+const FOREIGN_KEYS: &str = "
+SELECT k.conname::text, k.conrelid, k.conkey, k.confrelid, k.confkey, k.confdeltype, k.condeferrable, k.confmatchtype, k.convalidated
+  FROM pg_constraint k
+  JOIN pg_class c ON c.oid = k.conrelid AND c.relpersistence <> 't'
+ WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY k.oid";
+
 const INHERITS: &str = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 1, 2";
 
 /// How a type is written and what it is.
@@ -152,6 +162,22 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
     {
         uses_functions.entry(view).or_default().push(function);
     }
+    let numbers = |list: Vec<i16>| list.into_iter().map(AttNum).collect::<Vec<_>>();
+    data.foreign_keys = reader
+        .rows("foreign keys", FOREIGN_KEYS, |row| {
+            Ok(ForeignKeyData {
+                name: row.try_get(0)?,
+                relation: Oid(row.try_get(1)?),
+                columns: numbers(row.try_get(2)?),
+                target: Oid(row.try_get(3)?),
+                target_columns: numbers(row.try_get(4)?),
+                on_delete: Some(letter(row, 5)?),
+                deferrable: row.try_get(6)?,
+                matches: Some(letter(row, 7)?),
+                validated: row.try_get(8)?,
+            })
+        })
+        .await?;
     for generated in read_generated(reader).await? {
         if let Some(column) = columns
             .get_mut(&generated.relation)
