@@ -96,7 +96,11 @@ pub const CODES: &[(&str, Level, &str)] = &[
         Level::Note,
         "A role does not see a unique column in clear; a conflict tells whoever may insert that a value exists.",
     ),
-    (LINK_BREAKS, Level::Warning, "Deleting the row that a link of [subject] refers to lays open what hangs on it."),
+    (
+        LINK_BREAKS,
+        Level::Warning,
+        "Deleting the row that a link of [subject] refers to lays open what hangs on it, or makes it that of another who is put in its place.",
+    ),
     (
         LINK_NOT_UNIQUE,
         Level::Warning,
