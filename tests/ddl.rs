@@ -203,6 +203,39 @@ fn other_ddl_is_no_hindrance() {
     }
 }
 
+/// DDL that never ends, of tables that a statement does not reach, slows answers down by as much as it takes to read the catalog; reading it does
+/// not wait until nothing changes.
+#[test]
+fn ddl_without_a_pause_is_no_hindrance() {
+    let (_server, proxy) = start("relayed");
+    let mut support = proxy.connect("support", shop::DATABASE);
+    let mut owner = proxy.connect("owner", shop::DATABASE);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| {
+            let mut made = 0;
+            while !done.load(Ordering::SeqCst) {
+                for ddl in ["CREATE TABLE staging (id int PRIMARY KEY, v text)", "DROP TABLE staging"] {
+                    assert!(wire::error(&owner.simple(ddl)).is_none(), "{ddl}");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                made += 1;
+            }
+            made
+        });
+        let started = std::time::Instant::now();
+        for _ in 0..12 {
+            let answer = support.simple("SELECT phone FROM customers WHERE id = 1");
+            let rows = wire::text_rows(&answer);
+            assert_eq!(rows[0][0].as_deref(), Some("*****001"), "{}", wire::describe(&answer));
+        }
+        let took = started.elapsed();
+        done.store(true, Ordering::SeqCst);
+        assert!(made.join().unwrap() > 12, "there was DDL at any moment");
+        assert!(took < Duration::from_secs(48), "{took:?}");
+    });
+}
+
 /// A table that is not in the catalog yet cannot come in by the name of one that is.
 #[test]
 fn a_table_that_takes_the_place_of_another() {

@@ -22,7 +22,7 @@
 //! [`crate::upstream`]); an answer in between is not proved.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -42,6 +42,8 @@ use crate::{
 
 /// How long a statement waits for what was changed before it to be read.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Between two attempts to read what was changed.
+const UNREAD: Duration = Duration::from_millis(200);
 
 /// The moment that the catalog in force is a picture of.
 #[derive(Debug)]
@@ -59,12 +61,33 @@ pub(super) struct Guard {
     /// Statements of exempt sessions that may be changing the catalog.
     changing: AtomicUsize,
     /// Those of them that have ended, and whose changes are being read.
-    settling: tokio::sync::watch::Sender<usize>,
+    settling: tokio::sync::watch::Sender<Settling>,
+}
+
+/// Statements that have ended, by number, and whose changes have not been read.
+#[derive(Debug, Default)]
+struct Settling {
+    open: BTreeSet<u64>,
+    next: u64,
+}
+
+impl Settling {
+    fn begin(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.open.insert(number);
+        number
+    }
+
+    /// Whether none is open of those that had begun when `next` was what it was.
+    fn has_read(&self, next: u64) -> bool {
+        self.open.first().is_none_or(|first| *first >= next)
+    }
 }
 
 impl Guard {
     pub fn new(mode: DdlGuard, watch: Watch) -> Self {
-        let settling = tokio::sync::watch::Sender::new(0);
+        let settling = tokio::sync::watch::Sender::default();
         Self { mode, watch, known: ArcSwapOption::empty(), changing: AtomicUsize::new(0), settling }
     }
 
@@ -155,17 +178,18 @@ impl InputsHandle {
     pub fn is_settling(&self) -> bool {
         // What is settling was changing, and is so until it has been read.
         let guard = self.shared.guard.as_ref();
-        guard.is_some_and(|guard| guard.changing.load(Ordering::SeqCst) > 0 && *guard.settling.borrow() > 0)
+        guard.is_some_and(|guard| guard.changing.load(Ordering::SeqCst) > 0 && !guard.settling.borrow().open.is_empty())
     }
 
-    /// Waits until what exempt sessions of this process have changed is read, so that statements are judged by it; not for long:
+    /// Waits until what exempt sessions of this process have changed by now is read, so that statements are judged by it; not for long:
     /// an answer is proved in any case. Says whether there was something to wait for.
     pub async fn settled(&self) -> bool {
         let Some(guard) = &self.shared.guard else { return false };
         let changes = self.is_settling();
         if changes {
             let mut settling = guard.settling.subscribe();
-            let _ = tokio::time::timeout(SETTLE, settling.wait_for(|settling| *settling == 0)).await;
+            let next = settling.borrow().next;
+            let _ = tokio::time::timeout(SETTLE, settling.wait_for(|settling| settling.has_read(next))).await;
         }
         changes
     }
@@ -201,20 +225,18 @@ impl Drop for Changing {
         let handle = self.handle.clone();
         // Without a runtime the process is ending.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if let Some(guard) = &handle.shared.guard {
-            guard.settling.send_modify(|settling| *settling += 1);
-        }
+        let Some(guard) = &handle.shared.guard else { return };
+        let mut number = 0;
+        guard.settling.send_modify(|settling| number = settling.begin());
         let settle = async move {
             let Some(guard) = &handle.shared.guard else { return };
-            let unchanged = match guard.watch.state().await {
-                Some(now) => guard.knows(&now),
-                None => false,
-            };
-            if !unchanged {
-                let _ = handle.refresh().await;
+            let known = async || guard.watch.state().await.is_some_and(|now| guard.knows(&now));
+            // Until it has been read: an answer that does not wait would be of a catalog that nobody knows.
+            while !known().await && !handle.reread().await {
+                tokio::time::sleep(UNREAD).await;
             }
             guard.changing.fetch_sub(1, Ordering::SeqCst);
-            guard.settling.send_modify(|settling| *settling -= 1);
+            guard.settling.send_modify(|settling| _ = settling.open.remove(&number));
         };
         drop(runtime.spawn(settle));
     }

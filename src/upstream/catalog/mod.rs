@@ -197,7 +197,7 @@ async fn read_all(client: &Client, database: &str) -> Result<(CatalogData, Momen
     for _ in 0..READ_ATTEMPTS {
         let started = Instant::now();
         let (data, moment) = read_once(&reader).await?;
-        if watch::state(&reader).await? == moment.state {
+        if watch::is_whole(&reader, &moment).await? {
             return Ok((data, moment));
         }
         // A snapshot keeps old rows from VACUUM: not all the time that a migration takes.
@@ -246,6 +246,10 @@ impl Reader<'_> {
     ) -> Result<Vec<T>, CatalogError> {
         let rows = self.client.query(sql, &[]).await.map_err(|error| self.failed(part, &error))?;
         rows.iter().map(decode).collect::<Result<_, _>>().map_err(|error| self.failed(part, &error))
+    }
+
+    fn is_odd(&self, part: &'static str, reason: &str) -> CatalogError {
+        CatalogError::Query { part, database: self.database.to_owned(), reason: reason.to_owned(), locked: false }
     }
 
     fn failed(&self, part: &'static str, error: &tokio_postgres::Error) -> CatalogError {

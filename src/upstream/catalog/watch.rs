@@ -19,8 +19,9 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
+use tokio_postgres::Row;
 
-use super::{CatalogError, Reader, login};
+use super::{CatalogError, Moment, Reader, login};
 use crate::{config::UpstreamConfig, names::Oid};
 
 /// Between two looks that nobody asked for, at least.
@@ -32,54 +33,63 @@ const QUESTIONS: usize = 4096;
 /// Limit for one look.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
-/// One text for every state of the catalog. The transaction and the row that it made are kept apart in what is hashed: combined, two changes
-/// of two rows could cancel each other out. Functions are qualified: the service login may have a search path. Ids are read by
-/// functions: a cast from text to a number may be the database's own, and tell anything. What uses a
-/// function is of `pg_depend`, where no other row below changes with it: a trigger, a policy, an index.
+/// Two texts for every state of the catalog: of relations, with all that is a relation's own ([`MARKS`]), and of the rest. The transaction and the
+/// row that it made are kept apart in what is hashed: combined, two changes of two rows could cancel each other out. Functions are
+/// qualified: the service login may have a search path. Ids are read by functions: a cast from text to a number may be the database's own,
+/// and tell anything. What uses a function is of `pg_depend`, where no other row below changes with it: a trigger, a policy, an index.
 const STATE: &str = "
 WITH lasting AS MATERIALIZED (
     SELECT oid, pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', oid, relname, relnamespace, reltype, reloftype, relkind,
         relpersistence, relhasrules, relispartition, relrowsecurity, relforcerowsecurity, reloptions, relpartbound), 0) AS state
       FROM pg_catalog.pg_class
      WHERE oid >= 16384 AND relpersistence <> 't' AND relkind NOT IN ('i', 'I', 't')
-), parts (state) AS (
-    SELECT pg_catalog.sum(state) FROM lasting
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(a.xmin)) << 32) | a.attrelid::int8, a.attnum::int8))
-      FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = a.attrelid)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(r.xmin)) << 32) | r.oid::int8, 0))
-      FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = r.ev_class)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_namespace
-     WHERE nspname !~ '^pg_(toast_)?temp_'
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(t.xmin)) << 32) | t.oid::int8, 0)) FROM pg_catalog.pg_type t
+), kinds AS MATERIALIZED (
+    SELECT t.typrelid <> 0 OR EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid AND e.typrelid <> 0) AS own,
+           pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(t.xmin)) << 32) | t.oid::int8, 0) AS state
+      FROM pg_catalog.pg_type t
       JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_proc
+), parts (own, state) AS (
+    SELECT true, pg_catalog.sum(state) FROM lasting
+    UNION ALL SELECT true, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(a.xmin)) << 32) | a.attrelid::int8, a.attnum::int8))
+      FROM pg_catalog.pg_attribute a WHERE a.attrelid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = a.attrelid)
+    UNION ALL SELECT true, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(r.xmin)) << 32) | r.oid::int8, 0))
+      FROM pg_catalog.pg_rewrite r WHERE r.oid >= 16384 AND EXISTS (SELECT FROM lasting l WHERE l.oid = r.ev_class)
+    UNION ALL SELECT true, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_constraint
+     WHERE oid >= 16384 AND conrelid IN (SELECT oid FROM lasting)
+    UNION ALL SELECT true, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | inhrelid::int8, 0)) FROM pg_catalog.pg_inherits
+     WHERE inhrelid IN (SELECT oid FROM lasting)
+    UNION ALL SELECT true, pg_catalog.sum(state) FROM kinds WHERE own
+    UNION ALL SELECT false, pg_catalog.sum(state) FROM kinds WHERE NOT own
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_namespace
+     WHERE nspname !~ '^pg_(toast_)?temp_'
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_proc
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, refobjid::int8))
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, refobjid::int8))
       FROM pg_catalog.pg_depend
      WHERE refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND refobjid >= 16384
        AND classid <> ALL (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_rewrite', 'pg_catalog.pg_attrdef', 'pg_catalog.pg_type',
                                  'pg_catalog.pg_constraint']::pg_catalog.regclass[])
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_operator
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_operator
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_cast
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_cast
      WHERE oid >= 16384
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_enum
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_constraint
-     WHERE oid >= 16384 AND (conrelid = 0 OR conrelid IN (SELECT oid FROM lasting))
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | inhrelid::int8, 0)) FROM pg_catalog.pg_inherits
-     WHERE inhrelid IN (SELECT oid FROM lasting)
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | roleid::int8, member::int8))
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_enum
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0)) FROM pg_catalog.pg_constraint
+     WHERE oid >= 16384 AND conrelid = 0
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | roleid::int8, member::int8))
       FROM pg_catalog.pg_auth_members
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | setdatabase::int8, setrole::int8))
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | setdatabase::int8, setrole::int8))
       FROM pg_catalog.pg_db_role_setting
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, (classid::int8 << 32) | refobjid::int8))
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | objid::int8, (classid::int8 << 32) | refobjid::int8))
       FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND deptype = 'e'
-    UNION ALL SELECT pg_catalog.sum(pg_catalog.hashtext(rolname::text || rolsuper::text || rolcanlogin::text)::int8)
+    UNION ALL SELECT false, pg_catalog.sum(pg_catalog.hashtext(rolname::text || rolsuper::text || rolcanlogin::text)::int8)
       FROM pg_catalog.pg_roles
 )
-SELECT pg_catalog.string_agg(coalesce(state, 0)::text, ' ') FROM parts";
+SELECT pg_catalog.string_agg(coalesce(state, 0)::text, ' ') FILTER (WHERE own),
+       pg_catalog.string_agg(coalesce(state, 0)::text, ' ') FILTER (WHERE NOT own) FROM parts";
 
-/// One number for every state of a relation and its columns, and of the definition of a view.
+/// One number for every state of a relation and of all that is its own: columns, the definition of a view, constraints, what it inherits from and
+/// what inherits from it.
 const MARKS: &str = "
 SELECT c.oid, (pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', c.oid, c.relname, c.relnamespace, c.reltype, c.reloftype,
        c.relkind, c.relpersistence, c.relhasrules, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
@@ -89,13 +99,33 @@ SELECT c.oid, (pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', c.oid, c.re
    + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(a.xmin)) << 32) | a.attrelid::int8, a.attnum::int8))
                  FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid), 0)
    + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(r.xmin)) << 32) | r.oid::int8, 0))
-                 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), 0))::text
+                 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid), 0)
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | oid::int8, 0))
+                 FROM pg_catalog.pg_constraint WHERE conrelid = c.oid), 0)
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | inhrelid::int8, 0))
+                 FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid), 0)
+   + coalesce((SELECT pg_catalog.sum(pg_catalog.hashint8extended((pg_catalog.int8in(pg_catalog.xidout(xmin)) << 32) | inhrelid::int8, 0))
+                 FROM pg_catalog.pg_inherits WHERE inhparent = c.oid), 0))::text
   FROM pg_catalog.pg_class c
- WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+ WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind NOT IN ('i', 'I', 't')";
 
 /// What the catalog was at one moment. Equal: nothing has changed in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogState(Box<str>);
+pub struct CatalogState {
+    relations: Box<str>,
+    rest: Box<str>,
+}
+
+impl CatalogState {
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self { relations: row.try_get::<_, String>(0)?.into(), rest: row.try_get::<_, String>(1)?.into() })
+    }
+
+    /// Whether nothing has changed in between but what belongs to relations.
+    pub fn differs_in_relations_alone(&self, other: &Self) -> bool {
+        self.rest == other.rest
+    }
+}
 
 /// Asks the watch.
 #[derive(Clone, Debug)]
@@ -156,7 +186,7 @@ async fn look(config: &UpstreamConfig, questions: &mut Questions, seen: &impl Fn
         let started = Instant::now();
         let row = tokio::time::timeout(LOOK_LIMIT, client.query_one(&statement, &[])).await;
         let row = row.map_err(|_| Broken)?.map_err(|_| Broken)?;
-        let now = CatalogState(row.try_get::<_, String>(0).map_err(|_| Broken)?.into());
+        let now = CatalogState::read(&row).map_err(|_| Broken)?;
         seen(&now);
         for question in asked.drain(..) {
             let _: Result<(), CatalogState> = question.send(now.clone());
@@ -171,8 +201,9 @@ async fn look(config: &UpstreamConfig, questions: &mut Questions, seen: &impl Fn
 
 /// The state as the transaction of `reader` sees it.
 pub(super) async fn state(reader: &Reader<'_>) -> Result<CatalogState, CatalogError> {
-    let rows = reader.rows("state", STATE, |row| row.try_get::<_, String>(0)).await?;
-    Ok(CatalogState(rows.into_iter().next().unwrap_or_default().into()))
+    let rows = reader.rows("state", STATE, CatalogState::read).await?;
+    let nothing = || reader.is_odd("state", "the server has sent no row");
+    rows.into_iter().next().ok_or_else(nothing)
 }
 
 /// By relation, a text that changes with it and never comes back.
@@ -184,6 +215,21 @@ pub(super) async fn marks(reader: &Reader<'_>) -> Result<Marks, CatalogError> {
         Ok((Oid(row.try_get::<_, u32>(0)?), row.try_get::<_, String>(1)?.into_boxed_str()))
     });
     Ok(rows.await?.into_iter().collect())
+}
+
+/// Whether what was read at `before` is what stood there then, though some of it is told as it is when it is read (definitions of views,
+/// spellings of types) and the state is another by now: all that was there at both moments is as it was. What was
+/// made in between was not read, and nothing that was uses it; what was dropped is gone for every statement that is judged by what was read.
+pub(super) async fn is_whole(reader: &Reader<'_>, before: &Moment) -> Result<bool, CatalogError> {
+    let now = state(reader).await?;
+    if now == before.state {
+        return Ok(true);
+    }
+    if !now.differs_in_relations_alone(&before.state) {
+        return Ok(false);
+    }
+    let now = marks(reader).await?;
+    Ok(before.marks.iter().all(|(oid, mark)| now.get(oid).is_none_or(|now| now == mark)))
 }
 
 /// Ends the task of a connection.
