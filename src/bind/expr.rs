@@ -6,7 +6,7 @@ use sqlparser::ast::{
     AccessExpr, Array, CaseWhen, CastKind, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, InTarget, Interval,
     JsonPath, JsonPathElem, ListAggOnOverflow, ObjectNamePart, OrderByExpr, Query, Subscript, TypedString, Value,
-    WindowType,
+    ValueWithSpan, WindowType,
 };
 
 use super::{
@@ -273,7 +273,13 @@ impl Binder<'_> {
                 leading_precision: _,
                 last_field: _,
                 fractional_seconds_precision: _,
-            }) => self.expr(value, context),
+            }) => match &**value {
+                // To PostgreSQL any other word that follows is the label of a column called interval, or of a row.
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), span: _ }) => {
+                    self.expr(value, context)
+                }
+                _other => Err(Self::unsupported("INTERVAL without a string")),
+            },
             Expr::QualifiedWildcard(name, _token) => self.starred_row(name, false, context),
             Expr::Prefixed { prefix: _, value: _ }
             | Expr::Convert { .. }

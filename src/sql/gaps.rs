@@ -26,6 +26,7 @@
 //! | `GROUPING SETS (a, GROUPING SETS (b, ()))` | `GROUPING SETS (a, b, ())` |
 //! | `a = ANY (VALUES (1), (b))` | `a = ANY (SELECT 1 UNION ALL SELECT b)` |
 //! | `ROLLUP ((a)::date, (SELECT 1))` | `ROLLUP (((a)::date), ((SELECT 1)))` |
+//! | `SELECT interval FROM t`, `SELECT top FROM t` | `SELECT "interval" FROM t`, `SELECT "top" FROM t` |
 //! | SQL/JSON | see [`super::gaps_json`] |
 //! | `MERGE INTO t USING a JOIN b ON c ON d` | `MERGE INTO t USING (a JOIN b ON c) ON d` |
 //! | `THEN INSERT DEFAULT VALUES`, `THEN INSERT … OVERRIDING …` | `THEN INSERT VALUES (DEFAULT)`, `THEN INSERT …` |
@@ -43,7 +44,7 @@ use std::{collections::BTreeMap, ops::Range};
 use super::{
     Kind, Nesting, Token,
     gaps_from::{defines_columns, joins_crossed, rows_from, values_of_any},
-    gaps_grouping, gaps_json,
+    gaps_grouping, gaps_json, gaps_names,
     gaps_writes::{assignments, ends_list, inserted, merge_insert, merge_source},
     gaps_xml,
     keywords::{Category, category},
@@ -212,6 +213,7 @@ pub fn find(tokens: &[Token]) -> Gaps {
             "grouping" | "rollup" | "cube" => gaps_grouping::find(tokens, at, &mut gaps),
             other => {
                 gaps_json::find(other, tokens, at, &mut gaps);
+                gaps_names::find(other, tokens, at, &mut gaps);
                 gaps_xml::find(other, tokens, at, &mut gaps);
             }
         }

@@ -14,6 +14,7 @@ pub mod gaps;
 mod gaps_from;
 mod gaps_grouping;
 mod gaps_json;
+mod gaps_names;
 mod gaps_writes;
 mod gaps_xml;
 pub mod keywords;
