@@ -236,6 +236,58 @@ fn ddl_without_a_pause_is_no_hindrance() {
     });
 }
 
+/// Reads of a view whose meaning changes show nothing in clear, until `rounds` of them have ended after `changed` says that it has.
+fn nothing_in_clear(proxy: &Proxy, rounds: usize, changed: impl Fn() -> bool) {
+    let mut after = 0;
+    let mut support = proxy.connect("support", shop::DATABASE);
+    while after < rounds {
+        let begun = changed();
+        let answer = support.simple(READ);
+        clean(&support);
+        if wire::error(&answer).is_some_and(|error| error.field(b'S').as_deref() == Some("FATAL")) {
+            support = proxy.connect("support", shop::DATABASE);
+        }
+        after += usize::from(begun);
+    }
+}
+
+/// DDL goes on when the client that sent it is gone, and so does what stands behind it.
+#[test]
+fn ddl_outlives_its_client() {
+    let (server, proxy) = start("relayed");
+    let mut owner = proxy.connect("owner", shop::DATABASE);
+    let query = |sql: &str| wire::query(sql);
+    let sent = [query("BEGIN"), query(CHANGE), query("SELECT pg_sleep(2)"), query("COMMIT")];
+    owner.send(&sent.concat());
+    std::thread::sleep(Duration::from_millis(300));
+    drop(owner);
+    nothing_in_clear(&proxy, 20, || {
+        let shown = "SELECT 1 FROM pg_views WHERE viewname = 'shown' AND definition LIKE '%phone%'";
+        !server.sql(shop::DATABASE, shown).is_empty()
+    });
+}
+
+/// DDL that could not be read is not forgotten.
+#[test]
+fn ddl_that_cannot_be_read_is_waited_for() {
+    let (server, proxy) = start("relayed");
+    let mut owner = proxy.connect("owner", shop::DATABASE);
+    server.sql(
+        "postgres",
+        "ALTER ROLE pgscrim NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'pgscrim'",
+    );
+    assert!(wire::error(&owner.simple(CHANGE)).is_none());
+    let begun = std::time::Instant::now();
+    nothing_in_clear(&proxy, 2, || begun.elapsed() > Duration::from_secs(2));
+    // Who may log in again may read.
+    server.sql("postgres", "ALTER ROLE pgscrim LOGIN");
+    wait_for("the catalog to be read", Duration::from_secs(30), || {
+        let mut support = proxy.connect("support", shop::DATABASE);
+        let answer = support.simple("SELECT phone FROM customers WHERE id = 1");
+        (wire::text_rows(&answer).first()?[0].as_deref() == Some("*****001")).then_some(())
+    });
+}
+
 /// A table that is not in the catalog yet cannot come in by the name of one that is.
 #[test]
 fn a_table_that_takes_the_place_of_another() {

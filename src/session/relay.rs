@@ -325,8 +325,48 @@ impl Relay {
         // Neither side is waited for.
         let limit = std::time::Duration::from_secs(5);
         let _ = tokio::time::timeout(limit, self.client.finish()).await;
-        let _ = tokio::time::timeout(limit, self.server.finish()).await;
+        if self.changing.is_some() && !self.server.ended {
+            self.record_rest();
+            tokio::spawn(self.outlive());
+        } else {
+            let _ = tokio::time::timeout(limit, self.server.finish()).await;
+        }
         outcome
+    }
+
+    /// DDL goes on without the client that sent it, and what was sent behind it is run before the server sees that nobody is there: answers
+    /// wait for proof until it has closed.
+    async fn outlive(mut self) {
+        let _ = self.server.finish().await;
+        while !self.server.ended && poll_fn(|cx| self.server.poll_read(cx)).await.is_ok() {
+            self.server.input.clear();
+        }
+    }
+
+    /// However a session ends, what was sent to the server is recorded.
+    fn record_rest(&mut self) {
+        self.clock.look();
+        for entry in std::mem::take(&mut self.model.queue) {
+            match entry {
+                Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => self.finish(*run, Outcome::Broken),
+                Entry::Query(batch) => {
+                    for run in batch.runs {
+                        self.finish(run, Outcome::Broken);
+                    }
+                }
+                Entry::Execute(None)
+                | Entry::FunctionCall(None)
+                | Entry::Parse(..)
+                | Entry::Bind(..)
+                | Entry::Describe(_)
+                | Entry::CloseStatement(_)
+                | Entry::ClosePortal(_)
+                | Entry::Sync
+                | Entry::CopyEnd
+                | Entry::Question(_)
+                | Entry::Refused(_) => {}
+            }
+        }
     }
 
     async fn tell(&mut self, refusal: &Refusal) {
@@ -382,30 +422,8 @@ fn default_path(request: &Request, inputs: &Inputs) -> Vec<String> {
 }
 
 impl Drop for Relay {
-    /// However a session ends, what was sent to the server is recorded.
     fn drop(&mut self) {
-        self.clock.look();
-        for entry in std::mem::take(&mut self.model.queue) {
-            match entry {
-                Entry::Execute(Some(run)) | Entry::FunctionCall(Some(run)) => self.finish(*run, Outcome::Broken),
-                Entry::Query(batch) => {
-                    for run in batch.runs {
-                        self.finish(run, Outcome::Broken);
-                    }
-                }
-                Entry::Execute(None)
-                | Entry::FunctionCall(None)
-                | Entry::Parse(..)
-                | Entry::Bind(..)
-                | Entry::Describe(_)
-                | Entry::CloseStatement(_)
-                | Entry::ClosePortal(_)
-                | Entry::Sync
-                | Entry::CopyEnd
-                | Entry::Question(_)
-                | Entry::Refused(_) => {}
-            }
-        }
+        self.record_rest();
     }
 }
 
