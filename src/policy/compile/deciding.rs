@@ -15,13 +15,13 @@ use foldhash::fast::FixedState;
 
 use super::{
     Lineage,
-    condition::{Condition, condition},
+    condition::condition,
     inherit::{is_view, relatives},
     subjects::table,
 };
 use crate::{
     bind::views::view_lineage,
-    catalog::{CatalogSnapshot, Relation},
+    catalog::{CatalogSnapshot, Relation, data::RelationKind},
     names::Oid,
     policy::{
         Deciding, SqlTemplate,
@@ -107,7 +107,7 @@ impl Pass<'_> {
         let Some(relation) = table(&rows.table, rows.at, self.catalog, &mut Complaints::new(&[])) else { return };
         let Ok(condition) = condition(&rows.condition, relation, self.catalog) else { return };
         let rule = rules.origin(rows.at);
-        self.reads(&condition, &rule);
+        self.reads(condition.reads.clone(), &rule);
         let same = |other: &RowsRule| other.table == rows.table && other.condition == rows.condition;
         let alike = entries.iter().all(|entry| entry.settings.rows.iter().any(same));
         for (member, columns) in family(relation, &condition.own, self.catalog) {
@@ -128,7 +128,7 @@ impl Pass<'_> {
         let mut counts_by_row = None;
         if let Some((text, _)) = counts {
             let Ok(condition) = condition(text, relation, self.catalog) else { return };
-            self.reads(&condition, &rule);
+            self.reads(condition.reads.clone(), &rule);
             columns.extend(&condition.own);
             counts_by_row = condition.reads.is_empty().then_some(condition.sql);
         }
@@ -136,7 +136,10 @@ impl Pass<'_> {
             Kind::Consent => Shows::More,
             Kind::Refusal | Kind::Erasure => Shows::Less(counts_by_row),
         };
-        for (member, columns) in family(relation, &columns, self.catalog) {
+        if is_view(relation.kind) {
+            self.reads(self.below(relation), &rule);
+        }
+        for (member, columns) in self.moved(relation, &columns) {
             self.add(member, &columns, &shows, &rule);
             if matches!(shows, Shows::Less(_)) {
                 self.entry(member, &rule).deletes = true;
@@ -144,18 +147,31 @@ impl Pass<'_> {
         }
     }
 
+    /// What a view reads: which columns is not known for certain.
+    fn below(&self, view: &Relation) -> Vec<(Oid, BTreeSet<usize>)> {
+        let sources = view.uses_columns.iter().map(|used| used.relation).filter(|used| *used != view.oid);
+        sources.filter_map(|used| self.catalog.relation(used)).map(all_of).collect()
+    }
+
+    /// The relatives of a relation, with the columns that what it holds depends on: of a partition all that others have, for any may be
+    /// what decides which rows it holds.
+    fn moved(&self, relation: &Relation, columns: &BTreeSet<usize>) -> Vec<(Oid, BTreeSet<usize>)> {
+        let parents = self.catalog.parents(relation.oid).iter().filter_map(|parent| self.catalog.relation(*parent));
+        if parents.into_iter().any(|parent| parent.kind == RelationKind::PartitionedTable) {
+            return family(relation, &all_of(relation).1, self.catalog);
+        }
+        family(relation, columns, self.catalog)
+    }
+
     /// Keeps what the sub-selects of a condition read.
-    fn reads(&mut self, condition: &Condition, rule: &Arc<str>) {
-        let mut reads: Vec<(Oid, BTreeSet<usize>)> = condition.reads.clone();
+    fn reads(&mut self, mut reads: Vec<(Oid, BTreeSet<usize>)>, rule: &Arc<str>) {
         let mut seen = BTreeSet::new();
         while let Some((oid, columns)) = reads.pop() {
             let Some(relation) = self.catalog.relation(oid).filter(|relation| !relation.is_system()) else { continue };
             if is_view(relation.kind) && seen.insert(oid) {
-                // What of them it reads is not kept for certain.
-                let sources = relation.uses_columns.iter().map(|used| used.relation).filter(|used| *used != oid);
-                reads.extend(sources.filter_map(|used| self.catalog.relation(used)).map(all_of));
+                reads.extend(self.below(relation));
             }
-            for (member, columns) in family(relation, &columns, self.catalog) {
+            for (member, columns) in self.moved(relation, &columns) {
                 self.add(member, &columns, &Shows::Any, rule);
             }
         }

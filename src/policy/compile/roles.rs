@@ -12,7 +12,7 @@ use super::{
     conditional::Conditional,
     functions::functions,
     inherit::is_view,
-    leading::LeadingColumns,
+    leading::{LeadingColumns, LeadingOf},
     scopes::{Scopes, scopes},
     settings,
     subjects::{Asked, Subjects, Wanted, grants_of},
@@ -165,10 +165,10 @@ impl Pass<'_> {
         let mut wanted = vec![Wanted { consent: None, refusal: &shown, erasure: true }];
         let consents = siblings().filter(needs_consent);
         wanted.extend(consents.map(|other| Wanted { consent: Some(&other.purpose), ..Wanted::default() }));
-        for (oid, columns) in self.leading {
+        for (oid, LeadingOf { columns, partial }) in self.leading {
             let Some(relation) = self.catalog.relation(*oid).filter(|_| !shown.is_empty() || grants) else { continue };
             let open = if self.role.legal_duty { grants.then_some(None) } else { all_of(subjects, relation, &wanted) };
-            if let Some(open) = open {
+            if let Some(open) = open.map(|open| open.filter(|_| !partial)) {
                 let needs = if open.is_some() { subjects.needs() } else { Vec::new() };
                 let between = subjects.is_between(*oid);
                 found.insert(*oid, Leading { columns: columns.clone(), open, needs, between });
