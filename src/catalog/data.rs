@@ -154,6 +154,10 @@ pub struct ColumnData {
     pub type_sql: String,
     /// The same without a modifier: `character varying`, `pg_catalog.text`.
     pub type_sql_plain: String,
+    /// What a value that is assigned to the column is cast to first, where that is another type: of a domain what it is made of, for a cast to the
+    /// domain cuts what is too long for it, in place of an error; of an `interval` the type with its fields, by which a constant is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_as: Option<String>,
     /// Type name within its schema (`varchar`, `text`, `_text`, `mood`); of a domain, the domain's.
     pub type_name: String,
     /// `pg_type.typtype`: b base, c composite, d domain, e enum, p pseudo, r range, m multirange

@@ -209,6 +209,13 @@ impl CatalogSnapshot {
     }
 }
 
+impl ColumnData {
+    /// What a value that is assigned to the column is cast to first.
+    pub fn assigned_type(&self) -> &str {
+        self.assigned_as.as_deref().unwrap_or(&self.type_sql_plain)
+    }
+}
+
 impl RelationData {
     /// The live column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {

@@ -55,6 +55,7 @@ pub fn temporary_relation(oid: Oid, name: &str, columns: &[String]) -> Relation 
         typmod: -1,
         type_sql: "pg_catalog.text".to_owned(),
         type_sql_plain: "pg_catalog.text".to_owned(),
+        assigned_as: None,
         type_name: "text".to_owned(),
         type_kind: 'b',
         type_category: 'S',

@@ -133,7 +133,7 @@ impl<'a> Guarded<'a> {
         let tokens = job.tokens.get(self.value.clone()).filter(|tokens| is_one_value(tokens))?;
         let value = emit::text(tokens);
         // What fails where the value could not be assigned is read when the statement is, and never evaluated.
-        let plain = short_type(&self.column.type_sql_plain);
+        let plain = short_type(self.column.assigned_type());
         let proof = [
             "CASE WHEN false THEN CAST(CASE WHEN false THEN (",
             &value,
@@ -246,7 +246,7 @@ const AS_TEXT: &str = "::pg_catalog.text";
 /// A value in brackets, with or without a cast to the column's type, and what stands behind it.
 fn bracketed<'a>(text: &'a str, value: &str, column: &Column) -> Option<(&'a str, &'a str)> {
     let (inside, close) = match text.strip_prefix("CAST(") {
-        Some(text) => (text, [" AS ", &*short_type(&column.type_sql_plain), ")"].concat()),
+        Some(text) => (text, [" AS ", &*short_type(column.assigned_type()), ")"].concat()),
         None => (text.strip_prefix('(')?, ")".to_owned()),
     };
     let behind = inside.strip_prefix(value)?.strip_prefix(close.as_str())?;

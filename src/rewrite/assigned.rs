@@ -82,13 +82,18 @@ impl Value {
         let constant = null || alone.is_some_and(|token| token.is_literal() || token.kind == Kind::Parameter);
         let first = job.tokens.get(range.start);
         let reads_null = first.is_some_and(|token| token.kind == Kind::Parameter || token.is_word("null"));
-        // A cast to a domain that takes no NULL would fail on one that was read in the place of a value.
-        let unchecked = update && column.type_kind == 'd' && constant && reads_null;
+        // A parameter has the type of the column, and a cast to a domain that takes no NULL would fail on one that was read in the place of a value.
+        // What is made of an array is of no type that is known without a cast.
+        let unchecked = update
+            && column.type_kind == 'd'
+            && constant
+            && reads_null
+            && (column.type_category != 'A' || column.assigned_as.is_none());
         // The cast gives the value the type it has in a plain assignment. Where a user's function casts to the type, an
         // explicit cast could run more than an assignment does.
         let casts = job.catalog.types_named(&column.type_name).any(|found| found.has_user_cast);
         let cast = (constant || !casts) && !unchecked;
-        let plain = short_type(&column.type_sql_plain);
+        let plain = short_type(column.assigned_type());
         let text = if cast { ["CAST(", HOLE, " AS ", &plain, ")"].concat() } else { ["(", HOLE, ")"].concat() };
         // A string, a parameter or NULL becomes of any type.
         let untyped = null || alone.is_some_and(|token| matches!(token.kind, Kind::Text | Kind::Parameter));

@@ -187,6 +187,7 @@ fn member_column(column: &Column, name: &str) -> Column {
         typmod: -1,
         type_sql: "pg_catalog.text".to_owned(),
         type_sql_plain: "pg_catalog.text".to_owned(),
+        assigned_as: None,
         type_name: "text".to_owned(),
         type_kind: 'b',
         type_category: 'S',

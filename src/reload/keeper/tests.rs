@@ -26,6 +26,7 @@ fn column(attnum: i16, name: &str) -> ColumnData {
         typmod: -1,
         type_sql: "pg_catalog.text".to_owned(),
         type_sql_plain: "pg_catalog.text".to_owned(),
+        assigned_as: None,
         type_name: "text".to_owned(),
         type_kind: 'b',
         type_category: 'S',

@@ -46,10 +46,39 @@ SELECT a.attrelid, array_agg(a.attnum ORDER BY a.attnum), array_agg(a.attname::t
 /// `format_type` prints the types that the grammar knows by keyword, and those cannot be redirected by a search path:
 /// `integer`, `character varying(20)`. All other types of `pg_catalog` it prints bare, because that schema is always
 /// searched; they get the schema here. `bit` and `bpchar` without a modifier are printed as `"bit"` and `bpchar`,
-/// because the keywords would mean a length of one.
+/// because the keywords would mean a length of one. What domains, and arrays of them, are made of is spelled beside them, and `interval` with
+/// its fields.
 const TYPES: &str = "
-WITH used AS (
+WITH RECURSIVE used AS (
     SELECT DISTINCT atttypid, atttypmod FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped
+), steps (domain, type, typmod) AS (
+    SELECT oid, typbasetype, typtypmod FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT s.domain, t.typbasetype, CASE WHEN s.typmod = -1 THEN t.typtypmod ELSE s.typmod END
+      FROM steps s JOIN pg_type t ON t.oid = s.type AND t.typtype = 'd'
+), bare AS (
+    SELECT s.domain, s.type, s.typmod FROM steps s JOIN pg_type t ON t.oid = s.type AND t.typtype <> 'd'
+), whole AS (
+    SELECT u.atttypid, u.atttypmod, coalesce(b.type, u.atttypid) AS type,
+           CASE WHEN b.domain IS NULL THEN u.atttypmod ELSE b.typmod END AS typmod
+      FROM used u LEFT JOIN bare b ON b.domain = u.atttypid
+), assigned AS (
+    SELECT w.atttypid, w.atttypmod, w.type AS through, coalesce(a.typarray, w.type) AS type,
+           CASE WHEN b.domain IS NULL THEN w.typmod ELSE b.typmod END AS typmod
+      FROM whole w
+      LEFT JOIN pg_type e ON e.typarray = w.type
+      LEFT JOIN bare b ON b.domain = e.oid
+      LEFT JOIN pg_type a ON a.oid = b.type
+), spelled AS (
+    SELECT s.atttypid, s.atttypmod,
+           CASE WHEN coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace
+                 AND coalesce(e.oid, t.oid) NOT IN (16, 20, 21, 23, 700, 701, 1043, 1083, 1114, 1184, 1186, 1266, 1562, 1700)
+                THEN 'pg_catalog.' ELSE '' END
+           || format_type(s.type, CASE WHEN coalesce(e.oid, t.oid) = 1186 THEN s.typmod ELSE -1 END) AS sql
+      FROM assigned s
+      JOIN pg_type t ON t.oid = s.type
+      LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+     WHERE s.type <> s.atttypid OR (coalesce(e.oid, t.oid) = 1186 AND s.typmod <> -1)
 ), based AS (
     SELECT u.atttypid, u.atttypmod, t.typname, t.typtype, t.typcategory, coalesce(e.oid, t.oid) AS base,
            coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace AS builtin
@@ -62,7 +91,8 @@ SELECT atttypid, atttypmod, typname::text, typtype, typcategory,
                                   OR base IN (1042, 1560) AND atttypmod <> -1)
             THEN 'pg_catalog.' ELSE '' END || format_type(atttypid, atttypmod),
        CASE WHEN builtin AND base NOT IN (16, 20, 21, 23, 700, 701, 1043, 1083, 1114, 1184, 1186, 1266, 1562, 1700)
-            THEN 'pg_catalog.' ELSE '' END || format_type(atttypid, -1)
+            THEN 'pg_catalog.' ELSE '' END || format_type(atttypid, -1),
+       (SELECT s.sql FROM spelled s WHERE s.atttypid = based.atttypid AND s.atttypmod = based.atttypmod)
   FROM based";
 
 /// Before PostgreSQL 15 the column itself depends on what the expression uses, later its `pg_attrdef` row does. The
@@ -125,6 +155,7 @@ struct Spelling {
     category: char,
     sql: String,
     sql_plain: String,
+    assigned: Option<String>,
 }
 
 pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
@@ -232,6 +263,7 @@ async fn read_columns(reader: &Reader<'_>) -> Result<HashMap<Oid, Vec<ColumnData
                 category: letter(row, 4)?,
                 sql: row.try_get(5)?,
                 sql_plain: row.try_get(6)?,
+                assigned: row.try_get(7)?,
             };
             Ok(((row.try_get(0)?, row.try_get(1)?), spelling))
         })
@@ -281,6 +313,7 @@ async fn read_columns(reader: &Reader<'_>) -> Result<HashMap<Oid, Vec<ColumnData
                 typmod,
                 type_sql: spelling.sql.clone(),
                 type_sql_plain: spelling.sql_plain.clone(),
+                assigned_as: spelling.assigned.clone(),
                 type_name: spelling.name.clone(),
                 type_kind: spelling.kind,
                 type_category: spelling.category,
