@@ -505,3 +505,98 @@ fn a_function_of_the_shop_does_not_run_by_the_name_of_a_form_of_the_grammar() {
         assert_eq!(wire::describe(&answer), wire::describe(&expected), "{sql}");
     }
 }
+
+/// Casts from and to types of the shop that no text names.
+const SPIES: &str = r#"
+    CREATE TYPE feel AS ENUM ('sad', 'ok'); CREATE DOMAIN dfeel AS feel;
+    CREATE TABLE m1 (id int PRIMARY KEY, m feel); CREATE TABLE m2 (id int, dm dfeel, ms feel[]);
+    CREATE TABLE rowt (id int, v text); CREATE TABLE plain (id int, t text);
+    CREATE FUNCTION ran(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'RAN %', $1; END $$;
+    CREATE FUNCTION f_int(feel) RETURNS int LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN PERFORM public.ran('int'); RETURN 1; END $$;
+    CREATE FUNCTION f_json(feel) RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN PERFORM public.ran('json'); RETURN '1'; END $$;
+    CREATE FUNCTION f_text(feel) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN PERFORM public.ran('text'); RETURN 'x'; END $$;
+    CREATE FUNCTION f_row(rowt) RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN PERFORM public.ran('row'); RETURN 'x'; END $$;
+    CREATE FUNCTION f_feel(int) RETURNS feel LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN PERFORM public.ran('feel'); RETURN 'ok'; END $$;
+    CREATE FUNCTION give() RETURNS feel LANGUAGE sql IMMUTABLE AS $$ SELECT 'ok'::public.feel $$;
+    CREATE FUNCTION gives() RETURNS feel[] LANGUAGE sql IMMUTABLE AS $$ SELECT '{ok}'::public.feel[] $$;
+    CREATE CAST (feel AS int) WITH FUNCTION f_int(feel);
+    CREATE CAST (feel AS json) WITH FUNCTION f_json(feel);
+    CREATE CAST (rowt AS text) WITH FUNCTION f_row(rowt) AS IMPLICIT;
+    CREATE CAST (int AS feel) WITH FUNCTION f_feel(int) AS ASSIGNMENT;
+    CREATE VIEW as_json AS SELECT to_json(m) AS j FROM m1;
+    INSERT INTO m1 VALUES (1, 'ok'); INSERT INTO m2 VALUES (1, 'ok', '{ok}'); INSERT INTO rowt VALUES (1, 'a'); INSERT INTO plain VALUES (1, 'a');
+    GRANT ALL ON m1, m2, rowt, plain, as_json TO support
+"#;
+
+#[test]
+fn casts_that_no_text_names_run_nothing() {
+    let postgres = shop::postgres();
+    postgres.sql(shop::DATABASE, SPIES);
+    let rules = |functions: &str| {
+        shop::RULES.replacen("name = \"support\"\n", &format!("name = \"support\"\nfunctions = [{functions}]\n"), 1)
+    };
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules("\"public.give\", \"public.gives\"")));
+    let mut client = proxy.connect("support", "shop");
+    let ran = || postgres.log().matches("LOG:  RAN").count();
+    let runs = [
+        "SELECT m::int FROM m1",
+        "SELECT dm::int FROM m2",
+        "SELECT CAST(m AS int4) FROM m1",
+        "SELECT id FROM m1 WHERE m::int = 1",
+        "UPDATE m1 SET id = id RETURNING m::int",
+        "SELECT (ms::int[])[1] FROM m2",
+        "SELECT to_json(m), to_jsonb(m) FROM m1",
+        "SELECT json_build_object('a', m) FROM m1",
+        "SELECT json_agg(x), row_to_json(x) FROM m1 x GROUP BY x.*",
+        "SELECT json_agg(x) FROM (SELECT m FROM m1) x",
+        "SELECT * FROM as_json",
+        "SELECT upper(r) FROM rowt r",
+        "SELECT (r)::text FROM rowt r",
+        "INSERT INTO plain (id, t) SELECT 20, r FROM rowt r",
+        "SELECT give()::int",
+        "SELECT (gives())[1]::int",
+        "SELECT to_json(give())",
+        "INSERT INTO m1 VALUES (5, 901234566) RETURNING m",
+        "INSERT INTO m1 SELECT 6, 901234567",
+        "UPDATE m1 SET m = 3",
+        "UPDATE m2 SET dm = 3",
+        "UPDATE m2 SET ms = ARRAY[3]",
+        "INSERT INTO m1 VALUES (1) ON CONFLICT (id) DO UPDATE SET m = 3",
+        "MERGE INTO m1 USING plain p ON p.id = m1.id WHEN MATCHED THEN UPDATE SET m = 3",
+    ];
+    let before = ran();
+    for sql in runs {
+        let messages = client.simple(sql);
+        let error = wire::error(&messages).unwrap_or_else(|| panic!("{sql}: {}", wire::describe(&messages)));
+        let code = error.field(b'H').unwrap_or_default();
+        assert!(code.starts_with("PGS0211") || code.starts_with("PGS0203"), "{sql}: {}", wire::describe(&messages));
+        assert_eq!(ran(), before, "{sql}");
+    }
+    let fine = [
+        "SELECT m FROM m1",
+        "SELECT * FROM m1 WHERE id = 1",
+        "INSERT INTO m1 VALUES (7, 'sad'), (8, NULL)",
+        "UPDATE m1 SET m = 'ok' WHERE id = 7",
+        "SELECT v FROM rowt",
+    ];
+    for sql in fine {
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+    }
+    assert_eq!(ran(), before);
+    drop(proxy);
+
+    // Each runs what it was refused for, and may where the rules list it.
+    let all =
+        ["give", "gives", "f_int", "f_json", "f_text", "f_row", "f_feel"].map(|name| format!("\"public.{name}\""));
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules(&all.join(", "))));
+    let mut client = proxy.connect("support", "shop");
+    for sql in runs {
+        let before = ran();
+        client.simple("BEGIN");
+        let messages = client.simple(sql);
+        client.simple("ROLLBACK");
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+        assert!(ran() > before, "{sql} runs nothing");
+    }
+}

@@ -282,7 +282,8 @@ pub struct TypeData {
     /// Whether a cast to or from it runs a function that belongs to no extension: by `CREATE CAST`, in a CHECK of a
     /// domain, as input or output, or to make a range canonical.
     pub has_user_cast: bool,
-    /// Whether a value of it is cast by a user's function without a cast in the text (`AS IMPLICIT`, `AS ASSIGNMENT`).
+    /// Whether a value of it is cast by a user's function without a cast in the text (`AS IMPLICIT`; of a type that is not built-in
+    /// `AS ASSIGNMENT`, too: for the others see [`Self::assigned_by`]).
     #[serde(default)]
     pub casts_implicitly: bool,
     /// Whether it is a domain whose default is computed: a column of it that gets no value runs what the default calls.
@@ -302,6 +303,19 @@ pub struct TypeData {
     /// assignments, arguments and operands are cast without one.
     #[serde(default)]
     pub cast_by: Vec<Oid>,
+    /// The functions behind [`Self::has_user_cast`]; none in catalog files of before they were read.
+    #[serde(default)]
+    pub run_by: Vec<Oid>,
+    /// Of a type that is not built-in: functions of the database that cast its values, or those that it is made of, to other types. JSON asks for
+    /// such casts without being told to.
+    #[serde(default)]
+    pub leaves_by: Vec<Oid>,
+    /// Functions of the database that cast values of other types to it when they are assigned (`AS ASSIGNMENT`, `AS IMPLICIT`).
+    #[serde(default)]
+    pub assigned_by: Vec<Oid>,
+    /// The functions behind [`Self::casts_implicitly`].
+    #[serde(default)]
+    pub implicitly_by: Vec<Oid>,
     /// Labels of an enum, in order.
     #[serde(default)]
     pub enum_labels: Vec<String>,

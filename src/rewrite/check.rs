@@ -5,7 +5,7 @@ use std::{collections::HashSet, ops::Range};
 use super::{
     Edits, Job,
     domains::{Taking, has_constants},
-    functions,
+    functions, leaving,
     names::{hidden, protected, qualified, relation, treatment},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         system::{SystemRelation, is_refused_anywhere, system_relation},
     },
     error::{Refusal, RefusalCode},
-    names::FIRST_USER_OID,
+    names::{FIRST_USER_OID, Oid},
     policy::{ColumnPolicy, RolePolicy, Search, Treatment, WriteBack},
     sql::{Kind, Nesting, Token},
 };
@@ -33,7 +33,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     }
     for (name, tokens) in &job.bound.types {
         job.catalog.usable_type(name).map_err(|refusal| at(job, refusal, tokens.start))?;
-        if job.catalog.types_named(name).any(|user| user.has_user_cast) {
+        if job.catalog.types_named(name).any(|user| runs_unlisted(job.role, user)) {
             let refusal = Refusal::new(RefusalCode::TypeNotAllowed, format!("type {name} is not allowed"))
                 .with_hint("A cast of this type runs a function that the rules do not list.");
             return Err(at(job, refusal, tokens.start));
@@ -43,6 +43,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
         }
     }
     casts(job)?;
+    leaving::check(job)?;
     compared(job)?;
     assigned(job)
 }
@@ -51,8 +52,7 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
 /// functions of the database return, and any expression, if the type is built-in.
 fn compared(job: &Job<'_>) -> Result<(), Refusal> {
     let types = job.catalog.data().types.iter();
-    let unlisted = |kind: &&TypeData| kind.cast_by.iter().any(|function| !job.role.functions.contains(function));
-    if let Some(kind) = types.clone().find(unlisted) {
+    if let Some(kind) = types.clone().find(|kind| unlisted(job.role, &kind.cast_by)) {
         let message = format!("functions of the database cast values of built-in types to {}", kind.name);
         return Err(Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(
             "CREATE CAST names them. List them for this role, or no statement of it can be told not to run them.",
@@ -97,10 +97,13 @@ const BECOMES: &str = "A constant that becomes a value of this type runs a funct
 /// a range. What a constant becomes beside a domain of scalars says [`super::domains`].
 fn casts(job: &Job<'_>) -> Result<(), Refusal> {
     // Types of PostgreSQL's own are listed for casts to or from others, which a text would have to name.
-    let checks = |kind: &TypeData| kind.has_user_cast && kind.oid >= FIRST_USER_OID;
+    let checks = |kind: &TypeData| runs_unlisted(job.role, kind) && kind.oid >= FIRST_USER_OID;
+    let implicitly = |kind: &TypeData| {
+        kind.casts_implicitly && (kind.implicitly_by.is_empty() || unlisted(job.role, &kind.implicitly_by))
+    };
     let compares = |kind: &TypeData| is_compared_by_unlisted(job.role, kind);
     let types = job.catalog.data().types.iter();
-    let running: Vec<_> = types.filter(|kind| kind.casts_implicitly || checks(kind) || compares(kind)).collect();
+    let running: Vec<_> = types.filter(|kind| implicitly(kind) || checks(kind) || compares(kind)).collect();
     if running.is_empty() {
         return Ok(());
     }
@@ -137,12 +140,12 @@ fn casts(job: &Job<'_>) -> Result<(), Refusal> {
                 && checks
                 && (parts || taking.as_ref().is_some_and(|taking| taking.takes(job, (id, position))))
                 && !is_shown_alone(job, id, position);
-            if whole || inside || (mark.used && kind.casts_implicitly) {
+            if whole || inside || (mark.used && implicitly(kind)) {
                 let refusal = Refusal::new(
                     RefusalCode::TypeNotAllowed,
                     format!("column {} is of a type that is not allowed", column.name),
                 )
-                .with_hint(if kind.casts_implicitly {
+                .with_hint(if implicitly(kind) {
                     "PostgreSQL may cast it by a function that the rules do not list."
                 } else {
                     BECOMES
@@ -163,11 +166,21 @@ fn compared_by_unlisted(message: String) -> Refusal {
 
 /// Whether values of a type are compared by functions of the database that the rules do not list, also where no operator is written.
 pub fn is_compared_by_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
-    kind.compared_by.iter().any(|function| !role.functions.contains(function))
+    unlisted(role, &kind.compared_by)
+}
+
+/// Whether one of these functions may not be run by the role.
+pub(super) fn unlisted(role: &RolePolicy, functions: &[Oid]) -> bool {
+    functions.iter().any(|function| !role.functions.contains(function))
+}
+
+/// Whether making a value of a type, or casting one, may run a function of the database that the rules do not list.
+fn runs_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
+    kind.has_user_cast && (kind.run_by.is_empty() || unlisted(role, &kind.run_by))
 }
 
 /// Whether every reference to a column is an output on its own, of a statement that is a single query block.
-fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
+pub(super) fn is_shown_alone(job: &Job<'_>, id: usize, position: usize) -> bool {
     let references =
         job.bound.references.iter().filter(|one| one.relation == id && one.column == Some(position)).count();
     let outputs = job.bound.outputs.iter().filter(|output| output.plain == Some((id, position))).count();

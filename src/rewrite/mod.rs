@@ -16,6 +16,7 @@ mod edits;
 mod exact;
 mod functions;
 mod inline;
+mod leaving;
 mod locking;
 mod names;
 mod replaced;

@@ -47,24 +47,25 @@ WITH RECURSIVE user_function AS (
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                           AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass)
 ), user_cast AS (
-    SELECT unnest(ARRAY[castsource, casttarget]) AS type
+    SELECT unnest(ARRAY[castsource, casttarget]) AS type, castfunc::oid AS function
       FROM pg_cast WHERE castfunc IN (SELECT oid FROM user_function)
     UNION
-    SELECT c.contypid FROM pg_constraint c
+    SELECT c.contypid, CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+      FROM pg_constraint c
       JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid
       LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
      WHERE c.contypid <> 0
        AND CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
            IN (SELECT oid FROM user_function)
     UNION
-    SELECT rngtypid FROM pg_range
-     WHERE rngcanonical IN (SELECT oid FROM user_function) OR rngsubdiff IN (SELECT oid FROM user_function)
+    SELECT r.rngtypid, f.function FROM pg_range r CROSS JOIN unnest(ARRAY[r.rngcanonical::oid, r.rngsubdiff::oid]) AS f (function)
+     WHERE f.function IN (SELECT oid FROM user_function)
     UNION
-    SELECT r.rngtypid FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_amproc m ON m.amprocfamily = o.opcfamily
+    SELECT r.rngtypid, m.amproc::oid FROM pg_range r JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_amproc m ON m.amprocfamily = o.opcfamily
      WHERE m.amproc IN (SELECT oid FROM user_function)
     UNION
-    SELECT oid FROM pg_type
-     WHERE typinput IN (SELECT oid FROM user_function) OR typoutput IN (SELECT oid FROM user_function)
+    SELECT t.oid, f.function FROM pg_type t CROSS JOIN unnest(ARRAY[t.typinput::oid, t.typoutput::oid]) AS f (function)
+     WHERE f.function IN (SELECT oid FROM user_function)
 ), part AS (
     SELECT c.reltype AS whole, a.atttypid AS part
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -78,9 +79,14 @@ WITH RECURSIVE user_function AS (
       JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_type'::regclass
      WHERE c.contypid <> 0 AND d.refobjid <> c.contypid
 ), tainted AS (
-    SELECT type FROM user_cast
+    SELECT type, function FROM user_cast
     UNION
-    SELECT p.whole FROM tainted t JOIN part p ON p.part = t.type WHERE t.type >= 16384
+    SELECT p.whole, t.function FROM tainted t JOIN part p ON p.part = t.type WHERE t.type >= 16384
+), leaving AS (
+    SELECT castsource AS type, castfunc::oid AS function FROM pg_cast
+     WHERE castfunc IN (SELECT oid FROM user_function) AND castsource >= 16384
+    UNION
+    SELECT p.whole, l.function FROM leaving l JOIN part p ON p.part = l.type
 ), compared AS (
     SELECT o.opcintype AS type, f.function
       FROM pg_opclass o
@@ -100,11 +106,18 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
        EXISTS (SELECT FROM tainted u WHERE u.type = t.oid),
        coalesce((SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e
                   WHERE e.enumtypid = t.oid), '{}'),
-       EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.castcontext <> 'e'
+       EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND (k.castcontext = 'i' OR k.castcontext = 'a' AND t.oid >= 16384)
                   AND k.castfunc IN (SELECT oid FROM user_function)),
        coalesce(t.typdefaultbin::text !~ '^[{]CONST ', false), nullif(t.typarray, 0), nullif(t.typbasetype, 0),
        coalesce((SELECT array_agg(DISTINCT c.function) FROM compared c WHERE c.type = t.oid), '{}'),
        coalesce((SELECT array_agg(k.castfunc::oid) FROM pg_cast k WHERE k.casttarget = t.oid AND t.oid < 16384 AND k.castsource < 16384
+                    AND k.castfunc IN (SELECT oid FROM user_function)), '{}'),
+       coalesce((SELECT array_agg(DISTINCT u.function) FROM tainted u WHERE u.type = t.oid), '{}'),
+       coalesce((SELECT array_agg(DISTINCT l.function) FROM leaving l WHERE l.type = t.oid), '{}'),
+       coalesce((SELECT array_agg(DISTINCT k.castfunc::oid) FROM pg_cast k WHERE k.casttarget = t.oid AND k.castcontext <> 'e'
+                    AND k.castfunc IN (SELECT oid FROM user_function)), '{}'),
+       coalesce((SELECT array_agg(DISTINCT k.castfunc::oid) FROM pg_cast k WHERE k.castsource = t.oid
+                    AND (k.castcontext = 'i' OR k.castcontext = 'a' AND t.oid >= 16384)
                     AND k.castfunc IN (SELECT oid FROM user_function)), '{}')
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
@@ -178,6 +191,10 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
                 base_oid: row.try_get::<_, Option<u32>>(10)?.map(Oid),
                 compared_by: row.try_get::<_, Vec<u32>>(11)?.into_iter().map(Oid).collect(),
                 cast_by: row.try_get::<_, Vec<u32>>(12)?.into_iter().map(Oid).collect(),
+                run_by: row.try_get::<_, Vec<u32>>(13)?.into_iter().map(Oid).collect(),
+                leaves_by: row.try_get::<_, Vec<u32>>(14)?.into_iter().map(Oid).collect(),
+                assigned_by: row.try_get::<_, Vec<u32>>(15)?.into_iter().map(Oid).collect(),
+                implicitly_by: row.try_get::<_, Vec<u32>>(16)?.into_iter().map(Oid).collect(),
             })
         })
         .await?;
