@@ -600,3 +600,95 @@ fn casts_that_no_text_names_run_nothing() {
         assert!(ran() > before, "{sql} runs nothing");
     }
 }
+
+/// Names that a search path could give another meaning, in a client's words and in the rules' conditions.
+#[test]
+fn what_stands_before_pg_catalog_means_nothing_else() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE TABLE subj (id int, status text); INSERT INTO subj VALUES (1, 'open'), (2, 'closed');
+         CREATE SCHEMA legacy; CREATE DOMAIN legacy.text AS varchar(3);
+         CREATE SCHEMA rows; CREATE TABLE rows.bool (a int);
+         CREATE SCHEMA words; CREATE TEXT SEARCH CONFIGURATION words.english (COPY = pg_catalog.simple);
+         CREATE FUNCTION chk(text) RETURNS bool LANGUAGE sql AS 'SELECT NOT EXISTS (SELECT FROM public.customers WHERE phone = $1)';
+         CREATE DOMAIN md5 AS text CHECK (public.chk(VALUE)); CREATE DOMAIN lower AS text CHECK (public.chk(VALUE));
+         GRANT SELECT ON subj TO support; GRANT USAGE ON SCHEMA legacy, rows, words TO support",
+    );
+    let rules = shop::RULES.replacen(
+        "name = \"support\"\n",
+        "name = \"support\"\nrows = { \"public.subj\" = \"status::text <> 'closed'\" }\n",
+        1,
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules));
+    let mut client = proxy.connect("support", "shop");
+    let one = "SELECT id FROM subj";
+    for (path, sql, found) in [
+        ("public", one, "1"),
+        ("legacy, public", one, "1"),
+        ("public, pg_catalog", one, "1"),
+        ("legacy, public, pg_catalog", one, "PGS0211"),
+        ("words, public, pg_catalog", one, "PGS0211"),
+        ("legacy, public, pg_catalog", "SELECT 'abcdef'::text", "PGS0211"),
+        ("legacy, public", "SELECT 'abcdef'::text", "abcdef"),
+        ("rows, public, pg_catalog", one, "1"),
+        ("rows, public, pg_catalog", "SELECT 'true'::bool", "PGS0211"),
+        ("public, pg_catalog, rows", "SELECT 'true'::bool", "t"),
+    ] {
+        client.simple(&format!("SET search_path = {path}"));
+        let messages = client.simple(sql);
+        let got = if wire::error(&messages).is_some() { refused(&messages) } else { wire::lines(&messages).join(" ") };
+        assert_eq!(got, found, "{path}: {sql}: {}", wire::describe(&messages));
+    }
+    client.simple("RESET search_path");
+    // The server takes a call of a constant for a cast, where a type has the name and no function takes it exactly.
+    for (sql, found) in [
+        ("SELECT md5('1')", "c4ca4238a0b923820dcc509a6f75849b"),
+        ("SELECT lower('Ab')", "ab"),
+        ("SELECT lower(phone) FROM customers WHERE id = 1", "*****001"),
+    ] {
+        let messages = client.simple(sql);
+        assert_eq!(wire::lines(&messages).join(" "), found, "{sql}: {}", wire::describe(&messages));
+    }
+    assert!(postgres.log().lines().all(|line| !line.contains("violates check constraint")));
+}
+
+#[test]
+fn conditions_name_what_they_mean() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE TABLE subj (id int, status text);
+         CREATE COLLATION vi (provider = icu, locale = 'vi'); CREATE SCHEMA tenant;
+         CREATE FUNCTION tenant.substring(text, int, int) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+    );
+    let catalog = common::planner::catalog(&postgres, shop::DATABASE);
+    let compile = |condition: &str| -> Result<(), String> {
+        let rules = shop::RULES.replacen(
+            "name = \"support\"\n",
+            &format!("name = \"support\"\nrows = {{ \"public.subj\" = \"{condition}\" }}\n"),
+            1,
+        );
+        let rules = pgscrim::policy::rules::RuleSet::parse(&[pgscrim::policy::rules::RuleFile {
+            path: "rules.toml".into(),
+            text: rules.into(),
+        }]);
+        rules
+            .unwrap_or_else(|complaints| panic!("{complaints}"))
+            .compile(&catalog)
+            .map(drop)
+            .map_err(|why| why.to_string())
+    };
+    for (condition, wrong) in [
+        ("status COLLATE vi <> 'closed'", "collation vi needs its schema"),
+        ("substring(status, 1, 2) <> 'cl'", "function substring needs its schema"),
+        ("status COLLATE public.vi <> 'closed'", ""),
+        ("substring(status FROM 1 FOR 2) <> 'cl'", ""),
+        ("pg_catalog.substring(status, 1, 2) <> 'cl'", ""),
+    ] {
+        match compile(condition) {
+            Ok(()) => assert_eq!(wrong, "", "{condition}"),
+            Err(why) => assert!(!wrong.is_empty() && why.contains(wrong), "{condition}: {why}"),
+        }
+    }
+}

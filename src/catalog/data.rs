@@ -42,6 +42,12 @@ pub struct CatalogData {
     /// Whether values are cast by what the database itself has made, without being asked: implicit casts that are not an extension's.
     #[serde(default)]
     pub casts_implicitly: bool,
+    /// What has the name of something in `pg_catalog`, and is found before it where a search path says so.
+    #[serde(default)]
+    pub shadows: Vec<ShadowData>,
+    /// Collations outside `pg_catalog`: schema and name.
+    #[serde(default)]
+    pub collations: Vec<(String, String)>,
     /// Login roles and groups.
     pub roles: Vec<RoleData>,
     /// Names of all databases that allow connections.
@@ -55,6 +61,17 @@ pub struct CatalogData {
     /// What depends on columns, for `check`; none where it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependents: Option<super::dependents::Dependents>,
+}
+
+/// A type, a collation or a configuration of text search that has the name of one of `pg_catalog`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowData {
+    /// Its schema.
+    pub schema: String,
+    /// The name.
+    pub name: String,
+    /// Whether it is the row type of a table or view.
+    pub row: bool,
 }
 
 /// A schema.

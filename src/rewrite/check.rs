@@ -26,6 +26,7 @@ use crate::{
 /// # Errors
 /// The first thing that is forbidden.
 pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
+    path(job)?;
     relations(job)?;
     columns(job)?;
     for function in &job.bound.functions {
@@ -46,6 +47,21 @@ pub fn check(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> {
     leaving::check(job)?;
     compared(job)?;
     assigned(job)
+}
+
+/// Types, collations and the like that a search path puts before those of `pg_catalog` with the same names: what the client's words and
+/// the rules' conditions mean would be another thing.
+fn path(job: &Job<'_>) -> Result<(), Refusal> {
+    let before = || job.path.iter().take_while(|schema| *schema != "pg_catalog");
+    let shadows = job.catalog.data().shadows.iter().filter(|shadow| before().any(|schema| *schema == shadow.schema));
+    for shadow in shadows {
+        let token = || job.tokens.iter().position(|token| token.is_name() && token.name() == shadow.name);
+        let Some(place) = (if shadow.row { token() } else { Some(0) }) else { continue };
+        let message = format!("{}.{} stands before that of pg_catalog in search_path", shadow.schema, shadow.name);
+        let hint = "Put pg_catalog first in search_path, or leave it out: it is searched first then.";
+        return Err(at(job, Refusal::new(RefusalCode::TypeNotAllowed, message).with_hint(hint), place));
+    }
+    Ok(())
 }
 
 /// Types that functions of the database compare, where neither a column nor a name in the text shows that there are values of one: what
@@ -175,7 +191,7 @@ pub(super) fn unlisted(role: &RolePolicy, functions: &[Oid]) -> bool {
 }
 
 /// Whether making a value of a type, or casting one, may run a function of the database that the rules do not list.
-fn runs_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
+pub(super) fn runs_unlisted(role: &RolePolicy, kind: &TypeData) -> bool {
     kind.has_user_cast && (kind.run_by.is_empty() || unlisted(role, &kind.run_by))
 }
 

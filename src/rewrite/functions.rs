@@ -1,6 +1,9 @@
 //! Functions: what may run, and which one a name means that both `pg_catalog` and the database have.
 
-use super::{Edits, Job, calls, check::at};
+use super::{
+    Edits, Job, calls,
+    check::{at, runs_unlisted},
+};
 use crate::{
     bind::FunctionUse,
     catalog::{
@@ -82,9 +85,22 @@ pub(super) fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut 
         .functions_named(name)
         .filter(|user| function.schema.as_deref().is_none_or(|schema| schema == user.schema))
         .collect();
+    // A call of one argument is a cast where a type has that name, unless a function of that name fits exactly.
+    let casts = function.schema.is_none() && job.catalog.types_named(name).any(|kind| runs_unlisted(job.role, kind));
+    if casts && (system != Some(Builtin::Allowed) || !users.is_empty()) {
+        return denied(
+            "The database has a type of this name, a cast to which runs a function that the rules do not list. Write the schema of the function \
+             before its name.",
+        );
+    }
     if users.is_empty() {
         return match system {
-            Some(Builtin::Allowed) => Ok(()),
+            Some(Builtin::Allowed) => {
+                if casts {
+                    edits.prefix(function.token, "pg_catalog.".to_owned());
+                }
+                Ok(())
+            }
             Some(Builtin::Refused) => calls::refused_but(job, function, edits).unwrap_or_else(refuse),
             None => unknown(),
         };

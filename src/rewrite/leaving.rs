@@ -14,7 +14,7 @@ use crate::{
         data::{FunctionData, OperatorData, RelationKind, TypeData},
     },
     error::{Refusal, RefusalCode},
-    names::Oid,
+    names::{FIRST_USER_OID, Oid},
     sql::Kind,
 };
 
@@ -32,7 +32,9 @@ pub(super) fn check(job: &Job<'_>) -> Result<(), Refusal> {
         relations(job, &leaving)?;
         given(job, &leaving)?;
     }
-    let entered: Vec<&TypeData> = types().filter(|kind| unlisted(job.role, &kind.assigned_by)).collect();
+    // Values of the database's types that are assigned to built-in ones leave theirs.
+    let entered = types().filter(|kind| kind.oid >= FIRST_USER_OID && unlisted(job.role, &kind.assigned_by));
+    let entered: Vec<&TypeData> = entered.collect();
     if entered.is_empty() {
         return Ok(());
     }

@@ -70,6 +70,7 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
             return Err(format!("function {} needs its schema, or pg_catalog, before its name", function.name));
         }
     }
+    bare_names(tokens.get(start..end).unwrap_or(&[]), catalog)?;
     // What was put in the place of its operators leaves nothing to be said otherwise.
     if operators::qualified(tokens.get(start..end).unwrap_or(&[]), &[], catalog)?.is_some() {
         return Err("which operators it means depends on the search path".to_owned());
@@ -109,6 +110,46 @@ pub(super) fn condition(text: &str, relation: &Relation, catalog: &CatalogSnapsh
     let settled = if when_planned { settled(&bound, &own) } else { BTreeSet::new() };
     let reads = (1..bound.relations.len()).map(|id| columns_read(&bound, id, catalog)).collect::<Result<_, _>>()?;
     Ok(Condition { sql: SqlTemplate::new(&out).capturing(names), own, reads, fails: !quiet, settled })
+}
+
+/// Complains about names that the session's search path could give another meaning: collations of the database, and `substring(a, b)`, which is
+/// looked up as functions are, unlike the forms of the grammar.
+fn bare_names(tokens: &[Token], catalog: &CatalogSnapshot) -> Result<(), String> {
+    let is = |at: usize, kind: Kind| tokens.get(at).is_some_and(|token| token.kind == kind);
+    for (at, token) in tokens.iter().enumerate() {
+        if token.is_word("collate")
+            && !is(at + 2, Kind::Dot)
+            && let Some(name) = tokens.get(at + 1)
+            && catalog.data().collations.iter().any(|(_, known)| *known == *name.name())
+        {
+            return Err(format!("collation {} needs its schema before its name", name.name()));
+        }
+        let called = (token.is_word("substring") || token.is_word("overlay"))
+            && is(at + 1, Kind::Open)
+            && !at.checked_sub(1).is_some_and(|before| is(before, Kind::Dot))
+            && catalog.functions_named(token.name()).next().is_some();
+        if called && has_comma(tokens, at + 1) {
+            return Err(format!("function {} needs its schema, or pg_catalog, before its name", token.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a comma stands in the brackets that open at `open`, and in none within.
+fn has_comma(tokens: &[Token], open: usize) -> bool {
+    let mut depth = 0_usize;
+    for token in tokens.iter().skip(open) {
+        match token.kind.nesting() {
+            Nesting::Opens => depth += 1,
+            Nesting::Closes => depth = depth.saturating_sub(1),
+            Nesting::Stays if depth == 1 && token.kind == Kind::Comma => return true,
+            Nesting::Stays => {}
+        }
+        if depth == 0 {
+            return false;
+        }
+    }
+    false
 }
 
 /// The columns of the row that are compared with settings, of those that are read: all, where that is not certain. A column of a sub-select

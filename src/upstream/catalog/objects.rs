@@ -2,7 +2,7 @@
 
 use super::{CatalogError, Reader, letter};
 use crate::{
-    catalog::data::{CatalogData, FunctionData, OperatorData, TypeData},
+    catalog::data::{CatalogData, FunctionData, OperatorData, ShadowData, TypeData},
     names::Oid,
 };
 
@@ -131,6 +131,28 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype, x.extname::text,
         OR EXISTS (SELECT FROM tainted u WHERE u.type = t.oid) OR EXISTS (SELECT FROM compared c WHERE c.type = t.oid))
  ORDER BY t.oid";
 
+/// What is looked up along the search path beside relations, functions and operators, which are printed or judged otherwise.
+const SHADOWS: &str = "\
+SELECT n.nspname::text, s.name::text, s.row
+  FROM (SELECT t.typnamespace AS schema, t.typname AS name, coalesce(c.relkind <> 'c', false) AS row
+          FROM pg_type t
+          LEFT JOIN pg_type e ON e.typarray = t.oid
+          LEFT JOIN pg_class c ON c.oid = coalesce(e.typrelid, t.typrelid)
+          WHERE EXISTS (SELECT FROM pg_type b WHERE b.typnamespace = 'pg_catalog'::regnamespace AND b.typname = t.typname)
+        UNION SELECT o.collnamespace, o.collname, false FROM pg_collation o
+          WHERE EXISTS (SELECT FROM pg_collation b WHERE b.collnamespace = 'pg_catalog'::regnamespace AND b.collname = o.collname)
+        UNION SELECT o.cfgnamespace, o.cfgname, false FROM pg_ts_config o
+          WHERE EXISTS (SELECT FROM pg_ts_config b WHERE b.cfgnamespace = 'pg_catalog'::regnamespace AND b.cfgname = o.cfgname)
+        UNION SELECT o.dictnamespace, o.dictname, false FROM pg_ts_dict o
+          WHERE EXISTS (SELECT FROM pg_ts_dict b WHERE b.dictnamespace = 'pg_catalog'::regnamespace AND b.dictname = o.dictname)) s
+  JOIN pg_namespace n ON n.oid = s.schema
+ WHERE n.nspname <> 'pg_catalog' AND n.nspname !~ '^pg_(toast_)?temp_'
+ ORDER BY 1, 2, 3";
+
+const COLLATIONS: &str = "\
+SELECT n.nspname::text, o.collname::text FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
+ WHERE n.nspname <> 'pg_catalog' AND n.nspname !~ '^pg_(toast_)?temp_' ORDER BY 1, 2";
+
 /// Implicit casts that neither the server nor an extension brings, and that do more than to take the bytes as they are.
 const CASTS: &str = "\
 SELECT EXISTS (SELECT FROM pg_cast k WHERE k.oid >= 16384 AND k.castcontext = 'i' AND k.castmethod <> 'b' AND NOT EXISTS (
@@ -175,6 +197,12 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
         })
         .await?;
     data.casts_implicitly = reader.rows("casts", CASTS, |row| row.try_get(0)).await?.contains(&true);
+    data.shadows = reader
+        .rows("names of pg_catalog", SHADOWS, |row| {
+            Ok(ShadowData { schema: row.try_get(0)?, name: row.try_get(1)?, row: row.try_get(2)? })
+        })
+        .await?;
+    data.collations = reader.rows("collations", COLLATIONS, |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?;
     data.types = reader
         .rows("types", TYPES, |row| {
             Ok(TypeData {
