@@ -692,3 +692,55 @@ fn conditions_name_what_they_mean() {
         }
     }
 }
+
+/// Arguments of listed functions become of their types; ranges are compared by the operator class that they were made with.
+#[test]
+fn arguments_and_ranges_run_nothing_that_is_not_listed() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE FUNCTION ran(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'RAN %', $1; END $$;
+         CREATE FUNCTION chk(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ran('check'); RETURN true; END $$;
+         CREATE DOMAIN checked AS text CHECK (public.chk(VALUE)); CREATE TYPE part AS (a int, b checked);
+         CREATE FUNCTION takes(checked) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 1; END $$;
+         CREATE FUNCTION takes_row(part) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 1; END $$;
+         CREATE FUNCTION takes_all(VARIADIC checked[]) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 1; END $$;
+         CREATE FUNCTION my_cmp(text, text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.ran('cmp'); RETURN pg_catalog.bttextcmp($1, $2); END $$;
+         CREATE OPERATOR CLASS my_text FOR TYPE text USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+             FUNCTION 1 my_cmp(text, text);
+         CREATE TYPE spell AS RANGE (subtype = text, subtype_opclass = my_text);
+         CREATE TABLE spells (id int, r spell, rs spell[]); INSERT INTO spells VALUES (1, '[a,b)'), (2, '[b,c)');
+         GRANT SELECT ON spells TO support",
+    );
+    let rules = |more: &str| {
+        let functions = format!("functions = [\"public.takes\", \"public.takes_row\", \"public.takes_all\"{more}]\n");
+        shop::RULES.replacen("name = \"support\"\n", &format!("name = \"support\"\n{functions}"), 1)
+    };
+    let ran = || postgres.log().matches("LOG:  RAN").count();
+    let before = ran();
+    let runs = [
+        "SELECT takes('0901')",
+        "SELECT takes(id::text) FROM orders WHERE id = 1",
+        "SELECT takes_row((1, '0901'))",
+        "SELECT takes_all('0901', 'x')",
+        "SELECT r FROM spells ORDER BY r",
+        "SELECT DISTINCT ON (r) id FROM spells",
+        "SELECT id FROM spells ORDER BY rs, r",
+    ];
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules("")));
+    let mut client = proxy.connect("support", "shop");
+    for sql in runs {
+        let code = refused(&client.simple(sql));
+        assert!(code == "PGS0211" || code == "PGS0203", "{sql}: {code}");
+    }
+    assert_eq!(ran(), before);
+    drop(proxy);
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules(", \"public.chk\", \"public.my_cmp\"")));
+    let mut client = proxy.connect("support", "shop");
+    for sql in runs {
+        let before = ran();
+        let messages = client.simple(sql);
+        assert!(wire::error(&messages).is_none(), "{sql}: {}", wire::describe(&messages));
+        assert!(ran() > before, "{sql} runs nothing");
+    }
+}

@@ -12,6 +12,7 @@ use crate::{
         overloads::{Choice, Typed},
     },
     error::{Refusal, RefusalCode},
+    names::{FIRST_USER_OID, Oid},
     sql::keywords,
 };
 
@@ -104,6 +105,19 @@ pub(super) fn check_function(job: &Job<'_>, function: &FunctionUse, edits: &mut 
             Some(Builtin::Refused) => calls::refused_but(job, function, edits).unwrap_or_else(refuse),
             None => unknown(),
         };
+    }
+    // An argument becomes of the type that the function takes.
+    let runs = |oid: &Oid| {
+        let kind = job.catalog.data().types.iter().find(|kind| kind.oid == *oid && *oid >= FIRST_USER_OID);
+        kind.is_some_and(|kind| runs_unlisted(job.role, kind))
+    };
+    if users
+        .iter()
+        .any(|user| user.extension.is_none() && is_allowed(job, user) && user.argument_types.iter().any(runs))
+    {
+        return denied(
+            "It takes a value of a type that runs a function which the rules do not list, when a constant becomes one.",
+        );
     }
     let allowed = users.iter().all(|user| is_allowed(job, user));
     match system {

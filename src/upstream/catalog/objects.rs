@@ -88,9 +88,12 @@ WITH RECURSIVE user_function AS (
     UNION
     SELECT p.whole, l.function FROM leaving l JOIN part p ON p.part = l.type
 ), compared AS (
-    SELECT o.opcintype AS type, f.function
+    -- A range is compared by the operator class that it was made with.
+    SELECT k.type, f.function
       FROM pg_opclass o
       JOIN pg_am m ON m.oid = o.opcmethod AND m.amname IN ('btree', 'hash')
+     CROSS JOIN LATERAL (
+           SELECT o.opcintype AS type WHERE o.opcdefault UNION SELECT r.rngtypid FROM pg_range r WHERE r.rngsubopc = o.oid) k
      CROSS JOIN LATERAL (
            -- in_range, too, which takes another type on its right
            SELECT p.amproc::oid AS function FROM pg_amproc p
@@ -98,7 +101,7 @@ WITH RECURSIVE user_function AS (
               AND (p.amprocrighttype = o.opcintype OR p.amprocnum = 3)
            UNION SELECT op.oprcode::oid FROM pg_amop a JOIN pg_operator op ON op.oid = a.amopopr
                   WHERE a.amopfamily = o.opcfamily AND a.amoplefttype = o.opcintype AND a.amoprighttype = o.opcintype) f
-     WHERE o.opcdefault AND f.function IN (SELECT oid FROM user_function)
+     WHERE f.function IN (SELECT oid FROM user_function)
     UNION
     SELECT p.whole, c.function FROM compared c JOIN part p ON p.part = c.type
 )
