@@ -123,6 +123,25 @@ fn a_stored_value_is_computed_once() {
     );
 }
 
+/// The list of a SELECT is no place for a sub-select that computes a value once; what does something each time is refused there.
+#[test]
+fn what_cannot_be_computed_once_is_refused() {
+    let (postgres, proxy) = start(true);
+    let mut client = proxy.connect("support", "shop");
+    postgres.sql("shop", "SELECT setval('s', 100, false)");
+    for sql in [
+        "INSERT INTO customers (id, full_name, phone) SELECT 900, 'A B', counted('x')",
+        "INSERT INTO customers (id, full_name, phone) SELECT 900 + id, 'A B', 'a' || nextval('s') FROM orders WHERE id < 3",
+    ] {
+        let answer = client.simple(sql);
+        let error = wire::error(&answer).unwrap_or_else(|| panic!("{sql}"));
+        assert!(error.field(b'H').unwrap_or_default().starts_with("PGS0106"), "{sql}: {}", wire::describe(&answer));
+    }
+    let from = "INSERT INTO customers (id, full_name, phone) SELECT 900, 'A B', x FROM (SELECT 'a' || nextval('s') AS x OFFSET 0) q";
+    assert!(wire::error(&client.simple(from)).is_none());
+    assert_eq!(postgres.sql("shop", "SELECT phone FROM customers WHERE id = 900")[0][0].as_deref(), Some("a100"));
+}
+
 /// What is compared with the mask is what is stored: a mask that comes back by chance is not.
 #[test]
 fn a_value_by_chance_is_the_one_that_was_looked_at() {

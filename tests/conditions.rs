@@ -648,6 +648,46 @@ fn a_grant_expires_by_itself() {
     assert_eq!(refused(&authority.extended(sql, &[Some(b"2")], 0)), "PGS0215");
 }
 
+/// Rows that were computed under a grant wait in a cursor or a portal: they are not given out when it has ended, whatever other grants there are.
+#[test]
+fn what_a_grant_has_opened_ends_with_it() {
+    let (_postgres, proxy) = start(DATA);
+    let mut authority = proxy.connect("authority", "shop");
+    let long = grant("long", -60, 3600, "[9]", "{ phone = \"clear\" }");
+    let short = grant("short", -60, 8, "[2, 3]", "{ phone = \"clear\" }");
+    proxy.folder.write("rules/rules.toml", &[DATA.to_owned(), short, long].concat());
+    let sorted = "SELECT phone FROM customers WHERE id IN (2, 3, 9) ORDER BY phone";
+    wait_for("the grants", Duration::from_secs(20), || {
+        let answer = authority.simple(sorted);
+        wire::error(&answer).is_none().then(|| assert_eq!(lines(&answer), ["0901000002", "0901000003", "0901000009"]))
+    });
+    authority.simple(&format!("DECLARE h CURSOR WITH HOLD FOR {sorted}"));
+    authority.simple("BEGIN");
+    authority.simple(&format!("DECLARE c CURSOR FOR {sorted}"));
+    assert_eq!(lines(&authority.simple("FETCH 1 FROM c")).len(), 1);
+    authority.send(
+        &[wire::parse("", sorted, &[]), wire::bind("p", "", &[], &[], &[]), wire::execute("p", 1), wire::sync()]
+            .concat(),
+    );
+    authority.until_ready();
+    let mut other = proxy.connect("authority", "shop");
+    wait_for("the grant to end", Duration::from_secs(20), || {
+        (lines(&other.simple(sorted)) == ["0901000009", "-", "-"]).then_some(())
+    });
+    for sql in ["FETCH 1 FROM c", "FETCH ALL FROM h"] {
+        authority.simple("SAVEPOINT s");
+        assert_eq!(refused(&authority.simple(sql)), "PGS0215", "{sql}");
+        authority.simple("ROLLBACK TO s");
+    }
+    authority.send(&[wire::execute("p", 0), wire::sync()].concat());
+    assert_eq!(refused(&authority.until_ready()), "PGS0215");
+    authority.simple("ROLLBACK");
+    authority.simple(&format!("CLOSE h; DECLARE h CURSOR WITH HOLD FOR {sorted}"));
+    std::thread::sleep(Duration::from_secs(3));
+    authority.simple(&format!("CLOSE h; DECLARE h CURSOR WITH HOLD FOR {sorted}"));
+    assert_eq!(lines(&authority.simple("FETCH ALL FROM h")), ["0901000009", "-", "-"]);
+}
+
 /// Views hand on cells, not the way to their subject: without a link of their own they show none of them.
 #[test]
 fn a_view_needs_a_link_of_its_own() {

@@ -106,6 +106,11 @@ impl Value {
         Self { text, computed: None, proof }
     }
 
+    /// Whether it is computed once, however often it is wanted.
+    pub fn is_computed_once(&self) -> bool {
+        self.computed.is_some()
+    }
+
     /// What is stored, `text` having been made of the value.
     pub fn stored(&self, text: String) -> String {
         let text = match &self.computed {
@@ -123,15 +128,19 @@ impl Value {
 /// The column of a value that is computed once.
 const COMPUTED: &str = "pgs_value.v";
 
-/// Whether a value is to be computed once: it calls what may say something else or do something each time, or holds a query.
-fn has_effects(job: &Job<'_>, range: &Range<usize>) -> bool {
-    let calls = job.bound.functions.iter().filter(|function| range.contains(&function.token)).any(|function| {
+/// Whether a value calls what may say something else, or do something, each time.
+pub(super) fn is_volatile(job: &Job<'_>, range: &Range<usize>) -> bool {
+    job.bound.functions.iter().filter(|function| range.contains(&function.token)).any(|function| {
         let mut users = job.catalog.functions_named(&function.name);
         functions::is_volatile(&function.name) || users.any(|user| user.volatility == 'v')
-    });
+    })
+}
+
+/// Whether a value is to be computed once: it calls such a thing, or holds a query.
+fn has_effects(job: &Job<'_>, range: &Range<usize>) -> bool {
     let own = job.tokens.get(range.clone()).unwrap_or(&[]);
     let begins_query = |word: &str| ["select", "with", "values", "table"].contains(&word);
-    calls
+    is_volatile(job, range)
         || own.windows(2).any(|pair| {
             matches!(pair, [open, word] if open.kind == Kind::Open && word.kind == Kind::Word && begins_query(word.name()))
         })

@@ -5,10 +5,15 @@
 
 use super::{
     Edits, Job,
-    assigned::Value,
+    assigned::{Value, is_volatile},
+    check::at,
     names::{hidden, protected, relation},
 };
-use crate::{bind::RelationUse, error::Refusal, names::quote_literal};
+use crate::{
+    bind::RelationUse,
+    error::{Refusal, RefusalCode},
+    names::quote_literal,
+};
 
 /// Begins the text that cannot be cast; the numbers of the table and the column follow, `16384.3`.
 pub const SIGN: &str = "pgs_stored_mask ";
@@ -25,12 +30,22 @@ pub(super) fn inserted(job: &Job<'_>, edits: &mut Edits) -> Result<(), Refusal> 
             let data = relation(job, used)?;
             let Some(column) = data.columns.get(assigned.column) else { continue };
             let value = Value::new(job, column, range, false);
+            if !value.is_computed_once() && is_volatile(job, range) && is_refused(job, used, assigned.column) {
+                let refusal = Refusal::new(RefusalCode::Unsupported, "what is stored would be computed more than once");
+                let hint = "The rules refuse masks as values (store_masks), so each value is looked at. Compute it in a sub-select of FROM, or write VALUES.";
+                return Err(at(job, refusal.with_hint(hint), range.start));
+            }
             if let Some(text) = refusing(job, used, assigned.column, &value.text)? {
                 edits.wrap(range.clone(), value.stored(text));
             }
         }
     }
     Ok(())
+}
+
+fn is_refused(job: &Job<'_>, used: &RelationUse, position: usize) -> bool {
+    let rule = protected(job.role, used).and_then(|policy| hidden(policy, position));
+    rule.is_some_and(|rule| rule.stored_mask.is_some())
 }
 
 /// `value` in SQL that fails where it looks like the mask of the column; none where the rules let it be stored.

@@ -7,6 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long a reading of the time of day is gone by: people and programs set that clock.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// Seconds since 1970, in which grants begin and end.
+pub(super) fn seconds() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Clock {

@@ -60,6 +60,8 @@ pub(super) struct Prepared {
     pub searched: u64,
     /// Of a portal: the prepared statement that it was bound to.
     pub statement: Name,
+    /// Of what the server is known to have opened, and reads by grants: when it said so, in seconds since 1970.
+    pub opened: Option<i64>,
 }
 
 /// What a prepared statement was judged to be.
@@ -87,7 +89,7 @@ impl Deref for Prepared {
 
 impl From<Judged> for Prepared {
     fn from(judged: Judged) -> Self {
-        Self { judged: Arc::new(judged), searched: 0, statement: Name::new(b"") }
+        Self { judged: Arc::new(judged), searched: 0, statement: Name::new(b""), opened: None }
     }
 }
 
@@ -131,7 +133,12 @@ impl Prepared {
 
     /// The same, as it was judged again.
     pub fn judged_again(&self, judged: Judged) -> Self {
-        Self { judged: Arc::new(judged), searched: self.searched, statement: self.statement.clone() }
+        Self {
+            judged: Arc::new(judged),
+            searched: self.searched,
+            statement: self.statement.clone(),
+            opened: self.opened,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    clock,
     inflight::{Name, Prepared, made},
     limits::Allowance,
     names::{Expected, Named, Names},
@@ -372,13 +373,27 @@ fn documents(role: &RolePolicy, grants: &[Arc<Grant>]) -> Vec<Arc<str>> {
     if grants.is_empty() {
         return Vec::new();
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let now = clock::seconds();
     let mut documents: Vec<_> =
         grants.iter().filter(|grant| grant.is_in_force(now)).map(|grant| Arc::clone(&grant.document)).collect();
     documents.dedup();
     documents
 }
+
+/// The refusal of what is read from a cursor or portal that was opened while a grant was in force which has ended: rows that were computed
+/// under it may wait in it, whatever other grants there are. One that ended just before counts, too: the server opened it before it said so.
+pub(super) fn outlives_grant(opened: &Prepared) -> Option<Box<Refused>> {
+    let (planned, begun) = (opened.planned.as_ref()?, opened.opened?);
+    let now = clock::seconds();
+    let ended = |grant: &&Arc<Grant>| grant.until <= now && grant.until > begun.saturating_sub(OPENING);
+    let grant = planned.access.grants.iter().find(ended)?;
+    let message = format!("the grant of {} has ended, under which this was opened", grant.document);
+    let refusal = Refusal::new(RefusalCode::NoGrant, message).with_hint("Open it again.");
+    Some(refused(refusal, planned))
+}
+
+/// How many seconds it may take until the server says that it has opened something.
+const OPENING: i64 = 2;
 
 /// The refusal of a statement that was understood.
 pub(super) fn refused(refusal: Refusal, planned: &PlannedStatement) -> Box<Refused> {

@@ -10,7 +10,10 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::inflight::{Name, Prepared};
+use super::{
+    clock,
+    inflight::{Name, Prepared},
+};
 use crate::{engine::PlannedStatement, sql::lex::lex};
 
 /// A portal, or a cursor that DECLARE has made.
@@ -60,7 +63,11 @@ impl Opened {
     /// A portal or cursor of this name; none of a statement that was not understood.
     pub fn insert(&mut self, name: Name, prepared: Option<Prepared>, hold: bool) {
         self.count += 1;
-        let open = prepared.map(|prepared| Open { prepared, hold, number: self.count });
+        let open = prepared.map(|mut prepared| {
+            let granted = prepared.planned.as_ref().is_some_and(|planned| !planned.access.grants.is_empty());
+            prepared.opened = granted.then(clock::seconds);
+            Open { prepared, hold, number: self.count }
+        });
         if name.is_unnamed() {
             self.unnamed = open;
             return;
@@ -75,7 +82,9 @@ impl Opened {
     pub fn renew(&mut self, name: &Name, before: &Prepared, now: &Prepared) {
         let open = if name.is_unnamed() { self.unnamed.as_mut() } else { self.named.get_mut(name) };
         if let Some(open) = open.filter(|open| Arc::ptr_eq(&open.prepared.origin, &before.origin)) {
+            let opened = open.prepared.opened;
             open.prepared = now.clone();
+            open.prepared.opened = opened;
         }
     }
 

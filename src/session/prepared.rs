@@ -13,7 +13,7 @@ use super::{
     from_client::{Now, SMALL, Step},
     inflight::{Entry, Judged, Name, Prepared},
     kept::too_many_open,
-    ledger::refused,
+    ledger::{outlives_grant, refused},
     limits::searched,
     names::Named,
     path::Settled,
@@ -262,6 +262,7 @@ impl Relay {
             || !self.exempt && (!self.serves_purpose(&prepared) || !matches!(planned.effect, Effect::None))
             || self.writes_from_older_tables(&prepared)
             || self.is_of_other_rules(&prepared)
+            || outlives_grant(&prepared).is_some()
         {
             return Now::Later;
         }
@@ -293,6 +294,9 @@ impl Relay {
         name: &Name,
         opened: &Prepared,
     ) -> Result<Result<Prepared, Box<Refused>>, Stop> {
+        if let Some(refused) = outlives_grant(opened) {
+            return Ok(Err(refused));
+        }
         if !self.is_of_other_rules(opened) {
             return Ok(Ok(opened.clone()));
         }
