@@ -288,6 +288,35 @@ fn ddl_that_cannot_be_read_is_waited_for() {
     });
 }
 
+/// A table that is locked for a migration keeps nobody waiting who does not use it, whatever else changes meanwhile: views of it are known.
+#[test]
+fn a_locked_table_keeps_no_other_waiting() {
+    let (server, proxy) = start("relayed");
+    server.sql(shop::DATABASE, "CREATE VIEW names AS SELECT id, full_name FROM customers");
+    let mut support = proxy.connect("support", shop::DATABASE);
+    let mut migration = proxy.connect("owner", shop::DATABASE);
+    let mut owner = proxy.connect("owner", shop::DATABASE);
+    let read = |support: &mut wire::Client| {
+        let answer = support.simple("SELECT amount FROM orders WHERE id = 1");
+        assert_eq!(wire::text_rows(&answer).len(), 1, "{}", wire::describe(&answer));
+    };
+    // Until the view is known.
+    owner.simple("CREATE TABLE first (a int)");
+    read(&mut support);
+    for ddl in ["BEGIN", "ALTER TABLE customers ADD COLUMN extra int"] {
+        assert!(wire::error(&migration.simple(ddl)).is_none());
+    }
+    let started = std::time::Instant::now();
+    for number in 0..3 {
+        assert!(wire::error(&owner.simple(&format!("CREATE TABLE more{number} (a int)"))).is_none());
+        read(&mut support);
+    }
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    // And then the column is there.
+    migration.simple("COMMIT");
+    read(&mut support);
+}
+
 /// A table that is not in the catalog yet cannot come in by the name of one that is.
 #[test]
 fn a_table_that_takes_the_place_of_another() {

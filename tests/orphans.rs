@@ -114,6 +114,25 @@ fn rules_may_show_orphans() {
     assert_eq!(seen(&mut staff, "loose"), pair("1 l1, 2 l2, 3 l3, 4 l4", "1, 2, 3, 4"));
 }
 
+/// TRUNCATE with CASCADE reaches what foreign keys say: where that decides nothing, it is as good as without.
+#[test]
+fn truncate_with_cascade_reaches_what_keys_say() {
+    let (postgres, proxy) = start(RULES);
+    postgres.sql("shop", "ALTER TABLE loose ADD FOREIGN KEY (order_id) REFERENCES orders; GRANT ALL ON ALL TABLES IN SCHEMA public TO staff");
+    let mut staff = proxy.connect("staff", "shop");
+    let count = |table: &str| postgres.sql("shop", &format!("SELECT count(*) FROM {table}"))[0][0].clone().unwrap();
+    let refused = staff.simple("TRUNCATE customers CASCADE");
+    let error = wire::error(&refused).unwrap();
+    assert!(error.field(b'H').unwrap_or_default().starts_with("PGS0219"), "{}", wire::describe(&refused));
+    assert_eq!((count("erasure_requests"), count("letters")), ("1".to_owned(), "4".to_owned()));
+    for table in ["letters", "orders"] {
+        let answer = staff.simple(&format!("TRUNCATE {table} CASCADE"));
+        assert!(wire::error(&answer).is_none(), "{}", wire::describe(&answer));
+        assert_eq!(count(table), "0");
+    }
+    assert_eq!(count("kept"), "0");
+}
+
 /// A key that is taken away, or made one that may be broken for a while, is no proof any more.
 #[test]
 fn a_key_that_goes_is_noticed() {

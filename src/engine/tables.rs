@@ -1,6 +1,8 @@
 //! LOCK TABLE and TRUNCATE: nothing is read, whether they may is for the server to say. Names are resolved as for any
 //! statement, and sent qualified.
 
+use std::collections::HashSet;
+
 use super::{
     command::not_allowed,
     copy::{resolve, written},
@@ -8,8 +10,9 @@ use super::{
     plan::{Effect, PlannedStatement},
 };
 use crate::{
+    catalog::Relation,
     error::{Refusal, RefusalCode},
-    names::quote_ident,
+    names::{Oid, quote_ident},
     rewrite::shows_more,
     sql::{Kind, Token},
 };
@@ -79,11 +82,8 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
         if token.kind != Kind::Word || !words.contains(&token.name()) {
             return Err(unknown(number));
         }
-        // Which tables go along is not looked up.
-        if token.is_word("cascade")
-            && let Some(deciding) = run.role.deciding.values().find(|deciding| deciding.deletes)
-        {
-            return Err(shows_more("TRUNCATE with CASCADE", Some(deciding)));
+        if token.is_word("cascade") {
+            along(&relations, run)?;
         }
         text.push(' ');
         text.push_str(token.name());
@@ -91,4 +91,30 @@ pub(super) fn plan(tag: &'static str, tokens: &[Token], run: &Run<'_>) -> Result
     let access = written(&relations, tokens);
     let statement = PlannedStatement { kind: tag, access, effect: Effect::None, outputs: None };
     Ok(Planned { text, places: Vec::new(), statement, fillable: None })
+}
+
+/// Judges the tables that CASCADE empties along with others: those whose foreign keys refer to one, and so on.
+fn along(relations: &[&Relation], run: &Run<'_>) -> Result<(), Refusal> {
+    let catalog = &run.inputs.catalog;
+    let mut open: Vec<Oid> = relations.iter().map(|relation| relation.oid).collect();
+    let mut seen: HashSet<Oid> = open.iter().copied().collect();
+    while let Some(oid) = open.pop() {
+        let referring = catalog.data().foreign_keys.iter().filter(|key| key.target == oid).map(|key| key.relation);
+        // A key of a partitioned table is one of its partitions, on both of its ends.
+        let relatives = catalog.parents(oid).iter().chain(catalog.children(oid)).copied();
+        open.extend(referring.chain(relatives).filter(|one| seen.insert(*one)));
+    }
+    for relation in seen.iter().filter_map(|oid| catalog.relation(*oid)) {
+        let what = || format!("TRUNCATE with CASCADE, which reaches {},", relation.name);
+        if let Some(deciding) = run.role.deciding.get(&relation.oid).filter(|deciding| deciding.deletes) {
+            return Err(shows_more(&what(), Some(deciding)));
+        }
+        if let Some(scope) = run.role.relation(relation.oid).and_then(|policy| policy.scope.as_ref()) {
+            let message = format!("{} is not possible", what());
+            return Err(Refusal::new(RefusalCode::RowScope, message)
+                .with_hint("This role sees some of the rows of that table only.")
+                .with_rule(&*scope.rule));
+        }
+    }
+    Ok(())
 }

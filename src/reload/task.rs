@@ -16,7 +16,11 @@ use crate::{
     engine::Inputs,
     metrics::{Metrics, ReloadKind, UpstreamErrorKind},
     policy::rules::{RuleFile, RuleSet},
-    upstream::{CatalogError, ConnectError, catalog::Moment, read_catalog},
+    upstream::{
+        CatalogError, ConnectError,
+        catalog::{Definitions, Moment},
+        read_catalog_again,
+    },
 };
 
 /// How often the rule files are looked at.
@@ -55,6 +59,8 @@ struct State {
     files_error: Option<Arc<LoadError>>,
     reading: Reading,
     asking: Asking,
+    /// Of the last catalog that was read.
+    definitions: Option<Definitions>,
     /// Whether the last load read the catalog.
     read: bool,
 }
@@ -99,6 +105,7 @@ pub(super) async fn run(sources: Sources, mut held: Held) {
         files_error: None,
         reading: Reading::default(),
         asking: Asking::default(),
+        definitions: None,
         read: false,
     };
     let mut hangup = signal(SignalKind::hangup()).ok();
@@ -193,8 +200,9 @@ impl State {
         let mut soon = false;
         self.read = false;
         if reread_catalog {
-            match read_catalog(&self.sources.upstream).await {
+            match read_catalog_again(&self.sources.upstream, self.definitions.as_ref()).await {
                 Ok((data, now)) => {
+                    self.definitions = Some(Definitions::of(&data, &now));
                     self.keeper.catalog(data);
                     moment = Some(now);
                 }

@@ -5,5 +5,5 @@
 pub mod catalog;
 pub mod connect;
 
-pub use catalog::{CatalogError, read_catalog, read_catalog_in_full};
+pub use catalog::{CatalogError, read_catalog, read_catalog_again, read_catalog_in_full};
 pub use connect::{ConnectError, UpstreamStream, connect};

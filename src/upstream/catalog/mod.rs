@@ -20,6 +20,7 @@
 //! `pg_get_viewdef` waits for tables that an open transaction has locked exclusively (ALTER TABLE); after
 //! [`LOCK_TIMEOUT`] the read fails. The committed catalog is then still the one that was read before.
 
+mod definitions;
 mod dependents;
 mod objects;
 mod overloads;
@@ -40,6 +41,7 @@ use tokio_postgres::{
 
 use super::connect::{ConnectError, UpstreamStream, address_text, connect};
 use crate::{catalog::CatalogData, config::UpstreamConfig};
+pub use definitions::Definitions;
 pub use watch::{CatalogState, Marks, Questions, Watch, watch};
 
 /// `lock_timeout` of the service connection, in PostgreSQL's notation.
@@ -129,10 +131,22 @@ pub struct Moment {
 /// # Errors
 /// See [`CatalogError`].
 pub async fn read_catalog(config: &UpstreamConfig) -> Result<(CatalogData, Moment), CatalogError> {
+    read_catalog_again(config, None).await
+}
+
+/// The same, with what is known of an earlier reading: a table that somebody has locked for DDL does not keep views of it from being read that are
+/// known.
+///
+/// # Errors
+/// See [`CatalogError`].
+pub async fn read_catalog_again(
+    config: &UpstreamConfig,
+    definitions: Option<&Definitions>,
+) -> Result<(CatalogData, Moment), CatalogError> {
     let (client, connection) = login(config).await?;
     // Ends by itself when the client is dropped.
     let connection = tokio::spawn(connection);
-    let result = tokio::time::timeout(READ_LIMIT, read_all(&client, &config.database)).await;
+    let result = tokio::time::timeout(READ_LIMIT, read_all(&client, &config.database, definitions)).await;
     drop(client);
     if let Ok(result) = result {
         return result;
@@ -149,7 +163,7 @@ pub async fn read_catalog_in_full(config: &UpstreamConfig) -> Result<CatalogData
     let (mut data, _) = read_catalog(config).await?;
     let (client, connection) = login(config).await?;
     let connection = tokio::spawn(connection);
-    let reader = Reader { client: &client, database: &config.database };
+    let reader = Reader { client: &client, database: &config.database, definitions: None };
     let result = tokio::time::timeout(READ_LIMIT, async {
         let begin = format!("SET statement_timeout = '{STATEMENT_TIMEOUT}'; SET search_path = ''");
         client.batch_execute(&begin).await.map_err(|error| reader.failed("settings", &error))?;
@@ -192,8 +206,12 @@ async fn login(config: &UpstreamConfig) -> Result<(Client, Connection<UpstreamSt
     }
 }
 
-async fn read_all(client: &Client, database: &str) -> Result<(CatalogData, Moment), CatalogError> {
-    let reader = Reader { client, database };
+async fn read_all(
+    client: &Client,
+    database: &str,
+    definitions: Option<&Definitions>,
+) -> Result<(CatalogData, Moment), CatalogError> {
+    let reader = Reader { client, database, definitions };
     for _ in 0..READ_ATTEMPTS {
         let started = Instant::now();
         let (data, moment) = read_once(&reader).await?;
@@ -220,7 +238,7 @@ async fn read_once(reader: &Reader<'_>) -> Result<(CatalogData, Moment), Catalog
     client.batch_execute("SET LOCAL search_path = ''").await.map_err(|error| reader.failed("settings", &error))?;
 
     let moment = Moment { state: watch::state(reader).await?, marks: watch::marks(reader).await? };
-    relations::read(reader, &mut data).await?;
+    relations::read(reader, &moment, &mut data).await?;
     objects::read(reader, &mut data).await?;
     overloads::read(reader, &mut data).await?;
     sources::read(reader, &mut data).await?;
@@ -234,6 +252,8 @@ async fn read_once(reader: &Reader<'_>) -> Result<(CatalogData, Moment), Catalog
 struct Reader<'a> {
     client: &'a Client,
     database: &'a str,
+    /// What is known of an earlier reading.
+    definitions: Option<&'a Definitions>,
 }
 
 impl Reader<'_> {

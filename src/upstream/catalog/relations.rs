@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{CatalogError, Reader, letter};
+use super::{CatalogError, Moment, Reader, definitions, letter};
 use crate::{
     catalog::{
         data::{CatalogData, ColumnData, InheritsData, RelationData, RelationKind, SchemaData, UsesColumn},
@@ -118,12 +118,6 @@ SELECT ad.adrelid, ad.adnum,
 const PRIMARY_KEYS: &str = "
 SELECT conrelid, conkey FROM pg_constraint WHERE contype = 'p' AND conrelid <> 0 AND NOT condeferrable";
 
-const DEFINITIONS: &str = "
-SELECT c.oid, pg_get_viewdef(c.oid)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('v', 'm') AND n.nspname !~ '^pg_(toast_)?temp_'
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
-
 const VIEW_USES_COLUMNS: &str = "
 SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid::int2
   FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -158,7 +152,7 @@ struct Spelling {
     assigned: Option<String>,
 }
 
-pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<(), CatalogError> {
+pub(super) async fn read(reader: &Reader<'_>, now: &Moment, data: &mut CatalogData) -> Result<(), CatalogError> {
     data.schemas = reader
         .rows("schemas", SCHEMAS, |row| Ok(SchemaData { oid: Oid(row.try_get(0)?), name: row.try_get(1)? }))
         .await?;
@@ -167,11 +161,6 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
         .rows("primary keys", PRIMARY_KEYS, |row| {
             Ok((Oid(row.try_get(0)?), row.try_get::<_, Vec<i16>>(1)?.into_iter().map(AttNum).collect()))
         })
-        .await?
-        .into_iter()
-        .collect();
-    let mut definitions: HashMap<Oid, Option<String>> = reader
-        .rows("view definitions", DEFINITIONS, |row| Ok((Oid(row.try_get(0)?), row.try_get(1)?)))
         .await?
         .into_iter()
         .collect();
@@ -186,6 +175,7 @@ pub(super) async fn read(reader: &Reader<'_>, data: &mut CatalogData) -> Result<
     {
         uses_columns.entry(view).or_default().push(used);
     }
+    let mut definitions = definitions::read(reader, now, &uses_columns).await?;
     let mut uses_functions: HashMap<Oid, Vec<Oid>> = HashMap::new();
     for (view, function) in reader
         .rows("functions used by views", VIEW_USES_FUNCTIONS, |row| Ok((Oid(row.try_get(0)?), Oid(row.try_get(1)?))))
