@@ -744,3 +744,20 @@ fn arguments_and_ranges_run_nothing_that_is_not_listed() {
         assert!(ran() > before, "{sql} runs nothing");
     }
 }
+
+/// A view may call what its readers may: functions of extensions that depend on their arguments alone.
+#[test]
+fn views_may_call_functions_of_extensions() {
+    let postgres = shop::postgres();
+    postgres.sql(
+        shop::DATABASE,
+        "CREATE EXTENSION citext; CREATE EXTENSION unaccent; CREATE TABLE words (id int, ci citext); INSERT INTO words VALUES (1, 'One'), (2, 'two');
+         CREATE FUNCTION own(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+         CREATE VIEW ones AS SELECT id, ci, unaccent(ci::text) AS u FROM words WHERE ci = 'one' ORDER BY ci;
+         CREATE VIEW owned AS SELECT id, own(ci::text) AS o FROM words; GRANT SELECT ON words, ones, owned TO support",
+    );
+    let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, shop::RULES.to_owned()));
+    let mut client = proxy.connect("support", "shop");
+    assert_eq!(wire::lines(&client.simple("SELECT * FROM ones")), ["1|One|One"]);
+    assert_eq!(refused(&client.simple("SELECT * FROM owned")), "PGS0212");
+}

@@ -28,6 +28,8 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use foldhash::fast::FixedState;
 
+use super::{CatalogSnapshot, data::FunctionData};
+
 /// What is known of a function name of `pg_catalog` (all its overloads together).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Builtin {
@@ -125,6 +127,37 @@ pub fn is_volatile(name: &str) -> bool {
 pub fn is_set_returning(name: &str) -> bool {
     ENTRIES.get(name).is_some_and(|entry| entry.set)
 }
+
+impl CatalogSnapshot {
+    /// Whether a function runs for whoever may call it, without being listed by rules: it puts a range together, or is an extension's
+    /// that depends on its arguments alone.
+    pub fn runs_unlisted(&self, function: &FunctionData) -> bool {
+        let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
+        let range = function.result_type.filter(|_| function.constructs);
+        let range = range.and_then(|oid| self.data().types.iter().find(|kind| kind.oid == oid));
+        range.is_some_and(|range| !range.has_user_cast)
+            || function.extension.as_deref().is_some_and(|extension| {
+                !function.security_definer && (function.volatility == 'i' || reviewed(extension))
+            })
+    }
+}
+
+/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
+const REVIEWED: &[(&str, &str)] = &[
+    ("pg_trgm", "set_limit"),
+    ("pg_trgm", "show_limit"),
+    ("pgcrypto", "gen_random_bytes"),
+    ("pgcrypto", "gen_random_uuid"),
+    ("pgcrypto", "gen_salt"),
+    ("pgcrypto", "pgp_pub_encrypt"),
+    ("pgcrypto", "pgp_pub_encrypt_bytea"),
+    ("pgcrypto", "pgp_sym_encrypt"),
+    ("pgcrypto", "pgp_sym_encrypt_bytea"),
+    ("unaccent", "unaccent"),
+    ("uuid-ossp", "uuid_generate_v1"),
+    ("uuid-ossp", "uuid_generate_v1mc"),
+    ("uuid-ossp", "uuid_generate_v4"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -18,32 +18,8 @@ use crate::{
 
 /// Whether a function of the database may run.
 pub(super) fn is_allowed(job: &Job<'_>, function: &FunctionData) -> bool {
-    let reviewed = |extension: &str| REVIEWED.contains(&(extension, function.name.as_str()));
-    let of_extension = function.extension.as_deref();
-    let range = function.result_type.filter(|_| function.constructs);
-    let range = range.and_then(|oid| job.catalog.data().types.iter().find(|kind| kind.oid == oid));
-    range.is_some_and(|range| !range.has_user_cast)
-        || job.role.functions.contains(&function.oid)
-        || of_extension
-            .is_some_and(|extension| !function.security_definer && (function.volatility == 'i' || reviewed(extension)))
+    job.role.functions.contains(&function.oid) || job.catalog.runs_unlisted(function)
 }
-
-/// Functions of extensions that are not immutable and yet read no tables: by dictionaries, settings of their own, chance and time.
-const REVIEWED: &[(&str, &str)] = &[
-    ("pg_trgm", "set_limit"),
-    ("pg_trgm", "show_limit"),
-    ("pgcrypto", "gen_random_bytes"),
-    ("pgcrypto", "gen_random_uuid"),
-    ("pgcrypto", "gen_salt"),
-    ("pgcrypto", "pgp_pub_encrypt"),
-    ("pgcrypto", "pgp_pub_encrypt_bytea"),
-    ("pgcrypto", "pgp_sym_encrypt"),
-    ("pgcrypto", "pgp_sym_encrypt_bytea"),
-    ("unaccent", "unaccent"),
-    ("uuid-ossp", "uuid_generate_v1"),
-    ("uuid-ossp", "uuid_generate_v1mc"),
-    ("uuid-ossp", "uuid_generate_v4"),
-];
 
 /// Judges a call; a call of a built-in function that one of the database could be taken for is printed with its schema.
 ///

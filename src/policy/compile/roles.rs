@@ -124,7 +124,9 @@ impl Pass<'_> {
         } else if let Some((name, _)) = basis.decides.iter().find(|(_, basis)| !self.sees_clear(basis)) {
             Some(format!("what rows it has, or their order, depends on {name}, which this role does not see in clear"))
         } else {
-            let unlisted = basis.functions.iter().find(|oid| !functions.contains(oid));
+            let known = |oid: &Oid| self.catalog.data().functions.iter().find(|function| function.oid == *oid);
+            let runs = |oid: &Oid| known(oid).is_some_and(|function| self.catalog.runs_unlisted(function));
+            let unlisted = basis.functions.iter().find(|oid| !functions.contains(oid) && !runs(oid));
             unlisted.map(|oid| match self.catalog.data().functions.iter().find(|function| function.oid == *oid) {
                 Some(function) => format!("it calls function {}.{}", function.schema, function.name),
                 None => "it calls a function that is not known".to_owned(),
