@@ -134,6 +134,32 @@ fn transactions_keep_and_undo_a_purpose_as_any_setting() {
     assert_eq!(wire::error(&outlived).unwrap().field(b'R').as_deref(), Some("RevalidateCachedQuery"));
 }
 
+/// A setting keeps what it has taken in when the purpose changes.
+#[test]
+fn settings_take_in_no_personal_data() {
+    let (_postgres, proxy) = start();
+    let mut client = proxy.connect("support", "shop");
+    client.simple("SET pgscrim.purpose = 'verification'");
+    for sql in [
+        "SELECT set_config('application_name', phone, false) FROM customers WHERE id = 3",
+        "SELECT set_config('application_name', (SELECT phone FROM customers WHERE id = 3), false)",
+        "SELECT set_config('application_name', x || '', false) FROM (SELECT phone AS x FROM customers WHERE id = 3) q",
+        "SELECT set_config('application_name', max(c::text), false) FROM customers c",
+    ] {
+        let code = refused(&client.simple(sql));
+        assert!(code == "PGS0203" || code == "PGS0201", "{sql}: {code}");
+    }
+    for sql in [
+        "SELECT set_config('application_name', 'order ' || amount::text, false) FROM orders WHERE id = 3",
+        "SELECT set_config('application_name', upper('x'), false)",
+    ] {
+        let answer = client.simple(sql);
+        assert!(wire::error(&answer).is_none(), "{sql}: {}", wire::describe(&answer));
+    }
+    client.simple("SET pgscrim.purpose = 'customer-care'");
+    assert_eq!(value(&client.simple("SHOW application_name")), "X");
+}
+
 /// What was bound for one purpose is not executed for another: a portal that was suspended, a FETCH and an EXECUTE in a portal.
 #[test]
 fn portals_are_kept_from_another_purpose() {

@@ -126,6 +126,19 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Resul
         None => value.and_then(|_| setting_looked_up(job, reads)),
     };
     let value = value.and_then(|value| constant(job, value, reads));
+    // What a setting has taken in stays when the purpose changes, and is counted by nothing where it is read.
+    let personal = |(id, position): &(usize, usize)| {
+        let policy = job.bound.relations.get(*id).and_then(|used| job.role.relation(used.oid));
+        policy.is_some_and(|policy| policy.columns.get(*position).is_none_or(|column| column.personal))
+    };
+    if function.deps.iter().any(personal) && !job.role.exempt {
+        let refusal = Refusal::new(RefusalCode::FunctionNotAllowed, "personal data may not be put into a setting");
+        return Err(at(
+            job,
+            refusal.with_hint("Its value may be computed from columns that are no personal data."),
+            function.token,
+        ));
+    }
     match (name, value) {
         (Some(name), Some(value)) if name.eq_ignore_ascii_case("role") => {
             own_role(value, login).map_err(|refusal| at(job, refusal, function.token))
