@@ -323,6 +323,28 @@ fn room_on_the_disk_is_taken_before_it_is_needed() {
     assert_eq!(statements(&folder.log()), (0..10).collect::<Vec<_>>());
 }
 
+/// logrotate moves the file away, and tells so: what was taken behind its end is nobody's any more.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_was_moved_away_keeps_no_room() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = Folder::new("moved");
+    let config = AuditConfig { queue: 1000, ..config(&folder.log()) };
+    let handle = audit::start(&config, Metrics::new()).unwrap();
+    submit(&handle, 0..10);
+    wait_until("the events are written", || statements(&folder.log()).len() == 10);
+    let moved = folder.log().with_extension("moved");
+    fs::rename(folder.log(), &moved).unwrap();
+    handle.reopen();
+    wait_until("a new file", || folder.log().exists());
+    wait_until("the room to be given back", || fs::metadata(&moved).unwrap().blocks() * 512 < 1000 * 2048);
+    assert_eq!(statements(&moved), (0..10).collect::<Vec<_>>());
+    submit(&handle, 10..12);
+    wait_until("the new file is written", || statements(&folder.log()) == [10, 11]);
+    assert_eq!(handle.shutdown(Duration::from_secs(5)), 0);
+}
+
 #[test]
 fn a_queue_without_places_makes_statements_wait_and_unused_places_come_back() {
     let folder = Folder::new("places");

@@ -507,7 +507,7 @@ fn a_function_of_the_shop_does_not_run_by_the_name_of_a_form_of_the_grammar() {
 }
 
 /// Casts from and to types of the shop that no text names.
-const SPIES: &str = r#"
+const SPIES: &str = "
     CREATE TYPE feel AS ENUM ('sad', 'ok'); CREATE DOMAIN dfeel AS feel;
     CREATE TABLE m1 (id int PRIMARY KEY, m feel); CREATE TABLE m2 (id int, dm dfeel, ms feel[]);
     CREATE TABLE rowt (id int, v text); CREATE TABLE plain (id int, t text);
@@ -526,7 +526,7 @@ const SPIES: &str = r#"
     CREATE VIEW as_json AS SELECT to_json(m) AS j FROM m1;
     INSERT INTO m1 VALUES (1, 'ok'); INSERT INTO m2 VALUES (1, 'ok', '{ok}'); INSERT INTO rowt VALUES (1, 'a'); INSERT INTO plain VALUES (1, 'a');
     GRANT ALL ON m1, m2, rowt, plain, as_json TO support
-"#;
+";
 
 #[test]
 fn casts_that_no_text_names_run_nothing() {

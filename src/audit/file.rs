@@ -99,6 +99,10 @@ impl LogFile {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
+        if !self.is_in_place() {
+            // It was moved away, and grows no more.
+            self.now.give_back();
+        }
         // The old lock would stand in the way when the name still leads to the same file.
         let _ = flock(&self.now.file, FlockOperation::Unlock);
         self.now = Opened::new(&self.path)?;

@@ -273,13 +273,13 @@ impl Binder<'_> {
                 leading_precision: _,
                 last_field: _,
                 fractional_seconds_precision: _,
-            }) => match &**value {
+            }) => {
                 // To PostgreSQL any other word that follows is the label of a column called interval, or of a row.
-                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), span: _ }) => {
-                    self.expr(value, context)
+                if let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), span: _ }) = &**value {
+                    return self.expr(value, context);
                 }
-                _other => Err(Self::unsupported("INTERVAL without a string")),
-            },
+                Err(Self::unsupported("INTERVAL without a string"))
+            }
             Expr::QualifiedWildcard(name, _token) => self.starred_row(name, false, context),
             Expr::Prefixed { prefix: _, value: _ }
             | Expr::Convert { .. }

@@ -8,13 +8,12 @@ use super::{
 };
 
 /// Keywords of the parser's other dialects, which PostgreSQL does not know.
-const FOREIGN: [&str; 20] = [
+const FOREIGN: [&str; 19] = [
     "anti",
     "asof",
     "connect",
     "distribute",
     "div",
-    "global",
     "ignore",
     "match_recognize",
     "minus",
@@ -39,9 +38,9 @@ pub(super) fn find(name: &str, tokens: &[Token], at: usize, gaps: &mut Gaps) {
     } else if name == "settings" {
         // A common name of tables, which the parser takes as such; not as another name of one.
         let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-        let named = |token: &Token| match token.kind {
-            Kind::Word => category(&token.value).is_none(),
-            kind => matches!(kind, Kind::Quoted | Kind::Close),
+        let named = |token: &Token| {
+            let word = token.kind == Kind::Word && category(&token.value).is_none();
+            word || matches!(token.kind, Kind::Quoted | Kind::Close)
         };
         if before.is_some_and(named) {
             gaps.replace(at..at + 1, &[(Kind::Quoted, "settings")]);
@@ -54,11 +53,10 @@ pub(super) fn find(name: &str, tokens: &[Token], at: usize, gaps: &mut Gaps) {
 /// Whether `interval` begins no constant (`interval '1 day'`, `interval (3) '1'`), and is not the type behind `::`, AS or a name.
 fn is_name(tokens: &[Token], at: usize) -> bool {
     let kinds = [1, 2, 3, 4].map(|more| kind(tokens, at + more));
-    let constant = match kinds {
-        [Some(Kind::Text), ..] => true,
-        [Some(Kind::Open), Some(Kind::Number), Some(Kind::Close), Some(Kind::Text)] => true,
-        [..] => false,
-    };
+    let constant = matches!(
+        kinds,
+        [Some(Kind::Text), ..] | [Some(Kind::Open), Some(Kind::Number), Some(Kind::Close), Some(Kind::Text)]
+    );
     let Some(before) = at.checked_sub(1).and_then(|before| tokens.get(before)) else { return !constant };
     let types = match before.kind {
         // Behind a name it is an alias, or a type: the parser knows which.

@@ -62,6 +62,18 @@ impl Proxy {
 
     /// Starts a proxy whose rule files, certificates and the like already lie in `folder`.
     pub fn start_in(mut folder: Folder, server: &Postgres, options: &Options<'_>) -> Self {
+        for attempt in 0.. {
+            match Self::attempt(&mut folder, server, options) {
+                Ok((port, metrics, child)) => return Self { port, metrics, sockets: folder.join("p"), folder, child },
+                // A port that was free may have been taken by another test since.
+                Err(said) if attempt < 3 && said.contains("Address already in use") => {}
+                Err(said) => panic!("{said}"),
+            }
+        }
+        unreachable!("the last attempt panics")
+    }
+
+    fn attempt(folder: &mut Folder, server: &Postgres, options: &Options<'_>) -> Result<(u16, u16, Child), String> {
         let sockets = folder.join("p");
         fs::create_dir_all(&sockets).unwrap();
         let (port, metrics) = (free_port(), free_port());
@@ -95,11 +107,11 @@ impl Proxy {
         wait_for("pgscrim to be ready", Duration::from_secs(60), || {
             if let Some(status) = child.try_wait().unwrap() {
                 let said = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
-                panic!("pgscrim ended with {status}\n{}{}", said("stdout"), said("stderr"));
+                return Some(Err(format!("pgscrim ended with {status}\n{}{}", said("stdout"), said("stderr"))));
             }
-            http(metrics, "/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
-        });
-        Self { port, metrics, sockets, folder, child }
+            http(metrics, "/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200")).map(|_| Ok(()))
+        })?;
+        Ok((port, metrics, child))
     }
 
     pub fn address(&self) -> wire::Address {
