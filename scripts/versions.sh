@@ -40,5 +40,6 @@ for version in "$@"; do
         --test leaks_protocol --test conditions --test purposes --test limits --test observe --test connections --test clients_rust --test operations --test ddl \
         --test transparency --test oracle --test noninterference --test binder --test exact --test temporary --test types --test overloads --test operators \
         --test unnoticed --test pipelines --test settings --test store_masks --test several_subjects --test computed_once \
-        --test barriers --test opened --test foreign --test ddl_races --test gates --test run_or_not --test copies --test changes
+        --test barriers --test opened --test foreign --test ddl_races --test gates --test run_or_not --test copies --test changes --test orphans \
+        --test laid_open --test assigned
 done

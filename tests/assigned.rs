@@ -119,6 +119,9 @@ see = {{ note = "clear" }}
                     "MERGE INTO # USING (VALUES (1)) AS s (n) ON id = n WHEN MATCHED THEN UPDATE SET {column} = {value}"
                 ),
             ] {
+                if form.starts_with("MERGE") && postgres.version() < 15 {
+                    continue;
+                }
                 // A name in DO UPDATE means two rows.
                 if form.contains("CONFLICT") && ["short", "days"].contains(value)
                     || form.contains("CONFLICT") && value.contains(" id ")
@@ -144,6 +147,7 @@ see = {{ note = "clear" }}
             }
         }
     }
-    assert!(stored > 300 && failed > 300, "{stored} stored, {failed} failed");
+    let least = if postgres.version() < 15 { 200 } else { 300 };
+    assert!(stored > least && failed > least, "{stored} stored, {failed} failed");
     assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
 }

@@ -564,8 +564,11 @@ fn casts_that_no_text_names_run_nothing() {
         "INSERT INTO m1 VALUES (1) ON CONFLICT (id) DO UPDATE SET m = 3",
         "MERGE INTO m1 USING plain p ON p.id = m1.id WHEN MATCHED THEN UPDATE SET m = 3",
     ];
+    // PostgreSQL 14 has no MERGE.
+    let runs: Vec<&str> =
+        runs.into_iter().filter(|sql| postgres.version() >= 15 || !sql.starts_with("MERGE")).collect();
     let before = ran();
-    for sql in runs {
+    for sql in &runs {
         let messages = client.simple(sql);
         let error = wire::error(&messages).unwrap_or_else(|| panic!("{sql}: {}", wire::describe(&messages)));
         let code = error.field(b'H').unwrap_or_default();
@@ -591,7 +594,7 @@ fn casts_that_no_text_names_run_nothing() {
         ["give", "gives", "f_int", "f_json", "f_text", "f_row", "f_feel"].map(|name| format!("\"public.{name}\""));
     let proxy = Proxy::start(&postgres, &Options::new(shop::DATABASE, rules(&all.join(", "))));
     let mut client = proxy.connect("support", "shop");
-    for sql in runs {
+    for sql in &runs {
         let before = ran();
         client.simple("BEGIN");
         let messages = client.simple(sql);
