@@ -128,7 +128,9 @@ fn set_config(job: &Job<'_>, function: &FunctionUse, edits: &mut Edits) -> Resul
     let value = value.and_then(|value| constant(job, value, reads));
     // What a setting has taken in stays when the purpose changes, and is counted by nothing where it is read.
     let personal = |(id, position): &(usize, usize)| {
-        let policy = job.bound.relations.get(*id).and_then(|used| job.role.relation(used.oid));
+        // Of what is not known nobody knows that it is none.
+        let Some(used) = job.bound.relations.get(*id) else { return true };
+        let policy = job.role.relation(used.oid);
         policy.is_some_and(|policy| policy.columns.get(*position).is_none_or(|column| column.personal))
     };
     if function.deps.iter().any(personal) && !job.role.exempt {

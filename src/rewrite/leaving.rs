@@ -39,10 +39,14 @@ pub(super) fn check(job: &Job<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     for assigned in job.bound.assigned.iter().filter(|assigned| !assigned.default) {
-        let Some(used) = job.bound.relations.get(assigned.relation) else { continue };
-        let Some(column) = relation(job, used)?.columns.get(assigned.column) else { continue };
-        if enters(job, &entered, column) && !is_constant(job, assigned) {
-            return Err(at(job, refused(&format!("column {}", column.name), ASSIGNED), used.name.start));
+        let used = job.bound.relations.get(assigned.relation);
+        let data = used.map(|used| relation(job, used)).transpose()?;
+        let column = data.and_then(|data| data.columns.get(assigned.column));
+        // One that is not known may be of any type.
+        if column.is_none_or(|column| enters(job, &entered, column)) && !is_constant(job, assigned) {
+            let name = column.map_or("", |column| column.name.as_str());
+            let place = used.map_or(0, |used| used.name.start);
+            return Err(at(job, refused(&format!("column {name}"), ASSIGNED), place));
         }
     }
     Ok(())
